@@ -1,0 +1,13 @@
+//! Tollgate: a tenant-aware reverse proxy gateway.
+//!
+//! The library holds everything but argument parsing of the binary, so that tests can run a
+//! real gateway in process. `ARCHITECTURE.md` is the map: which module stands where on a
+//! request's way, and which may import which.
+
+#![warn(missing_docs)]
+
+pub mod admin;
+pub mod config;
+pub mod demo;
+pub mod telemetry;
+pub mod types;
