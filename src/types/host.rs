@@ -207,7 +207,7 @@ mod tests {
             ("a:65536", InvalidHost::Port),
             ("a:8x", InvalidHost::Port),
             ("a:+80", InvalidHost::Port),
-            ("[::1", InvalidHost::Port),
+            ("[::1", InvalidHost::Ipv6),
             ("[::g]", InvalidHost::Ipv6),
             ("[1.2.3.4]", InvalidHost::Ipv6),
             ("[::1]x", InvalidHost::Ipv6),
