@@ -6,8 +6,5 @@
 
 #![warn(missing_docs)]
 
-pub mod admin;
-pub mod config;
-pub mod demo;
 pub mod telemetry;
 pub mod types;

@@ -1,1 +1,23 @@
-//! Placeholder.
+//! What the gateway tells its operators: metrics, access log and its own log.
+//!
+//! Layer 1: imports only `types`, so that every other layer may record into it. Nothing here
+//! decides anything about a request, and nothing here blocks the thread that serves one.
+
+pub mod access_log;
+mod connections;
+mod families;
+mod histogram;
+pub mod log;
+mod metrics;
+mod pools;
+mod process;
+mod reasons;
+mod series;
+mod stripe;
+mod tenants;
+
+pub use connections::{ListenerMeter, OpenConnection, Protocol};
+pub use metrics::{AccessLogMeter, Metrics, MetricsError};
+pub use pools::PoolMeter;
+pub use series::RequestRecord;
+pub use tenants::TenantMeter;

@@ -4,6 +4,12 @@
 
 mod host;
 mod id;
+mod request_id;
+mod secret;
+mod units;
 
 pub use host::{HostName, InvalidHost};
 pub use id::{InvalidTenantId, TenantId};
+pub use request_id::RequestIds;
+pub use secret::Secret;
+pub use units::{ByteSize, InvalidUnit, Rate, TimeSpan};

@@ -1,0 +1,211 @@
+//! An entry as a line of JSON. Written by hand: it is most of what an entry costs, and any bytes that a
+//! client sends must come out as valid JSON.
+
+use std::io::Write;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::buffer::{Record, Texts};
+
+/// Formats lines; it remembers the second it last wrote, because most lines share it.
+#[derive(Debug, Default)]
+pub(super) struct Formatter {
+    second: u64,
+    // `2026-01-02T03:04:05`, empty before the first line.
+    second_text: String,
+}
+
+impl Formatter {
+    /// Appends one line with its newline. What an entry does not have is left out.
+    pub(super) fn line(&mut self, out: &mut Vec<u8>, record: &Record, texts: Texts<'_>) {
+        let [request_id, tenant, route, pool, endpoint, method, host, path, query] = texts;
+        out.extend_from_slice(b"{\"time\":\"");
+        self.time(out, record.started);
+        out.push(b'"');
+        text(out, "request_id", request_id);
+        text(out, "tenant", tenant);
+        text(out, "route", route);
+        text(out, "pool", pool);
+        text(out, "endpoint", endpoint);
+        text(out, "method", method);
+        text(out, "host", host);
+        text(out, "path", path);
+        text(out, "query", query);
+        text(out, "protocol", Some(record.protocol.as_bytes()));
+        number(out, "status", u64::from(record.status));
+        text(out, "code", record.code.map(str::as_bytes));
+        number(out, "bytes_in", record.request_bytes);
+        number(out, "bytes_out", record.response_bytes);
+        milliseconds(out, "duration_ms", record.total);
+        milliseconds(out, "queue_ms", record.queue);
+        if let Some(upstream) = record.upstream {
+            milliseconds(out, "upstream_ms", upstream);
+        }
+        address(out, "client", record.client);
+        number(out, "retries", u64::from(record.retries));
+        out.extend_from_slice(b"}\n");
+    }
+
+    /// RFC 3339 in UTC to the millisecond.
+    fn time(&mut self, out: &mut Vec<u8>, since_epoch: Duration) {
+        let second = since_epoch.as_secs();
+        if second != self.second || self.second_text.is_empty() {
+            let at = i64::try_from(second).ok().and_then(|s| jiff::Timestamp::from_second(s).ok());
+            let text = at.unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string();
+            self.second_text = text.trim_end_matches('Z').to_owned();
+            self.second = second;
+        }
+        out.extend_from_slice(self.second_text.as_bytes());
+        out.push(b'.');
+        padded(out, since_epoch.subsec_millis());
+        out.push(b'Z');
+    }
+}
+
+fn key(out: &mut Vec<u8>, key: &str) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+fn text(out: &mut Vec<u8>, name: &str, value: Option<&[u8]>) {
+    if let Some(value) = value {
+        key(out, name);
+        out.push(b'"');
+        escape(out, value);
+        out.push(b'"');
+    }
+}
+
+fn number(out: &mut Vec<u8>, name: &str, value: u64) {
+    key(out, name);
+    decimal(out, value);
+}
+
+fn milliseconds(out: &mut Vec<u8>, name: &str, value: Duration) {
+    key(out, name);
+    // Rounded to the microsecond, as the three decimals show it.
+    let micros = u64::try_from(value.as_nanos().saturating_add(500) / 1_000).unwrap_or(u64::MAX);
+    decimal(out, micros / 1_000);
+    out.push(b'.');
+    padded(out, (micros % 1_000) as u32);
+}
+
+fn address(out: &mut Vec<u8>, name: &str, address: IpAddr) {
+    key(out, name);
+    out.push(b'"');
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, c, d] = v4.octets();
+            decimal(out, u64::from(a));
+            for octet in [b, c, d] {
+                out.push(b'.');
+                decimal(out, u64::from(octet));
+            }
+        }
+        // An address has nothing to escape, and a Vec takes whatever it is given.
+        IpAddr::V6(v6) => drop(write!(out, "{v6}")),
+    }
+    out.push(b'"');
+}
+
+fn decimal(out: &mut Vec<u8>, mut value: u64) {
+    let mut digits = [0_u8; 20];
+    let mut from = digits.len();
+    for (at, digit) in digits.iter_mut().enumerate().rev() {
+        *digit = b'0' + (value % 10) as u8;
+        value /= 10;
+        from = at;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(from..).unwrap_or_default());
+}
+
+/// A number below 1000 in three digits.
+fn padded(out: &mut Vec<u8>, value: u32) {
+    for digit in [value / 100, value / 10 % 10, value % 10] {
+        out.push(b'0' + digit as u8);
+    }
+}
+
+/// The inside of a JSON string (RFC 8259 §7). Bytes that are no UTF-8 become U+FFFD.
+fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
+    // Nearly every text is plain. Looked at without a branch, so that many bytes are looked at at once.
+    let is_plain = |byte: &u8| matches!(byte, 0x20..=0x7e) & (*byte != b'"') & (*byte != b'\\');
+    if bytes.iter().fold(true, |plain, byte| plain & is_plain(byte)) {
+        return out.extend_from_slice(bytes);
+    }
+    for chunk in bytes.utf8_chunks() {
+        let mut rest = chunk.valid().as_bytes();
+        while let Some(at) = rest.iter().position(|b| matches!(b, b'"' | b'\\' | 0..=0x1f | 0x7f)) {
+            let (plain, from) = rest.split_at(at);
+            out.extend_from_slice(plain);
+            let Some((odd, after)) = from.split_first() else { break };
+            match odd {
+                b'"' | b'\\' => out.extend_from_slice(&[b'\\', *odd]),
+                b'\n' => out.extend_from_slice(b"\\n"),
+                b'\t' => out.extend_from_slice(b"\\t"),
+                // DEL too, which JSON allows: a terminal that shows the log should not obey it.
+                _ => drop(write!(out, "\\u{odd:04x}")),
+            }
+            rest = after;
+        }
+        out.extend_from_slice(rest);
+        if !chunk.invalid().is_empty() {
+            out.extend_from_slice("\u{fffd}".as_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn written(f: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        f(&mut out);
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn times_are_rfc_3339_to_the_millisecond() {
+        let mut formatter = Formatter::default();
+        for (nanos, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (1_709_210_096_007_999_999, "2024-02-29T12:34:56.007Z"),
+            (1_709_210_096_999_999_999, "2024-02-29T12:34:56.999Z"),
+            (1_709_210_097_000_000_000, "2024-02-29T12:34:57.000Z"),
+        ] {
+            assert_eq!(written(|out| formatter.time(out, Duration::from_nanos(nanos))), text);
+        }
+    }
+
+    #[test]
+    fn durations_are_milliseconds_with_three_decimals() {
+        let ms = |duration| written(|out| milliseconds(out, "ms", duration));
+        assert_eq!(ms(Duration::ZERO), ",\"ms\":0.000");
+        assert_eq!(ms(Duration::from_nanos(12_345_600)), ",\"ms\":12.346");
+        assert_eq!(ms(Duration::from_nanos(999_999_999)), ",\"ms\":1000.000");
+        assert_eq!(ms(Duration::MAX), ",\"ms\":18446744073709551.615");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_make_a_json_string_of_themselves(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let mut out = Vec::new();
+            text(&mut out, "k", Some(&bytes));
+            let json = format!("{{{}}}", std::str::from_utf8(&out[1..]).expect("UTF-8"));
+            let back: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+            prop_assert_eq!(back["k"].as_str().expect("a string"), String::from_utf8_lossy(&bytes));
+            prop_assert!(json.bytes().all(|byte| byte >= 0x20 && byte != 0x7f));
+        }
+
+        #[test]
+        fn numbers_are_written_as_numbers(value: u64) {
+            prop_assert_eq!(written(|out| decimal(out, value)), value.to_string());
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Every metric family of the gateway: its name, kind, labels and help, declared here and nowhere else.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
+
+use super::histogram::{Bounds, HistogramReading};
+
+/// A metric family.
+#[derive(Debug)]
+pub(super) struct Family {
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+    pub(super) kind: MetricType,
+    pub(super) labels: &'static [&'static str],
+}
+
+macro_rules! families {
+    ($($id:ident: $kind:ident $name:literal [$($label:literal),*] $help:literal;)*) => {
+        $(pub(super) static $id: Family = Family {
+            name: $name, help: $help, kind: MetricType::$kind, labels: &[$($label),*],
+        };)*
+        /// All of them, for what must hold of each.
+        #[cfg(test)]
+        pub(super) static ALL: &[&Family] = &[$(&$id),*];
+    };
+}
+
+families! {
+    REQUESTS: COUNTER "tollgate_requests_total" ["tenant", "code"]
+        "Requests answered, by class of status.";
+    REQUEST_DURATION: HISTOGRAM "tollgate_request_duration_seconds" ["tenant"]
+        "Time from a request's head to the last byte of its response.";
+    REJECTED: COUNTER "tollgate_rejected_total" ["tenant", "reason"]
+        "Requests that the gateway refused itself, by the code of the refusal.";
+    IN_FLIGHT: GAUGE "tollgate_requests_in_flight" ["tenant"]
+        "Requests being served now.";
+    REQUEST_BYTES: COUNTER "tollgate_request_bytes_total" ["tenant"]
+        "Bytes of request bodies received.";
+    RESPONSE_BYTES: COUNTER "tollgate_response_bytes_total" ["tenant"]
+        "Bytes of response bodies sent.";
+    OVERHEAD_DURATION: HISTOGRAM "tollgate_overhead_duration_seconds" []
+        "Time that a request spent in the gateway itself, waits for the upstream excluded.";
+
+    UPSTREAM_DURATION: HISTOGRAM "tollgate_upstream_duration_seconds" ["pool"]
+        "Time from sending a request to a pool's endpoint to its response's head.";
+    UPSTREAM_CONNECTIONS_TOTAL: COUNTER "tollgate_upstream_connections_total" ["pool"]
+        "Connections opened to a pool's endpoints.";
+    UPSTREAM_CONNECTIONS: GAUGE "tollgate_upstream_connections" ["pool"]
+        "Connections to a pool's endpoints that are open now.";
+    UPSTREAM_RETRIES: COUNTER "tollgate_upstream_retries_total" ["pool"]
+        "Requests sent to a pool's endpoints once more.";
+    ENDPOINT_UP: GAUGE "tollgate_endpoint_up" ["pool", "endpoint"]
+        "Whether an endpoint takes requests (1) or not (0).";
+
+    CONNECTIONS: GAUGE "tollgate_connections" ["listener", "protocol"]
+        "Connections from clients that are open now.";
+    CONNECTIONS_TOTAL: COUNTER "tollgate_connections_total" ["listener"]
+        "Connections accepted from clients.";
+    CONNECTIONS_REFUSED: COUNTER "tollgate_connections_refused_total" ["reason"]
+        "Connections closed before their first request.";
+    MALFORMED_REQUESTS: COUNTER "tollgate_malformed_requests_total" ["reason"]
+        "Requests that broke the rules of HTTP.";
+
+    ACCESS_LOG_DROPPED: COUNTER "tollgate_access_log_dropped_total" []
+        "Access log entries lost because a buffer was full or the log could not be written.";
+    ACCESS_LOG_WRITE_ERRORS: COUNTER "tollgate_access_log_write_errors_total" []
+        "Writes to the access log that failed.";
+
+    RELOAD_SUCCESSFUL: GAUGE "tollgate_config_last_reload_successful" []
+        "Whether the last reading of the configuration succeeded (1) or not (0).";
+    RELOAD_TIMESTAMP: GAUGE "tollgate_config_last_reload_success_timestamp_seconds" []
+        "When the configuration in use was read, in seconds since 1970.";
+    BUILD_INFO: GAUGE "tollgate_build_info" ["version"]
+        "Always 1; the label tells the version that runs.";
+
+    PROCESS_CPU: COUNTER "process_cpu_seconds_total" []
+        "Processor time used, user and system together.";
+    PROCESS_RESIDENT: GAUGE "process_resident_memory_bytes" []
+        "Memory in RAM.";
+    PROCESS_VIRTUAL: GAUGE "process_virtual_memory_bytes" []
+        "Memory addressed.";
+    PROCESS_OPEN_FDS: GAUGE "process_open_fds" []
+        "File descriptors open.";
+    PROCESS_MAX_FDS: GAUGE "process_max_fds" []
+        "File descriptors allowed.";
+    PROCESS_START: GAUGE "process_start_time_seconds" []
+        "When the process started, in seconds since 1970.";
+    PROCESS_THREADS: GAUGE "process_threads" []
+        "Threads of the process.";
+}
+
+/// Where families' values come from when they are asked for.
+pub(super) trait Source: Send + Sync + 'static {
+    /// The families that [`Source::collect`] can return.
+    fn families() -> &'static [&'static Family];
+    /// Their values now. Families without a value are left out by the registry.
+    fn collect(&self) -> Vec<MetricFamily>;
+}
+
+/// A source as the registry wants it.
+pub(super) struct Registered<S> {
+    source: Arc<S>,
+    descs: Vec<Desc>,
+}
+
+impl<S: Source> Registered<S> {
+    pub(super) fn new(source: Arc<S>) -> prometheus::Result<Self> {
+        let descs = S::families().iter().map(|family| family.desc()).collect::<Result<_, _>>()?;
+        Ok(Self { source, descs })
+    }
+}
+
+impl<S: Source> Collector for Registered<S> {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descs.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.source.collect()
+    }
+}
+
+impl Family {
+    pub(super) fn opts(&self) -> prometheus::Opts {
+        prometheus::Opts::new(self.name, self.help)
+    }
+
+    /// The family with its values.
+    pub(super) fn of(&self, metrics: Vec<Metric>) -> MetricFamily {
+        let mut family = MetricFamily::default();
+        family.set_name(self.name.to_owned());
+        family.set_help(self.help.to_owned());
+        family.set_field_type(self.kind);
+        family.set_metric(metrics);
+        family
+    }
+
+    /// A counter's or gauge's value under the labels, given in the order in which they are declared.
+    pub(super) fn value(&self, labels: &[&str], value: f64) -> Metric {
+        let mut metric = Metric::from_label(self.pairs(labels));
+        if self.kind == MetricType::COUNTER {
+            let mut counter = Counter::default();
+            counter.set_value(value);
+            metric.set_counter(counter);
+        } else {
+            let mut gauge = Gauge::default();
+            gauge.set_value(value);
+            metric.set_gauge(gauge);
+        }
+        metric
+    }
+
+    /// A histogram's value under the labels.
+    pub(super) fn histogram(&self, labels: &[&str], bounds: &Bounds, reading: &HistogramReading) -> Metric {
+        let mut count = 0;
+        let buckets = bounds.iter().zip(&reading.buckets).map(|(bound, in_bucket)| {
+            count += in_bucket;
+            let mut bucket = Bucket::default();
+            bucket.set_upper_bound(*bound as f64 / 1e9);
+            bucket.set_cumulative_count(count);
+            bucket
+        });
+        let mut histogram = Histogram::default();
+        histogram.set_bucket(buckets.collect());
+        histogram.set_sample_count(count + reading.above);
+        histogram.set_sample_sum(reading.sum_us as f64 / 1e6);
+        let mut metric = Metric::from_label(self.pairs(labels));
+        metric.set_histogram(histogram);
+        metric
+    }
+
+    fn desc(&self) -> prometheus::Result<Desc> {
+        let labels = self.labels.iter().map(|label| (*label).to_owned()).collect();
+        Desc::new(self.name.to_owned(), self.help.to_owned(), labels, HashMap::new())
+    }
+
+    fn pairs(&self, values: &[&str]) -> Vec<LabelPair> {
+        debug_assert_eq!(values.len(), self.labels.len(), "labels of {}", self.name);
+        let pairs = self.labels.iter().zip(values).map(|(name, value)| {
+            let mut pair = LabelPair::default();
+            pair.set_name((*name).to_owned());
+            pair.set_value((*value).to_owned());
+            pair
+        });
+        pairs.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_units_follow_the_conventions_and_the_docs_know_every_family() {
+        let docs = include_str!("../../docs/metrics.md");
+        for family in ALL {
+            let counts = family.name.ends_with("_total");
+            assert_eq!(family.kind == MetricType::COUNTER, counts, "{}", family.name);
+            assert!(family.desc().is_ok(), "{}", family.name);
+            assert!(docs.contains(&format!("`{}`", family.name)), "docs/metrics.md lacks {}", family.name);
+            for label in family.labels {
+                assert!(docs.contains(&format!("`{label}`")), "docs/metrics.md lacks label {label}");
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What is metered of each pool: its endpoints, its connections, and the time that upstreams take.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus::proto::MetricFamily;
+
+use super::connections::OpenConnection;
+use super::families::{self, Family, Source};
+use super::histogram::{LATENCY, StripedHistogram};
+
+/// One pool's meter, resolved when the pool is loaded. Recording locks and allocates nothing;
+/// [`set_endpoint_up`](Self::set_endpoint_up) is for the rare changes of health.
+#[derive(Debug, Default)]
+pub struct PoolMeter {
+    upstream_duration: StripedHistogram,
+    connections_opened: AtomicU64,
+    connections_open: Arc<AtomicI64>,
+    retries: AtomicU64,
+    endpoints: Mutex<BTreeMap<Box<str>, bool>>,
+}
+
+impl PoolMeter {
+    /// An endpoint answered: the time from sending the request to the response's head.
+    pub fn upstream_observe(&self, duration: Duration) {
+        self.upstream_duration.observe(&LATENCY, duration);
+    }
+
+    /// A connection to an endpoint has been opened; it counts as open until the value is dropped.
+    pub fn connection_opened(&self) -> OpenConnection {
+        self.connections_opened.fetch_add(1, Ordering::Relaxed);
+        OpenConnection::count(&self.connections_open)
+    }
+
+    /// A request is sent once more.
+    pub fn retried(&self) {
+        self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// An endpoint takes requests, or takes none. An endpoint is shown from its first call on.
+    pub fn set_endpoint_up(&self, endpoint: &str, up: bool) {
+        let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        match endpoints.get_mut(endpoint) {
+            Some(was) => *was = up,
+            None => drop(endpoints.insert(endpoint.into(), up)),
+        }
+    }
+
+    /// Forgets the endpoints that are gone.
+    pub fn retain_endpoints(&self, keep: impl Fn(&str) -> bool) {
+        let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        endpoints.retain(|endpoint, _| keep(endpoint));
+    }
+}
+
+/// The meters of all pools by name. Names come from the configuration, which bounds them.
+#[derive(Debug, Default)]
+pub(super) struct PoolTable {
+    pools: Mutex<BTreeMap<Box<str>, Arc<PoolMeter>>>,
+}
+
+impl PoolTable {
+    pub(super) fn meter(&self, name: &str) -> Arc<PoolMeter> {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(pools.entry(name.into()).or_default())
+    }
+
+    pub(super) fn retain(&self, keep: impl Fn(&str) -> bool) {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| keep(name));
+    }
+}
+
+impl Source for PoolTable {
+    fn families() -> &'static [&'static Family] {
+        static FAMILIES: [&Family; 5] = [
+            &families::UPSTREAM_DURATION,
+            &families::UPSTREAM_CONNECTIONS_TOTAL,
+            &families::UPSTREAM_CONNECTIONS,
+            &families::UPSTREAM_RETRIES,
+            &families::ENDPOINT_UP,
+        ];
+        &FAMILIES
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (mut durations, mut opened, mut open) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut retries, mut ups) = (Vec::new(), Vec::new());
+        for (name, pool) in &pools {
+            let duration = pool.upstream_duration.read();
+            durations.push(families::UPSTREAM_DURATION.histogram(&[name], &LATENCY, &duration));
+            let count = pool.connections_opened.load(Ordering::Relaxed);
+            opened.push(families::UPSTREAM_CONNECTIONS_TOTAL.value(&[name], count as f64));
+            let count = pool.connections_open.load(Ordering::Relaxed);
+            open.push(families::UPSTREAM_CONNECTIONS.value(&[name], count as f64));
+            let count = pool.retries.load(Ordering::Relaxed);
+            retries.push(families::UPSTREAM_RETRIES.value(&[name], count as f64));
+            for (endpoint, up) in &*pool.endpoints.lock().unwrap_or_else(PoisonError::into_inner) {
+                ups.push(families::ENDPOINT_UP.value(&[name, endpoint], f64::from(u8::from(*up))));
+            }
+        }
+        vec![
+            families::UPSTREAM_DURATION.of(durations),
+            families::UPSTREAM_CONNECTIONS_TOTAL.of(opened),
+            families::UPSTREAM_CONNECTIONS.of(open),
+            families::UPSTREAM_RETRIES.of(retries),
+            families::ENDPOINT_UP.of(ups),
+        ]
+    }
+}

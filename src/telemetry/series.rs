@@ -1,0 +1,145 @@
+//! What is counted of requests under one value of the `tenant` label.
+//!
+//! A tenant with series of its own has a [`Series`] to itself; all others share one. Which it is can
+//! change while requests are being recorded, see [`super::tenants`].
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::histogram::{Histogram, HistogramReading, LATENCY};
+use super::reasons::{REASONS, reason_index};
+use super::stripe::{Padded, STRIPES, stripe_of_thread};
+
+/// The status classes of `code`, in order.
+pub(super) const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// What a finished request adds to its tenant's metrics.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestRecord {
+    /// The status that the client received.
+    pub status: u16,
+    /// The `code` of the refusal, where the gateway itself answered with one.
+    pub refusal: Option<&'static str>,
+    /// From the request's head to the last byte of its response.
+    pub duration: Duration,
+    /// Bytes of the request's body.
+    pub request_bytes: u64,
+    /// Bytes of the response's body.
+    pub response_bytes: u64,
+}
+
+/// The counters behind one value of `tenant`.
+#[derive(Debug)]
+pub(super) struct Series {
+    // One cell for a tenant of its own, one a stripe for what all workers share.
+    cells: Box<[Padded<Counts>]>,
+}
+
+/// A series as it stood at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct SeriesReading {
+    pub(super) classes: [u64; CLASSES.len()],
+    pub(super) rejected: [u64; REASONS.len()],
+    pub(super) duration: HistogramReading,
+    pub(super) request_bytes: u64,
+    pub(super) response_bytes: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    classes: [AtomicU64; CLASSES.len()],
+    request_bytes: AtomicU64,
+    response_bytes: AtomicU64,
+    duration: Histogram,
+    rejected: [AtomicU64; REASONS.len()],
+}
+
+impl Series {
+    /// For one tenant.
+    pub(super) fn own() -> Self {
+        Self { cells: Box::new([Padded::default()]) }
+    }
+
+    /// For all that have none of their own.
+    pub(super) fn shared() -> Self {
+        Self { cells: (0..STRIPES).map(|_| Padded::default()).collect() }
+    }
+
+    pub(super) fn is_shared(&self) -> bool {
+        self.cells.len() > 1
+    }
+
+    pub(super) fn record(&self, record: &RequestRecord) {
+        let at = if self.is_shared() { stripe_of_thread() } else { 0 };
+        if let Some(cell) = self.cells.get(at) {
+            cell.0.record(record);
+        }
+    }
+
+    /// Adds what another series counted, once and for all.
+    pub(super) fn fold(&self, reading: &SeriesReading) {
+        if let Some(cell) = self.cells.first() {
+            cell.0.add(reading);
+        }
+    }
+
+    pub(super) fn read_into(&self, reading: &mut SeriesReading) {
+        for cell in &self.cells {
+            cell.0.read_into(reading);
+        }
+    }
+
+    pub(super) fn read(&self) -> SeriesReading {
+        let mut reading = SeriesReading::default();
+        self.read_into(&mut reading);
+        reading
+    }
+}
+
+impl Counts {
+    fn record(&self, record: &RequestRecord) {
+        // A status outside 100 to 599 is no HTTP status; it counts as the nearest class.
+        let class = usize::from(record.status / 100).clamp(1, CLASSES.len()) - 1;
+        bump(self.classes.get(class), 1);
+        self.duration.observe(&LATENCY, record.duration);
+        if record.request_bytes > 0 {
+            bump(Some(&self.request_bytes), record.request_bytes);
+        }
+        if record.response_bytes > 0 {
+            bump(Some(&self.response_bytes), record.response_bytes);
+        }
+        if let Some(code) = record.refusal {
+            bump(self.rejected.get(reason_index(code)), 1);
+        }
+    }
+
+    fn add(&self, reading: &SeriesReading) {
+        for (count, by) in self.classes.iter().zip(&reading.classes) {
+            bump(Some(count), *by);
+        }
+        for (count, by) in self.rejected.iter().zip(&reading.rejected) {
+            bump(Some(count), *by);
+        }
+        bump(Some(&self.request_bytes), reading.request_bytes);
+        bump(Some(&self.response_bytes), reading.response_bytes);
+        self.duration.add(&reading.duration);
+    }
+
+    fn read_into(&self, reading: &mut SeriesReading) {
+        for (sum, count) in reading.classes.iter_mut().zip(&self.classes) {
+            *sum += count.load(Ordering::Relaxed);
+        }
+        for (sum, count) in reading.rejected.iter_mut().zip(&self.rejected) {
+            *sum += count.load(Ordering::Relaxed);
+        }
+        reading.request_bytes += self.request_bytes.load(Ordering::Relaxed);
+        reading.response_bytes += self.response_bytes.load(Ordering::Relaxed);
+        self.duration.read_into(&mut reading.duration);
+    }
+}
+
+fn bump(count: Option<&AtomicU64>, by: u64) {
+    if let Some(count) = count {
+        count.fetch_add(by, Ordering::Relaxed);
+    }
+}

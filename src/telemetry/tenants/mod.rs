@@ -1,0 +1,123 @@
+//! What is metered of each tenant: on every request's way, at its start and at its end.
+//!
+//! A meter is resolved when its tenant is loaded and kept by it, so that recording a request looks
+//! nothing up, allocates nothing and locks nothing.
+
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use arc_swap::ArcSwap;
+
+use super::series::{RequestRecord, Series};
+use super::stripe::StripedSum;
+use crate::types::TenantId;
+
+pub(super) use table::TenantTable;
+
+/// One tenant's meter: how many of its requests are in flight, and the series they count in.
+///
+/// Every request is announced once, by [`started`](Self::started), [`try_start`](Self::try_start)
+/// (where that returns true) or [`refused`](Self::refused), and each start is followed by exactly one
+/// [`finished`](Self::finished).
+#[derive(Debug)]
+pub struct TenantMeter {
+    // None for the meter of requests that no tenant was found for.
+    id: Option<TenantId>,
+    in_flight: AtomicU64,
+    requests: AtomicU64,
+    // How many requests a rebalancing has seen, and the decayed rate it made of them (bits of an f64).
+    ranked: AtomicU64,
+    rate: AtomicU64,
+    series: ArcSwap<Series>,
+    shared: Arc<Shared>,
+    table: Weak<TenantTable>,
+}
+
+/// What meters share without knowing each other.
+#[derive(Debug)]
+struct Shared {
+    /// The series of all tenants that have none of their own.
+    other: Arc<Series>,
+    /// Requests in flight of all meters.
+    in_flight: StripedSum,
+}
+
+impl TenantMeter {
+    fn new(id: Option<TenantId>, series: Arc<Series>, shared: Arc<Shared>, table: Weak<TenantTable>) -> Self {
+        Self {
+            id,
+            in_flight: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+            ranked: AtomicU64::new(0),
+            rate: AtomicU64::new(0),
+            series: ArcSwap::new(series),
+            shared,
+            table,
+        }
+    }
+
+    /// A request begins.
+    pub fn started(&self) {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.shared.in_flight.add(1);
+        self.arrived();
+    }
+
+    /// A request begins, unless `max` are in flight. Exact: of requests that come at once, no more
+    /// than `max` are ever let in.
+    #[must_use]
+    pub fn try_start(&self, max: u64) -> bool {
+        let more = |now: u64| if now < max { now.checked_add(1) } else { None };
+        if self.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
+            return false;
+        }
+        self.shared.in_flight.add(1);
+        self.arrived();
+        true
+    }
+
+    /// A request that had begun has ended.
+    pub fn finished(&self, record: &RequestRecord) {
+        let before = self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        debug_assert!(before > 0, "a request ended that never began");
+        self.shared.in_flight.add(-1);
+        self.series.load().record(record);
+    }
+
+    /// A request was refused before it had begun: it was never in flight.
+    pub fn refused(&self, record: &RequestRecord) {
+        self.arrived();
+        self.series.load().record(record);
+    }
+
+    /// How many requests are in flight.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    fn arrived(&self) {
+        if self.requests.fetch_add(1, Ordering::Relaxed) == 0
+            && let Some(table) = self.table.upgrade()
+        {
+            table.claim(self);
+        }
+    }
+
+    /// Takes the requests since the last call into the rate, whose memory halves with each call.
+    fn rank(&self) -> f64 {
+        let requests = self.requests.load(Ordering::Relaxed);
+        let since = requests.saturating_sub(self.ranked.swap(requests, Ordering::Relaxed));
+        let rate = self.rate() / 2.0 + since as f64;
+        self.rate.store(rate.to_bits(), Ordering::Relaxed);
+        rate
+    }
+
+    fn rate(&self) -> f64 {
+        f64::from_bits(self.rate.load(Ordering::Relaxed))
+    }
+}
