@@ -1,0 +1,148 @@
+//! Changes to header fields, and the fields that are the gateway's own.
+
+use std::collections::HashMap;
+
+use http::{HeaderName, HeaderValue};
+
+use super::Builder;
+use crate::config::decode::{Entries, Spanned};
+use crate::config::document::HeaderRules;
+use crate::config::source::Mark;
+use crate::config::written::{self, FromText, HeaderValueText, Text};
+
+/// Which way a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    Request,
+    Response,
+}
+
+impl Builder<'_> {
+    pub(super) fn header_rules(&self, written: &written::HeaderRules, direction: Direction) -> HeaderRules {
+        let mut seen: HashMap<HeaderName, Mark> = HashMap::new();
+        let mut rules = HeaderRules::default();
+        for (name, value) in self.header_values(&written.set) {
+            if self.may_change(&name, direction) && self.first_time(&mut seen, &name) {
+                if value.value.0.has_template {
+                    let what = "a value with `{…}` in it";
+                    self.findings.not_supported_but(
+                        value.mark,
+                        what,
+                        "write a value that is the same for every request",
+                    );
+                }
+                rules.set.push((name.value, value.value.0.value.clone()));
+            }
+        }
+        for name in &written.remove.0 {
+            let name = Spanned { value: name.value.0.clone(), mark: name.mark, key: name.key };
+            if self.may_change(&name, direction) && self.first_time(&mut seen, &name) {
+                rules.remove.push(name.value);
+            }
+        }
+        rules
+    }
+
+    /// Names with their values, where the name is one.
+    pub(super) fn header_values<'v>(
+        &self,
+        entries: &'v Entries<Spanned<Text<HeaderValueText>>>,
+    ) -> Vec<(Spanned<HeaderName>, &'v Spanned<Text<HeaderValueText>>)> {
+        let mut pairs = Vec::with_capacity(entries.0.len());
+        for (key, value) in entries.iter() {
+            match HeaderName::from_text(&key.value) {
+                Ok(name) => pairs.push((Spanned { value: name, mark: key.mark, key: key.key }, value)),
+                Err(message) => {
+                    self.findings.error("invalid-value", key.mark, message);
+                }
+            }
+        }
+        pairs
+    }
+
+    /// Header fields with exact values, to be matched.
+    pub(super) fn header_matches(
+        &self,
+        entries: &Entries<Spanned<Text<HeaderValueText>>>,
+    ) -> Vec<(HeaderName, HeaderValue)> {
+        let mut seen = HashMap::new();
+        let mut matches = Vec::new();
+        for (name, value) in self.header_values(entries) {
+            if self.first_time(&mut seen, &name) {
+                matches.push((name.value, value.value.0.value.clone()));
+            }
+        }
+        matches
+    }
+
+    /// Refuses a field that is there before, in another case or under `set` and `remove`.
+    fn first_time(&self, seen: &mut HashMap<HeaderName, Mark>, name: &Spanned<HeaderName>) -> bool {
+        match seen.insert(name.value.clone(), name.mark) {
+            None => true,
+            Some(first) => {
+                let message = format!("the header `{}` is named twice", name.value);
+                self.findings
+                    .error("duplicate-header", name.mark, message)
+                    .hint("names of headers have no case: keep one of the two")
+                    .see(first, "the other one is");
+                false
+            }
+        }
+    }
+
+    fn may_change(&self, name: &Spanned<HeaderName>, direction: Direction) -> bool {
+        let Some(why) = self.owned(&name.value, direction) else { return true };
+        let message = format!("the header `{}` can't be changed: {why}", name.value);
+        self.findings.error("reserved-header", name.mark, message).hint("remove it from the rule");
+        false
+    }
+
+    /// Why a field is the gateway's own, where it is.
+    fn owned(&self, name: &HeaderName, direction: Direction) -> Option<&'static str> {
+        let why = owned_always(name.as_str());
+        if why.is_some() || direction == Direction::Response {
+            return why;
+        }
+        match name.as_str() {
+            "host" => Some("the gateway passes on the host that the client asked for"),
+            "forwarded" => Some("the gateway sets it from the connection"),
+            "x-request-id" => Some("the gateway gives every request one id everywhere"),
+            "x-tollgate-context" => {
+                Some("it tells the application the tenant, and the gateway alone sets it")
+            }
+            other if other.starts_with("x-forwarded-") => Some("the gateway sets it from the connection"),
+            _ if *name == self.identity => {
+                Some("it tells the application the tenant, and the gateway alone sets it")
+            }
+            _ => None,
+        }
+    }
+
+    /// Refuses names for the identity header that mean something else.
+    pub(super) fn identity_header(&self, name: &Spanned<Text<HeaderName>>) {
+        let other = name.value.0.as_str();
+        let taken = owned_always(other).is_some()
+            || matches!(
+                other,
+                "host" | "forwarded" | "x-request-id" | "authorization" | "cookie" | "content-type"
+            )
+            || other.starts_with("x-forwarded-");
+        if taken {
+            let message =
+                format!("the header `{other}` can't carry the tenant's id: it means something else");
+            self.findings
+                .error("reserved-header", name.mark, message)
+                .hint("write a name of your own, like X-Tenant-Id");
+        }
+    }
+}
+
+/// Fields of one connection (RFC 9110 §7.6.1) and of the framing (RFC 9112 §6).
+fn owned_always(name: &str) -> Option<&'static str> {
+    match name {
+        "connection" | "keep-alive" | "proxy-connection" | "te" | "trailer" | "transfer-encoding"
+        | "upgrade" => Some("it belongs to one connection, and the gateway sets it on each side"),
+        "content-length" => Some("it belongs to the framing of the message"),
+        _ => None,
+    }
+}

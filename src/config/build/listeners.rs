@@ -1,0 +1,145 @@
+//! Listeners, admin, limits, workers.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use super::Builder;
+use crate::config::decode::{List, Spanned};
+use crate::config::document::{Admin, Limits, Listener, Workers};
+use crate::config::source::Mark;
+use crate::config::written;
+use crate::types::{ByteSize, Secret, TimeSpan};
+
+/// The admin listener's address, where none is written.
+const ADMIN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9900);
+
+impl Builder<'_> {
+    pub(super) fn listeners(&self, written: &Spanned<List<written::Listener>>) -> Vec<Listener> {
+        if written.value.0.is_empty() && self.findings.errors_in(written.mark.file) == 0 {
+            self.findings
+                .error("invalid-value", written.key, "there is no listener")
+                .hint("add one, like `- bind: 0.0.0.0:8080`");
+        }
+        let mut listeners: Vec<(Mark, Listener)> = Vec::new();
+        for listener in &written.value.0 {
+            let bind = listener.bind.value.0;
+            let same = |other: &&(Mark, Listener)| other.1.bind == bind && bind.port() != 0;
+            if let Some((first, _)) = listeners.iter().find(same) {
+                self.findings
+                    .error("duplicate-listener", listener.bind.mark, format!("`{bind}` is there twice"))
+                    .hint("remove one of the two")
+                    .see(*first, "the other one is");
+            }
+            let origin = self.findings.sources.origin(listener.bind.mark);
+            listeners.push((listener.bind.mark, Listener { bind, origin }));
+        }
+        listeners.into_iter().map(|(_, listener)| listener).collect()
+    }
+
+    pub(super) fn admin(&mut self, written: Option<&written::Admin>) -> Admin {
+        let Some(written) = written else { return Admin { bind: ADMIN_DEFAULT, token: None } };
+        let bind = written.bind.as_ref().map_or(ADMIN_DEFAULT, |bind| bind.value.0);
+        let token = match (&written.token, &written.token_file) {
+            (Some(_), Some(file)) => {
+                self.findings
+                    .error("conflicting-keys", file.key, "`token` and `token_file` are both there")
+                    .hint("keep `token_file`, and remove `token`");
+                None
+            }
+            (Some(token), None) => self.token(&token.value, token.mark),
+            (None, Some(file)) => self
+                .read_file(file)
+                .and_then(|text| self.token(text.trim_end_matches(['\r', '\n']), file.mark)),
+            (None, None) => None,
+        };
+        Admin { bind, token }
+    }
+
+    /// A bearer token is visible ASCII (RFC 6750 §2.1); another could never be sent.
+    fn token(&self, text: &str, mark: Mark) -> Option<Secret> {
+        if !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic()) {
+            return Some(Secret::new(text));
+        }
+        let what = if text.is_empty() {
+            "the token is empty"
+        } else {
+            "the token has blanks or characters outside ASCII"
+        };
+        self.findings.error("invalid-value", mark, what).hint("make one with `openssl rand -hex 32`");
+        None
+    }
+
+    /// Reads a file that a `*_file` key names. Messages show the path as it was written.
+    pub(super) fn read_file(&mut self, written: &Spanned<String>) -> Option<String> {
+        let path = self.path(&written.value);
+        let content = std::fs::read_to_string(&path);
+        self.watched.push(path);
+        content
+            .map_err(|error| {
+                let shown = &written.value;
+                let why = super::super::load::why(&error);
+                self.findings
+                    .error("missing-file", written.mark, format!("the file `{shown}` can't be read: {why}"))
+                    .hint("paths are relative to the folder of the file that names them");
+            })
+            .ok()
+    }
+
+    pub(super) fn limits(&self, written: Option<&written::Limits>) -> Limits {
+        let nothing = written::Limits::default();
+        let written = written.unwrap_or(&nothing);
+        let kib = |kib: usize| kib * 1024;
+        Limits {
+            header_read_timeout: self.deadline(written.header_read_timeout.as_ref(), 10),
+            max_header_bytes: self.bytes(written.max_header_bytes.as_ref(), kib(64), kib(8)),
+            max_headers: self.count(written.max_headers.as_ref(), 100),
+            max_request_target_bytes: self.bytes(written.max_request_target_bytes.as_ref(), kib(8), 256),
+            max_connections: self.count(written.max_connections.as_ref(), 100_000),
+            max_connections_per_client: self.count(written.max_connections_per_client.as_ref(), 1_000),
+            keep_alive_timeout: self.deadline(written.keep_alive_timeout.as_ref(), 75),
+            write_timeout: self.deadline(written.write_timeout.as_ref(), 60),
+            drain: written.drain.map_or(Duration::from_secs(30), |drain| drain.value.0),
+        }
+    }
+
+    /// A deadline, which can't be zero: nothing would ever meet it.
+    pub(super) fn deadline(&self, written: Option<&Spanned<TimeSpan>>, default_seconds: u64) -> Duration {
+        let Some(span) = written else { return Duration::from_secs(default_seconds) };
+        if span.value.0.is_zero() {
+            self.findings
+                .error("invalid-value", span.mark, "a deadline of zero can't be met")
+                .hint(format!("leave it out for {default_seconds}s, or write a duration above zero"));
+        }
+        span.value.0
+    }
+
+    fn count(&self, written: Option<&Spanned<usize>>, default: usize) -> usize {
+        let Some(count) = written else { return default };
+        if count.value == 0 {
+            self.findings
+                .error("invalid-value", count.mark, "a limit of zero lets nothing in")
+                .hint(format!("leave it out for {default}"));
+        }
+        count.value
+    }
+
+    fn bytes(&self, written: Option<&Spanned<ByteSize>>, default: usize, min: usize) -> usize {
+        let Some(size) = written else { return default };
+        let bytes = usize::try_from(size.value.0).unwrap_or(usize::MAX);
+        let max = 16 << 20;
+        if !(min..=max).contains(&bytes) {
+            let (min, max) = (ByteSize(min as u64), ByteSize(max as u64));
+            self.findings
+                .error("invalid-value", size.mark, format!("`{}` is not from {min} to {max}", size.value))
+                .hint(format!("leave it out for {}", ByteSize(default as u64)));
+        }
+        bytes
+    }
+}
+
+pub(super) fn workers(written: Option<&Spanned<written::Workers>>) -> Workers {
+    match written.map(|workers| workers.value) {
+        None | Some(written::Workers::Auto) => Workers::Auto,
+        Some(written::Workers::Count(count)) => Workers::Count(count),
+    }
+}

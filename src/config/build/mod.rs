@@ -1,0 +1,110 @@
+//! From what was written to the document: defaults, and every check that needs more than one value.
+//!
+//! Nothing here stops at an error: it is reported, and something harmless takes the place of
+//! the value, so that what follows is checked too. Whoever called looks at the findings.
+
+mod endpoint;
+mod headers;
+mod listeners;
+mod plans;
+mod pools;
+mod routes;
+mod telemetry;
+mod tenancy;
+mod tenants;
+mod usage;
+
+use std::path::{Path, PathBuf};
+
+use http::HeaderName;
+
+use super::decode::Spanned;
+use super::document::Document;
+use super::findings::Findings;
+use super::source::Mark;
+use super::suggest;
+use super::written::Config;
+
+pub(super) use tenants::{Candidate, Claims};
+
+/// What the parts of a document are built with.
+pub(super) struct Builder<'b> {
+    pub findings: &'b Findings,
+    /// The folder of the configuration file: paths in it are relative to this.
+    folder: &'b Path,
+    /// Every plan's and pool's name, also of those that are bad.
+    plans: Vec<&'b str>,
+    pools: Vec<&'b str>,
+    identity: HeaderName,
+    /// Files that were read.
+    pub watched: Vec<PathBuf>,
+}
+
+impl<'b> Builder<'b> {
+    pub fn new(findings: &'b Findings, folder: &'b Path, config: &'b Config) -> Self {
+        let written = config.identity.as_ref().and_then(|identity| identity.header.as_ref());
+        Self {
+            findings,
+            folder,
+            plans: config.plans.names().collect(),
+            pools: config.pools.names().collect(),
+            identity: written.map_or(HeaderName::from_static("x-tenant-id"), |header| header.value.0.clone()),
+            watched: Vec::new(),
+        }
+    }
+
+    /// Builds everything but the tenants. `file` stands for the file as a whole.
+    pub fn document(&mut self, config: &Config, file: Mark) -> Document {
+        Document {
+            listeners: self.listeners(&config.listeners),
+            admin: self.admin(config.admin.as_ref()),
+            trusted_proxies: config.trusted_proxies.0.iter().map(|net| net.0.0).collect(),
+            tenancy: self.tenancy(config),
+            plans: self.plans(&config.plans),
+            pools: self.pools(&config.pools),
+            routes: self.routes(config.routes.as_ref(), file),
+            default_pool: config.default_pool.as_ref().and_then(|pool| self.known_pool(pool)),
+            tenants: Vec::new(),
+            identity: self.identity(config.identity.as_ref()),
+            metrics: self.metrics(config.metrics.as_ref()),
+            access_log: self.access_log(config.access_log.as_ref()),
+            limits: self.limits(config.limits.as_ref()),
+            workers: listeners::workers(config.workers.as_ref()),
+        }
+    }
+
+    /// Checks how the parts use each other.
+    pub fn check(&self, config: &Config, document: &Document, tenants: &[Candidate]) {
+        usage::check(self, config, document, tenants);
+    }
+
+    fn known_plan(&self, name: &Spanned<String>) -> Option<String> {
+        self.known(name, &self.plans, "unknown-plan", "plan")
+    }
+
+    fn known_pool(&self, name: &Spanned<String>) -> Option<String> {
+        self.known(name, &self.pools, "unknown-pool", "pool")
+    }
+
+    fn known(
+        &self,
+        name: &Spanned<String>,
+        names: &[&str],
+        code: &'static str,
+        what: &str,
+    ) -> Option<String> {
+        if names.contains(&name.value.as_str()) {
+            return Some(name.value.clone());
+        }
+        let message = format!("there is no {what} `{}`", name.value);
+        let hint = suggest::hint(&name.value, names.iter().copied());
+        let none = || Some(format!("add it under `{what}s:`"));
+        self.findings.error(code, name.mark, message).maybe_hint(hint.or_else(none));
+        None
+    }
+
+    /// A path that was written in the configuration file.
+    fn path(&self, written: &str) -> PathBuf {
+        self.folder.join(written)
+    }
+}

@@ -1,0 +1,76 @@
+//! Plans.
+
+use std::collections::BTreeMap;
+
+use super::Builder;
+use super::headers::Direction;
+use crate::config::decode::{Entries, List, Spanned};
+use crate::config::document::{Plan, RateLimit};
+use crate::config::written;
+
+impl Builder<'_> {
+    pub(super) fn plans(&self, written: &Entries<written::Plan>) -> BTreeMap<String, Plan> {
+        let mut plans = BTreeMap::new();
+        for (name, plan) in written.iter() {
+            self.check_name(name, "plan");
+            plans.insert(name.value.clone(), self.plan(name, plan));
+        }
+        plans
+    }
+
+    fn plan(&self, name: &Spanned<String>, written: &written::Plan) -> Plan {
+        Plan {
+            name: name.value.clone(),
+            rate_limit: written.rate_limit.as_ref().map(|limit| RateLimit {
+                rate: limit.rate.value,
+                burst: self.positive(limit.burst.as_ref(), "a burst of zero lets nothing pass"),
+            }),
+            concurrency_max: self.concurrency_max(written.concurrency.as_ref()),
+            request_body_max: written.request_body.as_ref().and_then(|body| body.max).map(|max| max.0),
+            features: self.features(&written.features),
+            pool: written.pool.as_ref().and_then(|pool| self.known_pool(pool)),
+            request_headers: self.header_rules(&written.request_headers, Direction::Request),
+            response_headers: self.header_rules(&written.response_headers, Direction::Response),
+            origin: self.findings.sources.origin(name.mark),
+        }
+    }
+
+    pub(super) fn concurrency_max(&self, written: Option<&written::Concurrency>) -> Option<u32> {
+        let max = written.and_then(|concurrency| concurrency.max.as_ref());
+        self.positive(max, "a limit of zero lets nothing in")
+    }
+
+    pub(super) fn positive(&self, written: Option<&Spanned<u32>>, otherwise: &str) -> Option<u32> {
+        let number = written?;
+        if number.value == 0 {
+            self.findings
+                .error("invalid-value", number.mark, otherwise)
+                .hint("write a number above zero, or leave it out");
+        }
+        Some(number.value)
+    }
+
+    /// Features are single words, so that they can stand in a list in a header or a token.
+    pub(super) fn features(&self, written: &List<Spanned<String>>) -> Vec<String> {
+        let mut features: Vec<String> = Vec::new();
+        for feature in &written.0 {
+            if self.check_name(feature, "feature") && !features.contains(&feature.value) {
+                features.push(feature.value.clone());
+            }
+        }
+        features
+    }
+
+    /// Names of the operator's choosing stand in logs, metrics and headers: they are single words.
+    pub(super) fn check_name(&self, name: &Spanned<String>, what: &str) -> bool {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '/');
+        let valid = !name.value.is_empty() && name.value.len() <= 128 && name.value.chars().all(fits);
+        if !valid {
+            let message = format!("`{}` is no name of a {what}", name.value);
+            self.findings
+                .error("invalid-value", name.mark, message)
+                .hint("write 1 to 128 letters, digits, '-', '_', '.', ':' or '/'");
+        }
+        valid
+    }
+}

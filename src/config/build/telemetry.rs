@@ -1,0 +1,40 @@
+//! Identity, metrics and the access log.
+
+use http::HeaderName;
+
+use super::Builder;
+use crate::config::document::{AccessLog, AccessLogPath, Identity, Metrics};
+use crate::config::written;
+
+impl Builder<'_> {
+    pub(super) fn identity(&self, written: Option<&written::Identity>) -> Identity {
+        let header = written.and_then(|identity| identity.header.as_ref());
+        if let Some(header) = header {
+            self.identity_header(header);
+        }
+        let default = HeaderName::from_static("x-tenant-id");
+        Identity { header: header.map_or(default, |header| header.value.0.clone()) }
+    }
+
+    pub(super) fn metrics(&self, written: Option<&written::Metrics>) -> Metrics {
+        let tenants = written.and_then(|metrics| metrics.tenants.as_ref());
+        Metrics { tenants: tenants.map_or(1_000, |tenants| tenants.value) }
+    }
+
+    /// Without the section there is no log: what is written is asked for.
+    pub(super) fn access_log(&self, written: Option<&written::AccessLog>) -> Option<AccessLog> {
+        let written = written?;
+        let path = written.path.as_ref();
+        let path = match path.map(|path| path.value.as_str()) {
+            None | Some("-") => AccessLogPath::Stdout,
+            Some(file) => AccessLogPath::File(self.path(file)),
+        };
+        let sample = written.sample.as_ref();
+        if let Some(sample) = sample.filter(|sample| !(0.0..=1.0).contains(&sample.value)) {
+            self.findings
+                .error("invalid-value", sample.mark, format!("`{}` is not from 0 to 1", sample.value))
+                .hint("write the share of requests to log: 1 for all, 0.01 for one in a hundred");
+        }
+        Some(AccessLog { path, sample: sample.map_or(1.0, |sample| sample.value) })
+    }
+}

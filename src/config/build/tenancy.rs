@@ -1,0 +1,83 @@
+//! The rules that find a request's tenant.
+
+use super::Builder;
+use crate::config::decode::Spanned;
+use crate::config::document::{HostPattern, IdentifyRule, Tenancy, UnknownTenant};
+use crate::config::source::Mark;
+use crate::config::written::{self, Config, Unknown};
+
+impl Builder<'_> {
+    pub(super) fn tenancy(&self, config: &Config) -> Tenancy {
+        let written = config.tenancy.as_ref();
+        let unknown = match written.and_then(|tenancy| tenancy.unknown.as_ref()) {
+            None | Some(Spanned { value: Unknown::Reject, .. }) => UnknownTenant::Reject,
+            Some(Spanned { value: Unknown::Tenant(id), .. }) => UnknownTenant::Tenant(id.0.clone()),
+        };
+        let identify = match written.and_then(|tenancy| tenancy.identify.as_ref()) {
+            None => vec![IdentifyRule::Domain],
+            Some(rules) => {
+                if rules.value.0.is_empty() && self.findings.errors_in(rules.mark.file) == 0 {
+                    self.findings
+                        .error("invalid-value", rules.key, "no rule is left to find a tenant by")
+                        .hint("write at least one, like `- domain`");
+                }
+                self.rules(&rules.value.0, config)
+            }
+        };
+        Tenancy { identify, unknown }
+    }
+
+    fn rules(&self, written: &[Spanned<written::IdentifyRule>], config: &Config) -> Vec<IdentifyRule> {
+        let mut patterns: Vec<(&HostPattern, Mark)> = Vec::new();
+        let mut rules: Vec<IdentifyRule> = Vec::new();
+        for rule in written {
+            let built = match &rule.value {
+                written::IdentifyRule::Host(pattern) => {
+                    self.collisions(&pattern.0, rule.mark, &patterns);
+                    patterns.push((&pattern.0, rule.mark));
+                    rules.push(IdentifyRule::Host(pattern.0.clone()));
+                    continue;
+                }
+                written::IdentifyRule::Domain => IdentifyRule::Domain,
+                written::IdentifyRule::Header(name) => {
+                    if config.trusted_proxies.0.is_empty() {
+                        self.findings
+                            .warning("no-trusted-proxies", rule.mark, format!("the header `{}` is never believed: there are no `trusted_proxies`", name.0))
+                            .hint("add the addresses of your proxies under `trusted_proxies:`, or remove the rule");
+                    }
+                    IdentifyRule::Header(name.0.clone())
+                }
+                written::IdentifyRule::Path(_) => {
+                    self.findings.not_supported(rule.mark, "finding the tenant by `path`");
+                    continue;
+                }
+                written::IdentifyRule::JwtClaim(_) => {
+                    self.findings.not_supported(rule.mark, "finding the tenant by `jwt_claim`");
+                    continue;
+                }
+                written::IdentifyRule::ApiKey(_) => {
+                    self.findings.not_supported(rule.mark, "finding the tenant by `api_key`");
+                    continue;
+                }
+            };
+            if rules.contains(&built) {
+                self.findings
+                    .error("duplicate-rule", rule.mark, "this rule is there twice")
+                    .hint("remove one of the two");
+            }
+            rules.push(built);
+        }
+        rules
+    }
+
+    fn collisions(&self, pattern: &HostPattern, mark: Mark, earlier: &[(&HostPattern, Mark)]) {
+        if let Some((other, first)) = earlier.iter().find(|(other, _)| pattern.collides_with(other)) {
+            let message =
+                format!("`{pattern}` and `{other}` can match the same host, and so name two tenants");
+            self.findings
+                .error("colliding-host-patterns", mark, message)
+                .hint("give each pattern a domain of its own, or remove one")
+                .see(*first, "the other pattern is");
+        }
+    }
+}

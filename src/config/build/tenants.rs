@@ -1,0 +1,103 @@
+//! Tenants, from the document and from files.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::Builder;
+use super::headers::Direction;
+use crate::config::document::{Access, Domain, RateLimitOverride, Tenant, TenantLimits};
+use crate::config::source::Mark;
+use crate::config::written;
+use crate::types::TenantId;
+
+/// A tenant that is part of the document unless something is found against it.
+pub(in crate::config) struct Candidate {
+    pub tenant: Tenant,
+    /// Where its id is written, or its file starts.
+    pub mark: Mark,
+    pub domains: Vec<Mark>,
+    /// Where its rate or burst is written, if it is.
+    pub rate_limit: Option<Mark>,
+    /// Whether it names a plan or a pool that there is not, so that its pool can't be told.
+    pub dangling: bool,
+}
+
+/// What tenants have claimed so far: each id and each domain is one tenant's only.
+#[derive(Default)]
+pub(in crate::config) struct Claims {
+    ids: HashMap<TenantId, Mark>,
+    domains: HashMap<Domain, (TenantId, Mark)>,
+}
+
+impl Builder<'_> {
+    /// Builds a tenant and enters its claims. What was claimed first stays claimed.
+    pub(in crate::config) fn tenant(&self, written: &written::Tenant, claims: &mut Claims) -> Candidate {
+        let id = written.id.value.0.clone();
+        if let Some(first) = claims.ids.insert(id.clone(), written.id.mark) {
+            self.findings
+                .error("duplicate-tenant", written.id.mark, format!("the tenant `{id}` is there twice"))
+                .hint("merge the two, or give one another id")
+                .see(first, "the other one is");
+            claims.ids.insert(id.clone(), first);
+        }
+        let mut domains = Vec::with_capacity(written.domains.0.len());
+        for domain in &written.domains.0 {
+            let claim = (id.clone(), domain.mark);
+            match claims.domains.get(&domain.value.0) {
+                None => _ = claims.domains.insert(domain.value.0.clone(), claim),
+                Some((owner, first)) => {
+                    let whose =
+                        if *owner == id { "twice".into() } else { format!("for the tenant `{owner}` too") };
+                    self.findings
+                        .error(
+                            "duplicate-domain",
+                            domain.mark,
+                            format!("the domain `{}` is there {whose}", domain.value.0),
+                        )
+                        .hint("a domain belongs to one tenant: remove one of the two")
+                        .see(*first, "the other one is");
+                }
+            }
+            domains.push(domain.mark);
+        }
+        let tenant = self.tenant_document(id, written);
+        let rate_limit = written.limits.rate_limit.as_ref().map(|limit| limit.mark);
+        let dangling = written.plan.is_some() != tenant.plan.is_some()
+            || written.pool.is_some() != tenant.pool.is_some();
+        Candidate { tenant, mark: written.id.mark, domains, rate_limit, dangling }
+    }
+
+    fn tenant_document(&self, id: TenantId, written: &written::Tenant) -> Tenant {
+        let labels: BTreeMap<String, String> =
+            written.labels.iter().map(|(name, value)| (name.value.clone(), value.clone())).collect();
+        Tenant {
+            id,
+            plan: written.plan.as_ref().and_then(|plan| self.known_plan(plan)),
+            domains: written.domains.0.iter().map(|domain| domain.value.0.clone()).collect(),
+            pool: written.pool.as_ref().and_then(|pool| self.known_pool(pool)),
+            labels,
+            state: written.state.map(Into::into).unwrap_or_default(),
+            limits: self.tenant_limits(written),
+            features: self.features(&written.features),
+            request_headers: self.header_rules(&written.request_headers, Direction::Request),
+            response_headers: self.header_rules(&written.response_headers, Direction::Response),
+            access: Access {
+                allow: written.access.allow.0.iter().map(|net| net.0.0).collect(),
+                deny: written.access.deny.0.iter().map(|net| net.0.0).collect(),
+            },
+            origin: self.findings.sources.origin(written.id.mark),
+        }
+    }
+
+    fn tenant_limits(&self, written: &written::Tenant) -> TenantLimits {
+        let limits = &written.limits;
+        let rate_limit = limits.rate_limit.as_ref().map(|limit| RateLimitOverride {
+            rate: limit.value.rate.as_ref().map(|rate| rate.value),
+            burst: self.positive(limit.value.burst.as_ref(), "a burst of zero lets nothing pass"),
+        });
+        TenantLimits {
+            rate_limit,
+            concurrency_max: self.concurrency_max(limits.concurrency.as_ref()),
+            request_body_max: limits.request_body.as_ref().and_then(|body| body.max).map(|max| max.0),
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! How the parts of a document use each other: what can't work, and what is probably not meant.
+
+use std::collections::{HashMap, HashSet};
+
+use super::routes::TENANT_POOL;
+use super::{Builder, Candidate};
+use crate::config::decode::Spanned;
+use crate::config::document::{Document, Domain, HostPattern, IdentifyRule, RateLimit};
+use crate::config::source::Mark;
+use crate::config::written::{Config, Route};
+use crate::types::TenantId;
+
+pub(super) fn check(builder: &Builder<'_>, config: &Config, document: &Document, tenants: &[Candidate]) {
+    let usage = Usage { builder, config, document, tenants };
+    usage.domains_and_patterns();
+    usage.rate_limits_without_rate();
+    usage.costs();
+    usage.default_pool();
+    usage.unused_pools();
+    usage.features();
+}
+
+struct Usage<'u> {
+    builder: &'u Builder<'u>,
+    config: &'u Config,
+    document: &'u Document,
+    tenants: &'u [Candidate],
+}
+
+impl Usage<'_> {
+    /// A host must not name one tenant by a pattern and another by a claimed domain.
+    fn domains_and_patterns(&self) {
+        let patterns: Vec<&HostPattern> =
+            self.document.tenancy.identify.iter().filter_map(pattern_of).collect();
+        if patterns.is_empty() {
+            return;
+        }
+        let ids: HashMap<&str, Mark> = self.tenants.iter().map(|c| (c.tenant.id.as_str(), c.mark)).collect();
+        for candidate in self.tenants {
+            for (domain, mark) in candidate.tenant.domains.iter().zip(&candidate.domains) {
+                for pattern in &patterns {
+                    self.domain_and_pattern(&candidate.tenant.id, domain, *mark, pattern, &ids);
+                }
+            }
+        }
+    }
+
+    fn domain_and_pattern(
+        &self,
+        owner: &TenantId,
+        domain: &Domain,
+        mark: Mark,
+        pattern: &HostPattern,
+        ids: &HashMap<&str, Mark>,
+    ) {
+        let findings = self.builder.findings;
+        match domain {
+            Domain::Exact(name) => {
+                let Some(label) = pattern.capture(name).filter(|label| *label != owner.as_str()) else {
+                    return;
+                };
+                let Some(other) = ids.get(label) else { return };
+                // A tenant in a file of its own must not keep the document from loading: where one
+                // of the two is, that one is to blame.
+                if self.in_document(mark) && !self.in_document(*other) {
+                    let message = format!(
+                        "the pattern `{pattern}` gives `{name}` to this tenant, but `{owner}` has claimed it"
+                    );
+                    findings
+                        .error("conflicting-domain", *other, message)
+                        .hint("give this tenant another id, or remove the domain")
+                        .see(mark, "the domain is");
+                    return;
+                }
+                let message =
+                    format!("the domain `{name}` belongs to the tenant `{label}` by the pattern `{pattern}`");
+                findings
+                    .error("conflicting-domain", mark, message)
+                    .hint("remove the domain, or change the pattern")
+                    .see(*other, "that tenant is");
+            }
+            Domain::Wildcard(name) => {
+                if !overlaps(pattern, name) {
+                    return;
+                }
+                let message =
+                    format!("`{domain}` claims hosts that the pattern `{pattern}` gives to other tenants");
+                findings
+                    .error("conflicting-domain", mark, message)
+                    .hint("claim a domain that no pattern covers");
+            }
+        }
+    }
+
+    /// A tenant can't change the burst of a limit that it does not have.
+    fn rate_limits_without_rate(&self) {
+        for candidate in self.tenants {
+            let Some(mark) = candidate.rate_limit else { continue };
+            // An unknown plan was reported; whether it has a rate can't be told.
+            let knows_plan = self.builder.findings.errors_in(mark.file) == 0;
+            if knows_plan && self.document.rate_limit_of(&candidate.tenant).is_none() {
+                self.builder
+                    .findings
+                    .error("missing-key", mark, "there is no rate: neither here nor in the tenant's plan")
+                    .hint("add `rate:` here, or to the plan");
+            }
+        }
+    }
+
+    /// A request that costs more than the burst can never pass.
+    fn costs(&self) {
+        let routes = self.config.routes.as_ref().map(|routes| routes.0.as_slice()).unwrap_or_default();
+        let costly: Vec<(&Route, &Spanned<u32>)> =
+            routes.iter().filter_map(|route| route.cost.as_ref().map(|cost| (route, cost))).collect();
+        for (name, plan) in self.config.plans.iter() {
+            let Some(limit) = self.document.plans.get(&name.value).and_then(|plan| plan.rate_limit) else {
+                continue;
+            };
+            let allows = |feature: &str| plan.features.0.iter().any(|own| own.value == feature);
+            let mark = plan
+                .rate_limit
+                .as_ref()
+                .map_or(name.mark, |limit| limit.burst.as_ref().map_or(limit.rate.mark, |burst| burst.mark));
+            for (_, cost) in costly
+                .iter()
+                .filter(|(route, _)| route.requires_feature.as_ref().is_none_or(|f| allows(&f.value)))
+            {
+                self.cost(cost, limit, &format!("plan `{}`", name.value), mark, cost.mark);
+            }
+        }
+        if costly.is_empty() {
+            return;
+        }
+        for candidate in self.tenants {
+            let Some(mark) = candidate.rate_limit else { continue };
+            let Some(limit) = self.document.rate_limit_of(&candidate.tenant) else { continue };
+            let plan = self.document.plan_of(&candidate.tenant);
+            let has = |feature: &String| {
+                candidate.tenant.features.contains(feature)
+                    || plan.is_some_and(|plan| plan.features.contains(feature))
+            };
+            for (_, cost) in costly
+                .iter()
+                .filter(|(route, _)| route.requires_feature.as_ref().is_none_or(|f| has(&f.value)))
+            {
+                // The tenant's own limit is what is wrong here: it may stand in a file of its own.
+                self.cost(cost, limit, &format!("tenant `{}`", candidate.tenant.id), cost.mark, mark);
+            }
+        }
+    }
+
+    fn cost(&self, cost: &Spanned<u32>, limit: RateLimit, whose: &str, other: Mark, at: Mark) {
+        let burst = limit.burst();
+        if cost.value <= burst {
+            return;
+        }
+        let message = format!("a cost of {} can never pass: the {whose} has a burst of {burst}", cost.value);
+        let what = if at == cost.mark { "the burst is" } else { "the cost is" };
+        self.builder
+            .findings
+            .error("cost-above-burst", at, message)
+            .hint(format!("raise the burst to {} or more, or lower the cost", cost.value))
+            .see(other, what);
+    }
+
+    /// A route to the tenant's pool needs every tenant to have one.
+    fn default_pool(&self) {
+        if self.config.default_pool.is_some() {
+            return;
+        }
+        let written = self.config.routes.as_ref().map(|routes| routes.0.as_slice()).unwrap_or_default();
+        let to_tenant = |route: &&Route| route.pool.as_ref().is_none_or(|pool| pool.value == TENANT_POOL);
+        let default_route = self.config.routes.is_none();
+        let Some(route) = written
+            .iter()
+            .find(to_tenant)
+            .map(|route| route.pool.as_ref().map_or(route.matches.key, |pool| pool.mark))
+            .or_else(|| default_route.then_some(self.config.listeners.key))
+        else {
+            return;
+        };
+        let without =
+            self.tenants.iter().filter(|c| !c.dangling && self.document.pool_of(&c.tenant).is_none());
+        let (own, of_files): (Vec<_>, Vec<_>) = without.partition(|c| self.in_document(c.mark));
+        let findings = self.builder.findings;
+        let hint = "add `default_pool:`, or give the tenant or its plan a `pool`";
+        for candidate in of_files {
+            let message =
+                format!("the tenant `{}` has no pool, and there is no `default_pool`", candidate.tenant.id);
+            let finding = findings.error("missing-default-pool", candidate.mark, message).hint(hint);
+            finding.see(route, "a route to the tenant's pool is");
+        }
+        let Some(candidate) = own.first() else { return };
+        let id = &candidate.tenant.id;
+        let message = match default_route {
+            false => format!("this route leads to the tenant's pool, and the tenant `{id}` has none"),
+            true => format!("every request goes to its tenant's pool, and the tenant `{id}` has none"),
+        };
+        findings
+            .error("missing-default-pool", route, message)
+            .hint(hint)
+            .see(candidate.mark, "the tenant is");
+    }
+
+    /// Whether something stands in the configuration file, not in a tenant's own.
+    fn in_document(&self, mark: Mark) -> bool {
+        mark.file == self.config.listeners.mark.file
+    }
+
+    fn unused_pools(&self) {
+        let written =
+            self.config.routes.iter().flat_map(|routes| &routes.0).filter_map(|route| route.pool.as_ref());
+        let used: HashSet<&str> = written
+            .map(|pool| pool.value.as_str())
+            .chain(
+                self.config
+                    .plans
+                    .iter()
+                    .filter_map(|(_, plan)| plan.pool.as_ref())
+                    .map(|pool| pool.value.as_str()),
+            )
+            .chain(self.tenants.iter().filter_map(|c| c.tenant.pool.as_deref()))
+            .chain(self.config.default_pool.iter().map(|pool| pool.value.as_str()))
+            .collect();
+        for entry in self.config.pools.0.iter().filter(|entry| !used.contains(entry.key.value.as_str())) {
+            self.builder
+                .findings
+                .warning(
+                    "unused-pool",
+                    entry.key.mark,
+                    format!("nothing uses the pool `{}`", entry.key.value),
+                )
+                .hint("name it in a route, a plan, a tenant or `default_pool`, or remove it");
+        }
+    }
+
+    fn features(&self) {
+        let of_plans =
+            self.config.plans.iter().flat_map(|(_, plan)| plan.features.0.iter().map(|f| f.value.as_str()));
+        let of_tenants = self.tenants.iter().flat_map(|c| c.tenant.features.iter().map(String::as_str));
+        let known: HashSet<&str> = of_plans.chain(of_tenants).collect();
+        let routes = self.config.routes.iter().flat_map(|routes| &routes.0);
+        for feature in routes.filter_map(|route| route.requires_feature.as_ref()) {
+            if !known.contains(feature.value.as_str()) {
+                let mut names: Vec<&str> = known.iter().copied().collect();
+                names.sort_unstable();
+                self.builder
+                    .findings
+                    .warning(
+                        "unknown-feature",
+                        feature.mark,
+                        format!("no plan and no tenant has the feature `{}`", feature.value),
+                    )
+                    .maybe_hint(
+                        super::suggest::hint(&feature.value, names)
+                            .or_else(|| Some("add it to the `features` of a plan".into())),
+                    );
+            }
+        }
+    }
+}
+
+fn pattern_of(rule: &IdentifyRule) -> Option<&HostPattern> {
+    match rule {
+        IdentifyRule::Host(pattern) => Some(pattern),
+        _ => None,
+    }
+}
+
+/// Whether some host matches both a pattern and `*.name`.
+fn overlaps(pattern: &HostPattern, name: &str) -> bool {
+    let below = format!(".{name}");
+    if pattern.after().ends_with(&below) {
+        return true;
+    }
+    // The wildcard is longer: its first label would have to be the end of the tenant's id.
+    let Some(rest) = below.strip_suffix(pattern.after()) else { return false };
+    let id = rest.rsplit('.').next().unwrap_or_default();
+    !id.is_empty() && format!("{}{id}{}", pattern.before(), pattern.after()).ends_with(&below)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_and_wildcards_overlap_where_a_host_matches_both() {
+        let both = |pattern: &str, name: &str| overlaps(&pattern.parse().unwrap(), name);
+        assert!(both("{tenant}.app.example.com", "app.example.com"));
+        assert!(both("{tenant}.app.example.com", "example.com"));
+        assert!(both("www.{tenant}.com", "example.com"));
+        assert!(!both("{tenant}.example.com", "shop.example.com"));
+        assert!(!both("{tenant}.example.com", "example.org"));
+    }
+}

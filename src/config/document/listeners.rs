@@ -1,0 +1,58 @@
+//! Listeners, the admin listener, and the bounds on what connections may ask for.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use super::Origin;
+use crate::types::Secret;
+
+/// One public listener: HTTP/1.1 and h2c on one port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// The address; port 0 asks the kernel for a free one.
+    pub bind: SocketAddr,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// The admin listener: health, metrics and the API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// The address; port 0 asks the kernel for a free one.
+    pub bind: SocketAddr,
+    /// The bearer token of the API. Without one the API answers nobody.
+    pub token: Option<Secret>,
+}
+
+/// Bounds on connections and on what a message's head may ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How long a client may take for a request's head.
+    pub header_read_timeout: Duration,
+    /// The largest head, in bytes.
+    pub max_header_bytes: usize,
+    /// The most header fields in one head.
+    pub max_headers: usize,
+    /// The longest request target, in bytes.
+    pub max_request_target_bytes: usize,
+    /// The most connections at once.
+    pub max_connections: usize,
+    /// The most connections at once of one client address.
+    pub max_connections_per_client: usize,
+    /// How long a connection without a request is kept.
+    pub keep_alive_timeout: Duration,
+    /// How long a client may take none of what it is being sent.
+    pub write_timeout: Duration,
+    /// How long requests may finish after the signal to stop.
+    pub drain: Duration,
+}
+
+/// How many worker threads serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workers {
+    /// One a core.
+    Auto,
+    /// This many.
+    Count(NonZeroUsize),
+}

@@ -1,0 +1,114 @@
+//! The configuration as the rest of the gateway reads it: plain, typed, complete.
+//!
+//! What operators write lives in `written`; these are the same things after interpolation,
+//! defaults and validation. No name in here dangles: a plan or pool that is named exists.
+
+mod listeners;
+mod plans;
+mod pools;
+mod routes;
+mod telemetry;
+mod tenancy;
+mod tenants;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+pub use listeners::{Admin, Limits, Listener, Workers};
+pub use plans::{HeaderRules, Plan, RateLimit, RateLimitOverride};
+pub use pools::{Endpoint, EndpointHost, Pool, Timeouts};
+pub use routes::{PathMatch, Route, RouteMatch, RoutePool};
+pub use telemetry::{AccessLog, AccessLogPath, Identity, Metrics};
+pub use tenancy::{HostPattern, IdentifyRule, InvalidHostPattern, Tenancy, UnknownTenant};
+pub use tenants::{Access, Domain, InvalidDomain, Tenant, TenantLimits, TenantState};
+
+/// A whole configuration, valid and with every default filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    /// Where the gateway listens; at least one.
+    pub listeners: Vec<Listener>,
+    /// The admin listener.
+    pub admin: Admin,
+    /// Peers whose forwarding and tenant headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How a request's tenant is found.
+    pub tenancy: Tenancy,
+    /// Plans by name.
+    pub plans: BTreeMap<String, Plan>,
+    /// Pools by name.
+    pub pools: BTreeMap<String, Pool>,
+    /// Base routes in file order.
+    pub routes: Vec<Route>,
+    /// The pool of tenants that have none of their own and none from their plan.
+    pub default_pool: Option<String>,
+    /// Tenants from the document and from `tenants_dir`, each id once.
+    pub tenants: Vec<Tenant>,
+    /// What the application is told about the tenant.
+    pub identity: Identity,
+    /// Bounds on metric series.
+    pub metrics: Metrics,
+    /// Where requests are logged, if they are.
+    pub access_log: Option<AccessLog>,
+    /// Connection and message bounds.
+    pub limits: Limits,
+    /// How many worker threads serve.
+    pub workers: Workers,
+}
+
+impl Document {
+    /// The pool of a tenant, as the route setting `{tenant.pool}` resolves it: the tenant's own,
+    /// else its plan's, else `default_pool`.
+    #[must_use]
+    pub fn pool_of<'d>(&'d self, tenant: &'d Tenant) -> Option<&'d str> {
+        let of_plan = || self.plan_of(tenant).and_then(|plan| plan.pool.as_deref());
+        tenant.pool.as_deref().or_else(of_plan).or(self.default_pool.as_deref())
+    }
+
+    /// The plan of a tenant, where it has one.
+    #[must_use]
+    pub fn plan_of(&self, tenant: &Tenant) -> Option<&Plan> {
+        tenant.plan.as_ref().and_then(|name| self.plans.get(name))
+    }
+
+    /// The rate limit of a tenant: its plan's with the tenant's own differences.
+    #[must_use]
+    pub fn rate_limit_of(&self, tenant: &Tenant) -> Option<RateLimit> {
+        let of_plan = self.plan_of(tenant).and_then(|plan| plan.rate_limit);
+        tenant.limits.rate_limit.unwrap_or_default().over(of_plan)
+    }
+}
+
+/// Where something was written, for `explain` and messages.
+///
+/// Two origins always compare equal: moving a pool down by a line does not make it another pool,
+/// so a reload keeps its connections.
+#[derive(Clone)]
+pub struct Origin {
+    /// The file as the operator would name it.
+    pub file: Arc<str>,
+    /// The line, from 1.
+    pub line: u32,
+}
+
+impl PartialEq for Origin {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Origin {}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

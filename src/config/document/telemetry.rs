@@ -1,0 +1,37 @@
+//! What the application and the operator are told.
+
+use std::path::PathBuf;
+
+use http::HeaderName;
+
+/// What the application is told about a request's tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The field that carries the tenant's id.
+    pub header: HeaderName,
+}
+
+/// Bounds on metric series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metrics {
+    /// How many tenants get series of their own.
+    pub tenants: usize,
+}
+
+/// Where requests are logged, as JSON lines.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AccessLog {
+    /// Where to.
+    pub path: AccessLogPath,
+    /// The share of requests that are logged, from 0 to 1.
+    pub sample: f64,
+}
+
+/// Where the access log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessLogPath {
+    /// Standard output (`-`).
+    Stdout,
+    /// A file, to be appended to.
+    File(PathBuf),
+}

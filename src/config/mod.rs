@@ -1,0 +1,34 @@
+//! The configuration: from YAML files to one valid [`Document`], or to every error in them at once.
+//!
+//! ```text
+//! text → yaml (a tree with places) → decode (types of `written`) → build (defaults, checks) → Document
+//! ```
+//!
+//! `yaml` reads text into a tree that knows where each value stands and fills in the
+//! environment; `decode` brings the tree into the types of `written` and goes on after an error;
+//! `build` fills in defaults and holds the parts against each other. Each of them reports to
+//! `findings`. Nothing here opens a socket, starts a task or knows the rest of the gateway:
+//! `control` compiles the document into what runs.
+
+mod build;
+mod check;
+mod decode;
+mod diagnostic;
+mod document;
+mod findings;
+mod load;
+mod redact;
+mod render;
+mod schema;
+mod source;
+mod suggest;
+mod tenants_dir;
+#[allow(dead_code, reason = "types are checked before their features exist")]
+mod written;
+mod yaml;
+
+pub use check::{Checked, check};
+pub use diagnostic::{Diagnostic, Related, Report, Severity};
+pub use document::*;
+pub use load::{Loaded, Quarantined, load, load_from, load_str, load_text};
+pub use schema::schema;

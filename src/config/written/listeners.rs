@@ -1,0 +1,186 @@
+//! Listeners, admin, limits, workers.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
+
+use super::text::Text;
+use crate::config::decode::{List, Spanned, Unsupported};
+use crate::types::{ByteSize, TimeSpan};
+
+/// A public listener: HTTP/1.1 and h2c (prior knowledge) on one port.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Listener {
+    /// The address and port, like 0.0.0.0:8080 or [::]:8080. Port 0 takes any free one.
+    pub bind: Spanned<Text<SocketAddr>>,
+    /// Answer 308 to https. Not supported yet.
+    pub https_redirect: Option<Unsupported<bool>>,
+    /// Accept PROXY v1 and v2 from trusted proxies. Not supported yet.
+    pub proxy_protocol: Option<Unsupported<bool>>,
+    /// TLS. Not supported yet.
+    pub tls: Option<Unsupported<Tls>>,
+    /// QUIC on the same port. Not supported yet.
+    pub http3: Option<Unsupported<bool>>,
+}
+
+/// TLS on a listener.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Tls {
+    /// Certificates with their keys, picked by SNI.
+    certificates: Option<List<Certificate>>,
+    /// Certificates on demand for verified domains.
+    acme: Option<Acme>,
+    /// Certificates of clients.
+    client_auth: Option<ClientAuth>,
+    /// The lowest version.
+    min_version: Option<TlsVersion>,
+}
+
+/// A certificate with its key.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Certificate {
+    /// The file of the certificate chain, in PEM.
+    cert: String,
+    /// The file of the private key, in PEM.
+    key: String,
+}
+
+/// An ACME authority.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Acme {
+    /// The URL of its directory.
+    directory: String,
+    /// Whom it may write to, like mailto:ops@example.com.
+    contact: Option<String>,
+}
+
+/// Authentication of clients by certificate.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct ClientAuth {
+    /// The file of the authorities that are believed, in PEM.
+    ca: String,
+    /// Whether a certificate must be shown.
+    mode: Option<ClientAuthMode>,
+}
+
+/// Whether clients must show a certificate.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum ClientAuthMode {
+    /// They may.
+    Optional,
+    /// They must.
+    Required,
+}
+
+/// A version of TLS.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(in crate::config) enum TlsVersion {
+    /// TLS 1.2.
+    #[serde(rename = "1.2")]
+    V12,
+    /// TLS 1.3.
+    #[serde(rename = "1.3")]
+    V13,
+}
+
+/// The admin listener.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Admin {
+    /// The address and port. Default 127.0.0.1:9900.
+    pub bind: Option<Spanned<Text<SocketAddr>>>,
+    /// The bearer token of the API. Better kept in a file: see `token_file`.
+    pub token: Option<Spanned<String>>,
+    /// A file with the bearer token of the API.
+    pub token_file: Option<Spanned<String>>,
+}
+
+/// Bounds on connections and messages.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Limits {
+    /// How long a client may take for a request's head. Default 10s.
+    pub header_read_timeout: Option<Spanned<TimeSpan>>,
+    /// The largest head. Default 64KiB.
+    pub max_header_bytes: Option<Spanned<ByteSize>>,
+    /// The most header fields in one head. Default 100.
+    #[schemars(range(min = 1))]
+    pub max_headers: Option<Spanned<usize>>,
+    /// The longest request target. Default 8KiB.
+    pub max_request_target_bytes: Option<Spanned<ByteSize>>,
+    /// The most connections at once. Default 100000.
+    #[schemars(range(min = 1))]
+    pub max_connections: Option<Spanned<usize>>,
+    /// The most connections at once of one client address. Default 1000.
+    #[schemars(range(min = 1))]
+    pub max_connections_per_client: Option<Spanned<usize>>,
+    /// How long a connection without a request is kept. Default 75s.
+    pub keep_alive_timeout: Option<Spanned<TimeSpan>>,
+    /// How long a client may take none of what it is being sent. Default 60s.
+    pub write_timeout: Option<Spanned<TimeSpan>>,
+    /// How long requests may finish after the signal to stop. Default 30s.
+    pub drain: Option<Spanned<TimeSpan>>,
+}
+
+/// How many threads serve.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::config) enum Workers {
+    Auto,
+    Count(NonZeroUsize),
+}
+
+impl<'de> Deserialize<'de> for Workers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct WorkersVisitor;
+
+        impl Visitor<'_> for WorkersVisitor {
+            type Value = Workers;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`auto` or a number from 1 to 1024")
+            }
+
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<Workers, E> {
+                match word {
+                    "auto" => Ok(Workers::Auto),
+                    _ => Err(E::invalid_type(de::Unexpected::Str(word), &self)),
+                }
+            }
+
+            fn visit_u64<E: de::Error>(self, count: u64) -> Result<Workers, E> {
+                let small = usize::try_from(count).ok().filter(|count| *count <= 1024);
+                small
+                    .and_then(NonZeroUsize::new)
+                    .map(Workers::Count)
+                    .ok_or_else(|| E::invalid_type(de::Unexpected::Unsigned(count), &self))
+            }
+        }
+
+        deserializer.deserialize_any(WorkersVisitor)
+    }
+}
+
+impl JsonSchema for Workers {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Workers".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "const": "auto" }, { "type": "integer", "minimum": 1, "maximum": 1024 }] })
+    }
+}

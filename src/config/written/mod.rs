@@ -1,0 +1,117 @@
+//! The configuration as operators write it: what may stand where, and of which type.
+//!
+//! One file a section. These types make the JSON Schema too, so their doc comments are what
+//! editors show. [`Unsupported`] marks keys of the surface that later versions give a meaning.
+
+mod branding;
+mod headers;
+mod listeners;
+mod plans;
+mod pools;
+mod routes;
+mod telemetry;
+mod tenancy;
+mod tenants;
+mod text;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::decode::{Entries, List, Spanned, Unsupported, WordOr};
+use crate::types::TimeSpan;
+
+pub(super) use branding::Branding;
+pub(super) use headers::{HeaderRules, HeaderValueText};
+pub(super) use listeners::{Admin, Limits, Listener, Workers};
+pub(super) use plans::{Concurrency, Plan};
+pub(super) use pools::{LoadBalancing, Pool, Protocol};
+pub(super) use routes::{Match, Route};
+pub(super) use telemetry::{AccessLog, Identity, Metering, Metrics, Tracing};
+pub(super) use tenancy::{IdentifyRule, Tenancy, Unknown};
+pub(super) use tenants::{Tenant, TenantFile};
+pub(super) use text::{FromText, Network, Text};
+
+/// The configuration of Tollgate, a tenant-aware reverse proxy gateway.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Tollgate configuration")]
+pub(super) struct Config {
+    /// Where the gateway listens; at least one.
+    #[schemars(length(min = 1))]
+    pub listeners: Spanned<List<Listener>>,
+    /// Health, metrics and the API: never on a public listener.
+    pub admin: Option<Admin>,
+    /// Peers whose X-Forwarded-*, Forwarded and tenant headers are believed: addresses or networks.
+    #[serde(default)]
+    pub trusted_proxies: List<Text<Network>>,
+    /// How a request's tenant is found.
+    pub tenancy: Option<Tenancy>,
+    /// Where tenants, usage and audit live durably. Not supported yet.
+    pub store: Option<Unsupported<String>>,
+    /// Where limits are counted. Not supported yet.
+    pub shared_limits: Option<Unsupported<WordOr<SharedLimitsWord, SharedLimits>>>,
+    /// What tenants of a tier may use, by name.
+    #[serde(default)]
+    pub plans: Entries<Plan>,
+    /// Where requests go, by name.
+    #[serde(default)]
+    pub pools: Entries<Pool>,
+    /// Routes for every tenant: the most specific match wins, ties go in file order. Default: one
+    /// route for everything, to the tenant's pool.
+    pub routes: Option<List<Route>>,
+    /// The pool of tenants that have none of their own and none from their plan.
+    pub default_pool: Option<Spanned<String>>,
+    /// Branding defaults. Not supported yet.
+    pub branding: Option<Unsupported<Branding>>,
+    /// Tenants that are kept in this file.
+    #[serde(default)]
+    pub tenants: List<Tenant>,
+    /// A folder with one YAML file a tenant; the file's name without `.yaml` is the tenant's id.
+    pub tenants_dir: Option<Spanned<String>>,
+    /// What the application is told about the tenant.
+    pub identity: Option<Identity>,
+    /// Usage records. Not supported yet.
+    pub metering: Option<Unsupported<Metering>>,
+    /// Bounds on metric series.
+    pub metrics: Option<Metrics>,
+    /// Where requests are logged.
+    pub access_log: Option<AccessLog>,
+    /// Export of traces. Not supported yet.
+    pub tracing: Option<Unsupported<Tracing>>,
+    /// Bounds on connections and messages.
+    pub limits: Option<Limits>,
+    /// How many threads serve: `auto` for one a core, or a number. Default auto.
+    pub workers: Option<Spanned<Workers>>,
+}
+
+/// Limits of one gateway alone.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum SharedLimitsWord {
+    /// Each gateway counts for itself.
+    Local,
+}
+
+/// Limits that a fleet of gateways shares.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SharedLimits {
+    /// The URL of a Redis server.
+    redis: String,
+    /// For how long a gateway may use a share without asking again.
+    lease: Option<TimeSpan>,
+    /// What to do while Redis can't be reached.
+    on_outage: Option<OnOutage>,
+}
+
+/// What to do while shared limits can't be reached.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum OnOutage {
+    /// Each gateway limits to its share.
+    LocalShare,
+    /// Every request passes.
+    Allow,
+    /// No limited request passes.
+    Deny,
+}

@@ -1,0 +1,126 @@
+//! Routes.
+
+use http::Method;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::headers::{HeaderRules, HeaderValueText};
+use super::text::Text;
+use crate::config::decode::{Entries, List, Spanned, Unsupported};
+use crate::types::TimeSpan;
+
+/// A route: the requests that it matches, and what becomes of them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Route {
+    /// Its name in logs. Default: its path.
+    pub name: Option<Spanned<String>>,
+    /// What it matches: all of it must hold.
+    #[serde(rename = "match")]
+    pub matches: Spanned<Match>,
+    /// Where it leads: a pool's name, or "{tenant.pool}" for the tenant's own pool, else its
+    /// plan's, else `default_pool`. Default "{tenant.pool}".
+    pub pool: Option<Spanned<String>>,
+    /// A feature that the tenant must have; others are answered 403.
+    pub requires_feature: Option<Spanned<String>>,
+    /// Change the path. Not supported yet.
+    pub rewrite: Option<Unsupported<Rewrite>>,
+    /// Changes to requests.
+    #[serde(default)]
+    pub request_headers: HeaderRules,
+    /// Changes to responses.
+    #[serde(default)]
+    pub response_headers: HeaderRules,
+    /// How many units of the rate limit one request uses. Default 1.
+    #[schemars(range(min = 1))]
+    pub cost: Option<Spanned<u32>>,
+    /// The longest time for the whole request.
+    pub timeout: Option<Spanned<TimeSpan>>,
+    /// Spread over several pools by weight. Not supported yet.
+    pub split: Option<Unsupported<List<Split>>>,
+    /// Copy a share of requests to another pool. Not supported yet.
+    pub mirror: Option<Unsupported<Mirror>>,
+    /// Answer with a redirect. Not supported yet.
+    pub redirect: Option<Unsupported<Redirect>>,
+    /// Answer with a fixed response. Not supported yet.
+    pub respond: Option<Unsupported<Respond>>,
+}
+
+/// What a route matches.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Match {
+    /// The whole path.
+    pub path: Option<Spanned<String>>,
+    /// The path itself or anything below it: /api matches /api and /api/x, not /apix. Default /.
+    pub path_prefix: Option<Spanned<String>>,
+    /// The methods. Default: any.
+    #[serde(default)]
+    pub methods: List<Spanned<Text<Method>>>,
+    /// Headers with their exact values.
+    #[serde(default)]
+    pub headers: Entries<Spanned<Text<HeaderValueText>>>,
+    /// Query parameters with their exact values.
+    #[serde(default)]
+    pub query: Entries<String>,
+}
+
+/// A change of the path.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Rewrite {
+    /// What takes the place of the prefix that matched.
+    prefix: Option<String>,
+}
+
+/// One of several pools.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Split {
+    /// The pool.
+    pool: String,
+    /// Its share.
+    weight: u32,
+    /// What keeps going to the same pool.
+    sticky: Option<Sticky>,
+}
+
+/// What keeps going to the same pool.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Sticky {
+    /// All requests of a tenant.
+    Tenant,
+    /// All requests of a client.
+    Client,
+}
+
+/// A copy of requests.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Mirror {
+    /// Where copies go.
+    pool: String,
+    /// The share of requests that are copied.
+    percent: Option<f64>,
+}
+
+/// A redirect.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Redirect {
+    /// Where to.
+    to: String,
+    /// The status.
+    status: Option<u16>,
+}
+
+/// A fixed response.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Respond {
+    /// The status.
+    status: Option<u16>,
+    /// The body.
+    body: Option<String>,
+}

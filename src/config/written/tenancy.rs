@@ -1,0 +1,66 @@
+//! How a request's tenant is found.
+
+use http::HeaderName;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::text::Text;
+use crate::config::decode::{List, Spanned, Unsupported};
+use crate::config::document::HostPattern;
+use crate::types::{TenantId, TimeSpan};
+
+/// How a request's tenant is found.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Tenancy {
+    /// The rules in order; the first that yields a tenant wins. Default: [domain].
+    #[schemars(length(min = 1))]
+    pub identify: Option<Spanned<List<Spanned<IdentifyRule>>>>,
+    /// What becomes of a request that no rule gives to a tenant: `reject`, or { tenant: ID }.
+    /// Default reject.
+    pub unknown: Option<Spanned<Unknown>>,
+    /// The cache of tenants from a store. Not supported yet.
+    pub cache: Option<Unsupported<Cache>>,
+}
+
+/// One way to find a tenant.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum IdentifyRule {
+    /// By a label of the host: "{tenant}.app.example.com".
+    Host(Text<HostPattern>),
+    /// By a domain that a tenant has claimed.
+    Domain,
+    /// By a header, which is believed only from trusted proxies.
+    Header(Text<HeaderName>),
+    /// By a path prefix: /t/{tenant}. Not supported yet.
+    Path(String),
+    /// By a claim of a verified token. Not supported yet.
+    JwtClaim(String),
+    /// By an API key in this header. Not supported yet.
+    ApiKey(Text<HeaderName>),
+}
+
+/// What becomes of a request without a tenant.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Unknown {
+    /// It is refused with 404.
+    Reject,
+    /// It belongs to this tenant.
+    Tenant(Text<TenantId>),
+}
+
+/// The cache of tenants from a store.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Cache {
+    /// The most tenants in it.
+    capacity: Option<u64>,
+    /// For how long a tenant is believed.
+    ttl: Option<TimeSpan>,
+    /// For how long it is believed that there is no such tenant.
+    negative_ttl: Option<TimeSpan>,
+    /// For how long an old answer may stand in while the store can't be reached.
+    stale_while_revalidate: Option<TimeSpan>,
+}

@@ -1,0 +1,180 @@
+//! Tenants.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::branding::Branding;
+use super::headers::HeaderRules;
+use super::plans::{Concurrency, Quota, RequestBody};
+use super::routes::Route;
+use super::text::{Network, Text};
+use crate::config::decode::{Entries, List, Spanned, Unsupported};
+use crate::config::document::{Domain, TenantState};
+use crate::types::{Rate, TenantId};
+
+macro_rules! tenant {
+    ($(#[$of_struct:meta])* $name:ident { $(#[$of_id:meta])* id: $id:ty }) => {
+        $(#[$of_struct])*
+        #[derive(Debug, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub(in crate::config) struct $name {
+            $(#[$of_id])*
+            pub id: $id,
+            /// Its plan. Default: none, and nothing but its own settings limits it.
+            pub plan: Option<Spanned<String>>,
+            /// The domains that it has claimed: www.example.com, or "*.shop.example.com" for all below.
+            #[serde(default)]
+            pub domains: List<Spanned<Text<Domain>>>,
+            /// A pool of its own.
+            pub pool: Option<Spanned<String>>,
+            /// Free text about it, by name.
+            #[serde(default)]
+            pub labels: Entries<String>,
+            /// Whether it is served. Default active.
+            pub state: Option<State>,
+            /// Its differences from its plan's limits.
+            #[serde(default)]
+            pub limits: TenantLimits,
+            /// Features that it has beside its plan's.
+            #[serde(default)]
+            pub features: List<Spanned<String>>,
+            /// Its differences from the default branding. Not supported yet.
+            pub branding: Option<Unsupported<Branding>>,
+            /// Changes to its requests, after its plan's.
+            #[serde(default)]
+            pub request_headers: HeaderRules,
+            /// Changes to responses to its clients, after its plan's.
+            #[serde(default)]
+            pub response_headers: HeaderRules,
+            /// Routes of its own. Not supported yet.
+            pub routes: Option<Unsupported<List<Route>>>,
+            /// Which clients it lets in.
+            #[serde(default)]
+            pub access: Access,
+            /// How its clients prove who they are. Not supported yet.
+            pub authentication: Option<Unsupported<Authentication>>,
+        }
+    };
+}
+
+tenant! {
+    /// A customer of the operator.
+    Tenant {
+        /// Its id: 1 to 63 lower-case letters, digits and inner '-'.
+        id: Spanned<Text<TenantId>>
+    }
+}
+
+tenant! {
+    /// A file of `tenants_dir`: a customer of the operator.
+    TenantFile {
+        /// Its id, where it is written: the same as the file's name without `.yaml`.
+        id: Option<Spanned<Text<TenantId>>>
+    }
+}
+
+impl TenantFile {
+    /// The tenant, with the id that its file's name gives it.
+    pub fn with_id(self, id: Spanned<Text<TenantId>>) -> Tenant {
+        let Self { id: _, plan, domains, pool, labels, state, limits, features, .. } = self;
+        let Self { branding, request_headers, response_headers, routes, access, authentication, .. } = self;
+        Tenant {
+            id,
+            plan,
+            domains,
+            pool,
+            labels,
+            state,
+            limits,
+            features,
+            branding,
+            request_headers,
+            response_headers,
+            routes,
+            access,
+            authentication,
+        }
+    }
+}
+
+/// Whether a tenant is served.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum State {
+    /// It is.
+    Active,
+    /// Refused with 403.
+    Suspended,
+    /// Refused with 503.
+    Maintenance,
+    /// Refused with 402.
+    PastDue,
+}
+
+impl From<State> for TenantState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Active => Self::Active,
+            State::Suspended => Self::Suspended,
+            State::Maintenance => Self::Maintenance,
+            State::PastDue => Self::PastDue,
+        }
+    }
+}
+
+/// A tenant's differences from its plan's limits.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct TenantLimits {
+    /// Its rate limit: what is not written here stays as in its plan.
+    pub rate_limit: Option<Spanned<TenantRateLimit>>,
+    /// Its quotas. Not supported yet.
+    pub quotas: Option<Unsupported<List<Quota>>>,
+    /// How many of its requests may be in flight.
+    pub concurrency: Option<Concurrency>,
+    /// Bounds on its request bodies.
+    pub request_body: Option<RequestBody>,
+}
+
+/// A tenant's difference from its plan's rate limit.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct TenantRateLimit {
+    /// The sustained rate, like 100/s.
+    pub rate: Option<Spanned<Rate>>,
+    /// What may come at once.
+    #[schemars(range(min = 1))]
+    pub burst: Option<Spanned<u32>>,
+}
+
+/// Which clients a tenant lets in; `deny` wins.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Access {
+    /// Addresses and networks that are let in. Default: all.
+    #[serde(default)]
+    pub allow: List<Text<Network>>,
+    /// Addresses and networks that are not.
+    #[serde(default)]
+    pub deny: List<Text<Network>>,
+}
+
+/// How clients prove who they are.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Authentication {
+    /// By a signed token.
+    jwt: Option<Jwt>,
+}
+
+/// Tokens that are believed.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Jwt {
+    /// Who issued them.
+    issuer: String,
+    /// The file of the issuer's public keys.
+    jwks: String,
+    /// Whom they are for.
+    audience: Option<String>,
+}
