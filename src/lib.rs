@@ -8,4 +8,5 @@
 
 pub mod config;
 pub mod telemetry;
+pub mod time;
 pub mod types;
