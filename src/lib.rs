@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 pub mod config;
+pub mod http;
 pub mod telemetry;
 pub mod time;
 pub mod types;

@@ -1,0 +1,191 @@
+//! A request's body on its way upstream: bounded, counted, with a deadline for its next byte.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::conn::ConnState;
+use super::hop_by_hop::{Reserved, strip_trailers};
+use crate::time::Deadline;
+
+/// Why a request's body could not be passed on to its end. Each is the client's doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BodyFailure {
+    /// More octets than the tenant may send.
+    #[error("the body is larger than allowed")]
+    TooLarge,
+    /// It doesn't follow its own framing.
+    #[error("the body is malformed")]
+    Malformed,
+    /// The client went away.
+    #[error("the client stopped sending")]
+    Aborted,
+    /// The client sent nothing for too long.
+    #[error("the client sent nothing for too long")]
+    Stalled,
+}
+
+/// What is known of a body while it passes and after.
+#[derive(Debug, Default)]
+pub struct BodyFlow {
+    bytes: Cell<u64>,
+    failure: Cell<Option<BodyFailure>>,
+    ended: Cell<bool>,
+}
+
+impl BodyFlow {
+    /// Octets passed so far.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes.get()
+    }
+
+    /// What went wrong, if something did.
+    #[must_use]
+    pub fn failure(&self) -> Option<BodyFailure> {
+        self.failure.get()
+    }
+
+    /// Whether all of it has passed.
+    #[must_use]
+    pub fn ended(&self) -> bool {
+        self.ended.get()
+    }
+}
+
+/// A request's body as the upstream client reads it.
+#[derive(Debug)]
+pub struct RequestBody(Option<Streamed>);
+
+#[derive(Debug)]
+struct Streamed {
+    body: Incoming,
+    flow: Rc<BodyFlow>,
+    conn: Rc<ConnState>,
+    bounds: Bounds,
+    /// Which request of its connection it belongs to.
+    request: u64,
+    pendings: u32,
+    deadline: Option<Deadline>,
+}
+
+/// What a body may be.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    /// Octets, at most.
+    pub bytes_max: u64,
+    /// The next of them must come within this.
+    pub idle: Duration,
+    /// The fields that name the tenant, which trailers may not.
+    pub reserved: Arc<Reserved>,
+}
+
+impl RequestBody {
+    /// No body.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self(None)
+    }
+
+    /// Passes a body on, within bounds.
+    #[must_use]
+    pub fn streamed(body: Incoming, conn: Rc<ConnState>, bounds: Bounds) -> (Self, Rc<BodyFlow>) {
+        let flow = Rc::new(BodyFlow::default());
+        let request = conn.requests();
+        let flow_of = Rc::clone(&flow);
+        let streamed = Streamed { body, flow: flow_of, conn, bounds, request, pendings: 0, deadline: None };
+        (Self(Some(streamed)), flow)
+    }
+}
+
+impl Streamed {
+    fn fail(&mut self, why: BodyFailure) -> BodyFailure {
+        self.flow.failure.set(Some(why));
+        why
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
+        let frame = match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending if self.conn.is_bad_body(self.request) => {
+                // What came before the bad byte is still on its way through hyper, a piece at a time.
+                self.pendings += 1;
+                if self.pendings > 2 {
+                    return Poll::Ready(Some(Err(self.fail(BodyFailure::Malformed))));
+                }
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Poll::Pending => {
+                self.conn.await_body(cx);
+                let at = Instant::now() + self.bounds.idle;
+                let deadline = self.deadline.get_or_insert_with(|| Deadline::at(at));
+                ready!(deadline.poll(cx));
+                return Poll::Ready(Some(Err(self.fail(BodyFailure::Stalled))));
+            }
+        };
+        self.pendings = 0;
+        if let Some(deadline) = &mut self.deadline {
+            deadline.set(Instant::now() + self.bounds.idle);
+        }
+        Poll::Ready(match frame {
+            Some(Ok(mut frame)) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    strip_trailers(trailers, &self.bounds.reserved);
+                }
+                let len = frame.data_ref().map_or(0, |data| data.len() as u64);
+                let bytes = self.flow.bytes.get().saturating_add(len);
+                self.flow.bytes.set(bytes);
+                if bytes > self.bounds.bytes_max {
+                    Some(Err(self.fail(BodyFailure::TooLarge)))
+                } else {
+                    if self.body.is_end_stream() {
+                        self.end();
+                    }
+                    Some(Ok(frame))
+                }
+            }
+            Some(Err(_)) => Some(Err(self.fail(BodyFailure::Aborted))),
+            None => {
+                self.end();
+                None
+            }
+        })
+    }
+
+    fn end(&self) {
+        self.flow.ended.set(true);
+        self.conn.all_read();
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyFailure;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
+        match &mut self.0 {
+            Some(streamed) => streamed.poll(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(|streamed| streamed.body.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |streamed| streamed.body.size_hint())
+    }
+}

@@ -1,0 +1,226 @@
+//! What one downstream connection's parts tell each other: the guard, the server and the
+//! exchanges on it live on one thread, so a few cells are enough.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::Waker;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+
+use super::wire::Malformed;
+
+/// A socket that HTTP has let go of, whatever it is made of.
+pub trait RawIo: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> RawIo for T {}
+
+/// A response that is sent as fast as an HTTP/2 client opens its window, and not even looked at while the
+/// window is shut (RFC 9113 §5.2): somebody else must look after its deadlines.
+pub trait Stallable {
+    /// Lets go of everything, if it has made no progress for too long or its time is up.
+    fn cut_if_stalled(&self, now: Instant);
+}
+
+/// What carries on a connection after a 101: given the client's socket and the bytes already read from it.
+pub type TunnelTask = Box<dyn FnOnce(Box<dyn RawIo>, Bytes) -> Pin<Box<dyn Future<Output = ()>>>>;
+
+/// The facts of a downstream connection, and the notes that its parts leave each other.
+pub struct ConnState {
+    /// Who connected: the TCP peer. Who the *client* is, [`super::client_addr`] says.
+    pub peer: SocketAddr,
+    /// The address of ours that was connected to.
+    pub local: SocketAddr,
+    /// The peer's address as the fields that name it need it; made once a connection.
+    pub peer_text: HeaderValue,
+    /// Whether this is HTTP/2 (its heads don't pass the guard).
+    pub h2: Cell<bool>,
+    calls: Cell<u64>,
+    in_flight: Cell<u32>,
+    refused: Cell<Option<(u64, Malformed)>>,
+    bad_body: Cell<Option<(u64, Malformed)>>,
+    reading_head: Cell<bool>,
+    body_reader: Cell<Option<Waker>>,
+    tunnel: Cell<Tunnel>,
+    early_bytes: Cell<bool>,
+    unread: Cell<bool>,
+    streams: RefCell<Vec<std::rc::Weak<dyn Stallable>>>,
+    tunnel_task: RefCell<Option<TunnelTask>>,
+    /// The forwarding fields for the last `Host` seen: clients keep to one.
+    pub(super) forwarded_memo: RefCell<Option<(HeaderValue, Bytes)>>,
+}
+
+/// What became of an upgrade that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tunnel {
+    /// Nobody has decided (or asked).
+    Undecided,
+    /// HTTP goes on.
+    Declined,
+    /// The bytes are the tunnel's.
+    Taken,
+}
+
+impl ConnState {
+    /// The state of a connection that was just accepted.
+    #[must_use]
+    pub fn new(peer: SocketAddr, local: SocketAddr) -> Self {
+        let peer_text = HeaderValue::try_from(peer.ip().to_canonical().to_string())
+            .unwrap_or_else(|_| HeaderValue::from_static("unknown"));
+        Self {
+            peer,
+            local,
+            peer_text,
+            h2: Cell::new(false),
+            calls: Cell::new(0),
+            in_flight: Cell::new(0),
+            refused: Cell::new(None),
+            bad_body: Cell::new(None),
+            reading_head: Cell::new(false),
+            body_reader: Cell::new(None),
+            tunnel: Cell::new(Tunnel::Undecided),
+            early_bytes: Cell::new(false),
+            unread: Cell::new(false),
+            streams: RefCell::default(),
+            tunnel_task: RefCell::new(None),
+            forwarded_memo: RefCell::new(None),
+        }
+    }
+
+    /// The server hands over the next request: says whether it stands for one that the guard
+    /// refused. The mark ends when the exchange is over.
+    pub fn begin(self: &std::rc::Rc<Self>) -> (InFlight, Option<Malformed>) {
+        let call = self.calls.get() + 1;
+        self.calls.set(call);
+        self.in_flight.set(self.in_flight.get() + 1);
+        let refused = self.refused.get().filter(|(head, _)| *head == call).map(|(_, why)| why);
+        (InFlight(std::rc::Rc::clone(self)), refused)
+    }
+
+    /// A request has a body that has not been read to its end: the peer may still be sending.
+    pub fn leave_unread(&self) {
+        self.unread.set(true);
+    }
+
+    /// The body has been read to its end.
+    pub(super) fn all_read(&self) {
+        self.unread.set(false);
+    }
+
+    pub(super) fn owes_linger(&self) -> bool {
+        self.unread.get() || self.refused.get().is_some() || self.bad_body.get().is_some()
+    }
+
+    /// Whether a request is being answered.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.in_flight.get() > 0
+    }
+
+    /// Requests handed over so far.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.calls.get()
+    }
+
+    pub(super) fn refuse(&self, head: u64, why: Malformed) {
+        self.refused.set(Some((head, why)));
+    }
+
+    pub(super) fn refuse_body(&self, head: u64, why: Malformed) {
+        self.bad_body.set(Some((head, why)));
+        if let Some(reader) = self.body_reader.take() {
+            reader.wake();
+        }
+    }
+
+    /// Whoever reads the request's body waits for more of it: to be woken if none will come.
+    pub(super) fn await_body(&self, cx: &std::task::Context<'_>) {
+        let mut reader = self.body_reader.take();
+        if !reader.as_ref().is_some_and(|reader| reader.will_wake(cx.waker())) {
+            reader = Some(cx.waker().clone());
+        }
+        self.body_reader.set(reader);
+    }
+
+    /// Whether the body of this request (the how-manieth of the connection) is malformed.
+    pub(super) fn is_bad_body(&self, request: u64) -> bool {
+        self.bad_body.get().is_some_and(|(head, _)| head == request)
+    }
+
+    pub(super) fn note_head(&self, reading: bool) {
+        self.reading_head.set(reading);
+    }
+
+    /// Whether nothing is going on: no request is being answered, and none has begun to arrive.
+    pub(super) fn is_quiet(&self) -> bool {
+        !self.is_busy() && !self.reading_head.get()
+    }
+
+    /// Has the stalled among this (HTTP/2) connection's responses let go of what they hold.
+    pub(super) fn cut_stalled(&self, now: Instant) {
+        self.streams.borrow_mut().retain(|stream| match stream.upgrade() {
+            Some(stream) => {
+                stream.cut_if_stalled(now);
+                true
+            }
+            None => false,
+        });
+    }
+
+    /// A response whose client may stop taking it without anybody being told: see [`Stallable`].
+    pub fn watch(&self, stream: std::rc::Weak<dyn Stallable>) {
+        self.streams.borrow_mut().push(stream);
+    }
+
+    pub(super) fn tunnel(&self) -> Tunnel {
+        self.tunnel.get()
+    }
+
+    pub(super) fn note_early_bytes(&self) {
+        self.early_bytes.set(true);
+    }
+
+    pub(super) fn await_decision(&self) {
+        self.tunnel.set(Tunnel::Undecided);
+    }
+
+    /// No tunnel comes of the present request. The answer is whether the connection must close
+    /// behind it: bytes have passed that nobody has framed.
+    pub fn decline_tunnel(&self) -> bool {
+        self.tunnel.set(Tunnel::Declined);
+        self.early_bytes.get()
+    }
+
+    /// The present request is answered with 101; `task` carries on once that is sent.
+    pub fn take_tunnel(&self, task: TunnelTask) {
+        self.tunnel.set(Tunnel::Taken);
+        *self.tunnel_task.borrow_mut() = Some(task);
+    }
+
+    pub(super) fn tunnel_task(&self) -> Option<TunnelTask> {
+        self.tunnel_task.borrow_mut().take()
+    }
+}
+
+impl std::fmt::Debug for ConnState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConnState")
+            .field("peer", &self.peer)
+            .field("requests", &self.calls)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Marks the connection as busy while it lives.
+#[derive(Debug)]
+pub struct InFlight(std::rc::Rc<ConnState>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.set(self.0.in_flight.get().saturating_sub(1));
+    }
+}

@@ -1,0 +1,375 @@
+//! Fields that belong to one hop (RFC 9110 §7.6.1) or to the gateway itself, and their removal.
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, HeaderMap, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING,
+    UPGRADE,
+};
+
+use super::names::{HTTP2_SETTINGS, KEEP_ALIVE, PROXY_CONNECTION};
+
+/// What stands in a field section, found in one pass: most requests have none of it, and then
+/// nothing needs to be looked up or removed.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Survey {
+    /// `Connection`, or another field that ends at this hop.
+    pub hop_by_hop: bool,
+    /// `TE`.
+    pub te: bool,
+    /// `Upgrade`.
+    pub upgrade: bool,
+    /// `Expect`.
+    pub expect: bool,
+    /// `Transfer-Encoding`.
+    pub transfer_encoding: bool,
+    /// `X-Forwarded-For`.
+    pub forwarded_for: bool,
+    /// `Forwarded`.
+    pub forwarded: bool,
+    /// Any `X-Forwarded-…`, `Forwarded` or `X-Real-IP`.
+    pub forwarding: bool,
+    /// The tenant header, or the signed context's, in any spelling.
+    pub identity: bool,
+    /// A field that identifies a tenant, in any spelling.
+    pub claims: bool,
+    /// `X-Request-Id`.
+    pub request_id: bool,
+    /// A name with an underscore that an application (CGI, WSGI, Rack) would read as one of the gateway's.
+    pub disguised: bool,
+    /// `Cookie` lines (HTTP/2 may send several).
+    pub cookies: u32,
+}
+
+/// Field names that clients may not use, in any spelling that an application could take for them: CGI,
+/// WSGI and Rack read `_` and `-` alike.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reserved {
+    /// What the gateway itself says: nobody else may.
+    own: Vec<HeaderName>,
+    /// What identifies a tenant: only trusted proxies may.
+    claims: Vec<HeaderName>,
+}
+
+impl Reserved {
+    /// The names that a configuration reserves, besides those that always are.
+    #[must_use]
+    pub fn new(own: Vec<HeaderName>, claims: Vec<HeaderName>) -> Self {
+        Self { own, claims }
+    }
+
+    fn is_own(&self, name: &str) -> bool {
+        alike(name, TENANT) || alike(name, CONTEXT) || self.own.iter().any(|own| alike(name, own.as_str()))
+    }
+
+    fn is_claim(&self, name: &str) -> bool {
+        self.claims.iter().any(|claim| alike(name, claim.as_str()))
+    }
+}
+
+/// Whether two names are the same to who takes `_` for `-`.
+fn alike(a: &str, b: &str) -> bool {
+    let dashed = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    a.len() == b.len() && a.bytes().zip(b.bytes()).all(|(a, b)| dashed(a) == dashed(b))
+}
+
+/// The name under which the signed context goes to the application, reserved from the first day.
+const CONTEXT: &str = "x-tollgate-context";
+/// The usual tenant header: reserved even when another name is configured.
+const TENANT: &str = "x-tenant-id";
+
+impl Survey {
+    /// Looks once at every field.
+    #[must_use]
+    pub fn of(fields: &HeaderMap, reserved: &Reserved) -> Self {
+        let mut survey = Self::default();
+        for name in fields.keys() {
+            survey.note(name, reserved);
+        }
+        if survey.cookies > 0 {
+            survey.cookies = fields.get_all(http::header::COOKIE).iter().count() as u32;
+        }
+        survey
+    }
+
+    fn note(&mut self, name: &HeaderName, reserved: &Reserved) {
+        let text = name.as_str();
+        match text {
+            "connection" | "keep-alive" | "proxy-connection" | "proxy-authorization" | "http2-settings" => {
+                self.hop_by_hop = true;
+            }
+            "te" => self.te = true,
+            "upgrade" => self.upgrade = true,
+            "expect" => self.expect = true,
+            "transfer-encoding" => self.transfer_encoding = true,
+            "forwarded" => (self.forwarded, self.forwarding) = (true, true),
+            "x-forwarded-for" => (self.forwarded_for, self.forwarding) = (true, true),
+            "x-real-ip" => self.forwarding = true,
+            "x-request-id" => self.request_id = true,
+            "cookie" => self.cookies = 1,
+            _ if text.starts_with("x-forwarded-") => self.forwarding = true,
+            _ => {
+                self.identity |= reserved.is_own(text);
+                self.disguised |= text.contains('_') && is_reserved(&text.replace('_', "-"));
+            }
+        }
+        // Any name at all may be configured to identify.
+        self.claims |= reserved.is_claim(text);
+    }
+}
+
+/// Names that the gateway or the message itself says, besides [`Reserved`].
+fn is_reserved(dashed: &str) -> bool {
+    dashed.starts_with("x-forwarded-")
+        || matches!(
+            dashed,
+            "forwarded" | "x-real-ip" | "x-request-id" | "host" | "content-length" | "transfer-encoding"
+        )
+}
+
+/// Removes from a request what must not reach the application: hop-by-hop and
+/// Connection-nominated fields, and, unless a trusted proxy sent them, those that only the gateway
+/// or a proxy may say. `TE: trailers` stays (RFC 9110 §10.1.4; gRPC needs it).
+pub fn strip_request(fields: &mut HeaderMap, survey: &Survey, via_trusted: bool, reserved: &Reserved) {
+    if survey.hop_by_hop {
+        strip_nominated(fields);
+        fields.remove(&KEEP_ALIVE);
+        fields.remove(&PROXY_CONNECTION);
+        fields.remove(&HTTP2_SETTINGS);
+        fields.remove(http::header::PROXY_AUTHORIZATION);
+    }
+    if survey.upgrade {
+        fields.remove(UPGRADE);
+    }
+    if survey.transfer_encoding {
+        fields.remove(TRANSFER_ENCODING);
+    }
+    if survey.expect {
+        // hyper answers the client itself, once the body is wanted.
+        fields.remove(EXPECT);
+    }
+    if survey.te {
+        let trailers = has_token(fields, &TE, b"trailers");
+        fields.remove(TE);
+        if trailers {
+            fields.insert(TE, HeaderValue::from_static("trailers"));
+        }
+    }
+    if survey.identity {
+        remove_where(fields, |name| reserved.is_own(name));
+    }
+    if survey.claims && !via_trusted {
+        remove_where(fields, |name| reserved.is_claim(name));
+    }
+    if survey.forwarding && !via_trusted {
+        remove_where(fields, |name| {
+            name.starts_with("x-forwarded-") || matches!(name, "forwarded" | "x-real-ip")
+        });
+    }
+    if survey.disguised {
+        remove_where(fields, |name| name.contains('_') && is_reserved(&name.replace('_', "-")));
+    }
+    if survey.cookies > 1 {
+        join_cookies(fields);
+    }
+}
+
+/// Removes from trailers what only a head may say: framing, routing, credentials, and what is the gateway's
+/// (RFC 9110 §6.5.1). A recipient may merge trailers into the head's fields.
+pub fn strip_trailers(fields: &mut HeaderMap, reserved: &Reserved) {
+    remove_where(fields, |name| {
+        is_reserved(&name.replace('_', "-"))
+            || reserved.is_own(name)
+            || reserved.is_claim(name)
+            || name.starts_with("content-") && name != "content-md5" && name != "content-digest"
+            || matches!(
+                name,
+                "authorization"
+                    | "cache-control"
+                    | "connection"
+                    | "cookie"
+                    | "expect"
+                    | "keep-alive"
+                    | "max-forwards"
+                    | "proxy-authorization"
+                    | "proxy-connection"
+                    | "range"
+                    | "set-cookie"
+                    | "te"
+                    | "trailer"
+                    | "upgrade"
+                    | "via"
+            )
+    });
+}
+
+/// Removes from a response what ends at this hop, and the framing, which is made anew.
+pub fn strip_response(fields: &mut HeaderMap) {
+    let (mut nominated, mut others) = (false, false);
+    for name in fields.keys() {
+        match name.as_str() {
+            "connection" => nominated = true,
+            "keep-alive" | "proxy-connection" | "upgrade" | "transfer-encoding" | "te"
+            | "proxy-authenticate" => {
+                others = true;
+            }
+            _ => {}
+        }
+    }
+    if nominated {
+        strip_nominated(fields);
+    }
+    if others {
+        for name in [
+            &KEEP_ALIVE,
+            &PROXY_CONNECTION,
+            &UPGRADE,
+            &TRANSFER_ENCODING,
+            &TE,
+            &http::header::PROXY_AUTHENTICATE,
+        ] {
+            fields.remove(name);
+        }
+    }
+}
+
+/// Whether a comma-separated field has a token, whatever its case.
+#[must_use]
+pub fn has_token(fields: &HeaderMap, name: &HeaderName, token: &[u8]) -> bool {
+    fields.get_all(name).iter().any(|line| {
+        line.as_bytes().split(|b| *b == b',').any(|element| {
+            let element = element.split(|b| *b == b';').next().unwrap_or_default();
+            element.trim_ascii().eq_ignore_ascii_case(token)
+        })
+    })
+}
+
+/// Removes `Connection` and what it names. A client may not nominate away what carries the message itself.
+fn strip_nominated(fields: &mut HeaderMap) {
+    let mut lines = fields.get_all(CONNECTION).iter();
+    let usual = lines.next().is_none_or(|line| {
+        line.as_bytes().eq_ignore_ascii_case(b"keep-alive") || line.as_bytes().eq_ignore_ascii_case(b"close")
+    });
+    if usual && lines.next().is_none() {
+        fields.remove(CONNECTION);
+        return;
+    }
+    let lines: Vec<HeaderValue> = fields.get_all(CONNECTION).iter().cloned().collect();
+    for line in &lines {
+        for token in line.as_bytes().split(|b| *b == b',') {
+            let token = token.trim_ascii();
+            if token.eq_ignore_ascii_case(b"close") || token.eq_ignore_ascii_case(b"keep-alive") {
+                continue;
+            }
+            if let Ok(name) = HeaderName::from_bytes(token)
+                && ![http::header::HOST, CONTENT_LENGTH, TE, TRAILER].contains(&name)
+            {
+                fields.remove(name);
+            }
+        }
+    }
+    fields.remove(CONNECTION);
+}
+
+fn remove_where(fields: &mut HeaderMap, mut gone: impl FnMut(&str) -> bool) {
+    let names: Vec<HeaderName> = fields.keys().filter(|name| gone(name.as_str())).cloned().collect();
+    for name in names {
+        fields.remove(name);
+    }
+}
+
+/// RFC 9113 §8.2.3: cookie crumbs become one field before they pass into HTTP/1.1.
+fn join_cookies(fields: &mut HeaderMap) {
+    let mut joined = Vec::with_capacity(128);
+    for crumb in fields.get_all(http::header::COOKIE) {
+        if !joined.is_empty() {
+            joined.extend_from_slice(b"; ");
+        }
+        joined.extend_from_slice(crumb.as_bytes());
+    }
+    if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(joined)) {
+        fields.insert(http::header::COOKIE, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stripped(fields: &[(&str, &str)], via_trusted: bool) -> Vec<String> {
+        let own = vec![HeaderName::from_static("x_customer")];
+        let reserved = Reserved::new(own, vec![HeaderName::from_static("x-org")]);
+        let mut map = HeaderMap::new();
+        for (name, value) in fields {
+            map.append(HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
+        }
+        let survey = Survey::of(&map, &reserved);
+        strip_request(&mut map, &survey, via_trusted, &reserved);
+        let mut left: Vec<String> =
+            map.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        left.sort();
+        left
+    }
+
+    #[test]
+    fn hop_by_hop_and_nominated_fields_end_here() {
+        assert_eq!(
+            stripped(
+                &[
+                    ("connection", "close, X-Secret, host, content-length"),
+                    ("x-secret", "1"),
+                    ("host", "a"),
+                    ("content-length", "3"),
+                    ("keep-alive", "timeout=5"),
+                    ("proxy-connection", "keep-alive"),
+                    ("http2-settings", "x"),
+                    ("upgrade", "h2c"),
+                    ("te", "gzip, trailers;q=0.5"),
+                    ("expect", "100-continue"),
+                    ("accept", "*/*"),
+                ],
+                false
+            ),
+            ["accept: */*", "content-length: 3", "host: a", "te: trailers"]
+        );
+    }
+
+    #[test]
+    fn nobody_but_the_gateway_names_the_tenant_in_any_spelling() {
+        let fields = [
+            ("x-tenant-id", "a"),
+            ("x_tenant_id", "a"),
+            ("x-tenant_id", "a"),
+            ("x-customer", "a"),
+            ("x_customer", "a"),
+            ("x-tollgate-context", "a"),
+            ("x_tollgate_context", "a"),
+            ("x-own_thing", "kept"),
+        ];
+        assert_eq!(stripped(&fields, false), ["x-own_thing: kept"]);
+        assert_eq!(stripped(&fields, true), ["x-own_thing: kept"]);
+    }
+
+    #[test]
+    fn what_identifies_stays_only_from_trusted_proxies() {
+        let fields = [("x-org", "a"), ("x_org", "a")];
+        assert!(stripped(&fields, false).is_empty());
+        assert_eq!(stripped(&fields, true).len(), 2);
+    }
+
+    #[test]
+    fn forwarding_fields_stay_only_from_trusted_proxies() {
+        let fields = [
+            ("x-forwarded-for", "1.1.1.1"),
+            ("x_forwarded_for", "1.1.1.1"),
+            ("x-forwarded-port", "1"),
+            ("forwarded", "for=1.1.1.1"),
+            ("x-real-ip", "1.1.1.1"),
+        ];
+        assert!(stripped(&fields, false).is_empty());
+        assert_eq!(stripped(&fields, true).len(), 4);
+    }
+
+    #[test]
+    fn cookie_crumbs_are_joined() {
+        assert_eq!(stripped(&[("cookie", "a=1"), ("cookie", "b=2")], false), ["cookie: a=1; b=2"]);
+    }
+}

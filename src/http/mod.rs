@@ -1,0 +1,14 @@
+//! HTTP as the wire has it: framing, connections, and the fields that belong to a hop.
+//!
+//! Knows nothing of tenants, routes or pools.
+
+pub mod body;
+pub mod checks;
+pub mod client_addr;
+pub mod conn;
+pub mod forwarded;
+pub mod guard;
+pub mod hop_by_hop;
+pub mod names;
+pub mod server;
+pub mod wire;

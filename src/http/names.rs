@@ -1,0 +1,24 @@
+//! Field names that the gateway itself reads or writes, and that `http` has no constant for.
+
+use http::HeaderName;
+
+/// `Keep-Alive` (RFC 2068 §19.7.1; hop-by-hop).
+pub static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+/// `Proxy-Connection` (never standard; hop-by-hop).
+pub static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+/// `HTTP2-Settings` (RFC 7540 §3.2.1; hop-by-hop).
+pub static HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+/// `Proxy-Status` (RFC 9209).
+pub static PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+/// `X-Forwarded-For`.
+pub static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// `X-Forwarded-Proto`.
+pub static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// `X-Forwarded-Host`.
+pub static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+/// `X-Request-Id`.
+pub static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10).
+pub static RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+/// `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10).
+pub static RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
