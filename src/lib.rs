@@ -9,6 +9,7 @@
 pub mod admission;
 pub mod config;
 pub mod http;
+pub mod routing;
 pub mod telemetry;
 pub mod time;
 pub mod types;

@@ -1,0 +1,128 @@
+//! Paths as an application will understand them.
+//!
+//! An application resolves `/x/../api` and `/%61pi` before it routes; a gateway that matched the
+//! raw text would enforce the rules of another route. So routes are matched on the normalised
+//! path (RFC 3986 §6.2.2.2 and §6.2.2.3, and doubled slashes merged), while the raw one goes upstream.
+
+use std::borrow::Cow;
+
+/// The path climbs above the root, or has a broken percent-encoding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the path climbs above the root or is badly encoded")]
+pub struct InvalidPath;
+
+/// The path with unreserved characters decoded, dot segments resolved and slashes merged. Borrowed,
+/// at the cost of one look, when it is normal already.
+///
+/// # Errors
+/// [`InvalidPath`] when there is no such path.
+pub fn normalise(path: &str) -> Result<Cow<'_, str>, InvalidPath> {
+    let bytes = path.as_bytes();
+    let suspect = bytes
+        .iter()
+        .zip(bytes.iter().skip(1).chain(std::iter::once(&b'/')))
+        .any(|(this, next)| *this == b'%' || (*this == b'/' && matches!(next, b'/' | b'.')));
+    // `path` itself may end in one slash: the look-ahead above then compares it with the '/' put behind.
+    if !suspect || bytes == b"/" {
+        return Ok(Cow::Borrowed(path));
+    }
+    let decoded = decode_unreserved(bytes)?;
+    let mut segments: Vec<&[u8]> = Vec::new();
+    let mut directory = true;
+    for segment in decoded.split(|b| *b == b'/').skip(1) {
+        directory = true;
+        match segment {
+            b"" | b"." => {}
+            b".." => {
+                segments.pop().ok_or(InvalidPath)?;
+            }
+            _ => {
+                segments.push(segment);
+                directory = false;
+            }
+        }
+    }
+    let mut normal = String::with_capacity(path.len());
+    for segment in &segments {
+        normal.push('/');
+        normal.push_str(std::str::from_utf8(segment).map_err(|_| InvalidPath)?);
+    }
+    if directory || segments.is_empty() {
+        normal.push('/');
+    }
+    Ok(if normal == path { Cow::Borrowed(path) } else { Cow::Owned(normal) })
+}
+
+/// Decodes what needs no encoding (RFC 3986 §2.3); other encodings stay, with upper-case digits.
+fn decode_unreserved(path: &[u8]) -> Result<Vec<u8>, InvalidPath> {
+    let mut decoded = Vec::with_capacity(path.len());
+    let mut bytes = path.iter().copied();
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            decoded.push(byte);
+            continue;
+        }
+        let (high, low) = (bytes.next().and_then(digit), bytes.next().and_then(digit));
+        let (Some(high), Some(low)) = (high, low) else { return Err(InvalidPath) };
+        let octet = high * 16 + low;
+        if octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~') {
+            decoded.push(octet);
+        } else {
+            decoded.extend_from_slice(format!("%{octet:02X}").as_bytes());
+        }
+    }
+    Ok(decoded)
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).map(|d| d as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn normal(path: &str) -> Option<String> {
+        normalise(path).ok().map(Cow::into_owned)
+    }
+
+    #[test]
+    fn paths_become_what_an_application_makes_of_them() {
+        for (path, expected) in [
+            ("/", "/"),
+            ("/a/b", "/a/b"),
+            ("/a/", "/a/"),
+            ("//a///b", "/a/b"),
+            ("/a/./b/.", "/a/b/"),
+            ("/a/../b", "/b"),
+            ("/a/b/..", "/a/"),
+            ("/%61pi/%2e%2E/x", "/x"),
+            ("/a%2fb", "/a%2Fb"),
+            ("/.well-known/x", "/.well-known/x"),
+            ("/...", "/..."),
+            ("/a%20b", "/a%20b"),
+        ] {
+            assert_eq!(normal(path).as_deref(), Some(expected), "{path}");
+        }
+        for path in ["/..", "/a/../../b", "/%", "/%4", "/%zz"] {
+            assert_eq!(normal(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_normal_path_is_borrowed() {
+        assert!(matches!(normalise("/api/v1/users"), Ok(Cow::Borrowed(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn normalising_twice_changes_nothing(path in "/[a-c./%0-9A-F]{0,24}") {
+            if let Ok(once) = normalise(&path) {
+                prop_assert_eq!(normalise(&once), Ok(once.clone()));
+                prop_assert!(once.starts_with('/') && !once.contains("//"));
+                prop_assert!(once.split('/').all(|segment| segment != ".." && segment != "."));
+            }
+        }
+    }
+}
