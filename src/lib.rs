@@ -7,9 +7,11 @@
 #![warn(missing_docs)]
 
 pub mod admission;
+pub mod balance;
 pub mod config;
 pub mod http;
 pub mod routing;
 pub mod telemetry;
 pub mod time;
 pub mod types;
+pub mod upstream;

@@ -1,0 +1,264 @@
+//! Sending one request to one endpoint, over a connection of this worker, and the head of its response.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use tokio::net::TcpStream;
+use tokio::task::spawn_local;
+use tokio::time::{Instant, timeout_at};
+
+use super::body::{Sending, UpstreamBody, Wire};
+use super::connect::{ConnectFailure, connect};
+use super::inbox::{self, Head};
+use super::line::{Idle, Lease, Line, Upload};
+use super::outbox::{Outbox, SendBroken, send_rest};
+use super::pool::{Endpoint, Pool};
+use crate::http::body::BodyFlow;
+use crate::time::Deadline;
+
+/// Interim responses (1xx) that are passed over before the response.
+const INTERIM_MAX: u32 = 32;
+
+/// A worker's connections to all endpoints.
+#[derive(Debug, Default)]
+pub struct UpstreamClient {
+    idle: Rc<Idle>,
+}
+
+/// What an endpoint answers.
+#[derive(Debug)]
+pub enum Answer {
+    /// A response: its head, and its body as it comes.
+    Response(Response<UpstreamBody>),
+    /// It speaks another protocol from here on.
+    Switched(Response<()>, Upgraded),
+}
+
+/// An upstream connection that has switched protocols.
+#[derive(Debug)]
+pub struct Upgraded {
+    /// The socket.
+    pub io: TcpStream,
+    /// Bytes that came right behind the 101.
+    pub read: Bytes,
+}
+
+/// Why there is no response.
+#[derive(Debug)]
+pub enum SendFailure {
+    /// No connection. Nothing was sent: the request may go elsewhere.
+    Connect(ConnectFailure),
+    /// The connection ended before a response.
+    Broken {
+        /// Whether it had served before, so that its end may just have crossed the request.
+        reused: bool,
+    },
+    /// What came is no response.
+    Protocol,
+    /// The request's body failed: see its [`BodyFlow`].
+    RequestBody,
+    /// No response in time.
+    Timeout,
+}
+
+/// How a request is to be sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a> {
+    /// The end of the whole request's time.
+    pub expires: Option<Instant>,
+    /// The request's body, where it has one.
+    pub flow: Option<&'a BodyFlow>,
+    /// When the sending began.
+    pub since: Instant,
+    /// Whether to take a new connection even if an idle one is there.
+    pub fresh: bool,
+    /// Whether it asks for another protocol: a 101 is then an answer.
+    pub upgrade: bool,
+}
+
+impl UpstreamClient {
+    /// An empty buffer to encode a request into.
+    #[must_use]
+    pub fn text(&self) -> Vec<u8> {
+        self.idle.text()
+    }
+
+    /// Sends a request and waits for the response's head. On success the request is taken; on failure
+    /// it is still there, to be sent elsewhere if [`Outbox::rewind`] allows it.
+    ///
+    /// # Errors
+    /// [`SendFailure`].
+    pub async fn send(
+        &self,
+        pool: &Pool,
+        endpoint: &Endpoint,
+        outgoing: &mut Option<Outbox>,
+        terms: Terms<'_>,
+    ) -> Result<Answer, SendFailure> {
+        let Some(outbox) = outgoing.as_mut() else { return Err(SendFailure::Protocol) };
+        let idle = match terms.fresh {
+            true => None,
+            false => poll_fn(|cx| Poll::Ready(self.idle.take(endpoint.id(), cx))).await,
+        };
+        let mut line = match idle {
+            Some(line) => line,
+            None => self.open(pool, endpoint, terms.expires).await?,
+        };
+        let mut uploading = terms.flow.is_some();
+        let mut deadline = self.idle.deadline(until(terms.since, pool, terms));
+        let mut interim = 0;
+        let answered = poll_fn(|cx| {
+            if let Poll::Ready(answered) = poll_exchange(outbox, &mut line, &mut interim, terms, cx) {
+                return Poll::Ready(answered);
+            }
+            if uploading && outbox.is_sent() {
+                uploading = false;
+                deadline.set(until(Instant::now(), pool, terms));
+            }
+            poll_head_deadline(&mut deadline, pool, terms, cx).map(|()| Err(SendFailure::Timeout))
+        });
+        let head = match answered.await {
+            Ok(head) => head,
+            Err(failure) => {
+                self.idle.keep_deadline(deadline);
+                return Err(failure);
+            }
+        };
+        let Head { response, decoder, keep_alive } = head;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let Line { io, read, .. } = *line;
+            return Ok(Answer::Switched(response, Upgraded { io, read: read.freeze() }));
+        }
+        let wire = match outgoing.take() {
+            Some(outbox) if !outbox.is_sent() && !outbox.is_stopped() => {
+                line.upload = Upload::Running;
+                let line = Rc::new(RefCell::new(*line));
+                let sending = spawn_local(send_rest(outbox, Rc::clone(&line)));
+                Wire::Shared(line, Sending(sending))
+            }
+            sent => {
+                if let Some(sent) = sent {
+                    if sent.is_stopped() {
+                        line.upload = Upload::Failed;
+                    }
+                    self.idle.keep_text(sent.into_text());
+                }
+                Wire::Own(line)
+            }
+        };
+        let timeouts = pool.timeouts();
+        let lease = Lease {
+            idle: Rc::clone(&self.idle),
+            endpoint: endpoint.id(),
+            idle_max: pool.idle_max(),
+            keep: timeouts.keep_alive,
+        };
+        Ok(Answer::Response(response.map(|()| {
+            UpstreamBody::new(wire, decoder, keep_alive, lease, timeouts.idle, terms.expires, deadline)
+        })))
+    }
+
+    async fn open(
+        &self,
+        pool: &Pool,
+        endpoint: &Endpoint,
+        expires: Option<Instant>,
+    ) -> Result<Box<Line>, SendFailure> {
+        let connecting = connect(endpoint.address(), pool.timeouts().connect);
+        let opened = match expires {
+            None => connecting.await,
+            // Says nothing of the endpoint: only that this request has no more time.
+            Some(expires) => timeout_at(expires, connecting).await.map_err(|_| SendFailure::Timeout)?,
+        };
+        pool.note_reachable(endpoint, opened.is_ok());
+        let io = opened.map_err(SendFailure::Connect)?;
+        Ok(Box::new(Line::new(io, pool.meter().connection_opened())))
+    }
+
+    /// Closes idle connections that are not worth keeping: those that are old, were closed by their
+    /// endpoint, or lead to an endpoint that is configured no longer. Called about once a second.
+    pub fn sweep(&self, is_configured: impl Fn(super::EndpointId) -> bool) {
+        self.idle.sweep(is_configured);
+    }
+
+    /// Closes all idle connections.
+    pub fn close_idle(&self) {
+        self.idle.clear();
+    }
+
+    /// Idle connections at present.
+    #[must_use]
+    pub fn idle(&self) -> usize {
+        self.idle.len()
+    }
+}
+
+/// Sends what can be sent and reads what has come; ready with the response's head.
+fn poll_exchange(
+    outbox: &mut Outbox,
+    line: &mut Line,
+    interim: &mut u32,
+    terms: Terms<'_>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Head, SendFailure>> {
+    if !outbox.is_sent() {
+        match outbox.poll_send(&mut line.io, cx) {
+            Poll::Ready(Err(SendBroken::Body)) => return Poll::Ready(Err(SendFailure::RequestBody)),
+            // The endpoint reads no further. It may have said why: an early 413 must not be lost.
+            Poll::Ready(Err(SendBroken::Connection)) => outbox.stop(),
+            Poll::Ready(Ok(())) | Poll::Pending => {}
+        }
+    }
+    loop {
+        match inbox::head(&mut line.read, &mut line.spans, outbox.method()) {
+            Ok(Some(head)) => match head.response.status() {
+                StatusCode::SWITCHING_PROTOCOLS if terms.upgrade => return Poll::Ready(Ok(head)),
+                StatusCode::SWITCHING_PROTOCOLS => return Poll::Ready(Err(SendFailure::Protocol)),
+                status if status.is_informational() && *interim < INTERIM_MAX => {
+                    *interim += 1;
+                    continue;
+                }
+                status if status.is_informational() => return Poll::Ready(Err(SendFailure::Protocol)),
+                _ => return Poll::Ready(Ok(head)),
+            },
+            Ok(None) => {}
+            Err(_) => return Poll::Ready(Err(SendFailure::Protocol)),
+        }
+        match line.poll_fill(0, cx) {
+            Poll::Ready(Ok(0) | Err(_)) if line.read.is_empty() && *interim == 0 => {
+                return Poll::Ready(Err(SendFailure::Broken { reused: line.served }));
+            }
+            Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(SendFailure::Protocol)),
+            Poll::Ready(Ok(_)) => {}
+            Poll::Pending => return Poll::Pending,
+        }
+    }
+}
+
+fn until(from: Instant, pool: &Pool, terms: Terms<'_>) -> Instant {
+    let head = from + pool.timeouts().response_header;
+    terms.expires.map_or(head, |expires| expires.min(head))
+}
+
+/// The time for a response's head runs from the end of the request's body: while a slow client is
+/// still sending, only the whole request's time counts (the body has a deadline of its own).
+fn poll_head_deadline(
+    deadline: &mut Deadline,
+    pool: &Pool,
+    terms: Terms<'_>,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    while deadline.poll(cx).is_ready() {
+        let now = Instant::now();
+        let uploading = terms.flow.is_some_and(|flow| !flow.ended() && flow.failure().is_none());
+        if !uploading || terms.expires.is_some_and(|expires| expires <= now) {
+            return Poll::Ready(());
+        }
+        deadline.set(until(now, pool, terms));
+    }
+    Poll::Pending
+}

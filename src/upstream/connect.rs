@@ -1,0 +1,67 @@
+//! Opening a connection to an endpoint, in time.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+
+use super::pool::Address;
+
+/// Why there is no connection. Nothing of a request was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectFailure {
+    /// The name has no address.
+    #[error("the name can't be resolved: {0}")]
+    Resolve(#[source] io::Error),
+    /// The endpoint refused, or can't be reached.
+    #[error("no connection: {0}")]
+    Connect(#[source] io::Error),
+    /// It took longer than `timeouts.connect`.
+    #[error("no connection in time")]
+    Timeout,
+}
+
+impl ConnectFailure {
+    /// The error type of RFC 9209 §2.3.
+    #[must_use]
+    pub fn proxy_status(&self) -> &'static str {
+        match self {
+            Self::Resolve(_) => "dns_error",
+            Self::Connect(error) if error.kind() == io::ErrorKind::ConnectionRefused => "connection_refused",
+            Self::Connect(_) => "destination_ip_unroutable",
+            Self::Timeout => "connection_timeout",
+        }
+    }
+}
+
+/// Connects; a name's addresses are tried in turn.
+pub(super) async fn connect(address: &Address, within: Duration) -> Result<TcpStream, ConnectFailure> {
+    timeout(within, open(address)).await.map_err(|_| ConnectFailure::Timeout)?
+}
+
+async fn open(address: &Address) -> Result<TcpStream, ConnectFailure> {
+    let (name, port) = match address {
+        Address::Ip(address) => return open_at(*address).await.map_err(ConnectFailure::Connect),
+        Address::Name(name, port) => (name.as_str(), *port),
+    };
+    let addresses = lookup_host((name, port)).await.map_err(ConnectFailure::Resolve)?;
+    let mut failure = None;
+    for address in addresses {
+        match open_at(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failure = Some(error),
+        }
+    }
+    Err(match failure {
+        Some(error) => ConnectFailure::Connect(error),
+        None => ConnectFailure::Resolve(io::ErrorKind::NotFound.into()),
+    })
+}
+
+async fn open_at(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}

@@ -1,0 +1,246 @@
+//! A response on its way from an endpoint: its head, and its body's framing (RFC 9112 §4, §6, §7).
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::{Method, Response, StatusCode, Version};
+
+use crate::http::hop_by_hop::has_token;
+use crate::http::wire::Chunk;
+
+/// Fields that a response may have.
+const FIELDS_MAX: usize = 256;
+/// Octets that a response's head may have.
+pub(super) const HEAD_MAX: usize = 256 * 1024;
+/// Octets of chunk extensions and trailers that a response may have.
+const CHUNK_OVERHEAD_MAX: usize = 64 * 1024;
+
+/// What came is no response, or can be read in two ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Garbled;
+
+/// A response's head.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) response: Response<()>,
+    pub(super) decoder: Decoder,
+    /// Whether the connection can serve another request behind this response.
+    pub(super) keep_alive: bool,
+}
+
+/// How a response's body is framed, and how far it has been read.
+#[derive(Debug)]
+pub(super) enum Decoder {
+    /// It has none, or has ended.
+    Ended,
+    /// So many octets to come.
+    Length(u64),
+    /// Chunks; the trailer fields so far.
+    Chunked(Chunk, Vec<u8>),
+    /// To the connection's end.
+    Close,
+}
+
+/// The next of a body.
+#[derive(Debug, PartialEq)]
+pub(super) enum Decoded {
+    Data(Bytes),
+    Trailers(HeaderMap),
+    End,
+    /// More bytes are needed.
+    More,
+}
+
+/// Where a head's fields stand in it; kept from one head to the next for its memory.
+pub(super) type FieldSpans = Vec<(HeaderName, Range<usize>)>;
+
+/// Takes a head off the front of `read`, if all of it is there.
+pub(super) fn head(
+    read: &mut BytesMut,
+    spans: &mut FieldSpans,
+    method: &Method,
+) -> Result<Option<Head>, Garbled> {
+    if read.is_empty() {
+        return Ok(None);
+    }
+    let mut slots = [const { MaybeUninit::<httparse::Header<'_>>::uninit() }; FIELDS_MAX];
+    let mut parsed = httparse::Response::new(&mut []);
+    let config = httparse::ParserConfig::default();
+    let len = match config.parse_response_with_uninit_headers(&mut parsed, read, &mut slots) {
+        Ok(httparse::Status::Complete(len)) => len,
+        Ok(httparse::Status::Partial) if read.len() < HEAD_MAX => return Ok(None),
+        Ok(httparse::Status::Partial) | Err(_) => return Err(Garbled),
+    };
+    let start = read.as_ptr() as usize;
+    spans.clear();
+    for field in parsed.headers.iter() {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Garbled)?;
+        // An empty value may be a slice from elsewhere.
+        let from = match field.value.is_empty() {
+            true => 0,
+            false => (field.value.as_ptr() as usize).checked_sub(start).ok_or(Garbled)?,
+        };
+        spans.push((name, from..from + field.value.len()));
+    }
+    let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(Garbled)?;
+    let version = if parsed.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
+    let text = read.split_to(len).freeze();
+    let mut fields = HeaderMap::with_capacity(spans.len() + 4);
+    let mut framing = Framing::default();
+    for (name, span) in spans.drain(..) {
+        if span.end > text.len() {
+            return Err(Garbled);
+        }
+        let value = text.slice(span);
+        framing.note(&name, &value)?;
+        fields.append(name, HeaderValue::from_maybe_shared(value).map_err(|_| Garbled)?);
+    }
+    let (decoder, keep_alive) = framing.decide(&fields, status, version, method)?;
+    let mut response = Response::new(());
+    *response.status_mut() = status;
+    *response.version_mut() = version;
+    *response.headers_mut() = fields;
+    Ok(Some(Head { response, decoder, keep_alive }))
+}
+
+/// RFC 9112 §6.3, without its tolerance: a length beside chunks, two lengths, a list of lengths, and any
+/// coding but one `chunked` could be read differently behind us.
+#[derive(Debug, Default)]
+struct Framing {
+    chunked: bool,
+    length: Option<u64>,
+    connection: bool,
+}
+
+impl Framing {
+    fn note(&mut self, name: &HeaderName, value: &[u8]) -> Result<(), Garbled> {
+        if *name == CONTENT_LENGTH {
+            let length = number(value).ok_or(Garbled)?;
+            if self.length.replace(length).is_some() {
+                return Err(Garbled);
+            }
+        } else if *name == TRANSFER_ENCODING {
+            if !value.eq_ignore_ascii_case(b"chunked") || std::mem::replace(&mut self.chunked, true) {
+                return Err(Garbled);
+            }
+        } else if *name == CONNECTION {
+            self.connection = true;
+        }
+        Ok(())
+    }
+
+    fn decide(
+        self,
+        fields: &HeaderMap,
+        status: StatusCode,
+        version: Version,
+        method: &Method,
+    ) -> Result<(Decoder, bool), Garbled> {
+        if self.chunked && (self.length.is_some() || version == Version::HTTP_10) {
+            return Err(Garbled);
+        }
+        let keep_alive = match version {
+            Version::HTTP_10 => self.connection && has_token(fields, &CONNECTION, b"keep-alive"),
+            _ => !self.connection || !has_token(fields, &CONNECTION, b"close"),
+        };
+        let bodiless = *method == Method::HEAD
+            || status.is_informational()
+            || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        Ok(match self.length {
+            _ if bodiless => (Decoder::Ended, keep_alive),
+            _ if self.chunked => (Decoder::Chunked(Chunk::START, Vec::new()), keep_alive),
+            Some(0) => (Decoder::Ended, keep_alive),
+            Some(length) => (Decoder::Length(length), keep_alive),
+            None => (Decoder::Close, false),
+        })
+    }
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || digits.len() > 18 {
+        return None;
+    }
+    digits
+        .iter()
+        .try_fold(0_u64, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + u64::from(digit - b'0')))
+}
+
+impl Decoder {
+    /// Whether nothing of the body is to come.
+    pub(super) fn is_ended(&self) -> bool {
+        matches!(self, Self::Ended)
+    }
+
+    /// The octets to come, where that is known.
+    pub(super) fn left(&self) -> Option<u64> {
+        match self {
+            Self::Ended => Some(0),
+            Self::Length(left) => Some(*left),
+            Self::Chunked(..) | Self::Close => None,
+        }
+    }
+
+    /// The connection has ended: whether that is the body's end.
+    pub(super) fn close(&mut self) -> bool {
+        let ended = matches!(self, Self::Close | Self::Ended);
+        *self = Self::Ended;
+        ended
+    }
+
+    /// Takes the body's next piece off the front of `read`.
+    pub(super) fn next(&mut self, read: &mut BytesMut) -> Result<Decoded, Garbled> {
+        match self {
+            Self::Ended => Ok(Decoded::End),
+            _ if read.is_empty() => Ok(Decoded::More),
+            Self::Close => Ok(Decoded::Data(read.split().freeze())),
+            Self::Length(left) => {
+                let len = (*left).min(read.len() as u64);
+                *left -= len;
+                if *left == 0 {
+                    *self = Self::Ended;
+                }
+                Ok(Decoded::Data(read.split_to(len as usize).freeze()))
+            }
+            Self::Chunked(chunk, trailers) => {
+                let peeled = chunk.peel(read, CHUNK_OVERHEAD_MAX).map_err(|_| Garbled)?;
+                if let Some(from) = peeled.trailers_from {
+                    trailers.extend_from_slice(read.get(from..peeled.framing).unwrap_or_default());
+                }
+                read.advance(peeled.framing);
+                if peeled.content > 0 {
+                    return Ok(Decoded::Data(read.split_to(peeled.content).freeze()));
+                }
+                if !peeled.ended {
+                    return Ok(Decoded::More);
+                }
+                let fields = trailer_fields(trailers)?;
+                *self = Self::Ended;
+                Ok(if fields.is_empty() { Decoded::End } else { Decoded::Trailers(fields) })
+            }
+        }
+    }
+}
+
+fn trailer_fields(text: &[u8]) -> Result<HeaderMap, Garbled> {
+    let mut fields = HeaderMap::new();
+    if text.len() <= 2 {
+        return Ok(fields);
+    }
+    let mut slots = [httparse::EMPTY_HEADER; 64];
+    match httparse::parse_headers(text, &mut slots) {
+        Ok(httparse::Status::Complete((_, parsed))) => {
+            for field in parsed {
+                let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Garbled)?;
+                fields.append(name, HeaderValue::from_bytes(field.value).map_err(|_| Garbled)?);
+            }
+            Ok(fields)
+        }
+        _ => Err(Garbled),
+    }
+}
+
+#[cfg(test)]
+#[path = "inbox_tests.rs"]
+mod tests;

@@ -1,0 +1,210 @@
+//! A connection to an endpoint, and those that wait for their next request.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use hashbrown::HashMap;
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::inbox::FieldSpans;
+use super::pool::EndpointId;
+use crate::telemetry::OpenConnection;
+use crate::time::Deadline;
+
+/// Octets to make room for before a read.
+const READ_MIN: usize = 8 * 1024;
+/// And at most, when a long body is under way.
+const READ_MAX: usize = 64 * 1024;
+
+/// A connection to an endpoint. Its I/O is done on the task of whoever uses it: a response wakes one
+/// task, once.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) io: TcpStream,
+    /// What was read and not taken yet.
+    pub(super) read: BytesMut,
+    /// For reading heads.
+    pub(super) spans: FieldSpans,
+    /// Whether it has served a request before.
+    pub(super) served: bool,
+    pub(super) upload: Upload,
+    _open: OpenConnection,
+}
+
+/// What became of a request's body that was still being sent when its response began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Upload {
+    /// It was sent before, or there was none.
+    Done,
+    /// It is under way.
+    Running,
+    /// It broke off: nothing can follow on this connection.
+    Failed,
+}
+
+impl Line {
+    pub(super) fn new(io: TcpStream, open: OpenConnection) -> Self {
+        Self {
+            io,
+            read: BytesMut::new(),
+            spans: Vec::new(),
+            served: false,
+            upload: Upload::Done,
+            _open: open,
+        }
+    }
+
+    /// Reads some bytes; 0 is the connection's end. `expected` octets are known to come.
+    pub(super) fn poll_fill(&mut self, expected: u64, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let room = (expected.min(READ_MAX as u64) as usize).max(READ_MIN);
+        if self.read.capacity() - self.read.len() < READ_MIN / 2 {
+            // The same memory again, when nobody holds a part of it any more.
+            self.read.reserve(room);
+        }
+        pin!(self.io.read_buf(&mut self.read)).poll(cx)
+    }
+
+    /// Whether it can take a request: an idle connection from which something comes, be it its end,
+    /// can't.
+    fn is_quiet(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut byte = [0_u8; 1];
+        let mut buf = ReadBuf::new(&mut byte);
+        self.read.is_empty() && Pin::new(&mut self.io).poll_read(cx, &mut buf).is_pending()
+    }
+}
+
+/// Idle connections by endpoint. The last one used is used first, so that those that are not
+/// needed grow old and are closed. Also keeps what else one request can leave to the next.
+#[derive(Debug)]
+pub(super) struct Idle {
+    waiting: RefCell<HashMap<EndpointId, Vec<Waiting>>>,
+    // The time of the last sweep: exact enough to grow old by, and free to read.
+    now: Cell<Instant>,
+    deadlines: RefCell<Vec<Deadline>>,
+    texts: RefCell<Vec<Vec<u8>>>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    line: Box<Line>,
+    since: Instant,
+    keep: Duration,
+}
+
+/// Timers and buffers that are kept for the next requests.
+const KEPT_MAX: usize = 1024;
+/// A buffer that has grown beyond this is not kept.
+const TEXT_KEPT_MAX: usize = 16 * 1024;
+
+impl Default for Idle {
+    fn default() -> Self {
+        let now = Cell::new(Instant::now());
+        Self { waiting: RefCell::default(), now, deadlines: RefCell::default(), texts: RefCell::default() }
+    }
+}
+
+impl Idle {
+    /// A connection that can take a request now. It is looked at on the way: one that its endpoint has
+    /// closed meanwhile is not given out.
+    pub(super) fn take(&self, endpoint: EndpointId, cx: &mut Context<'_>) -> Option<Box<Line>> {
+        let mut idle = self.waiting.borrow_mut();
+        let waiting = idle.get_mut(&endpoint)?;
+        while let Some(Waiting { mut line, .. }) = waiting.pop() {
+            if line.is_quiet(cx) {
+                return Some(line);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection for the endpoint's next request, if there is room.
+    pub(super) fn put(&self, endpoint: EndpointId, mut line: Box<Line>, idle_max: usize, keep: Duration) {
+        if idle_max == 0 || line.upload != Upload::Done || !line.read.is_empty() {
+            return;
+        }
+        line.served = true;
+        let mut idle = self.waiting.borrow_mut();
+        let waiting = idle.entry(endpoint).or_default();
+        if waiting.len() >= idle_max {
+            waiting.remove(0);
+        }
+        waiting.push(Waiting { line, since: self.now.get(), keep });
+    }
+
+    /// Closes what has waited too long, was closed by its endpoint, or leads where nothing goes any more.
+    pub(super) fn sweep(&self, is_configured: impl Fn(EndpointId) -> bool) {
+        let now = Instant::now();
+        self.now.set(now);
+        let mut nobody = Context::from_waker(std::task::Waker::noop());
+        self.waiting.borrow_mut().retain(|endpoint, waiting| {
+            if !is_configured(*endpoint) {
+                return false;
+            }
+            waiting.retain_mut(|one| {
+                // Memory is for those who use it.
+                one.line.read = BytesMut::new();
+                now.duration_since(one.since) < one.keep && one.line.is_quiet(&mut nobody)
+            });
+            !waiting.is_empty()
+        });
+    }
+
+    /// Closes all of them.
+    pub(super) fn clear(&self) {
+        self.waiting.borrow_mut().clear();
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.borrow().values().map(Vec::len).sum()
+    }
+
+    /// A deadline, most often one that served before: its timer need not be set anew.
+    pub(super) fn deadline(&self, at: Instant) -> Deadline {
+        match self.deadlines.borrow_mut().pop() {
+            Some(mut deadline) => {
+                deadline.set(at);
+                deadline
+            }
+            None => Deadline::at(at),
+        }
+    }
+
+    /// Keeps a deadline for the next request.
+    pub(super) fn keep_deadline(&self, deadline: Deadline) {
+        let mut kept = self.deadlines.borrow_mut();
+        if kept.len() < KEPT_MAX {
+            kept.push(deadline);
+        }
+    }
+
+    /// A buffer to encode a request into.
+    pub(super) fn text(&self) -> Vec<u8> {
+        self.texts.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(1024))
+    }
+
+    /// Keeps a buffer for the next request.
+    pub(super) fn keep_text(&self, text: Vec<u8>) {
+        let mut kept = self.texts.borrow_mut();
+        if kept.len() < KEPT_MAX && text.capacity() <= TEXT_KEPT_MAX {
+            kept.push(text);
+        }
+    }
+}
+
+/// A connection on loan to one exchange: given back when its response has ended well, else closed.
+#[derive(Debug)]
+pub(super) struct Lease {
+    pub(super) idle: Rc<Idle>,
+    pub(super) endpoint: EndpointId,
+    pub(super) idle_max: usize,
+    pub(super) keep: Duration,
+}

@@ -1,0 +1,245 @@
+//! A request on its way to an endpoint: encoded once, then sent, by whichever connection takes it.
+
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use http::Method;
+use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
+use http::request::Parts;
+use http_body::{Body, Frame};
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
+
+use super::line::{Line, Upload};
+use crate::http::body::RequestBody;
+
+/// A piece of a body of at most this many octets is written together with what stands before it.
+const FLAT_MAX: usize = 8 * 1024;
+
+/// A request's bytes, and where its body's come from.
+#[derive(Debug)]
+pub struct Outbox {
+    /// The head, then the framing of chunks and small pieces.
+    text: Vec<u8>,
+    /// So much of `text` was written.
+    written: usize,
+    method: Method,
+    /// A large piece of the body; goes behind `text`.
+    piece: Bytes,
+    body: RequestBody,
+    framing: Framing,
+    progress: Progress,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    None,
+    Length,
+    Chunked,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Progress {
+    /// A byte was given to a connection.
+    touched: bool,
+    /// A piece of the body was taken.
+    body_taken: bool,
+    /// The body has no further piece.
+    body_ended: bool,
+    /// Not a byte more will be taken: the endpoint has closed its side.
+    stopped: bool,
+}
+
+/// Why a request can't be sent to its end.
+#[derive(Debug)]
+pub(super) enum SendBroken {
+    /// The connection takes no more bytes.
+    Connection,
+    /// The body failed: its flow says how.
+    Body,
+}
+
+impl Outbox {
+    /// Encodes a head (RFC 9112 §3 and §5): the target in origin form, the fields as they are, which must
+    /// have been cleaned, and behind them `own`: whole lines, in pieces. `text` is a buffer to write into.
+    #[must_use]
+    pub fn new(head: &Parts, own: &[&[u8]], body: RequestBody, mut text: Vec<u8>) -> Self {
+        text.clear();
+        text.extend_from_slice(head.method.as_str().as_bytes());
+        text.push(b' ');
+        let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+        // The absolute form may leave the path out (RFC 9112 §3.2.1); the origin form may not.
+        if !target.starts_with('/') && target != "*" {
+            text.push(b'/');
+        }
+        text.extend_from_slice(target.as_bytes());
+        text.extend_from_slice(b" HTTP/1.1\r\n");
+        fields(&mut text, &head.headers);
+        own.iter().for_each(|piece| text.extend_from_slice(piece));
+        text.extend_from_slice(b"\r\n");
+        let framing = if body.is_end_stream() {
+            Framing::None
+        } else if head.headers.contains_key(TRANSFER_ENCODING) {
+            Framing::Chunked
+        } else {
+            debug_assert!(head.headers.contains_key(CONTENT_LENGTH));
+            Framing::Length
+        };
+        let body_ended = framing == Framing::None;
+        let progress = Progress { touched: false, body_taken: false, body_ended, stopped: false };
+        Self { text, written: 0, method: head.method.clone(), piece: Bytes::new(), body, framing, progress }
+    }
+
+    /// The request's method.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Whether all of it has been sent.
+    pub(super) fn is_sent(&self) -> bool {
+        self.progress.body_ended && self.written == self.text.len() && self.piece.is_empty()
+    }
+
+    /// Whether no connection took a byte of it: then another may have it, whatever it does.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        !self.progress.touched
+    }
+
+    /// Back to the first byte. `false` when that is gone: a body can be had once only.
+    #[must_use]
+    pub fn rewind(&mut self) -> bool {
+        if self.progress.body_taken && self.progress.touched {
+            return false;
+        }
+        self.written = 0;
+        self.progress.touched = false;
+        self.progress.stopped = false;
+        true
+    }
+
+    /// The endpoint wants no more of it; it may answer still.
+    pub(super) fn stop(&mut self) {
+        self.progress.stopped = true;
+    }
+
+    /// Whether the endpoint wants no more of it.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.progress.stopped
+    }
+
+    /// The buffer, for the next request.
+    pub(super) fn into_text(self) -> Vec<u8> {
+        self.text
+    }
+
+    /// Sends what can be sent now; ready when all has been.
+    pub(super) fn poll_send(
+        &mut self,
+        io: &mut TcpStream,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), SendBroken>> {
+        if self.progress.stopped {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            // A small piece goes out with the head, in one write.
+            self.poll_piece(cx)?;
+            if self.written == self.text.len() && self.piece.is_empty() {
+                return if self.progress.body_ended { Poll::Ready(Ok(())) } else { Poll::Pending };
+            }
+            ready!(self.poll_write(io, cx)).map_err(|_| SendBroken::Connection)?;
+        }
+    }
+
+    fn poll_write(&mut self, io: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let text = self.text.get(self.written..).unwrap_or_default();
+        let written = if self.piece.is_empty() {
+            ready!(Pin::new(io).poll_write(cx, text))?
+        } else {
+            let both = [IoSlice::new(text), IoSlice::new(&self.piece)];
+            ready!(Pin::new(io).poll_write_vectored(cx, &both))?
+        };
+        if written == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        self.progress.touched = true;
+        let of_text = written.min(text.len());
+        self.written += of_text;
+        self.piece.advance((written - of_text).min(self.piece.len()));
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes the body's next piece when there is room for it.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Result<(), SendBroken> {
+        while !self.progress.body_ended && self.piece.is_empty() && self.text.len() - self.written < FLAT_MAX
+        {
+            let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else { return Ok(()) };
+            self.progress.body_taken = true;
+            match frame {
+                Some(frame) => self.take(frame.map_err(|_| SendBroken::Body)?),
+                None => self.end(None),
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, frame: Frame<Bytes>) {
+        if self.written == self.text.len() && self.progress.touched {
+            self.text.clear();
+            self.written = 0;
+        }
+        let piece = match frame.into_data() {
+            Ok(piece) if piece.is_empty() => return,
+            Ok(piece) => piece,
+            Err(frame) => return self.end(frame.into_trailers().ok()),
+        };
+        if self.framing == Framing::Chunked {
+            let mut size = String::with_capacity(10);
+            let _ = write!(size, "{:x}\r\n", piece.len());
+            self.text.extend_from_slice(size.as_bytes());
+        }
+        if piece.len() <= FLAT_MAX || self.framing == Framing::Chunked {
+            self.text.extend_from_slice(&piece);
+            if self.framing == Framing::Chunked {
+                self.text.extend_from_slice(b"\r\n");
+            }
+        } else {
+            self.piece = piece;
+        }
+    }
+
+    fn end(&mut self, trailers: Option<HeaderMap>) {
+        self.progress.body_ended = true;
+        if self.framing == Framing::Chunked {
+            self.text.extend_from_slice(b"0\r\n");
+            if let Some(trailers) = trailers {
+                fields(&mut self.text, &trailers);
+            }
+            self.text.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
+fn fields(text: &mut Vec<u8>, fields: &HeaderMap) {
+    for (name, value) in fields {
+        text.extend_from_slice(name.as_str().as_bytes());
+        text.extend_from_slice(b": ");
+        text.extend_from_slice(value.as_bytes());
+        text.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Sends the rest of a request while its response is already being read, on a task of its own: the
+/// upload must go on while nobody reads the response.
+pub(super) async fn send_rest(mut outbox: Outbox, line: Rc<RefCell<Line>>) {
+    let sent = poll_fn(|cx| outbox.poll_send(&mut line.borrow_mut().io, cx)).await.is_ok();
+    line.borrow_mut().upload = if sent { Upload::Done } else { Upload::Failed };
+}
