@@ -10,6 +10,7 @@ pub mod admission;
 pub mod balance;
 pub mod config;
 pub mod http;
+pub mod listen;
 pub mod routing;
 pub mod telemetry;
 pub mod time;
