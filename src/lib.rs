@@ -13,6 +13,7 @@ pub mod http;
 pub mod listen;
 pub mod routing;
 pub mod telemetry;
+pub mod tenant;
 pub mod time;
 pub mod types;
 pub mod upstream;

@@ -1,0 +1,129 @@
+//! Whose request it is: the first rule that yields a tenant, unless another names another.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName};
+
+use super::{Directory, Tenant};
+
+/// The rules of `tenancy.identify`, in order.
+#[derive(Debug, Default)]
+pub struct Identify {
+    rules: Vec<Rule>,
+    unknown: Option<Arc<Tenant>>,
+}
+
+/// One way to find a tenant.
+#[derive(Debug, Clone)]
+pub enum Rule {
+    /// A host of this form.
+    Host(HostPattern),
+    /// A domain that a tenant has claimed.
+    Domain,
+    /// A field with a tenant's id, from a trusted proxy.
+    Header(HeaderName),
+}
+
+/// A host with a tenant's id for one of its labels (or a part of one).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPattern {
+    /// What stands before the id, in lower case.
+    pub before: Box<str>,
+    /// What stands behind it, in lower case.
+    pub after: Box<str>,
+}
+
+/// Why a request has no tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unidentified {
+    /// No rule yields one.
+    Unknown,
+    /// Two rules yield different ones: it could be attributed to either, so it is to neither.
+    Conflict,
+}
+
+impl HostPattern {
+    /// The id that a host has in it.
+    #[must_use]
+    pub fn capture<'h>(&self, host: &'h str) -> Option<&'h str> {
+        let id = host.strip_suffix(&*self.after)?.strip_prefix(&*self.before)?;
+        (!id.is_empty() && !id.contains('.')).then_some(id)
+    }
+}
+
+impl Identify {
+    /// These rules; `unknown` gets the requests that none of them knows.
+    #[must_use]
+    pub fn new(rules: Vec<Rule>, unknown: Option<Arc<Tenant>>) -> Self {
+        Self { rules, unknown }
+    }
+
+    /// The tenant of a request. `host` is normalised; fields count only when `via_trusted`.
+    ///
+    /// Host patterns and domains never name two tenants for one host (the configuration is refused),
+    /// so once the host has named one, only fields can disagree.
+    ///
+    /// # Errors
+    /// [`Unidentified`].
+    pub fn find<'t>(
+        &'t self,
+        directory: &'t Directory,
+        host: Option<&str>,
+        fields: &HeaderMap,
+        via_trusted: bool,
+    ) -> Result<&'t Arc<Tenant>, Unidentified> {
+        let mut found: Option<&'t Arc<Tenant>> = None;
+        let mut by_host = false;
+        for rule in &self.rules {
+            let yielded = match (rule, host) {
+                (Rule::Header(name), _) if via_trusted => Self::named(directory, name, fields)?,
+                (Rule::Host(pattern), Some(host)) if !by_host => {
+                    pattern.capture(host).and_then(|id| directory.by_id(id))
+                }
+                (Rule::Domain, Some(host)) if !by_host => directory.by_domain(host),
+                _ => None,
+            };
+            let Some(tenant) = yielded else { continue };
+            by_host |= !matches!(rule, Rule::Header(_));
+            match found {
+                Some(first) if first.id != tenant.id => return Err(Unidentified::Conflict),
+                Some(_) => {}
+                None => found = Some(tenant),
+            }
+        }
+        found.or(self.unknown.as_ref()).ok_or(Unidentified::Unknown)
+    }
+
+    /// A trusted proxy that names an unknown tenant, or several, has made a mistake that must show.
+    fn named<'t>(
+        directory: &'t Directory,
+        name: &HeaderName,
+        fields: &HeaderMap,
+    ) -> Result<Option<&'t Arc<Tenant>>, Unidentified> {
+        let mut lines = fields.get_all(name).iter();
+        let Some(line) = lines.next() else { return Ok(None) };
+        if lines.next().is_some() {
+            return Err(Unidentified::Conflict);
+        }
+        let id = line.to_str().map_err(|_| Unidentified::Unknown)?.trim();
+        directory.by_id(id).map(Some).ok_or(Unidentified::Unknown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_captures_one_label_or_part_of_one() {
+        let pattern = |before: &str, after: &str| HostPattern { before: before.into(), after: after.into() };
+        let app = pattern("", ".app.example.com");
+        assert_eq!(app.capture("acme.app.example.com"), Some("acme"));
+        assert_eq!(app.capture("a.b.app.example.com"), None);
+        assert_eq!(app.capture(".app.example.com"), None);
+        assert_eq!(app.capture("app.example.com"), None);
+        assert_eq!(app.capture("acme.app.example.com.evil.test"), None);
+        assert_eq!(pattern("t-", "-x.test").capture("t-acme-x.test"), Some("acme"));
+        assert_eq!(pattern("t-", "-x.test").capture("t-x.test"), None);
+    }
+}
