@@ -11,6 +11,7 @@ pub mod balance;
 pub mod config;
 pub mod http;
 pub mod listen;
+pub mod proxy;
 pub mod routing;
 pub mod telemetry;
 pub mod tenant;

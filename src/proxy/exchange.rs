@@ -1,0 +1,250 @@
+//! The books of one exchange: opened with its first byte, closed exactly once, whatever happens.
+//!
+//! It travels from the pipeline into the response's body (or the tunnel) and closes when that is
+//! dropped. So a client that goes away at any await, an endpoint that breaks off and a response that was
+//! read to its end are all logged and counted alike.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderValue, Method, Uri, Version};
+use tokio::time::Instant;
+
+use super::pipeline::Books;
+use super::rejection::Rejection;
+use crate::admission::Charge;
+use crate::http::body::BodyFlow;
+use crate::http::conn::InFlight;
+use crate::telemetry::RequestRecord;
+use crate::telemetry::access_log::Entry;
+use crate::tenant::Tenant;
+use crate::upstream::{Endpoint, Outbox, Pool, ResponseFailure};
+
+/// The status that the log gives a request whose client left before any (nginx's).
+const CLIENT_CLOSED: u16 = 499;
+
+/// One request and what became of it.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    books: Rc<Books>,
+    _in_flight: InFlight,
+    started: Instant,
+    /// The wall clock's time, where the log wants it.
+    started_at: Option<SystemTime>,
+    /// The request's id.
+    pub(super) request_id: HeaderValue,
+    method: Method,
+    uri: Uri,
+    host: Option<HeaderValue>,
+    version: Version,
+    /// Who asked.
+    pub(super) client: IpAddr,
+    /// Whose request it is, once that is known.
+    pub(super) tenant: Option<Arc<Tenant>>,
+    /// Whether the tenant's meter counts it as in flight.
+    pub(super) admitted: bool,
+    /// What was charged for it, once something was.
+    pub(super) charge: Option<Charge>,
+    /// Its route's name, once there is one.
+    pub(super) route: Option<Arc<str>>,
+    /// The pool that it went to.
+    pub(super) pool: Option<Arc<Pool>>,
+    /// The last endpoint that it went to.
+    pub(super) endpoint: Option<Arc<Endpoint>>,
+    /// When it first went upstream.
+    upstream_since: Option<Instant>,
+    /// From then to the response's head.
+    upstream: Option<Duration>,
+    /// Attempts after the first.
+    pub(super) retries: u32,
+    /// What goes upstream, until it has gone.
+    pub(super) outgoing: Option<Outbox>,
+    /// The body that the client sent, if it sent one.
+    pub(super) flow: Option<Rc<BodyFlow>>,
+    /// Octets of body that went to the client.
+    pub(super) response_bytes: u64,
+    /// Octets that a tunnel carried upstream.
+    pub(super) tunnel_bytes: u64,
+    status: Option<u16>,
+    refusal: Option<&'static str>,
+    code: Option<&'static str>,
+}
+
+impl Exchange {
+    /// Opens the books.
+    pub(super) fn open(
+        books: Rc<Books>,
+        in_flight: InFlight,
+        head: &http::request::Parts,
+        request_id: HeaderValue,
+        client: IpAddr,
+        logged: bool,
+    ) -> Box<Self> {
+        let host = match head.uri.authority() {
+            Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+            None => head.headers.get(http::header::HOST).cloned(),
+        };
+        Box::new(Self {
+            books,
+            _in_flight: in_flight,
+            started: Instant::now(),
+            started_at: logged.then(SystemTime::now),
+            request_id,
+            method: head.method.clone(),
+            uri: head.uri.clone(),
+            host,
+            version: head.version,
+            client,
+            tenant: None,
+            admitted: false,
+            charge: None,
+            route: None,
+            pool: None,
+            endpoint: None,
+            upstream_since: None,
+            upstream: None,
+            retries: 0,
+            outgoing: None,
+            flow: None,
+            response_bytes: 0,
+            tunnel_bytes: 0,
+            status: None,
+            refusal: None,
+            code: None,
+        })
+    }
+
+    /// When the request's head was there.
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// The request's method.
+    pub(super) fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The head that was seen is the guard's stand-in: nothing of it is the client's.
+    pub(super) fn forget_stand_in(&mut self) {
+        self.host = None;
+    }
+
+    /// The request goes upstream: since when, from the first time on.
+    pub(super) fn goes_upstream(&mut self) -> Instant {
+        *self.upstream_since.get_or_insert_with(Instant::now)
+    }
+
+    /// The response's head is there, or none will come.
+    pub(super) fn came_back(&mut self) {
+        self.upstream = self.upstream_since.map(|since| since.elapsed());
+        if let (Some(pool), Some(upstream)) = (&self.pool, self.upstream) {
+            pool.meter().upstream_observe(upstream);
+        }
+    }
+
+    /// The request is answered with this status.
+    pub(super) fn answered(&mut self, status: u16) {
+        self.status = Some(status);
+    }
+
+    /// The gateway itself answers.
+    pub(super) fn rejected(&mut self, rejection: &Rejection) {
+        let row = rejection.row();
+        self.status = Some(row.status.as_u16());
+        self.refusal = Some(row.code);
+        self.code = Some(row.code);
+        match rejection {
+            Rejection::Malformed(why) => self.books.metrics.malformed_request(why.code()),
+            Rejection::BadRequest(bad) => self.books.metrics.malformed_request(bad.code),
+            _ => {}
+        }
+    }
+
+    /// The endpoint did not finish its response.
+    pub(super) fn upstream_broke(&mut self, failure: ResponseFailure) {
+        self.code = Some(match failure {
+            ResponseFailure::Broken => "upstream_protocol",
+            ResponseFailure::Stalled | ResponseFailure::Expired => "upstream_timeout",
+        });
+    }
+
+    /// The client did not wait for the end of its response.
+    pub(super) fn client_left(&mut self) {
+        self.code.get_or_insert("client_closed");
+    }
+
+    fn request_bytes(&self) -> u64 {
+        self.flow.as_ref().map_or(0, |flow| flow.bytes()) + self.tunnel_bytes
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let total = self.started.elapsed();
+        let status = self.status.unwrap_or(CLIENT_CLOSED);
+        if self.status.is_none() {
+            self.code.get_or_insert("client_closed");
+        }
+        let request_bytes = self.request_bytes();
+        let record = RequestRecord {
+            status,
+            refusal: self.refusal,
+            duration: total,
+            request_bytes,
+            response_bytes: self.response_bytes,
+        };
+        let meter = self.tenant.as_ref().map_or(&self.books.unknown, |tenant| &tenant.account.meter);
+        if self.admitted {
+            meter.finished(&record);
+        } else {
+            meter.refused(&record);
+        }
+        if let Some(upstream) = self.upstream
+            && self.refusal.is_none()
+        {
+            self.books.metrics.overhead_observe(self.overhead(total, upstream));
+        }
+        let Some(started) = self.started_at else { return };
+        self.books.access_log.push(&Entry {
+            started,
+            request_id: self.request_id.as_bytes(),
+            tenant: self.tenant.as_ref().map(|tenant| &tenant.id),
+            route: self.route.as_deref(),
+            pool: self.pool.as_ref().map(|pool| &**pool.name()),
+            endpoint: self.endpoint.as_ref().map(|endpoint| &**endpoint.name()),
+            method: &self.method,
+            host: self.host.as_ref().map(HeaderValue::as_bytes),
+            uri: &self.uri,
+            protocol: protocol(self.version),
+            status,
+            code: self.code,
+            request_bytes,
+            response_bytes: self.response_bytes,
+            total,
+            queue: Duration::ZERO,
+            upstream: self.upstream,
+            client: self.client,
+            retries: self.retries,
+        });
+    }
+}
+
+impl Exchange {
+    /// What the gateway itself took: until the request went upstream. The time of bodies is the
+    /// client's and the endpoint's.
+    fn overhead(&self, total: Duration, upstream: Duration) -> Duration {
+        let before = self.upstream_since.map(|since| since.duration_since(self.started));
+        before.unwrap_or_else(|| total.saturating_sub(upstream))
+    }
+}
+
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2",
+        Version::HTTP_3 => "HTTP/3",
+        _ => "HTTP/1.1",
+    }
+}

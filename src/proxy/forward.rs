@@ -1,0 +1,190 @@
+//! Sending a request upstream until an endpoint has answered it: fields on the way out, the retries
+//! that are safe without being asked for, fields on the way back.
+
+use std::sync::Arc;
+
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::{HeaderValue, Method, Version};
+use http_body::Body;
+use tokio::time::Instant;
+
+use super::exchange::Exchange;
+use super::rejection::Rejection;
+use super::snapshot::{RouteTarget, Snapshot};
+use super::tunnel;
+use crate::http::body::{BodyFailure, BodyFlow, RequestBody};
+use crate::http::conn::ConnState;
+use crate::http::hop_by_hop::{self, Survey};
+use crate::http::names::X_REQUEST_ID;
+use crate::http::wire::Malformed;
+use crate::http::{checks::Checked, forwarded};
+use crate::routing::Route;
+use crate::tenant::Tenant;
+use crate::upstream::{Answer, Endpoint, Outbox, Pool, SendFailure, Terms, UpstreamClient};
+
+/// What the upstream request's fields are made from.
+pub(super) struct Outbound<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) conn: &'a ConnState,
+    pub(super) survey: &'a Survey,
+    pub(super) via_trusted: bool,
+    pub(super) checked: &'a Checked,
+    pub(super) tenant: &'a Tenant,
+    pub(super) route: &'a Route<RouteTarget>,
+    pub(super) request_id: &'a HeaderValue,
+}
+
+impl Outbound<'_> {
+    /// Turns the client's head into the one that goes upstream: always HTTP/1.1 in origin form, with
+    /// nothing in it that the client may not say and everything that the application must know. What the
+    /// gateway itself says is written as text: most of it was made when the tenant or connection was.
+    pub(super) fn encode(
+        &self,
+        mut head: Parts,
+        body: RequestBody,
+        switch: Option<&HeaderValue>,
+        text: Vec<u8>,
+    ) -> Outbox {
+        let fields = &mut head.headers;
+        hop_by_hop::strip_request(fields, self.survey, self.via_trusted, &self.snapshot.reserved);
+        if self.survey.request_id {
+            fields.remove(&X_REQUEST_ID);
+        }
+        self.tenant.request_headers.iter().for_each(|rules| rules.apply(fields));
+        self.route.request_headers.apply(fields);
+        let host = &self.checked.host_value;
+        let forwarding = forwarded::lines(fields, self.survey, self.via_trusted, self.conn, host);
+        if head.uri.authority().is_some() || self.checked.host.is_none() {
+            fields.insert(HOST, host.clone());
+        }
+        if let Some(protocol) = switch {
+            tunnel::ask(fields, protocol);
+        }
+        frame(&mut head, &body);
+        let via: &[u8] = match head.version {
+            Version::HTTP_2 => b"\r\nvia: 2 tollgate\r\n",
+            Version::HTTP_10 => b"\r\nvia: 1.0 tollgate\r\n",
+            _ => b"\r\nvia: 1.1 tollgate\r\n",
+        };
+        let own = [&*forwarding, &self.tenant.id_line, b"x-request-id: ", self.request_id.as_bytes(), via];
+        Outbox::new(&head, &own, body, text)
+    }
+}
+
+/// The framing is made anew: by length where the body's length is known, else in chunks.
+fn frame(head: &mut Parts, body: &RequestBody) {
+    let fields = &mut head.headers;
+    if body.is_end_stream() {
+        // RFC 9110 §8.6: a method that usually has a body says so when there is none.
+        let usual = matches!(head.method, Method::POST | Method::PUT | Method::PATCH);
+        if usual {
+            fields.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        } else {
+            fields.remove(CONTENT_LENGTH);
+        }
+    } else if body.size_hint().exact().is_none() {
+        fields.remove(CONTENT_LENGTH);
+        fields.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+}
+
+/// Why an endpoint did not answer.
+enum Unanswered {
+    /// It has seen nothing of the request: another may have it.
+    Elsewhere(Rejection),
+    /// The request can't be repeated.
+    Final(Rejection),
+}
+
+/// Sends the request to one endpoint after another until one has answered, repeating only what is
+/// safe: what no endpoint has taken a byte of, and once what an idle connection's end may have crossed.
+pub(super) async fn exchange(
+    upstream: &UpstreamClient,
+    pool: &Arc<Pool>,
+    upgrade: Option<&HeaderValue>,
+    expires: Option<Instant>,
+    books: &mut Exchange,
+) -> Result<Answer, Rejection> {
+    let mut failure = Rejection::NoEndpoint;
+    for endpoint in pool.candidates() {
+        attempt(books, pool, endpoint);
+        match at_endpoint(upstream, pool, endpoint, upgrade.is_some(), expires, books).await {
+            Ok(answer) => return received(answer, upgrade),
+            Err(Unanswered::Elsewhere(why)) => failure = why,
+            Err(Unanswered::Final(why)) => return Err(why),
+        }
+    }
+    Err(failure)
+}
+
+/// Tries an idle connection, and when its end crossed the request a fresh one: whatever the idle
+/// one does to a request, the fresh one decides.
+async fn at_endpoint(
+    upstream: &UpstreamClient,
+    pool: &Arc<Pool>,
+    endpoint: &Arc<Endpoint>,
+    upgrade: bool,
+    expires: Option<Instant>,
+    books: &mut Exchange,
+) -> Result<Answer, Unanswered> {
+    let since = books.goes_upstream();
+    let flow = books.flow.as_deref();
+    let terms = Terms { expires, flow, since, fresh: upgrade, upgrade };
+    let failure = match upstream.send(pool, endpoint, &mut books.outgoing, terms).await {
+        Ok(answer) => return Ok(answer),
+        Err(failure) => failure,
+    };
+    if !matches!(failure, SendFailure::Broken { reused: true }) || !may_repeat(books.outgoing.as_mut()) {
+        return Err(unanswered(pool, endpoint, failure, flow));
+    }
+    books.retries += 1;
+    pool.meter().retried();
+    let terms = Terms { since: Instant::now(), fresh: true, ..terms };
+    let sent = upstream.send(pool, endpoint, &mut books.outgoing, terms).await;
+    sent.map_err(|failure| unanswered(pool, endpoint, failure, flow))
+}
+
+/// RFC 9110 §9.2.2: a request is repeated when it is idempotent, or when nothing of it has arrived; and
+/// only if all of it is still at hand.
+fn may_repeat(outgoing: Option<&mut Outbox>) -> bool {
+    outgoing
+        .is_some_and(|outbox| (outbox.is_untouched() || outbox.method().is_idempotent()) && outbox.rewind())
+}
+
+fn attempt(books: &mut Exchange, pool: &Arc<Pool>, endpoint: &Arc<Endpoint>) {
+    if books.endpoint.replace(Arc::clone(endpoint)).is_some() {
+        books.retries += 1;
+        pool.meter().retried();
+    }
+}
+
+fn unanswered(pool: &Pool, endpoint: &Endpoint, failure: SendFailure, flow: Option<&BodyFlow>) -> Unanswered {
+    Unanswered::Final(match failure {
+        SendFailure::Connect(why) => {
+            tracing::debug!(pool = &**pool.name(), endpoint = &**endpoint.name(), %why, "no connection");
+            return Unanswered::Elsewhere(Rejection::UpstreamConnect(why));
+        }
+        SendFailure::Broken { .. } => Rejection::UpstreamProtocol("connection_terminated"),
+        SendFailure::Protocol => Rejection::UpstreamProtocol("http_protocol_error"),
+        SendFailure::Timeout => Rejection::UpstreamTimeout,
+        SendFailure::RequestBody => match flow.and_then(BodyFlow::failure) {
+            Some(BodyFailure::TooLarge) => Rejection::BodyTooLarge,
+            Some(BodyFailure::Malformed) => Rejection::Malformed(Malformed::Chunk),
+            _ => Rejection::BodyIncomplete,
+        },
+    })
+}
+
+/// Checks what the client has not looked at: the status (RFC 9110 §15: 100 to 599), and a switch of
+/// protocols that it was not asked for.
+fn received(answer: Answer, upgrade: Option<&HeaderValue>) -> Result<Answer, Rejection> {
+    match &answer {
+        Answer::Response(response) if (200..=599).contains(&response.status().as_u16()) => Ok(answer),
+        Answer::Response(_) => Err(Rejection::UpstreamProtocol("http_protocol_error")),
+        Answer::Switched(head, _) if upgrade.is_some_and(|name| tunnel::agrees(head.headers(), name)) => {
+            Ok(answer)
+        }
+        Answer::Switched(..) => Err(Rejection::UpstreamProtocol("http_upgrade_failed")),
+    }
+}

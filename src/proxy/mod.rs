@@ -1,0 +1,15 @@
+//! The spine: what happens to a request, in one straight function, and its books.
+
+mod exchange;
+mod forward;
+mod pipeline;
+mod problem;
+mod rejection;
+mod response;
+mod snapshot;
+mod tunnel;
+
+pub use pipeline::Proxy;
+pub use rejection::Rejection;
+pub use response::ResponseBody;
+pub use snapshot::{RouteTarget, Snapshot, SnapshotCell};

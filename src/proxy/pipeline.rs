@@ -1,0 +1,327 @@
+//! A request's way, top to bottom. Nothing else decides the order.
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::num::NonZeroU64;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::Cache;
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body::Body;
+use hyper::body::Incoming;
+
+use super::exchange::Exchange;
+use super::forward::{self, Outbound};
+use super::rejection::Rejection;
+use super::response::ResponseBody;
+use super::snapshot::{RouteTarget, Snapshot, SnapshotCell};
+use super::{problem, tunnel};
+use crate::http::body::{Bounds, RequestBody};
+use crate::http::checks::{self, Checked};
+use crate::http::client_addr::Client;
+use crate::http::conn::ConnState;
+use crate::http::hop_by_hop::{self, Survey};
+use crate::http::names::{RATELIMIT, RATELIMIT_POLICY, X_REQUEST_ID};
+use crate::http::server::Handler;
+use crate::routing::{self, Route, Target};
+use crate::telemetry::access_log::AccessLogSender;
+use crate::telemetry::{Metrics, TenantMeter};
+use crate::tenant::{State, Tenant, Unidentified};
+use crate::types::{HostName, RequestIds};
+use crate::upstream::{Answer, Pool, UpstreamClient};
+
+/// One worker's share of the gateway.
+#[derive(Debug)]
+pub struct Proxy {
+    snapshot: RefCell<Cache<Arc<SnapshotCell>, Arc<Snapshot>>>,
+    upstream: Rc<UpstreamClient>,
+    ids: RequestIds,
+    books: Rc<Books>,
+}
+
+/// Where exchanges are written down.
+#[derive(Debug)]
+pub(super) struct Books {
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) unknown: Arc<TenantMeter>,
+    pub(super) access_log: AccessLogSender,
+}
+
+/// A request that is let in: whose it is, where to, and what it asks to switch to.
+struct Admitted {
+    tenant: Arc<Tenant>,
+    route: Arc<Route<RouteTarget>>,
+    pool: Arc<Pool>,
+    switch: Option<HeaderValue>,
+}
+
+/// What is known of a request before anything is decided about it.
+struct Arrival<'a> {
+    snapshot: &'a Snapshot,
+    conn: &'a Rc<ConnState>,
+    survey: &'a Survey,
+    client: Client,
+}
+
+impl Proxy {
+    /// A worker's proxy over the snapshot that all share.
+    #[must_use]
+    pub fn new(
+        snapshot: Arc<SnapshotCell>,
+        upstream: Rc<UpstreamClient>,
+        metrics: Arc<Metrics>,
+        access_log: AccessLogSender,
+    ) -> Self {
+        let books = Rc::new(Books { unknown: metrics.unknown_tenant(), metrics, access_log });
+        Self { snapshot: RefCell::new(Cache::new(snapshot)), upstream, ids: RequestIds::default(), books }
+    }
+
+    /// The snapshot in force.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(self.snapshot.borrow_mut().load())
+    }
+
+    fn write_stall(&self) -> Duration {
+        self.snapshot.borrow_mut().load().server.deadlines.write_stall
+    }
+
+    /// The spine: from a request's head to its response's head.
+    async fn serve(
+        &self,
+        conn: &Rc<ConnState>,
+        request: Request<Incoming>,
+    ) -> Result<Response<ResponseBody>, (Rejection, Box<Exchange>)> {
+        let (mut books, admitted) = self.receive(conn, request)?;
+        let Admitted { tenant, route, pool, switch } = admitted;
+        let expires = route.timeout.map(|timeout| books.started() + timeout);
+
+        let answered = forward::exchange(&self.upstream, &pool, switch.as_ref(), expires, &mut books).await;
+        books.came_back();
+        let (mut head, body) = match answered {
+            Ok(Answer::Response(response)) => {
+                let (head, body) = response.into_parts();
+                (head, Ok(body))
+            }
+            Ok(Answer::Switched(response, upgraded)) => (response.into_parts().0, Err(upgraded)),
+            Err(rejection) => return Err((rejection, books)),
+        };
+
+        // The endpoint's version is its hop's (RFC 9110 §2.5).
+        head.version = Version::HTTP_11;
+        hop_by_hop::strip_response(&mut head.headers);
+        tenant.response_headers.iter().for_each(|rules| rules.apply(&mut head.headers));
+        route.response_headers.apply(&mut head.headers);
+        name_request(&mut head.headers, &books);
+        books.answered(head.status.as_u16());
+        match body {
+            Ok(body) => {
+                let body = ResponseBody::upstream(body, books);
+                let body = if conn.h2.get() { body.watched(conn, self.write_stall(), expires) } else { body };
+                Ok(Response::from_parts(head, body))
+            }
+            Err(upgraded) => {
+                if let Some(protocol) = &switch {
+                    tunnel::ask(&mut head.headers, protocol);
+                }
+                conn.take_tunnel(tunnel::task(upgraded, books, pool.timeouts().idle));
+                Ok(Response::from_parts(head, ResponseBody::none()))
+            }
+        }
+    }
+
+    /// All that needs no waiting: who asks, whose request it is, whether it is let in, and what goes upstream.
+    fn receive(
+        &self,
+        conn: &Rc<ConnState>,
+        request: Request<Incoming>,
+    ) -> Result<(Box<Exchange>, Admitted), (Rejection, Box<Exchange>)> {
+        let (in_flight, malformed) = conn.begin();
+        let snapshot = self.snapshot();
+        let (head, body) = request.into_parts();
+        let survey = Survey::of(&head.headers, &snapshot.reserved);
+        let client = snapshot.trusted.client(conn.peer.ip(), &head.headers);
+        let request_id = match head.headers.get(&X_REQUEST_ID) {
+            Some(id) if client.via_trusted && is_request_id(id) => id.clone(),
+            _ => self.ids.next(),
+        };
+        let books = Rc::clone(&self.books);
+        let mut books = Exchange::open(books, in_flight, &head, request_id, client.ip, snapshot.access_log);
+        if let Some(why) = malformed {
+            books.forget_stand_in();
+            return Err((Rejection::Malformed(why), books));
+        }
+        if !body.is_end_stream() {
+            // Until all of it has been read, the client may be sending.
+            conn.leave_unread();
+        }
+        let arrival = Arrival { snapshot: &snapshot, conn, survey: &survey, client };
+        match arrival.admit(head, body, self.upstream.text(), &mut books) {
+            Ok(admitted) => Ok((books, admitted)),
+            Err(rejection) => Err((rejection, books)),
+        }
+    }
+
+    fn refuse(rejection: &Rejection, mut books: Box<Exchange>) -> Response<ResponseBody> {
+        books.rejected(rejection);
+        let tenant = books.tenant.as_ref().map(|tenant| tenant.id.as_str());
+        let (mut head, body) = problem::respond(rejection, tenant, &books.request_id).into_parts();
+        name_request(&mut head.headers, &books);
+        // RFC 9110 §9.3.2: as for GET, without the body.
+        let body = if *books.method() == Method::HEAD {
+            head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+            Bytes::new()
+        } else {
+            body
+        };
+        Response::from_parts(head, ResponseBody::whole(body, books))
+    }
+}
+
+impl Arrival<'_> {
+    /// Decides: each step is cheaper or more certain than the next, and nothing is charged before all
+    /// else is settled.
+    fn admit(
+        &self,
+        head: Parts,
+        body: Incoming,
+        text: Vec<u8>,
+        books: &mut Exchange,
+    ) -> Result<Admitted, Rejection> {
+        let checked =
+            checks::request(&head, self.survey, &self.snapshot.server.head).map_err(Rejection::BadRequest)?;
+        let tenant = self.identify(&checked, &head)?;
+        books.tenant = Some(Arc::clone(tenant));
+        is_served(tenant, self.client)?;
+        // `OPTIONS *` asks for the server as a whole: routed as its root.
+        let path = if head.uri.path() == "*" { "/" } else { head.uri.path() };
+        let path = routing::normalise(path).map_err(|_| Rejection::BadPath)?;
+        let routes = &self.snapshot.routes;
+        let route = routes.find(&head.method, &path, head.uri.query(), &head.headers);
+        let route = route.ok_or(Rejection::NoRoute)?;
+        books.route = Some(Arc::clone(&route.name));
+        has_feature(tenant, route)?;
+        if body.size_hint().lower() > tenant.request_body_max {
+            return Err(Rejection::BodyTooLarge);
+        }
+        let switch = tunnel::wanted(&head, self.survey, !body.is_end_stream())?;
+        let pool = match &route.target {
+            Target::Pool(pool) => Some(pool),
+            Target::Tenant => tenant.pool.as_ref(),
+        };
+        let pool = pool.ok_or(Rejection::NoEndpoint)?;
+        books.pool = Some(Arc::clone(pool));
+        charge(tenant, route, books)?;
+        let idle = pool.timeouts().idle;
+        let body = self.body(body, tenant.request_body_max, idle, books);
+        let outbound = Outbound {
+            snapshot: self.snapshot,
+            conn: self.conn,
+            survey: self.survey,
+            via_trusted: self.client.via_trusted,
+            checked: &checked,
+            tenant,
+            route,
+            request_id: &books.request_id,
+        };
+        books.outgoing = Some(outbound.encode(head, body, switch.as_ref(), text));
+        let (tenant, route, pool) = (Arc::clone(tenant), Arc::clone(route), Arc::clone(pool));
+        Ok(Admitted { tenant, route, pool, switch })
+    }
+
+    fn identify(&self, checked: &Checked, head: &Parts) -> Result<&Arc<Tenant>, Rejection> {
+        let Snapshot { identify, directory, .. } = self.snapshot;
+        let host = checked.host.as_ref().map(HostName::as_str);
+        identify.find(directory, host, &head.headers, self.client.via_trusted).map_err(|why| match why {
+            Unidentified::Unknown => Rejection::UnknownTenant,
+            Unidentified::Conflict => Rejection::TenantConflict,
+        })
+    }
+
+    fn body(&self, body: Incoming, bytes_max: u64, idle: Duration, books: &mut Exchange) -> RequestBody {
+        if body.is_end_stream() {
+            return RequestBody::empty();
+        }
+        let reserved = Arc::clone(&self.snapshot.reserved);
+        let bounds = Bounds { bytes_max, idle, reserved };
+        let (body, flow) = RequestBody::streamed(body, Rc::clone(self.conn), bounds);
+        books.flow = Some(flow);
+        body
+    }
+}
+
+fn is_served(tenant: &Tenant, client: Client) -> Result<(), Rejection> {
+    match tenant.state {
+        State::Active => {}
+        State::Suspended => return Err(Rejection::Suspended),
+        State::PastDue => return Err(Rejection::PastDue),
+        State::Maintenance => return Err(Rejection::Maintenance),
+    }
+    let known = client.is_known || tenant.access.is_open();
+    if known && tenant.access.allows(client.ip) { Ok(()) } else { Err(Rejection::AccessDenied) }
+}
+
+fn has_feature(tenant: &Tenant, route: &Route<RouteTarget>) -> Result<(), Rejection> {
+    match &route.requires_feature {
+        Some(feature) if !tenant.has_feature(feature) => {
+            Err(Rejection::FeatureNotInPlan(Arc::clone(feature)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The gates that cost something, behind all others: what they take is given back when the exchange ends.
+fn charge(tenant: &Tenant, route: &Route<RouteTarget>, books: &mut Exchange) -> Result<(), Rejection> {
+    let in_flight_max = tenant.in_flight_max.map_or(u64::MAX, NonZeroU64::get);
+    if !tenant.account.meter.try_start(in_flight_max) {
+        return Err(Rejection::ConcurrencyExceeded);
+    }
+    books.admitted = true;
+    books.charge = tenant.rate.as_ref().map(|rate| rate.charge(route.cost));
+    match books.charge {
+        Some(charge) if !charge.allowed => Err(Rejection::RateLimited(charge)),
+        _ => Ok(()),
+    }
+}
+
+/// What every response says: which request it answers, and what is left of the tenant's rate.
+fn name_request(fields: &mut HeaderMap, books: &Exchange) {
+    fields.insert(X_REQUEST_ID.clone(), books.request_id.clone());
+    let rate = books.tenant.as_ref().and_then(|tenant| tenant.rate.as_ref());
+    if let Some(rate) = rate {
+        let charge = books.charge.unwrap_or_else(|| rate.peek());
+        fields.insert(RATELIMIT_POLICY.clone(), rate.policy_field().clone());
+        fields.insert(RATELIMIT.clone(), charge.field());
+    }
+}
+
+impl Handler for Proxy {
+    type Body = ResponseBody;
+
+    async fn handle(
+        self: Rc<Self>,
+        conn: Rc<ConnState>,
+        request: Request<Incoming>,
+    ) -> Result<Response<ResponseBody>, Infallible> {
+        let served = self.serve(&conn, request).await;
+        let mut response = served.unwrap_or_else(|(rejection, books)| Self::refuse(&rejection, books));
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS && conn.decline_tunnel() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if conn.h2.get() {
+            response.headers_mut().remove(CONNECTION);
+        }
+        Ok(response)
+    }
+}
+
+/// An id that can stand in a log line as it is, and is no longer than ids are.
+fn is_request_id(id: &HeaderValue) -> bool {
+    let id = id.as_bytes();
+    !id.is_empty() && id.len() <= 128 && id.iter().all(u8::is_ascii_graphic)
+}

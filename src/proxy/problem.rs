@@ -1,0 +1,65 @@
+//! A refusal as the client receives it: problem details (RFC 9457) and `Proxy-Status` (RFC 9209).
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Response};
+use serde::Serialize;
+
+use super::rejection::Rejection;
+use crate::http::names::PROXY_STATUS;
+
+/// The members of the problem document, in the order in which a person reads them.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: &'a str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<&'a str>,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feature: Option<&'a str>,
+    #[serde(rename = "violated-policies", skip_serializing_if = "<[_]>::is_empty")]
+    violated_policies: &'a [&'a str],
+}
+
+/// The response to a refused request.
+#[must_use]
+pub(super) fn respond(
+    rejection: &Rejection,
+    tenant: Option<&str>,
+    request_id: &HeaderValue,
+) -> Response<Bytes> {
+    let row = rejection.row();
+    let problem = Problem {
+        r#type: rejection.problem_type(),
+        title: row.title,
+        status: row.status.as_u16(),
+        detail: &rejection.detail(),
+        code: row.code,
+        tenant,
+        request_id: request_id.to_str().unwrap_or_default(),
+        feature: rejection.feature(),
+        violated_policies: rejection.violated_policies(),
+    };
+    // Writing strings and numbers into memory can't fail; an empty body would still be a refusal.
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = row.status;
+    let fields = response.headers_mut();
+    fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    if let Ok(status) =
+        HeaderValue::try_from(format!("tollgate; error={}; details=\"{}\"", row.proxy_status, row.code))
+    {
+        fields.insert(PROXY_STATUS.clone(), status);
+    }
+    if let Some(seconds) = rejection.retry_after_s() {
+        fields.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if rejection.closes() {
+        fields.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}

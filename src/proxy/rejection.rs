@@ -1,0 +1,221 @@
+//! The one table of refusals: from a reason to status, code, words, and who is to blame.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use crate::admission::Charge;
+use crate::http::checks::BadRequest;
+use crate::http::wire::Malformed;
+use crate::upstream::ConnectFailure;
+
+/// Why the gateway answers a request itself.
+#[derive(Debug)]
+pub enum Rejection {
+    /// Its bytes are not HTTP, or could be read in two ways.
+    Malformed(Malformed),
+    /// Its fields contradict each other.
+    BadRequest(BadRequest),
+    /// Its path climbs above the root or is badly encoded.
+    BadPath,
+    /// Its protocol upgrade is one that doesn't pass.
+    UnsupportedUpgrade,
+    /// No tenant has this host.
+    UnknownTenant,
+    /// It names two tenants.
+    TenantConflict,
+    /// The tenant is suspended.
+    Suspended,
+    /// The tenant owes.
+    PastDue,
+    /// The tenant is being worked on.
+    Maintenance,
+    /// The client's address is not on the tenant's list.
+    AccessDenied,
+    /// No route takes it.
+    NoRoute,
+    /// Its route needs a feature that the tenant doesn't have.
+    FeatureNotInPlan(Arc<str>),
+    /// The tenant has used up its rate.
+    RateLimited(Charge),
+    /// The tenant has as many requests in flight as it may.
+    ConcurrencyExceeded,
+    /// Its body is larger than the tenant may send.
+    BodyTooLarge,
+    /// Its body broke off or stalled.
+    BodyIncomplete,
+    /// There is nowhere to send it.
+    NoEndpoint,
+    /// No endpoint could be connected to.
+    UpstreamConnect(ConnectFailure),
+    /// What the endpoint sent is no response; the words of RFC 9209 §2.3 for it.
+    UpstreamProtocol(&'static str),
+    /// The endpoint took too long.
+    UpstreamTimeout,
+}
+
+/// A row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// The status.
+    pub status: StatusCode,
+    /// The contract's `code`.
+    pub code: &'static str,
+    /// Words for a person; the same for every occurrence (RFC 9457 §3.1.3).
+    pub title: &'static str,
+    /// The error type of RFC 9209 §2.3.
+    pub proxy_status: &'static str,
+}
+
+/// Reduced capacity or used-up quota, as registered for problem types (draft-ietf-httpapi-ratelimit-headers-10 §8).
+const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
+const REDUCED_CAPACITY: &str = "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity";
+
+impl Rejection {
+    /// Its row.
+    #[must_use]
+    pub fn row(&self) -> Row {
+        let denied = "http_request_denied";
+        let row = |status, code, title, proxy_status| Row { status, code, title, proxy_status };
+        match self {
+            Self::Malformed(Malformed::HeadTimeout) => {
+                row(StatusCode::REQUEST_TIMEOUT, "request_timeout", "Request Timeout", "http_request_error")
+            }
+            Self::Malformed(why) => {
+                let status = StatusCode::from_u16(why.status()).unwrap_or(StatusCode::BAD_REQUEST);
+                row(status, "bad_request", "Malformed Request", "http_request_error")
+            }
+            Self::BadRequest(bad) => row(bad.status, "bad_request", "Bad Request", "http_request_error"),
+            Self::BadPath => row(StatusCode::BAD_REQUEST, "bad_request", "Bad Request", "http_request_error"),
+            Self::UnsupportedUpgrade => row(
+                StatusCode::BAD_REQUEST,
+                "unsupported_upgrade",
+                "Unsupported Upgrade",
+                "http_request_error",
+            ),
+            Self::UnknownTenant => row(StatusCode::NOT_FOUND, "unknown_tenant", "Unknown Tenant", denied),
+            Self::TenantConflict => {
+                row(StatusCode::BAD_REQUEST, "tenant_conflict", "Conflicting Tenants", "http_request_error")
+            }
+            Self::Suspended => row(StatusCode::FORBIDDEN, "tenant_suspended", "Tenant Suspended", denied),
+            Self::PastDue => {
+                row(StatusCode::PAYMENT_REQUIRED, "payment_required", "Payment Required", denied)
+            }
+            Self::Maintenance => {
+                row(StatusCode::SERVICE_UNAVAILABLE, "maintenance", "Under Maintenance", denied)
+            }
+            Self::AccessDenied => row(StatusCode::FORBIDDEN, "access_denied", "Access Denied", denied),
+            Self::NoRoute => row(StatusCode::NOT_FOUND, "no_route", "No Route", "destination_not_found"),
+            Self::FeatureNotInPlan(_) => {
+                row(StatusCode::FORBIDDEN, "feature_not_in_plan", "Feature Not in Plan", denied)
+            }
+            Self::RateLimited(_) => {
+                row(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Rate Limit Exceeded", denied)
+            }
+            Self::ConcurrencyExceeded => row(
+                StatusCode::TOO_MANY_REQUESTS,
+                "concurrency_exceeded",
+                "Too Many Requests in Flight",
+                denied,
+            ),
+            Self::BodyTooLarge => {
+                row(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Request Body Too Large", denied)
+            }
+            Self::BodyIncomplete => {
+                row(StatusCode::REQUEST_TIMEOUT, "request_timeout", "Request Timeout", "http_request_error")
+            }
+            Self::NoEndpoint => {
+                row(StatusCode::SERVICE_UNAVAILABLE, "no_endpoint", "No Endpoint", "destination_unavailable")
+            }
+            Self::UpstreamConnect(why) => {
+                row(StatusCode::BAD_GATEWAY, "upstream_connect", "Upstream Unreachable", why.proxy_status())
+            }
+            Self::UpstreamProtocol(why) => {
+                row(StatusCode::BAD_GATEWAY, "upstream_protocol", "Invalid Upstream Response", why)
+            }
+            Self::UpstreamTimeout => row(
+                StatusCode::GATEWAY_TIMEOUT,
+                "upstream_timeout",
+                "Upstream Timeout",
+                "connection_read_timeout",
+            ),
+        }
+    }
+
+    /// The problem's type (RFC 9457 §3.1.1).
+    #[must_use]
+    pub fn problem_type(&self) -> &'static str {
+        match self {
+            Self::RateLimited(_) => QUOTA_EXCEEDED,
+            Self::ConcurrencyExceeded => REDUCED_CAPACITY,
+            _ => "about:blank",
+        }
+    }
+
+    /// One sentence about this occurrence, for the client: nothing internal in it.
+    #[must_use]
+    pub fn detail(&self) -> String {
+        match self {
+            Self::Malformed(why) => why.detail().to_owned(),
+            Self::BadRequest(bad) => bad.detail.to_owned(),
+            Self::BadPath => "The path climbs above the root or is badly encoded.".to_owned(),
+            Self::UnsupportedUpgrade => "This protocol can't be upgraded to through the gateway.".to_owned(),
+            Self::UnknownTenant => "No tenant is served under this host.".to_owned(),
+            Self::TenantConflict => "The request names more than one tenant.".to_owned(),
+            Self::Suspended => "This tenant has been suspended.".to_owned(),
+            Self::PastDue => "This tenant's account is past due.".to_owned(),
+            Self::Maintenance => "This tenant is under maintenance.".to_owned(),
+            Self::AccessDenied => "Your address may not use this tenant.".to_owned(),
+            Self::NoRoute => "No route takes this request.".to_owned(),
+            Self::FeatureNotInPlan(feature) => {
+                format!("The feature '{feature}' is not in this tenant's plan.")
+            }
+            Self::RateLimited(charge) => {
+                format!("The rate limit is used up. Try again in {} s.", charge.reset_s)
+            }
+            Self::ConcurrencyExceeded => "Too many requests of this tenant are in flight.".to_owned(),
+            Self::BodyTooLarge => "The request body is larger than this tenant may send.".to_owned(),
+            Self::BodyIncomplete => "The request body did not arrive in time.".to_owned(),
+            Self::NoEndpoint => "No endpoint can take this request.".to_owned(),
+            Self::UpstreamConnect(_) => "The application could not be reached.".to_owned(),
+            Self::UpstreamProtocol(_) => "The application's response was not valid.".to_owned(),
+            Self::UpstreamTimeout => "The application did not respond in time.".to_owned(),
+        }
+    }
+
+    /// Seconds after which it may be worth to try again.
+    #[must_use]
+    pub fn retry_after_s(&self) -> Option<u64> {
+        match self {
+            Self::RateLimited(charge) => Some(charge.reset_s),
+            Self::ConcurrencyExceeded => Some(1),
+            Self::Maintenance => Some(120),
+            _ => None,
+        }
+    }
+
+    /// The policies that were violated, as `RateLimit-Policy` names them.
+    #[must_use]
+    pub fn violated_policies(&self) -> &'static [&'static str] {
+        match self {
+            Self::RateLimited(_) => &["default"],
+            _ => &[],
+        }
+    }
+
+    /// The feature that is missing.
+    #[must_use]
+    pub fn feature(&self) -> Option<&str> {
+        match self {
+            Self::FeatureNotInPlan(feature) => Some(feature),
+            _ => None,
+        }
+    }
+
+    /// Whether the connection can't be used further: what follows on it can't be framed, or would have to
+    /// be read only to be thrown away.
+    #[must_use]
+    pub fn closes(&self) -> bool {
+        matches!(self, Self::Malformed(_) | Self::BadRequest(_) | Self::BodyTooLarge | Self::BodyIncomplete)
+    }
+}

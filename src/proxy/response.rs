@@ -1,0 +1,210 @@
+//! What goes back to the client: a response's body, and with it the exchange that ends when it ends.
+
+use std::cell::{Cell, RefCell};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::Instant;
+
+use super::exchange::Exchange;
+use crate::http::conn::{ConnState, Stallable};
+use crate::upstream::{ResponseFailure, UpstreamBody};
+
+/// A response's body. Dropping it, read or not, closes the exchange's books.
+#[derive(Debug)]
+pub struct ResponseBody(Held);
+
+#[derive(Debug)]
+enum Held {
+    Own(Sending),
+    /// Over HTTP/2, also held by the connection: see [`Stallable`].
+    Watched(Rc<Watched>),
+}
+
+#[derive(Debug)]
+struct Sending {
+    content: Content,
+    exchange: Option<Box<Exchange>>,
+}
+
+#[derive(Debug)]
+enum Content {
+    Empty,
+    /// The endpoint broke off. The client is given what came before, its head at least, and then cut.
+    Failing(ResponseFailure),
+    Whole(Bytes),
+    Upstream(UpstreamBody),
+}
+
+/// A response that may be let go of from outside.
+#[derive(Debug)]
+struct Watched {
+    sending: RefCell<Sending>,
+    /// Since when the client has been owed its taking of what was given; `None` while the endpoint is waited for.
+    given: Cell<Option<Instant>>,
+    patience: Duration,
+    expires: Option<Instant>,
+}
+
+impl ResponseBody {
+    /// A body that is there already.
+    pub(super) fn whole(bytes: Bytes, exchange: Box<Exchange>) -> Self {
+        let content = if bytes.is_empty() { Content::Empty } else { Content::Whole(bytes) };
+        Self(Held::Own(Sending { content, exchange: Some(exchange) }))
+    }
+
+    /// An endpoint's body.
+    pub(super) fn upstream(body: UpstreamBody, exchange: Box<Exchange>) -> Self {
+        Self(Held::Own(Sending { content: Content::Upstream(body), exchange: Some(exchange) }))
+    }
+
+    /// No body, and nobody's exchange: the tunnel that follows has it.
+    pub(super) fn none() -> Self {
+        Self(Held::Own(Sending { content: Content::Empty, exchange: None }))
+    }
+
+    /// Lets the connection look after it: it is cut when the client takes nothing for `patience`, or has not
+    /// taken all of it when it expires.
+    pub(super) fn watched(self, conn: &ConnState, patience: Duration, expires: Option<Instant>) -> Self {
+        let Held::Own(sending) = self.0 else { return self };
+        if sending.is_end_stream() {
+            return Self(Held::Own(sending));
+        }
+        let given = Cell::new(Some(Instant::now()));
+        let watched = Rc::new(Watched { sending: RefCell::new(sending), given, patience, expires });
+        let stream = Rc::downgrade(&watched);
+        conn.watch(stream);
+        Self(Held::Watched(watched))
+    }
+}
+
+impl Stallable for Watched {
+    fn cut_if_stalled(&self, now: Instant) {
+        let stalled = self.given.get().is_some_and(|given| now.duration_since(given) >= self.patience);
+        let expired = self.expires.is_some_and(|expires| expires <= now);
+        if (stalled || expired)
+            && let Ok(mut sending) = self.sending.try_borrow_mut()
+        {
+            sending.cut(if expired { ResponseFailure::Expired } else { ResponseFailure::Stalled });
+        }
+    }
+}
+
+impl Sending {
+    fn count(&mut self, frame: &Frame<Bytes>) {
+        if let (Some(exchange), Some(data)) = (&mut self.exchange, frame.data_ref()) {
+            exchange.response_bytes += data.len() as u64;
+        }
+    }
+
+    /// Lets go of the endpoint's connection, and closes the books.
+    fn cut(&mut self, why: ResponseFailure) {
+        if self.is_end_stream() || matches!(self.content, Content::Failing(_)) {
+            return;
+        }
+        self.content = Content::Failing(why);
+        if let Some(mut exchange) = self.exchange.take() {
+            exchange.client_left();
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ResponseFailure>>> {
+        match &mut self.content {
+            Content::Empty => Poll::Ready(None),
+            Content::Failing(failure) => {
+                let failure = *failure;
+                self.content = Content::Empty;
+                Poll::Ready(Some(Err(failure)))
+            }
+            Content::Whole(bytes) => {
+                let frame = Frame::data(std::mem::take(bytes));
+                self.content = Content::Empty;
+                self.count(&frame);
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Content::Upstream(body) => {
+                let polled = Pin::new(body).poll_frame(cx);
+                match &polled {
+                    Poll::Ready(Some(Ok(frame))) => self.count(frame),
+                    Poll::Ready(Some(Err(failure))) => {
+                        if let Some(exchange) = &mut self.exchange {
+                            exchange.upstream_broke(*failure);
+                        }
+                        self.content = Content::Failing(*failure);
+                        // hyper flushes while the body is pending, and drops what it has buffered on an error.
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(None) => self.content = Content::Empty,
+                    Poll::Pending => {}
+                }
+                polled
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Empty => true,
+            Content::Failing(_) => false,
+            Content::Whole(bytes) => bytes.is_empty(),
+            Content::Upstream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Empty => SizeHint::with_exact(0),
+            Content::Failing(_) => SizeHint::default(),
+            Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Upstream(body) => body.size_hint(),
+        }
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        if !self.is_end_stream()
+            && let Some(exchange) = &mut self.exchange
+        {
+            exchange.client_left();
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = ResponseFailure;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ResponseFailure>>> {
+        match &mut self.0 {
+            Held::Own(sending) => sending.poll(cx),
+            Held::Watched(watched) => {
+                let polled = watched.sending.borrow_mut().poll(cx);
+                watched.given.set(polled.is_ready().then(Instant::now));
+                polled
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Held::Own(sending) => sending.is_end_stream(),
+            Held::Watched(watched) => watched.sending.borrow().is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Held::Own(sending) => sending.size_hint(),
+            Held::Watched(watched) => watched.sending.borrow().size_hint(),
+        }
+    }
+}
