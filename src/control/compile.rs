@@ -1,0 +1,283 @@
+//! From a document to a snapshot: every name resolved, everything shared that can be, and what
+//! lived before the reload (connections, limiter states, meters) taken over.
+
+use std::collections::BTreeMap;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use crate::admission::{Access, RateLimiter, RatePolicy};
+use crate::config::{
+    self, Document, Domain, EndpointHost, IdentifyRule, PathMatch, RoutePool, UnknownTenant,
+};
+use crate::http::client_addr::TrustedProxies;
+use crate::http::guard::ConnDeadlines;
+use crate::http::hop_by_hop::Reserved;
+use crate::http::server::ServerSettings;
+use crate::http::wire::HeadLimits;
+use crate::proxy::{RouteTarget, Snapshot};
+use crate::routing::{HeaderRules, MatchRule, PathRule, Route, RouteTable, Target};
+use crate::telemetry::Metrics;
+use crate::tenant::{Accounts, Directory, HostPattern, Identify, Rule, State, Tenant};
+use crate::time::Clock;
+use crate::upstream::{Address, Endpoint, Pool, Timeouts};
+
+/// What outlives every configuration.
+#[derive(Debug)]
+pub struct Foundation {
+    /// All metrics.
+    pub metrics: Arc<Metrics>,
+    /// All tenants' accounts.
+    pub accounts: Accounts,
+    /// The clock of limits.
+    pub clock: Clock,
+}
+
+/// The pools of a configuration, and what each was made from.
+#[derive(Debug, Default)]
+pub struct PoolSet(BTreeMap<String, (config::Pool, Arc<Pool>)>);
+
+/// A document, compiled.
+#[derive(Debug)]
+pub struct Compiled {
+    /// What requests run on.
+    pub snapshot: Snapshot,
+    /// Its pools, for the next compilation.
+    pub pools: PoolSet,
+}
+
+/// A plan's share of its tenants, made once.
+struct SharedPlan {
+    features: Arc<[Arc<str>]>,
+    request_headers: Arc<[Arc<HeaderRules>]>,
+    response_headers: Arc<[Arc<HeaderRules>]>,
+}
+
+/// Compiles a document. Pools that have not changed are the previous ones, so they keep their
+/// connections; endpoints that have not changed are, too.
+#[must_use]
+pub fn compile(
+    document: &Document,
+    generation: u64,
+    previous: &PoolSet,
+    foundation: &Foundation,
+) -> Compiled {
+    let pools = pools(document, previous, foundation);
+    let pool = |name: &str| pools.0.get(name).map(|(_, pool)| Arc::clone(pool));
+    let directory = directory(document, &pool, foundation);
+    let unknown = match &document.tenancy.unknown {
+        UnknownTenant::Reject => None,
+        UnknownTenant::Tenant(id) => directory.by_id(id.as_str()).cloned(),
+    };
+    let limits = &document.limits;
+    let snapshot = Snapshot {
+        generation,
+        trusted: TrustedProxies::new(document.trusted_proxies.clone()),
+        identify: Identify::new(document.tenancy.identify.iter().map(rule).collect(), unknown),
+        directory,
+        routes: RouteTable::new(document.routes.iter().filter_map(|written| route(written, &pool)).collect()),
+        endpoints: pools
+            .pools()
+            .flat_map(|pool| pool.endpoints().iter().map(|endpoint| endpoint.id()))
+            .collect(),
+        reserved: Arc::new(reserved(document)),
+        server: ServerSettings {
+            head: HeadLimits {
+                head_bytes_max: limits.max_header_bytes,
+                target_bytes_max: limits.max_request_target_bytes,
+                fields_max: limits.max_headers,
+            },
+            deadlines: ConnDeadlines {
+                header_read: limits.header_read_timeout,
+                keep_alive: limits.keep_alive_timeout,
+                write_stall: limits.write_timeout,
+            },
+        },
+        access_log: document.access_log.is_some(),
+    };
+    Compiled { snapshot, pools }
+}
+
+impl PoolSet {
+    /// All pools.
+    pub fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
+        self.0.values().map(|(_, pool)| pool)
+    }
+
+    /// Whether there is a pool of that name.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+}
+
+fn pools(document: &Document, previous: &PoolSet, foundation: &Foundation) -> PoolSet {
+    let compiled = document.pools.iter().map(|(name, written)| {
+        let before = previous.0.get(name);
+        let pool = match before {
+            Some((unchanged, pool)) if unchanged == written => Arc::clone(pool),
+            _ => Arc::new(pool(written, before.map(|(_, pool)| &**pool), foundation)),
+        };
+        (name.clone(), (written.clone(), pool))
+    });
+    PoolSet(compiled.collect())
+}
+
+fn pool(written: &config::Pool, before: Option<&Pool>, foundation: &Foundation) -> Pool {
+    let endpoints = written.endpoints.iter().map(|endpoint| {
+        let address = match &endpoint.host {
+            EndpointHost::Ip(ip) => Address::Ip((*ip, endpoint.port).into()),
+            EndpointHost::Name(name) => Address::Name(name.clone(), endpoint.port),
+        };
+        let same = before.and_then(|pool| pool.endpoints().iter().find(|old| *old.address() == address));
+        same.cloned().unwrap_or_else(|| Arc::new(Endpoint::new(address)))
+    });
+    let timeouts = Timeouts {
+        connect: written.timeouts.connect,
+        response_header: written.timeouts.response_header,
+        idle: written.timeouts.idle,
+        keep_alive: written.timeouts.keep_alive,
+    };
+    let meter = foundation.metrics.pool(&written.name);
+    Pool::new(&written.name, endpoints.collect(), timeouts, written.max_idle, meter)
+}
+
+fn reserved(document: &Document) -> Reserved {
+    let claims = document.tenancy.identify.iter().filter_map(|rule| match rule {
+        IdentifyRule::Header(name) => Some(name.clone()),
+        IdentifyRule::Host(_) | IdentifyRule::Domain => None,
+    });
+    Reserved::new(vec![document.identity.header.clone()], claims.collect())
+}
+
+fn rule(written: &IdentifyRule) -> Rule {
+    match written {
+        IdentifyRule::Host(pattern) => {
+            Rule::Host(HostPattern { before: pattern.before().into(), after: pattern.after().into() })
+        }
+        IdentifyRule::Domain => Rule::Domain,
+        IdentifyRule::Header(name) => Rule::Header(name.clone()),
+    }
+}
+
+fn route(written: &config::Route, pool: &dyn Fn(&str) -> Option<RouteTarget>) -> Option<Route<RouteTarget>> {
+    let target = match &written.pool {
+        RoutePool::Tenant => Target::Tenant,
+        RoutePool::Named(name) => Target::Pool(pool(name)?),
+    };
+    let path = match &written.matches.path {
+        PathMatch::Exact(path) => PathRule::Exact(path.clone()),
+        PathMatch::Prefix(path) => PathRule::Prefix(path.clone()),
+    };
+    Some(Route {
+        name: written.name.as_str().into(),
+        rule: MatchRule {
+            path,
+            methods: written.matches.methods.clone(),
+            headers: written.matches.headers.clone(),
+            query: written.matches.query.clone(),
+        },
+        target,
+        requires_feature: written.requires_feature.as_deref().map(Into::into),
+        cost: written.cost,
+        timeout: written.timeout,
+        request_headers: header_rules(&written.request_headers),
+        response_headers: header_rules(&written.response_headers),
+    })
+}
+
+fn header_rules(written: &config::HeaderRules) -> HeaderRules {
+    HeaderRules { set: written.set.clone(), remove: written.remove.clone() }
+}
+
+/// The rules to apply in turn; nothing for what is empty.
+fn chain(rules: &[&config::HeaderRules]) -> Arc<[Arc<HeaderRules>]> {
+    rules.iter().filter(|rules| !rules.is_empty()).map(|rules| Arc::new(header_rules(rules))).collect()
+}
+
+fn features(of_plan: &[String], own: &[String]) -> Arc<[Arc<str>]> {
+    let mut all: Vec<Arc<str>> = of_plan.iter().chain(own).map(|name| name.as_str().into()).collect();
+    all.sort_unstable();
+    all.dedup();
+    all.into()
+}
+
+fn directory(
+    document: &Document,
+    pool: &dyn Fn(&str) -> Option<RouteTarget>,
+    foundation: &Foundation,
+) -> Directory {
+    let none = config::HeaderRules::default();
+    let mut plans: HashMap<&str, SharedPlan> = HashMap::new();
+    for (name, plan) in &document.plans {
+        let shared = SharedPlan {
+            features: features(&plan.features, &[]),
+            request_headers: chain(&[&plan.request_headers]),
+            response_headers: chain(&[&plan.response_headers]),
+        };
+        plans.insert(name, shared);
+    }
+    let unplanned = SharedPlan {
+        features: features(&[], &[]),
+        request_headers: chain(&[]),
+        response_headers: chain(&[]),
+    };
+    let mut directory = Directory::default();
+    for written in &document.tenants {
+        let plan = document.plan_of(written);
+        let shared = plan.and_then(|plan| plans.get(plan.name.as_str())).unwrap_or(&unplanned);
+        let account = foundation.accounts.open(&written.id, &foundation.metrics);
+        let rate = document.rate_limit_of(written).and_then(|limit| {
+            let units = NonZeroU32::new(limit.rate.count)?;
+            let burst = NonZeroU32::new(limit.burst())?;
+            let policy = RatePolicy { units, period: limit.rate.period, burst };
+            RateLimiter::new(policy, Arc::clone(&account.rate), foundation.clock.clone())
+        });
+        let in_flight_max = written.limits.concurrency_max.or(plan.and_then(|plan| plan.concurrency_max));
+        let body_max = written.limits.request_body_max.or(plan.and_then(|plan| plan.request_body_max));
+        let rules =
+            |own: &config::HeaderRules, of_plan: &config::HeaderRules, shared: &Arc<[Arc<HeaderRules>]>| {
+                if own.is_empty() { Arc::clone(shared) } else { chain(&[of_plan, own]) }
+            };
+        let tenant = Arc::new(Tenant {
+            id: written.id.clone(),
+            id_line: format!("{}: {}\r\n", document.identity.header, written.id).into_bytes().into(),
+            state: match written.state {
+                config::TenantState::Active => State::Active,
+                config::TenantState::Suspended => State::Suspended,
+                config::TenantState::PastDue => State::PastDue,
+                config::TenantState::Maintenance => State::Maintenance,
+            },
+            access: Access::new(written.access.allow.clone(), written.access.deny.clone()),
+            features: if written.features.is_empty() {
+                Arc::clone(&shared.features)
+            } else {
+                features(plan.map_or(&[], |plan| &plan.features), &written.features)
+            },
+            rate,
+            in_flight_max: in_flight_max.and_then(|max| NonZeroU64::new(u64::from(max))),
+            request_body_max: body_max.unwrap_or(u64::MAX),
+            pool: document.pool_of(written).and_then(pool),
+            request_headers: rules(
+                &written.request_headers,
+                plan.map_or(&none, |plan| &plan.request_headers),
+                &shared.request_headers,
+            ),
+            response_headers: rules(
+                &written.response_headers,
+                plan.map_or(&none, |plan| &plan.response_headers),
+                &shared.response_headers,
+            ),
+            account,
+        });
+        for domain in &written.domains {
+            match domain {
+                Domain::Exact(name) => directory.claim(name, Arc::clone(&tenant)),
+                Domain::Wildcard(name) => directory.claim_below(name, Arc::clone(&tenant)),
+            }
+        }
+        directory.insert(tenant);
+    }
+    directory
+}

@@ -1,0 +1,9 @@
+//! The only place where documents become what runs.
+
+mod compile;
+mod fingerprint;
+mod status;
+
+pub use compile::{Compiled, Foundation, PoolSet, compile};
+pub use fingerprint::Fingerprint;
+pub use status::{LastReload, Status};
