@@ -1,0 +1,57 @@
+//! The admin listener: health, metrics and the control API, for operators and never on a public address.
+//!
+//! Layer 6. It runs on the control runtime, knows the gateway only through [`Control`], and has no part in
+//! any request that the gateway proxies.
+//!
+//! `/livez`, `/readyz` and `/metrics` are open. All under `/api/v1` needs the bearer token; where none is
+//! configured it is refused, whatever address the listener is bound to.
+
+mod auth;
+mod problem;
+mod routes;
+mod server;
+#[cfg(test)]
+mod tests;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::telemetry::Metrics;
+
+pub use auth::Token;
+pub use server::serve;
+
+/// What the admin listener serves from.
+#[derive(Clone)]
+pub struct AdminState {
+    /// The gateway's metrics.
+    pub metrics: Arc<Metrics>,
+    /// The gateway itself.
+    pub control: Arc<dyn Control>,
+    /// The token of the API; without one the API is refused.
+    pub token: Option<Token>,
+}
+
+/// The gateway, as far as its operators may look into it and steer it.
+pub trait Control: Send + Sync + 'static {
+    /// Whether the gateway takes traffic.
+    ///
+    /// # Errors
+    /// Why it does not: still starting, or draining. Shown without a token.
+    fn ready(&self) -> Result<(), String>;
+
+    /// What `/api/v1/status` shows.
+    fn status(&self) -> Value;
+
+    /// Reads the configuration anew and takes it into use, or changes nothing. The error is a problem
+    /// document (RFC 9457) with the diagnostics; missing standard members are filled in.
+    ///
+    /// The future is dropped when the client goes away or the request takes too long: dropping it must
+    /// leave the gateway either on the old configuration or on the new one.
+    fn reload(&self) -> Reload<'_>;
+}
+
+/// A reload under way.
+pub type Reload<'a> = Pin<Box<dyn Future<Output = Result<Value, Value>> + Send + 'a>>;

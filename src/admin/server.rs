@@ -1,0 +1,137 @@
+//! The admin listener's connections: bounded in number, in patience and in age.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tower::ServiceExt;
+
+use super::{AdminState, routes};
+
+/// How many connections are served at once; more wait in the listener's backlog.
+const CONNECTIONS_MAX: usize = 128;
+/// How long to wait when the process has no file descriptor left.
+const BACK_OFF: Duration = Duration::from_millis(100);
+/// How large a request's head may be, in bytes.
+const HEAD_MAX: usize = 16 << 10;
+
+/// How long a connection is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// For a request's head, and for the next request.
+    pub(super) head: Duration,
+    /// From its beginning to its end: one that reads nothing of its answer would stay for ever.
+    pub(super) age: Duration,
+    /// For requests under way once the listener shuts down or the connection is old.
+    pub(super) grace: Duration,
+}
+
+const PATIENCE: Patience =
+    Patience { head: Duration::from_secs(30), age: Duration::from_secs(600), grace: Duration::from_secs(5) };
+
+/// Serves the admin listener until `shutdown` resolves, then ends what is under way within 5 s.
+///
+/// # Errors
+/// Those of the listener that can't be waited out. Failed connections are not among them.
+pub async fn serve(
+    listener: TcpListener,
+    state: AdminState,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    serve_patiently(listener, state, shutdown, PATIENCE).await
+}
+
+pub(super) async fn serve_patiently(
+    listener: TcpListener,
+    state: AdminState,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+    patience: Patience,
+) -> io::Result<()> {
+    let router = routes::router(state);
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let (ending, end) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    tokio::pin!(shutdown);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            Some(_) = connections.join_next() => {}
+            accepted = accept(&listener, &room) => {
+                if let Some((stream, place)) = accepted? {
+                    connections.spawn(connection(stream, router.clone(), patience, end.clone(), place));
+                }
+            }
+        }
+    }
+    drop(listener);
+    // Nobody listens when there is no connection: that is no error.
+    let _ = ending.send(true);
+    let all_ended = async { while connections.join_next().await.is_some() {} };
+    if timeout(patience.grace + BACK_OFF, all_ended).await.is_err() {
+        tracing::warn!("admin connections were cut at the end");
+    }
+    Ok(())
+}
+
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> io::Result<Option<(TcpStream, OwnedSemaphorePermit)>> {
+    // Never closed while this function can be called.
+    let Ok(place) = Arc::clone(room).acquire_owned().await else { return Ok(None) };
+    match listener.accept().await {
+        Ok((stream, _)) => Ok(Some((stream, place))),
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Err(error),
+        Err(error) => {
+            // A client that is gone again, or no descriptor left: both pass.
+            tracing::warn!(%error, "an admin connection can't be accepted");
+            sleep(BACK_OFF).await;
+            Ok(None)
+        }
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    patience: Patience,
+    mut end: watch::Receiver<bool>,
+    _place: OwnedSemaphorePermit,
+) {
+    let service =
+        service_fn(move |request: hyper::Request<Incoming>| router.clone().oneshot(request.map(Body::new)));
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(patience.head)
+        .max_buf_size(HEAD_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(serving);
+    let result = tokio::select! {
+        result = &mut serving => result,
+        () = ended(&mut end, patience.age) => {
+            serving.as_mut().graceful_shutdown();
+            // One that does not end in time is cut by being dropped.
+            timeout(patience.grace, serving).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "an admin connection failed");
+    }
+}
+
+/// Resolves when the listener shuts down or the connection has reached its age.
+async fn ended(end: &mut watch::Receiver<bool>, age: Duration) {
+    // The sender is gone only after the listener, which is an end as well.
+    let _ = timeout(age, end.wait_for(|end| *end)).await;
+}
