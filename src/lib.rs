@@ -11,6 +11,7 @@ pub mod admission;
 pub mod balance;
 pub mod config;
 pub mod control;
+pub mod demo;
 pub mod http;
 pub mod listen;
 pub mod proxy;
