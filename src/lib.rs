@@ -8,7 +8,9 @@
 
 pub mod admin;
 pub mod admission;
+pub mod app;
 pub mod balance;
+pub mod cli;
 pub mod config;
 pub mod control;
 pub mod demo;

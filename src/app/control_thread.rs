@@ -1,0 +1,125 @@
+//! The thread that serves operators: admin listener, file watching, and what must be done now and then.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::Context;
+use serde_json::{Value, json};
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::core::Core;
+use super::gateway::ReloadFailure;
+use super::watch;
+use crate::admin::{self, AdminState, Control, Reload, Token};
+use crate::listen;
+
+/// How often it is looked at which tenants deserve metric series of their own.
+const REBALANCE: Duration = Duration::from_secs(30);
+
+/// The control thread; dropping it ends it.
+pub(super) struct ControlThread {
+    admin: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl ControlThread {
+    pub(super) fn start(core: Arc<Core>) -> anyhow::Result<Self> {
+        let admin = core.document().admin;
+        let sockets = listen::bind(admin.bind, 1).context("admin.bind")?;
+        let socket = sockets.into_iter().next().context("admin.bind")?;
+        let address = socket.local_addr()?;
+        let token = admin.token.as_ref().and_then(|token| Token::new(token.expose()));
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = thread::Builder::new().name("control".to_owned()).spawn(move || {
+            runtime.block_on(async move {
+                let Ok(listener) = tokio::net::TcpListener::from_std(socket) else { return };
+                let state = AdminState {
+                    metrics: Arc::clone(core.metrics()),
+                    control: Arc::new(Steering(Arc::clone(&core))),
+                    token,
+                };
+                let watching = tokio::spawn(watch::reload_on_change(Arc::clone(&core)));
+                let rebalancing = tokio::spawn(rebalance(Arc::clone(&core)));
+                let served = admin::serve(listener, state, async {
+                    let _ = stopped.await;
+                });
+                if let Err(error) = served.await {
+                    tracing::error!(%error, "the admin listener has failed");
+                }
+                watching.abort();
+                rebalancing.abort();
+            });
+            // A reload that is under way on a blocking thread is not waited for: it holds what it needs.
+            runtime.shutdown_background();
+        })?;
+        tracing::info!(%address, "admin listening");
+        Ok(Self { admin: address, stop: Some(stop), thread: Some(thread) })
+    }
+
+    pub(super) fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+}
+
+impl Drop for ControlThread {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the control thread panicked");
+        }
+    }
+}
+
+async fn rebalance(core: Arc<Core>) {
+    let mut tick = interval(REBALANCE);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        core.metrics().rebalance_tenants();
+    }
+}
+
+/// What the admin API may do with the gateway.
+struct Steering(Arc<Core>);
+
+impl Control for Steering {
+    fn ready(&self) -> Result<(), String> {
+        if self.0.is_draining() { Err("draining".to_owned()) } else { Ok(()) }
+    }
+
+    fn status(&self) -> Value {
+        self.0.status()
+    }
+
+    fn reload(&self) -> Reload<'_> {
+        let core = Arc::clone(&self.0);
+        Box::pin(async move {
+            // On a thread of its own: it reads files, and goes on to its end if the asker goes away.
+            let outcome = spawn_blocking(move || core.reload().map(|()| core.status())).await;
+            match outcome {
+                Ok(Ok(status)) => Ok(status),
+                Ok(Err(ReloadFailure::Config(report))) => Err(json!({
+                    "title": "Invalid Configuration",
+                    "detail": "The configuration has errors; nothing was changed.",
+                    "status": 422,
+                    "errors": report.diagnostics,
+                })),
+                Ok(Err(ReloadFailure::Resource(error))) => Err(json!({
+                    "title": "Configuration Not Applicable",
+                    "detail": format!("{error:#}; nothing was changed."),
+                    "status": 409,
+                })),
+                Err(_) => Err(json!({ "title": "Reload Failed", "status": 500 })),
+            }
+        })
+    }
+}

@@ -1,0 +1,139 @@
+//! The gateway as one thing: started, reloaded, drained, stopped.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::control_thread::ControlThread;
+use super::core::Core;
+use crate::config::{self, Loaded, Report};
+use crate::control::Fingerprint;
+use crate::time::Clock;
+
+/// What a test may want otherwise.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The clock of rate limits.
+    pub clock: Clock,
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A file, which is watched.
+    File(PathBuf),
+    /// A text with a name for messages; reloading reads the same text again.
+    Text {
+        /// The document.
+        text: String,
+        /// What messages call it.
+        name: String,
+    },
+}
+
+/// A running gateway. Dropping it stops it at once.
+pub struct Gateway {
+    core: Arc<Core>,
+    control: Option<ControlThread>,
+}
+
+/// Why a configuration was not taken into use. Nothing has changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadFailure {
+    /// The files have errors.
+    #[error("{0}")]
+    Config(Report),
+    /// Something that the configuration asks for can't be had.
+    #[error("{0:#}")]
+    Resource(anyhow::Error),
+}
+
+impl Source {
+    pub(super) fn load(&self) -> Result<Loaded, Report> {
+        match self {
+            Self::File(path) => config::load(path),
+            Self::Text { text, name } => config::load_str(text, name),
+        }
+    }
+
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        match self {
+            Self::File(path) => Fingerprint::of(std::slice::from_ref(path)),
+            Self::Text { .. } => Fingerprint::default(),
+        }
+    }
+
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Text { name, .. } => name.clone(),
+        }
+    }
+}
+
+impl Gateway {
+    /// Starts a gateway; returns when every listener accepts.
+    ///
+    /// # Errors
+    /// A configuration with errors (the error displays them all), or an address that can't be bound.
+    pub fn start(source: Source, options: Options) -> anyhow::Result<Self> {
+        let before = source.fingerprint();
+        let loaded = source.load().map_err(ReloadFailure::Config)?;
+        // Changed while it was read: seen as it was before, so that the watcher reads it again.
+        let seen = match source.fingerprint() == before {
+            true => Fingerprint::of(&loaded.watched),
+            false => before,
+        };
+        let core = Arc::new(Core::start(source, loaded, seen, options)?);
+        let control = ControlThread::start(Arc::clone(&core))?;
+        Ok(Self { core, control: Some(control) })
+    }
+
+    /// Where clients connect, in the order of the configuration.
+    #[must_use]
+    pub fn listeners(&self) -> Vec<SocketAddr> {
+        self.core.listeners()
+    }
+
+    /// Where operators connect.
+    #[must_use]
+    pub fn admin(&self) -> Option<SocketAddr> {
+        self.control.as_ref().map(ControlThread::admin)
+    }
+
+    /// Loads the configuration again; an invalid one changes nothing.
+    ///
+    /// # Errors
+    /// Why it was not taken into use.
+    pub fn reload(&self) -> Result<(), ReloadFailure> {
+        self.core.reload()
+    }
+
+    /// Stops accepting and lets requests in flight finish, for `limits.drain` at most. Returns at once.
+    pub fn drain(&self) {
+        self.core.drain();
+    }
+
+    /// Waits until all connections have ended after [`Gateway::drain`], or it was stopped.
+    pub fn wait_drained(&self) {
+        self.core.join_workers();
+    }
+
+    /// As [`Gateway::wait_drained`], and ends the admin listener too.
+    pub fn wait(self) {
+        self.wait_drained();
+    }
+
+    /// Ends everything now: after this, [`Gateway::wait`] returns soon.
+    pub fn stop(&self) {
+        self.core.stop();
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.core.stop();
+        self.core.join_workers();
+        drop(self.control.take());
+    }
+}

@@ -1,0 +1,9 @@
+//! The composition root: threads, sockets, and who owns what.
+
+mod control_thread;
+mod core;
+mod gateway;
+mod watch;
+mod worker;
+
+pub use gateway::{Gateway, Options, Source};

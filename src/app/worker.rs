@@ -1,0 +1,207 @@
+//! One core's share: a thread with a runtime of its own, its sockets, its connections both ways.
+
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle as Task, spawn_local};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
+
+use crate::http::conn::ConnState;
+use crate::http::server::{Connections, serve};
+use crate::listen::{ConnectionCaps, accept_loop};
+use crate::proxy::{Proxy, SnapshotCell};
+use crate::telemetry::Metrics;
+use crate::telemetry::access_log::AccessLogSender;
+use crate::upstream::UpstreamClient;
+
+/// What a worker shares with the others.
+pub(super) struct WorkerShare {
+    pub(super) snapshot: Arc<SnapshotCell>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) caps: Arc<ConnectionCaps>,
+    pub(super) access_log: AccessLogSender,
+}
+
+/// What a worker is told. Told rarely: a reload or the end.
+pub(super) enum Command {
+    /// Accept on this socket, too.
+    Listen(TcpListener),
+    /// Accept no more on this address; connections stay.
+    Unlisten(SocketAddr),
+    /// Accept no more at all, and end when all connections have, at the latest then.
+    Drain(Duration),
+    /// End now.
+    Stop,
+}
+
+/// A worker that runs.
+pub(super) struct Worker {
+    commands: mpsc::Sender<Command>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Starts a worker's thread.
+    pub(super) fn start(index: usize, share: WorkerShare) -> std::io::Result<Self> {
+        let (commands, inbox) = mpsc::channel(256);
+        let (started, outcome) = std::sync::mpsc::sync_channel(1);
+        let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            // A `LocalRuntime` can't leave the thread that it is made on.
+            match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+                Ok(runtime) => {
+                    let _ = started.send(Ok(()));
+                    runtime.block_on(run(share, inbox));
+                    // Whatever is still open now has had its time.
+                    runtime.shutdown_background();
+                }
+                Err(error) => drop(started.send(Err(error))),
+            }
+        })?;
+        outcome.recv().map_err(std::io::Error::other)??;
+        Ok(Self { commands, thread: Some(thread) })
+    }
+
+    /// Tells the worker something; a worker that has ended needs to be told nothing.
+    pub(super) fn tell(&self, command: Command) {
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.commands.try_send(command) {
+            tracing::error!("a worker does not take commands");
+        }
+    }
+
+    /// Its thread, to be joined; once.
+    pub(super) fn take_thread(&mut self) -> Option<JoinHandle<()>> {
+        self.thread.take()
+    }
+
+    /// Waits for a worker's end.
+    pub(super) fn join(thread: JoinHandle<()>) {
+        if thread.join().is_err() {
+            tracing::error!("a worker panicked");
+        }
+    }
+}
+
+/// A listener's accept loop.
+struct Accepting {
+    closed: watch::Sender<bool>,
+    task: Task<()>,
+}
+
+async fn run(share: WorkerShare, mut inbox: mpsc::Receiver<Command>) {
+    let upstream = Rc::new(UpstreamClient::default());
+    let connections = Rc::new(Connections::default());
+    let proxy = Rc::new(Proxy::new(
+        Arc::clone(&share.snapshot),
+        Rc::clone(&upstream),
+        Arc::clone(&share.metrics),
+        share.access_log,
+    ));
+    let sweeper = spawn_local(sweep(Rc::clone(&upstream), Rc::clone(&proxy)));
+    let mut accepting: HashMap<SocketAddr, Accepting> = HashMap::new();
+    let drain = loop {
+        match inbox.recv().await {
+            Some(Command::Listen(socket)) => {
+                let Ok(address) = socket.local_addr() else { continue };
+                let Ok(listener) = tokio::net::TcpListener::from_std(socket) else { continue };
+                let (closed, is_closed) = watch::channel(false);
+                let start = starter(
+                    address,
+                    Rc::clone(&proxy),
+                    Rc::clone(&connections),
+                    Arc::clone(&share.caps),
+                    Arc::clone(&share.metrics),
+                );
+                let task = spawn_local(accept_loop(listener, is_closed, start));
+                accepting.insert(address, Accepting { closed, task });
+            }
+            Some(Command::Unlisten(address)) => {
+                if let Some(one) = accepting.remove(&address) {
+                    close(one).await;
+                }
+            }
+            Some(Command::Drain(within)) => break Some(within),
+            Some(Command::Stop) | None => break None,
+        }
+    };
+    for (_, one) in accepting.drain() {
+        close(one).await;
+    }
+    if let Some(within) = drain {
+        let deadline = Instant::now() + within;
+        connections.drain();
+        let mut stopped = false;
+        loop {
+            if connections.open() == 0 || Instant::now() >= deadline {
+                break;
+            }
+            // Polled: the end of a connection has better things to do than to tell.
+            let stop = timeout_at(deadline, inbox.recv());
+            tokio::select! {
+                () = sleep(Duration::from_millis(5)) => {}
+                command = stop => if matches!(command, Ok(None | Some(Command::Stop))) {
+                    stopped = true;
+                    break;
+                },
+            }
+        }
+        if connections.open() > 0 && !stopped {
+            tracing::warn!(connections = connections.open(), "drain deadline: cutting what is left");
+        }
+    }
+    sweeper.abort();
+    upstream.close_idle();
+}
+
+async fn close(accepting: Accepting) {
+    let _ = accepting.closed.send(true);
+    if accepting.task.await.is_err() {
+        tracing::error!("an accept loop panicked");
+    }
+}
+
+/// Starts the task of each connection that is let in.
+fn starter(
+    local: SocketAddr,
+    proxy: Rc<Proxy>,
+    connections: Rc<Connections>,
+    caps: Arc<ConnectionCaps>,
+    metrics: Arc<Metrics>,
+) -> impl FnMut(TcpStream, SocketAddr) {
+    let meter = metrics.listener(&local.to_string());
+    move |stream, peer| {
+        meter.accepted();
+        let snapshot = proxy.snapshot();
+        let ip = peer.ip().to_canonical();
+        match caps.enter(ip, !snapshot.trusted.contains(ip)) {
+            Ok(permit) => {
+                let state = Rc::new(ConnState::new(peer, local));
+                let settings = snapshot.server;
+                let meter = Arc::clone(&meter);
+                let opened = move |protocol| meter.opened(protocol);
+                let (proxy, connections) = (Rc::clone(&proxy), Rc::clone(&connections));
+                spawn_local(async move {
+                    let _permit = permit;
+                    serve(stream, state, settings, proxy, connections, opened).await;
+                });
+            }
+            Err(refusal) => metrics.connection_refused(refusal.reason()),
+        }
+    }
+}
+
+async fn sweep(upstream: Rc<UpstreamClient>, proxy: Rc<Proxy>) {
+    let mut tick = interval(Duration::from_secs(1));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let snapshot = proxy.snapshot();
+        upstream.sweep(|endpoint| snapshot.endpoints.contains(&endpoint));
+    }
+}

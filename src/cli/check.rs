@@ -1,0 +1,54 @@
+//! `tollgate check` and `tollgate schema`.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::{FAILED, Output};
+use crate::config::{self, Report};
+
+pub(super) fn check(config: &Path, output: Output) -> ExitCode {
+    let loaded = config::load(config);
+    let quarantined = loaded.iter().flat_map(|loaded| &loaded.quarantined);
+    let mut report = match &loaded {
+        Ok(loaded) => Report { diagnostics: loaded.warnings.clone() },
+        Err(report) => report.clone(),
+    };
+    report.diagnostics.extend(quarantined.flat_map(|one| one.diagnostics.iter().cloned()));
+    let good = loaded.as_ref().is_ok_and(|loaded| loaded.quarantined.is_empty());
+    match output {
+        Output::Json => println!("{}", json!({ "valid": good, "diagnostics": report.diagnostics })),
+        Output::Text => {
+            if !report.diagnostics.is_empty() {
+                let mut out = io::stderr();
+                let colour = out.is_terminal();
+                let _ = out.write_all(report.render(colour).as_bytes());
+                eprintln!();
+            }
+            if let (true, Ok(loaded)) = (good, &loaded) {
+                let document = &loaded.document;
+                println!(
+                    "{}: valid ({} listeners, {} plans, {} pools, {} routes, {} tenants)",
+                    config.display(),
+                    document.listeners.len(),
+                    document.plans.len(),
+                    document.pools.len(),
+                    document.routes.len(),
+                    document.tenants.len()
+                );
+            } else {
+                eprintln!("{}: not valid", config.display());
+            }
+        }
+    }
+    if good { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
+}
+
+pub(super) fn schema() -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, &config::schema())?;
+    writeln!(out)?;
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! The command line: a thin layer over the library.
+
+mod check;
+mod demo;
+mod health;
+mod run;
+mod sample_app;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Exit codes: 0 done, 1 failed, 2 wrong usage (clap's own).
+const FAILED: u8 = 1;
+
+/// A tenant-aware reverse proxy gateway: the edge in front of multi-tenant applications.
+#[derive(Debug, Parser)]
+#[command(name = "tollgate", version, arg_required_else_help = true, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve: SIGHUP reloads, SIGTERM or SIGINT drains, a second one ends at once.
+    Run {
+        /// The configuration.
+        #[arg(long, short, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Check a configuration: every error at once, nothing is started.
+    Check {
+        /// The configuration.
+        #[arg(value_name = "FILE")]
+        config: PathBuf,
+        /// How to print what was found.
+        #[arg(long, value_enum, default_value_t = Output::Text)]
+        output: Output,
+    },
+    /// Print the JSON Schema of the configuration, for editors and CI.
+    Schema,
+    /// Run a gateway with three tenants before small sample applications: no files, no services.
+    Demo {
+        /// The gateway's port.
+        #[arg(long, default_value_t = 8080)]
+        port: u16,
+        /// The port for metrics, health and API.
+        #[arg(long, default_value_t = 9900)]
+        admin_port: u16,
+    },
+    /// Ask a running gateway whether it is ready; for container health checks.
+    Health {
+        /// What to ask.
+        #[arg(long, default_value = "http://127.0.0.1:9900/readyz")]
+        url: String,
+    },
+    /// Run one of the demo's sample applications alone.
+    #[command(hide = true)]
+    SampleApp {
+        /// Where to listen.
+        #[arg(long, value_name = "ADDRESS:PORT")]
+        bind: SocketAddr,
+        /// What it calls itself.
+        #[arg(long)]
+        name: String,
+        /// The pool that it says it is in.
+        #[arg(long)]
+        pool: String,
+    },
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Runs the command that the arguments name.
+#[must_use]
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run { config } => run::run(config),
+        Command::Check { config, output } => return check::check(&config, output),
+        Command::Schema => check::schema(),
+        Command::Demo { port, admin_port } => demo::demo(port, admin_port),
+        Command::Health { url } => health::health(&url),
+        Command::SampleApp { bind, name, pool } => sample_app::sample_app(bind, name, pool),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tollgate: {error:#}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
