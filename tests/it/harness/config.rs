@@ -1,0 +1,113 @@
+//! A configuration for a test: the smallest that serves two tenants, with the sections that the
+//! test is about replaced.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::gateway::TestGateway;
+use super::origin::Origin;
+use super::process::Process;
+
+/// A host of the tenant `acme` of every test configuration.
+pub const ACME: &str = "acme.app.test";
+
+/// A host of the tenant `globex` of every test configuration.
+pub const GLOBEX: &str = "globex.app.test";
+
+/// One listener, an admin listener, `acme` and `globex` on a plan without limits.
+/// `{dir}` in any section is the directory of the file.
+pub fn config() -> Config {
+    let section = |name: &str, yaml: &str| (name.to_owned(), yaml.to_owned());
+    Config {
+        sections: vec![
+            section("listeners", "[{ bind: 127.0.0.1:0 }]"),
+            section("admin", "{ bind: 127.0.0.1:0, token: a-token-for-tests }"),
+            section("tenancy", "{ identify: [{ host: '{tenant}.app.test' }, domain] }"),
+            section("plans", "{ free: {} }"),
+            section("tenants", "[{ id: acme, plan: free }, { id: globex, plan: free }]"),
+            section("routes", "[{ match: { path_prefix: / }, pool: '{tenant.pool}' }]"),
+            section("default_pool", "shared"),
+            section("access_log", "{ path: '{dir}/access.log', format: json, sample: 1.0 }"),
+            section("workers", "1"),
+        ],
+        pools: Vec::new(),
+        files: Vec::new(),
+    }
+}
+
+/// What is written before a gateway starts, and rewritten for a reload.
+#[derive(Clone)]
+pub struct Config {
+    sections: Vec<(String, String)>,
+    pools: Vec<(String, String)>,
+    files: Vec<(String, String)>,
+}
+
+impl Config {
+    /// Replaces or adds a top-level section by its YAML.
+    pub fn set(mut self, section: &str, yaml: &str) -> Self {
+        self.sections.retain(|(name, _)| name != section);
+        self.sections.push((section.to_owned(), yaml.to_owned()));
+        self
+    }
+
+    /// The pool that every request goes to unless the test says otherwise.
+    pub fn to(self, origin: &Origin) -> Self {
+        self.pool("shared", &[origin.address()], "")
+    }
+
+    /// Adds or replaces a pool; `more` is YAML of further keys, as `timeouts: { connect: 1s }`.
+    pub fn pool(mut self, name: &str, endpoints: &[SocketAddr], more: &str) -> Self {
+        let endpoints: Vec<_> = endpoints.iter().map(|address| format!("'http://{address}'")).collect();
+        let more = if more.is_empty() { String::new() } else { format!(", {more}") };
+        let yaml = format!("{{ endpoints: [{}]{more} }}", endpoints.join(", "));
+        self.pools.retain(|(known, _)| known != name);
+        self.pools.push((name.to_owned(), yaml));
+        self
+    }
+
+    /// Adds a file beside the configuration, such as `tenants/initech.yaml`.
+    pub fn file(mut self, path: &str, text: &str) -> Self {
+        self.files.push((path.to_owned(), text.to_owned()));
+        self
+    }
+
+    /// Starts a gateway in this process.
+    #[track_caller]
+    pub fn start(self) -> TestGateway {
+        TestGateway::start(self)
+    }
+
+    /// Starts the binary.
+    #[track_caller]
+    pub fn spawn(self) -> Process {
+        Process::start(self)
+    }
+
+    /// The text of the file for this directory.
+    pub fn text(&self, dir: &Path) -> String {
+        let mut text = String::new();
+        for (name, yaml) in &self.sections {
+            text += &format!("{name}: {}\n", yaml.trim());
+        }
+        text += "pools:\n";
+        for (name, yaml) in &self.pools {
+            text += &format!("  {name}: {yaml}\n");
+        }
+        text.replace("{dir}", &dir.display().to_string())
+    }
+
+    /// Writes the file (whole, by renaming) and those beside it; its path.
+    pub fn write(&self, dir: &Path) -> std::path::PathBuf {
+        for (path, text) in &self.files {
+            let path = dir.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let path = dir.join("tollgate.yaml");
+        let draft = dir.join("tollgate.yaml.draft");
+        std::fs::write(&draft, self.text(dir)).unwrap();
+        std::fs::rename(&draft, &path).unwrap();
+        path
+    }
+}

@@ -1,0 +1,123 @@
+//! The binary, run as an operator runs it.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::client::Client;
+use super::config::Config;
+use super::wait::{DEADLINE, eventually_some};
+
+/// The binary with these arguments, not started yet.
+pub fn tollgate(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// `tollgate run` on a configuration of its own; killed when dropped.
+pub struct Process {
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    config: Config,
+    directory: tempfile::TempDir,
+}
+
+impl Process {
+    #[track_caller]
+    pub(super) fn start(config: Config) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = config.write(directory.path());
+        let mut command = tollgate(&["run", "--config", path.to_str().unwrap()]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (lines, stderr) = (Arc::clone(&log), child.stderr.take().unwrap());
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                lines.lock().unwrap().push(line);
+            }
+        });
+        let mut process = Self { child, log, config, directory };
+        let start = Instant::now();
+        while process.logged("listening").is_none() {
+            let ended = process.child.try_wait().unwrap();
+            let waiting = ended.is_none() && start.elapsed() < DEADLINE;
+            assert!(waiting, "the binary doesn't listen ({ended:?}):\n{}", process.log().join("\n"));
+            thread::park_timeout(Duration::from_millis(5));
+        }
+        process
+    }
+
+    /// Its first listener.
+    #[track_caller]
+    pub fn address(&self) -> SocketAddr {
+        self.named("listening", "listener")
+    }
+
+    /// Its admin listener.
+    #[track_caller]
+    pub fn admin_address(&self) -> SocketAddr {
+        self.named("admin listening", "address")
+    }
+
+    /// A new connection to its first listener.
+    #[track_caller]
+    pub fn connect(&self) -> Client {
+        Client::connect(self.address())
+    }
+
+    /// Changes the configuration file, without telling the gateway.
+    pub fn edit(&mut self, change: impl FnOnce(Config) -> Config) {
+        self.config = change(self.config.clone());
+        self.config.write(self.directory.path());
+    }
+
+    /// Sends a signal by its short name, such as `TERM`.
+    #[track_caller]
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status().unwrap();
+        assert!(sent.success(), "kill -s {name} {pid}: {sent}");
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
+        eventually_some("the binary ends", || self.child.try_wait().unwrap())
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Its lines on stderr so far.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// The first log line with this message.
+    pub fn logged(&self, message: &str) -> Option<Value> {
+        let lines = self.log();
+        let mut lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.find(|line| line["message"] == message)
+    }
+
+    #[track_caller]
+    fn named(&self, message: &str, field: &str) -> SocketAddr {
+        let line = eventually_some(message, || self.logged(message));
+        line[field].as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{line}"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,30 @@
+//! The gateway as its users meet it: real HTTP over real sockets to a real gateway, in front of
+//! origins that behave well, badly and not at all.
+
+// Tests assert; a panic is how they say no.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod access_log;
+mod admin;
+mod admission;
+mod attack;
+mod bodies;
+mod cli;
+mod forwarding;
+mod h2_bounds;
+mod h2c;
+mod harness;
+mod harness_itself;
+mod identify;
+mod isolation;
+mod limits;
+mod rate_limit;
+mod refusals;
+mod reload;
+mod routing;
+mod shutdown;
+mod smuggling;
+mod stale_connections;
+mod streams;
+mod upgrade;
+mod upstream_failures;

@@ -1,0 +1,187 @@
+//! WebSocket and other upgrades: tunnels through the gateway.
+
+use futures_util::{SinkExt, StreamExt};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::harness::{
+    ACME, Client, Farewell, Origin, Silence, block_on, config, eventually, get, websocket, websocket_echo,
+};
+
+const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: echo\r\n";
+
+/// Switches to a protocol that says back what it hears, until it hears no more; then says bye.
+fn echo_protocol() -> Origin {
+    Origin::on_request(|request, mut peer| {
+        assert_eq!(request.header("upgrade"), Some("echo"));
+        peer.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
+        while peer.fill().is_ok() {
+            let length = peer.unread().len();
+            let heard = peer.take(length).unwrap();
+            peer.send(heard);
+        }
+        peer.send("bye");
+    })
+}
+
+#[test]
+fn a_websocket_echoes_through_the_gateway() {
+    block_on(async {
+        let (address, mut farewells) = websocket_echo().await;
+        let gateway = config().pool("shared", &[address], "").start();
+        let mut socket = websocket(gateway.address(), ACME).await;
+        let large = Message::binary(vec![7_u8; 4 << 20]);
+        for message in [Message::text("hello"), Message::binary(vec![0, 1, 2]), large, Message::text("")] {
+            socket.send(message.clone()).await.unwrap();
+            assert_eq!(socket.next().await.unwrap().unwrap(), message);
+        }
+        socket.close(None).await.unwrap();
+        while let Some(Ok(_)) = socket.next().await {}
+        assert_eq!(farewells.recv().await, Some(Farewell::Closed), "the close is passed on");
+    });
+}
+
+#[test]
+fn many_websockets_are_kept_apart() {
+    block_on(async {
+        let (address, _farewells) = websocket_echo().await;
+        let gateway = config().pool("shared", &[address], "").start();
+        let mut sockets = Vec::new();
+        for nth in 0..20 {
+            let mut socket = websocket(gateway.address(), ACME).await;
+            socket.send(Message::text(nth.to_string())).await.unwrap();
+            sockets.push(socket);
+        }
+        for (nth, socket) in sockets.iter_mut().enumerate() {
+            assert_eq!(socket.next().await.unwrap().unwrap(), Message::text(nth.to_string()));
+        }
+    });
+}
+
+#[test]
+fn a_client_that_vanishes_ends_the_tunnel() {
+    block_on(async {
+        let (address, mut farewells) = websocket_echo().await;
+        let gateway = config().pool("shared", &[address], "").start();
+        let mut socket = websocket(gateway.address(), ACME).await;
+        socket.send(Message::text("hello")).await.unwrap();
+        socket.next().await.unwrap().unwrap();
+        drop(socket);
+        assert_eq!(farewells.recv().await, Some(Farewell::Broken));
+    });
+}
+
+#[test]
+fn any_protocol_that_both_sides_agree_on_is_tunnelled() {
+    let origin = echo_protocol();
+    let gateway = config().to(&origin).start();
+    let mut client = switched(&gateway, UPGRADE);
+    client.send("one");
+    assert_eq!(client.take(3).unwrap(), b"one");
+    let seen = origin.last_request();
+    assert_eq!(seen.header("x-tenant-id"), Some("acme"));
+    assert!(seen.all("connection").join(",").to_lowercase().contains("upgrade"));
+}
+
+#[track_caller]
+fn switched(gateway: &crate::harness::TestGateway, lines: &str) -> Client {
+    let mut client = gateway.connect();
+    client.send(format!("GET / HTTP/1.1\r\nHost: {ACME}\r\n{lines}\r\n"));
+    let answer = client.answer();
+    assert_eq!(answer.status, 101, "{answer:?}");
+    assert!(answer.header("upgrade").is_some(), "{answer:?}");
+    client
+}
+
+#[test]
+fn half_a_close_leaves_the_other_half_open() {
+    let origin = echo_protocol();
+    let gateway = config().to(&origin).start();
+    let mut client = switched(&gateway, UPGRADE);
+    client.send("last words");
+    client.finish_sending();
+    assert_eq!(client.take(13).unwrap(), b"last wordsbye");
+    client.assert_closed();
+    eventually("the tunnel is gone", || gateway.metric("tollgate_requests_in_flight", &[]) == 0.0);
+}
+
+#[test]
+fn bytes_sent_with_the_switch_are_not_lost() {
+    let origin = Origin::on_request(|_, mut peer| {
+        peer.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nfirst");
+        peer.drain();
+    });
+    let gateway = config().to(&origin).start();
+    let mut client = switched(&gateway, UPGRADE);
+    assert_eq!(client.take(5).unwrap(), b"first");
+}
+
+#[test]
+fn an_upgrade_that_connection_does_not_name_is_not_passed_on() {
+    let origin = Origin::echo();
+    let gateway = config().to(&origin).start();
+    let message = get(ACME, "/").header("Upgrade", "websocket").header("Sec-WebSocket-Key", "eA==");
+    gateway.ask(&message).assert_status(200);
+    assert_eq!(origin.last_request().all("upgrade"), [""; 0]);
+}
+
+#[test]
+fn an_upgrade_to_h2c_is_not_passed_on() {
+    let origin = Origin::echo();
+    let gateway = config().to(&origin).start();
+    for upgrade in ["h2c", "H2C", "h2c, websocket", "websocket, h2c"] {
+        let message = get(ACME, "/")
+            .header("Connection", "Upgrade, HTTP2-Settings")
+            .header("Upgrade", upgrade)
+            .header("HTTP2-Settings", "AAMAAABkAARAAAAAAAIAAAAA");
+        // It may be ignored or refused, but no origin may hear of it.
+        gateway.ask(&message);
+        for request in origin.requests() {
+            let lines = format!("{:?}", request.headers).to_lowercase();
+            assert!(!lines.contains("h2c") && !lines.contains("http2-settings"), "{upgrade}: {lines}");
+        }
+    }
+}
+
+#[test]
+fn an_origin_may_decline_an_upgrade() {
+    let origin = Origin::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let gateway = config().to(&origin).start();
+    let mut client = gateway.connect();
+    client.send(format!("GET / HTTP/1.1\r\nHost: {ACME}\r\n{UPGRADE}\r\n"));
+    assert_eq!(client.answer().text(), "ok");
+    client.ask(&get(ACME, "/next")).assert_status(200);
+}
+
+#[test]
+fn a_switch_to_another_protocol_than_asked_for_is_502() {
+    let origin = Origin::on_request(|_, mut peer| {
+        peer.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n");
+        peer.drain();
+    });
+    let gateway = config().to(&origin).start();
+    let mut client = gateway.connect();
+    client.send(format!("GET / HTTP/1.1\r\nHost: {ACME}\r\n{UPGRADE}\r\n"));
+    client.answer().assert_refused(502, "upstream_protocol");
+}
+
+#[test]
+fn an_origin_that_ends_its_side_ends_the_clients() {
+    let origin = Origin::on_request(|_, mut peer| {
+        peer.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
+        peer.send("bye");
+    });
+    let gateway = config().to(&origin).start();
+    let mut client = switched(&gateway, UPGRADE);
+    assert_eq!(client.take(3).unwrap(), b"bye");
+    assert_ne!(client.drain(), Silence::Deadline);
+}
+
+#[test]
+fn a_tunnel_outlives_a_reload() {
+    let (origin, other) = (echo_protocol(), Origin::echo());
+    let mut gateway = config().to(&origin).start();
+    let mut client = switched(&gateway, UPGRADE);
+    gateway.reload(|c| c.to(&other)).unwrap();
+    client.send("still");
+    assert_eq!(client.take(5).unwrap(), b"still");
+}
