@@ -1,0 +1,83 @@
+//! The fuzz targets' properties, on the stable compiler and with every `make test`.
+//!
+//! The properties stand in `fuzz/properties`, once, for both: here proptest makes the inputs,
+//! mostly near what is valid; under `make fuzz` coverage guides them.
+
+// Tests assert; a panic is how they say no.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "../../fuzz/properties/forwarded.rs"]
+mod forwarded;
+#[path = "../../fuzz/properties/host.rs"]
+mod host;
+mod inputs;
+#[path = "../../fuzz/properties/wire.rs"]
+mod wire;
+#[path = "../../fuzz/properties/yaml.rs"]
+mod yaml;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_host_or_are_refused(bytes in vec(any::<u8>(), 0..300)) {
+        host::parses_or_is_refused(&bytes);
+    }
+
+    #[test]
+    fn what_looks_like_a_host_is_one_or_is_refused(
+        text in "\\[?[a-zA-Z0-9_:.-]{0,30}(\\.[a-zA-Z0-9-]{0,70}){0,5}\\]?\\.?(:[0-9]{0,6})?",
+    ) {
+        host::parses_or_is_refused(text.as_bytes());
+    }
+
+    #[test]
+    fn any_bytes_have_one_reading(bytes in vec(any::<u8>(), 0..600)) {
+        wire::has_one_reading(&bytes);
+    }
+
+    #[test]
+    fn what_looks_like_requests_has_one_reading(bytes in inputs::requests()) {
+        wire::has_one_reading(&bytes);
+    }
+
+    #[test]
+    fn any_chain_names_no_made_up_client(bytes in vec(any::<u8>(), 0..200)) {
+        forwarded::names_no_made_up_client(&bytes);
+    }
+
+    #[test]
+    fn what_looks_like_a_chain_names_no_made_up_client(text in inputs::chain()) {
+        forwarded::names_no_made_up_client(text.as_bytes());
+    }
+
+    #[test]
+    fn any_text_loads_or_says_why(text in "\\PC{0,200}") {
+        yaml::loads_or_says_why(text.as_bytes());
+    }
+
+    #[test]
+    fn what_looks_like_a_configuration_loads_or_says_why(text in inputs::configuration()) {
+        yaml::loads_or_says_why(text.as_bytes());
+    }
+}
+
+#[test]
+fn the_fuzzers_seeds_hold() {
+    let properties = [
+        ("host", host::parses_or_is_refused as fn(&[u8])),
+        ("wire", wire::has_one_reading),
+        ("forwarded", forwarded::names_no_made_up_client),
+        ("yaml", yaml::loads_or_says_why),
+    ];
+    for (folder, property) in properties {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(folder);
+        let mut seeds = 0;
+        for file in std::fs::read_dir(&folder).expect("a corpus") {
+            property(&std::fs::read(file.expect("an entry").path()).expect("a seed"));
+            seeds += 1;
+        }
+        assert!(seeds > 0, "no seed in {}", folder.display());
+    }
+}
