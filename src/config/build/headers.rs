@@ -122,11 +122,10 @@ impl Builder<'_> {
     pub(super) fn identity_header(&self, name: &Spanned<Text<HeaderName>>) {
         let other = name.value.0.as_str();
         let taken = owned_always(other).is_some()
-            || matches!(
-                other,
-                "host" | "forwarded" | "x-request-id" | "authorization" | "cookie" | "content-type"
-            )
-            || other.starts_with("x-forwarded-");
+            || STANDARD.contains(&other)
+            || ["x-forwarded-", "accept-", "access-control-", "content-", "if-", "proxy-", "sec-"]
+                .iter()
+                .any(|family| other.starts_with(family));
         if taken {
             let message =
                 format!("the header `{other}` can't carry the tenant's id: it means something else");
@@ -136,6 +135,43 @@ impl Builder<'_> {
         }
     }
 }
+
+/// Fields with a meaning of their own (RFC 9110 and its neighbours), besides whole families: whoever sends them
+/// means something else than a tenant, and would lose it.
+const STANDARD: [&str; 32] = [
+    "accept",
+    "age",
+    "allow",
+    "authorization",
+    "baggage",
+    "cache-control",
+    "cookie",
+    "date",
+    "etag",
+    "expect",
+    "expires",
+    "forwarded",
+    "from",
+    "host",
+    "http2-settings",
+    "last-event-id",
+    "link",
+    "location",
+    "max-forwards",
+    "origin",
+    "pragma",
+    "range",
+    "referer",
+    "retry-after",
+    "server",
+    "set-cookie",
+    "traceparent",
+    "tracestate",
+    "user-agent",
+    "via",
+    "x-real-ip",
+    "x-request-id",
+];
 
 /// Fields of one connection (RFC 9110 §7.6.1) and of the framing (RFC 9112 §6).
 fn owned_always(name: &str) -> Option<&'static str> {

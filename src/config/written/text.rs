@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderName, Method};
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
@@ -100,7 +100,18 @@ impl FromText for Network {
                 format!("`{text}` is not an address or network\nwrite it like 203.0.113.7, 10.0.0.0/8 or 2001:db8::/32")
             })?,
         };
-        Ok(Self(net.trunc()))
+        Ok(Self(canonical(net.trunc())))
+    }
+}
+
+/// A client that comes over IPv4 is known by its IPv4 address, also on a socket for both: a network in the
+/// mapped notation (`::ffff:10.0.0.0/104`, RFC 4291 §2.5.5.2) means that one.
+fn canonical(net: IpNet) -> IpNet {
+    let IpNet::V6(v6) = net else { return net };
+    let mapped = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));
+    match mapped.and_then(|(v4, prefix_len)| Ipv4Net::new(v4, prefix_len).ok()) {
+        Some(v4) => IpNet::V4(v4),
+        None => net,
     }
 }
 
@@ -154,5 +165,19 @@ impl FromText for Method {
             // Methods are case-sensitive (RFC 9110 §9.1): `get` would match nothing that is sent.
             _ => Err(format!("`{text}` is no method\nwrite it in capitals, like GET or POST")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mapped_network_is_the_ipv4_network() {
+        let network = |text: &str| Network::from_text(text).map(|network| network.0.to_string());
+        assert_eq!(network("::ffff:10.0.0.0/104").as_deref(), Ok("10.0.0.0/8"));
+        assert_eq!(network("::ffff:192.0.2.7").as_deref(), Ok("192.0.2.7/32"));
+        assert_eq!(network("::/0").as_deref(), Ok("::/0"));
+        assert_eq!(network("2001:db8::1/32").as_deref(), Ok("2001:db8::/32"));
     }
 }
