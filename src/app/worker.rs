@@ -155,6 +155,7 @@ async fn run(share: WorkerShare, mut inbox: mpsc::Receiver<Command>) {
             tracing::warn!(connections = connections.open(), "drain deadline: cutting what is left");
         }
     }
+    proxy.end();
     sweeper.abort();
     upstream.close_idle();
 }

@@ -47,8 +47,10 @@ pub(super) fn check(config: &Path, output: Output) -> ExitCode {
 }
 
 pub(super) fn schema() -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, &config::schema())?;
-    writeln!(out)?;
-    Ok(())
+    let text = serde_json::to_string_pretty(&config::schema())?;
+    match writeln!(io::stdout().lock(), "{text}") {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
 }

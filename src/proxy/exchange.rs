@@ -24,6 +24,10 @@ use crate::upstream::{Endpoint, Outbox, Pool, ResponseFailure};
 
 /// The status that the log gives a request whose client left before any (nginx's).
 const CLIENT_CLOSED: u16 = 499;
+/// And one that the gateway's own end cut before any.
+const CUT_BY_END: u16 = 503;
+/// The code of what the gateway's own end cuts.
+const DRAINING: &str = "draining";
 
 /// One request and what became of it.
 #[derive(Debug)]
@@ -170,9 +174,9 @@ impl Exchange {
         });
     }
 
-    /// The client did not wait for the end of its response.
+    /// Nobody waits for the end of the response any more: the client left, or the gateway ends.
     pub(super) fn client_left(&mut self) {
-        self.code.get_or_insert("client_closed");
+        self.code.get_or_insert(if self.books.ending.get() { DRAINING } else { "client_closed" });
     }
 
     fn request_bytes(&self) -> u64 {
@@ -183,9 +187,10 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         let total = self.started.elapsed();
-        let status = self.status.unwrap_or(CLIENT_CLOSED);
+        let unanswered = if self.books.ending.get() { CUT_BY_END } else { CLIENT_CLOSED };
+        let status = self.status.unwrap_or(unanswered);
         if self.status.is_none() {
-            self.code.get_or_insert("client_closed");
+            self.client_left();
         }
         let request_bytes = self.request_bytes();
         let record = RequestRecord {

@@ -1,6 +1,6 @@
 //! A request's way, top to bottom. Nothing else decides the order.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::num::NonZeroU64;
 use std::rc::Rc;
@@ -50,6 +50,8 @@ pub(super) struct Books {
     pub(super) metrics: Arc<Metrics>,
     pub(super) unknown: Arc<TenantMeter>,
     pub(super) access_log: AccessLogSender,
+    /// Whether what is cut from now on is cut by the gateway's own end.
+    pub(super) ending: Cell<bool>,
 }
 
 /// A request that is let in: whose it is, where to, and what it asks to switch to.
@@ -77,8 +79,14 @@ impl Proxy {
         metrics: Arc<Metrics>,
         access_log: AccessLogSender,
     ) -> Self {
-        let books = Rc::new(Books { unknown: metrics.unknown_tenant(), metrics, access_log });
+        let unknown = metrics.unknown_tenant();
+        let books = Rc::new(Books { unknown, metrics, access_log, ending: Cell::new(false) });
         Self { snapshot: RefCell::new(Cache::new(snapshot)), upstream, ids: RequestIds::default(), books }
+    }
+
+    /// The worker ends: what is still in flight is cut, and not by its client.
+    pub fn end(&self) {
+        self.books.ending.set(true);
     }
 
     /// The snapshot in force.

@@ -152,3 +152,20 @@ fn a_gateway_in_process_drains_and_returns() {
     no_longer_accepts(address);
     gateway.wait();
 }
+
+#[test]
+fn what_the_end_cuts_is_not_logged_as_the_clients_doing() {
+    let gate = Gate::shut();
+    let held = gate.clone();
+    let origin = Origin::serving(move |_, _| {
+        held.pass();
+    });
+    let gateway = config().to(&origin).set("limits", "{ drain: 100ms }").start();
+    let mut client = gateway.connect();
+    client.send(get(ACME, "/").bytes());
+    eventually("the request is at the origin", || gate.waiting() == 1);
+    gateway.drain();
+    let entry = gateway.access_log(1).remove(0);
+    gate.throw_open();
+    assert_eq!((&entry["status"], &entry["code"]), (&503.into(), &"draining".into()), "{entry}");
+}
