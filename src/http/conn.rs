@@ -95,6 +95,8 @@ impl ConnState {
     pub fn begin(self: &std::rc::Rc<Self>) -> (InFlight, Option<Malformed>) {
         let call = self.calls.get() + 1;
         self.calls.set(call);
+        // What was decided of another request's upgrade says nothing of this one's.
+        self.tunnel.set(Tunnel::Undecided);
         self.in_flight.set(self.in_flight.get() + 1);
         let refused = self.refused.get().filter(|(head, _)| *head == call).map(|(_, why)| why);
         (InFlight(std::rc::Rc::clone(self)), refused)
@@ -173,7 +175,13 @@ impl ConnState {
 
     /// A response whose client may stop taking it without anybody being told: see [`Stallable`].
     pub fn watch(&self, stream: std::rc::Weak<dyn Stallable>) {
-        self.streams.borrow_mut().push(stream);
+        let mut streams = self.streams.borrow_mut();
+        // Those that have ended are let go of each time that the list has doubled: a busy connection would
+        // otherwise hold the memory of every response until the next look at the stalled.
+        if streams.len() == streams.capacity() {
+            streams.retain(|stream| stream.strong_count() > 0);
+        }
+        streams.push(stream);
     }
 
     pub(super) fn tunnel(&self) -> Tunnel {
@@ -222,5 +230,32 @@ pub struct InFlight(std::rc::Rc<ConnState>);
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.set(self.0.in_flight.get().saturating_sub(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::rc::Rc;
+
+    struct Ended;
+
+    impl Stallable for Ended {
+        fn cut_if_stalled(&self, _: Instant) {}
+    }
+
+    #[test]
+    fn responses_that_have_ended_take_no_memory() {
+        let conn = ConnState::new("192.0.2.1:1".parse().unwrap(), "192.0.2.2:2".parse().unwrap());
+        let open: Vec<Rc<Ended>> = (0..3).map(|_| Rc::new(Ended)).collect();
+        for stream in &open {
+            conn.watch(Rc::downgrade(stream) as std::rc::Weak<dyn Stallable>);
+        }
+        for _ in 0..10_000 {
+            conn.watch(Rc::downgrade(&Rc::new(Ended)) as std::rc::Weak<dyn Stallable>);
+        }
+        let held = conn.streams.borrow();
+        assert!(held.len() <= 16, "{} are held", held.len());
+        assert_eq!(held.iter().filter(|stream| stream.strong_count() > 0).count(), open.len());
     }
 }

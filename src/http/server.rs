@@ -171,6 +171,7 @@ pub async fn serve<S, H>(
     }
 }
 
+/// Lets go of a tunnel that was never started: it holds on to the connection's state, which holds it.
 struct DropTunnel(Rc<ConnState>);
 
 impl Drop for DropTunnel {
@@ -213,9 +214,7 @@ async fn http1<S, H>(
         Poll::Ready(false)
     })
     .await;
-    // Taken in any case: it holds on to the connection's state, which holds it.
-    let tunnel = state.tunnel_task();
-    if let (true, Some(tunnel)) = (ended, tunnel) {
+    if ended && let Some(tunnel) = state.tunnel_task() {
         let parts = conn.into_parts();
         let (io, held) = parts.io.into_inner();
         let mut read = parts.read_buf;
