@@ -1,6 +1,7 @@
 //! The decision to let a request in: what is cheap and certain first, what is charged last.
 
 mod access;
+pub mod fair_share;
 mod rate;
 
 pub use access::Access;

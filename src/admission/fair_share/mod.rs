@@ -1,0 +1,65 @@
+//! Fair concurrency: a pool has so many seats, and a freed seat goes to the tenant that has had the least
+//! seat-time for its weight.
+//!
+//! While seats are free, nobody waits. When they are not, requests wait in one queue a tenant, in the
+//! order of their coming. What is shared is **seat-time**, not requests: a tenant whose requests take
+//! 100 ms gets a tenth of the requests of one whose take 10 ms, and the same of the servers behind.
+//!
+//! # Derivation
+//!
+//! Start-time fair queueing (Goyal, Vin, Cheng: *Start-time Fair Queuing*, SIGCOMM 1996), which Kubernetes
+//! uses for its API server (KEP-1040, `queueset/doc.go`), corrected to max-min fairness.
+//!
+//! Each tenant *i* of weight *wᵢ* has a **tag**: the seat-time that it has had, over its weight. A request
+//! that is dispatched starts at its tenant's tag and moves it by its cost:
+//!
+//! ```text
+//! start  = max(V, last_finish)
+//! finish = start + cost / weight
+//! ```
+//!
+//! **Virtual time** *V* is the largest start that has been dispatched. Among tenants with waiting requests
+//! the smallest tag is served next. Two that always want more are therefore never further apart than one
+//! cost over weight, so their seat-times stand as their weights: that is weighted max-min fairness, for
+//! a tenant that wants less than its part leaves the rest to the others. The maximum with *V* says that who wanted
+//! nothing earns nothing by it: a tenant that returns takes its turn now, but no arrears.
+//!
+//! **The cost is not known at the start.** A dispatch is charged an estimate, the exponential average of
+//! what the tenant has held seats for. When the seat comes back, the real time takes the estimate's place.
+//! Until then the tenant is charged the greater of its estimates and of what its seats have already been held for:
+//! a tenant whose requests suddenly take minutes is ahead after seconds, not after minutes. A correction
+//! upwards counts only while its tenant still waits: no debt outlives its backlog but the estimates that the
+//! formula itself charges, or one slow request would shut its tenant out when it comes again.
+//!
+//! **While nobody waits** seats are taken and given back by a few atomics, and nothing is charged. Virtual time
+//! then runs as fast as a single tenant with all the seats would have driven it, so that old debts end.
+//! A seat taken in such a time and given back in a backlog is charged what fell into the backlog.
+//!
+//! **`max`** takes a tenant out of the order while it holds so many seats. **`reserved`** puts a tenant first
+//! while it holds fewer; nothing is kept idle for it. It is served out of turn, so it does not move *V*.
+//!
+//! # Bounds
+//!
+//! With *n* tenants waiting, a request that comes to an idle tenant waits for at most one seat to become free,
+//! plus its part: at most the *n* - 1 dispatches whose tags are the same. Seats are never idle while a request
+//! waits that may have one (work conservation). A dispatch costs O(log n); the lock is held for one
+//! dispatch at a time. Memory is O(waiting requests + tenants that wait, are served or owe).
+//!
+//! [`FairQueue`] is the pure core, [`Seats`] what workers share, [`Adaptive`] finds how many seats there are.
+
+mod adaptive;
+mod backlog;
+mod member;
+mod queue;
+mod seat;
+mod seats;
+#[cfg(test)]
+mod tests;
+mod wait;
+
+pub use adaptive::{Adaptive, Sample};
+pub use member::{Charged, Member, Place, QueueFull, SeatTerms, Ticket, Turn};
+pub use queue::FairQueue;
+pub use seat::Seat;
+pub use seats::{Asked, Seats, Share, Standing};
+pub use wait::Waiting;

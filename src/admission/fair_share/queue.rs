@@ -1,0 +1,344 @@
+//! Who is next: the pure core. No clock, no lock, no task; the derivation is in the module above.
+//!
+//! It knows the tenants that wait, and those that owe: their tags lie ahead of virtual time. Seats that
+//! are taken while nobody waits are not told to it (that is what makes them cheap); how many a tenant
+//! holds is read from the tenant itself.
+
+use std::collections::BTreeSet;
+
+use slab::Slab;
+
+use super::backlog::{Backlog, Key, SCALE, jain};
+use super::member::{Charged, Member, Place, QueueFull, SeatTerms, Ticket, Turn};
+
+/// How many tags that time has outrun are looked at anew before one is taken as it is: what bounds the
+/// work of one dispatch.
+const LOOKS: u32 = 8;
+
+/// How many settled debts an operation forgets at the most: more than an operation can add.
+const FORGETS: u32 = 2;
+
+/// See the module. `M` is a tenant, `W` what a waiting request leaves to be found by.
+#[derive(Debug)]
+pub struct FairQueue<M, W> {
+    tenants: Slab<Backlog<M>>,
+    waiters: Slab<Waiter<W>>,
+    /// Tenants with a request that may be served.
+    order: BTreeSet<Key>,
+    /// Tenants that neither wait nor are served, and owe: by the tag from which on they don't.
+    owing: BTreeSet<(u128, u32)>,
+    /// Virtual time: the largest start that has been served.
+    virtual_now: u128,
+    /// Since when nobody waits who could be served.
+    calm_since_ns: Option<u64>,
+    /// How many requests have joined.
+    joined: u64,
+}
+
+#[derive(Debug)]
+struct Waiter<W> {
+    serial: u64,
+    tenant: u32,
+    waiter: W,
+    before: Option<u32>,
+    behind: Option<u32>,
+}
+
+impl<M, W> Default for FairQueue<M, W> {
+    fn default() -> Self {
+        Self {
+            tenants: Slab::new(),
+            waiters: Slab::new(),
+            order: BTreeSet::new(),
+            owing: BTreeSet::new(),
+            virtual_now: 0,
+            calm_since_ns: Some(0),
+            joined: 0,
+        }
+    }
+}
+
+impl<M: Member, W> FairQueue<M, W> {
+    /// A request joins the end of its tenant's queue. `seats` is how many the pool has.
+    ///
+    /// # Errors
+    /// [`QueueFull`]: the newest is refused.
+    pub fn join(
+        &mut self,
+        now_ns: u64,
+        seats: u32,
+        member: &M,
+        terms: SeatTerms,
+        waiter: W,
+    ) -> Result<Ticket, QueueFull> {
+        if self.waiting(member) >= terms.queue {
+            // Whoever asks may have looked like a holder of one seat more while the tenant was ranked.
+            self.place(member).into_iter().for_each(|at| self.rank(at, now_ns, seats));
+            return Err(QueueFull);
+        }
+        let at = self.open(member);
+        let Some(backlog) = self.tenants.get_mut(at as usize) else { return Err(QueueFull) };
+        self.joined += 1;
+        let serial = self.joined;
+        // As with tenants, memory ends before the numbers do.
+        let ticket =
+            self.waiters.insert(Waiter { serial, tenant: at, waiter, before: None, behind: None }) as u32;
+        backlog.terms = terms;
+        if backlog.waiting == 0 {
+            backlog.begins(now_ns);
+            backlog.member.set_waiting(true);
+        }
+        backlog.waiting += 1;
+        let before = backlog.last.replace(ticket);
+        backlog.first.get_or_insert(ticket);
+        if let Some(before) = before.and_then(|before| self.waiters.get_mut(before as usize)) {
+            before.behind = Some(ticket);
+        }
+        if let Some(waiter) = self.waiters.get_mut(ticket as usize) {
+            waiter.before = before;
+        }
+        self.rank(at, now_ns, seats);
+        Ok(Ticket { at: ticket, serial })
+    }
+
+    /// A request goes away, if its turn has not come yet.
+    pub fn leave(&mut self, now_ns: u64, seats: u32, ticket: Ticket) -> Option<W> {
+        self.waiters.get(ticket.at as usize).filter(|waiter| waiter.serial == ticket.serial)?;
+        let (tenant, waiter) = self.unlink(ticket.at)?;
+        self.rank(tenant, now_ns, seats);
+        Some(waiter)
+    }
+
+    /// Whether someone waits who could be served.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        !self.order.is_empty()
+    }
+
+    /// Gives a free seat to the next request.
+    pub fn next(&mut self, now_ns: u64, seats: u32) -> Option<Turn<M, W>> {
+        let (is_shared, .., at) = self.first(now_ns)?;
+        let (_, waiter) = self.unlink(self.tenants.get(at as usize)?.first?)?;
+        let backlog = self.tenants.get_mut(at as usize)?;
+        if is_shared {
+            // A reservation is served out of turn: its start says nothing of the others'.
+            self.virtual_now = self.virtual_now.max(backlog.tag(now_ns));
+        }
+        let charged = backlog.dispatch(now_ns, backlog.member.hold_ns());
+        let member = backlog.member.clone();
+        member.seat();
+        self.rank(at, now_ns, seats);
+        Some(Turn { member, waiter, charged })
+    }
+
+    /// A seat has been given back: the estimate is corrected to the time that it was really held.
+    pub fn settle(&mut self, now_ns: u64, seats: u32, member: &M, charged: Charged) {
+        if let Some(at) = self.place(member) {
+            if let Some(backlog) = self.tenants.get_mut(at as usize) {
+                backlog.settle(now_ns, charged);
+            }
+            self.rank(at, now_ns, seats);
+        }
+        self.forget(FORGETS);
+    }
+
+    /// Jain's index over the tenants that have been backlogged for a second or more: 1 if all
+    /// received the same seat-time for their weight, 1/n if one received all. 1 for fewer than two.
+    pub fn fairness(&mut self, now_ns: u64) -> f64 {
+        jain(self.tenants.iter_mut().filter_map(|(_, backlog)| backlog.share(now_ns)))
+    }
+
+    /// Tells how many requests of each tenant wait, for at most `most` places from `from` on; where to go
+    /// on, if there is more.
+    pub fn depths(&self, from: usize, most: usize, mut tell: impl FnMut(&M, u32)) -> Option<usize> {
+        let end = from.saturating_add(most).min(self.tenants.capacity());
+        for backlog in (from..end).filter_map(|at| self.tenants.get(at)) {
+            if backlog.waiting > 0 {
+                tell(&backlog.member, backlog.waiting);
+            }
+        }
+        (end < self.tenants.capacity()).then_some(end)
+    }
+
+    /// How many requests of a tenant wait.
+    #[must_use]
+    pub fn waiting(&self, member: &M) -> u32 {
+        let backlog = self.place(member).and_then(|at| self.tenants.get(at as usize));
+        backlog.map_or(0, |backlog| backlog.waiting)
+    }
+
+    /// How far a tenant is ahead: seat-time for its weight, in nanoseconds, that others come before it for.
+    #[must_use]
+    pub fn lead_ns(&self, now_ns: u64, member: &M) -> u64 {
+        let backlog = self.place(member).and_then(|at| self.tenants.get(at as usize));
+        let lead = backlog.map_or(0, |backlog| backlog.tag(now_ns).saturating_sub(self.virtual_now) / SCALE);
+        u64::try_from(lead).unwrap_or(u64::MAX)
+    }
+
+    /// How many requests wait, of all tenants.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waiters.len()
+    }
+
+    /// Whether nobody waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiters.is_empty()
+    }
+
+    /// How many tenants are known, because they wait, are served or owe.
+    #[must_use]
+    pub fn tenants(&self) -> usize {
+        self.tenants.len()
+    }
+
+    fn place(&self, member: &M) -> Option<u32> {
+        member.place().map(|place| place.0)
+    }
+
+    fn open(&mut self, member: &M) -> u32 {
+        if let Some(at) = self.place(member) {
+            return at;
+        }
+        // A slab of 2^32 tenants does not fit into memory.
+        let at = self.tenants.insert(Backlog::new(member.clone())) as u32;
+        member.set_place(Some(Place(at)));
+        at
+    }
+
+    /// The tenant whose turn it is. Tags of tenants that are being served grow with time, unasked: they are
+    /// looked at when they come first, which is when it matters.
+    fn first(&mut self, now_ns: u64) -> Option<Key> {
+        for _ in 0..LOOKS {
+            let key = *self.order.first()?;
+            let backlog = self.tenants.get_mut(key.3 as usize)?;
+            let tag = backlog.tag(now_ns);
+            if tag <= key.1 {
+                break;
+            }
+            let later = (key.0, tag, key.2, key.3);
+            backlog.key = Some(later);
+            self.order.remove(&key);
+            self.order.insert(later);
+        }
+        self.order.first().copied()
+    }
+
+    /// Takes a request out of its tenant's list.
+    fn unlink(&mut self, at: u32) -> Option<(u32, W)> {
+        let Waiter { tenant, waiter, before, behind, .. } = self.waiters.try_remove(at as usize)?;
+        if let Some(before) = before.and_then(|before| self.waiters.get_mut(before as usize)) {
+            before.behind = behind;
+        }
+        if let Some(behind) = behind.and_then(|behind| self.waiters.get_mut(behind as usize)) {
+            behind.before = before;
+        }
+        let backlog = self.tenants.get_mut(tenant as usize)?;
+        if before.is_none() {
+            backlog.first = behind;
+        }
+        if behind.is_none() {
+            backlog.last = before;
+        }
+        backlog.waiting = backlog.waiting.saturating_sub(1);
+        if backlog.waiting == 0 {
+            backlog.member.set_waiting(false);
+        }
+        Some((tenant, waiter))
+    }
+
+    /// Finds a tenant's place anew: among those that can be served, those that only owe, or none.
+    fn rank(&mut self, at: u32, now_ns: u64, seats: u32) {
+        let Some(backlog) = self.tenants.get_mut(at as usize) else { return };
+        let key = backlog.key.take();
+        if let Some(key) = &key {
+            self.order.remove(key);
+        }
+        if let Some(tag) = backlog.owes.take() {
+            self.owing.remove(&(tag, at));
+        }
+        let held = backlog.member.held();
+        if backlog.waiting > 0 && held < backlog.terms.max {
+            if key.is_none() {
+                // While nobody could be served everybody had what it asked for: virtual time ran as
+                // fast as one tenant with all the seats would have driven it.
+                if let Some(since) = self.calm_since_ns.take() {
+                    let calm = u128::from(now_ns.saturating_sub(since)) * u128::from(seats);
+                    self.virtual_now = self.virtual_now.saturating_add(calm.saturating_mul(SCALE));
+                }
+                backlog.start_at(self.virtual_now, now_ns);
+            }
+            let key = (held >= backlog.terms.reserved, backlog.tag(now_ns), held, at);
+            backlog.key = Some(key);
+            self.order.insert(key);
+        } else if backlog.is_idle() {
+            let tag = backlog.tag(now_ns);
+            if tag > self.virtual_now {
+                backlog.owes = Some(tag);
+                self.owing.insert((tag, at));
+            } else {
+                self.close(at);
+            }
+        }
+        if self.order.is_empty() {
+            self.calm_since_ns.get_or_insert(now_ns);
+        }
+    }
+
+    /// Forgets tenants whose debt virtual time has passed.
+    fn forget(&mut self, most: u32) {
+        for _ in 0..most {
+            let Some((_, at)) = self.owing.first().copied().filter(|(tag, _)| *tag <= self.virtual_now)
+            else {
+                return;
+            };
+            self.owing.pop_first();
+            self.close(at);
+        }
+    }
+
+    fn close(&mut self, at: u32) {
+        if let Some(backlog) = self.tenants.try_remove(at as usize) {
+            backlog.member.set_place(None);
+        }
+    }
+
+    /// Whether all parts agree with each other. For tests; walks everything.
+    ///
+    /// # Errors
+    /// What does not hold.
+    pub fn check_invariants(&self) -> Result<(), &'static str> {
+        let holds = |holds: bool, what| if holds { Ok(()) } else { Err(what) };
+        let mut waiting = 0;
+        for (at, backlog) in &self.tenants {
+            let at = at as u32;
+            let (mut count, mut next, mut last) = (0, backlog.first, None);
+            while let Some(here) = next {
+                let waiter = self.waiters.get(here as usize).ok_or("a list names a request that is gone")?;
+                holds(waiter.tenant == at, "a request waits in another tenant's list")?;
+                holds(waiter.before == last, "a list does not lead back")?;
+                (count, last, next) = (count + 1, next, waiter.behind);
+                holds(count <= self.waiters.len(), "a list runs in a circle")?;
+            }
+            holds(backlog.last == last, "a list ends elsewhere")?;
+            holds(count == backlog.waiting as usize, "a count of waiting requests is wrong")?;
+            waiting += count;
+            let can_be_served = count > 0 && backlog.member.held() < backlog.terms.max;
+            holds(backlog.key.is_some() == can_be_served, "a tenant is in the order, or not, wrongly")?;
+            let known = backlog.key.is_none_or(|key| self.order.contains(&key) && key.3 == at);
+            holds(known, "a key is not in the order")?;
+            holds(backlog.owes.is_none() || backlog.is_idle(), "a tenant owes only, and does not")?;
+            let known = backlog.owes.is_none_or(|tag| self.owing.contains(&(tag, at)));
+            holds(known, "a debt is not known")?;
+            holds(!backlog.is_idle() || backlog.owes.is_some(), "an idle tenant is kept")?;
+            holds(backlog.member.place() == Some(Place(at)), "a tenant does not know its place")?;
+        }
+        holds(waiting == self.waiters.len(), "a request waits in no list")?;
+        let keys = self.tenants.iter().filter(|(_, backlog)| backlog.key.is_some()).count();
+        holds(keys == self.order.len(), "the order has keys of no tenant")?;
+        let debts = self.tenants.iter().filter(|(_, backlog)| backlog.owes.is_some()).count();
+        holds(debts == self.owing.len(), "there are debts of no tenant")?;
+        holds(self.order.is_empty() == self.calm_since_ns.is_some(), "calm is not known to be")
+    }
+}
