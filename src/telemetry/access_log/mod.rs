@@ -17,7 +17,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
@@ -32,6 +32,9 @@ pub const WAKE: Duration = Duration::from_millis(100);
 
 /// How long closing waits for what is left to be written.
 const CLOSE: Duration = Duration::from_secs(5);
+
+/// How long opening the log anew waits for the writer to move on.
+const SWITCH: Duration = Duration::from_secs(1);
 
 /// Where the access log goes, and how much of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,6 +74,8 @@ struct Shared {
     buffers: Mutex<Vec<Arc<Buffer>>>,
     /// A file that was opened to take the place of the present one.
     next: Mutex<Option<Sink>>,
+    /// It has.
+    switched: Condvar,
     closing: AtomicBool,
 }
 
@@ -89,6 +94,7 @@ impl AccessLog {
             keep_below: AtomicU64::new(keep_below(settings.sample)),
             buffers: Mutex::default(),
             next: Mutex::default(),
+            switched: Condvar::new(),
             closing: AtomicBool::new(false),
         });
         let (running, ended) = channel();
@@ -146,9 +152,13 @@ impl AccessLog {
         self.end();
     }
 
+    /// Waits until the writer has moved on: who has been told that the log is opened anew may compress the old
+    /// file. A writer that is held up by a pipe is not waited for.
     fn switch(&self, sink: Sink) {
-        *self.shared.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(sink);
+        let mut next = self.shared.next.lock().unwrap_or_else(PoisonError::into_inner);
+        *next = Some(sink);
         self.thread.unpark();
+        drop(self.shared.switched.wait_timeout_while(next, SWITCH, |next| next.is_some()));
     }
 
     fn end(&mut self) {

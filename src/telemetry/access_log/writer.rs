@@ -68,6 +68,7 @@ impl Writer {
         if let Some(sink) = self.shared.next.lock().unwrap_or_else(PoisonError::into_inner).take() {
             self.lines.sink = sink;
             self.lines.torn = false;
+            self.shared.switched.notify_all();
         }
     }
 
