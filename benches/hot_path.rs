@@ -21,7 +21,6 @@ use tollgate::http::wire::{HeadLimits, Scanner};
 use tollgate::proxy::{Rejection, Snapshot};
 use tollgate::routing::normalise;
 use tollgate::telemetry::Metrics;
-use tollgate::tenant::Accounts;
 use tollgate::time::Clock;
 use tollgate::types::HostName;
 use tollgate::upstream::Outbox;
@@ -229,7 +228,7 @@ fn snapshot(tenants: usize, routes: usize) -> Snapshot {
     }
     let loaded = config::load_str(&text, "hot_path.yaml").expect("a configuration that loads");
     let metrics = Arc::new(Metrics::new(1_000).expect("metrics"));
-    let foundation = Foundation { metrics, accounts: Accounts::default(), clock: Clock::system() };
+    let foundation = Foundation::new(metrics, Clock::system());
     compile(&loaded.document, 1, &PoolSet::default(), &foundation).snapshot
 }
 

@@ -17,6 +17,7 @@ fn record_a_request(c: &mut Criterion) {
         status: 200,
         refusal: None,
         duration: Duration::from_micros(730),
+        queue_wait: None,
         request_bytes: 0,
         response_bytes: 1_024,
     };

@@ -18,7 +18,6 @@ use crate::listen::{ConnectionCaps, bind};
 use crate::proxy::SnapshotCell;
 use crate::telemetry::Metrics;
 use crate::telemetry::access_log::{AccessLog, AccessLogSettings};
-use crate::tenant::Accounts;
 
 /// What the control thread and the owner of the gateway share.
 pub(super) struct Core {
@@ -66,7 +65,7 @@ impl Core {
     ) -> anyhow::Result<Self> {
         let Loaded { document, warnings, quarantined, watched } = loaded;
         let metrics = Arc::new(Metrics::new(document.metrics.tenants).context("metrics")?);
-        let foundation = Foundation { metrics, accounts: Accounts::default(), clock: options.clock };
+        let foundation = Foundation::new(metrics, options.clock);
         let Compiled { snapshot, pools } = compile(&document, 0, &PoolSet::default(), &foundation);
         let snapshot = Arc::new(SnapshotCell::from_pointee(snapshot));
         let limits = &document.limits;
@@ -239,6 +238,7 @@ impl Core {
         self.foundation.accounts.retain(now, |id| ids.contains(id));
         metrics.retain_tenants(|id| ids.contains(id) || self.foundation.accounts.contains(id));
         metrics.set_tenants_max(document.metrics.tenants);
+        self.foundation.seats.retain(|name| pools.contains(name));
         metrics.retain_pools(|name| pools.contains(name));
         for pool in pools.pools() {
             pool.meter().retain_endpoints(|name| pool.endpoints().iter().any(|own| &**own.name() == name));

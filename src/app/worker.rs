@@ -202,6 +202,7 @@ async fn sweep(upstream: Rc<UpstreamClient>, proxy: Rc<Proxy>) {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
+        proxy.look();
         let snapshot = proxy.snapshot();
         upstream.sweep(|endpoint| snapshot.endpoints.contains(&endpoint));
     }

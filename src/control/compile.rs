@@ -2,11 +2,12 @@
 //! lived before the reload (connections, limiter states, meters) taken over.
 
 use std::collections::BTreeMap;
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use crate::admission::fair_share::{SeatLimit, SeatTable, SeatTerms, StreamTerms};
 use crate::admission::{Access, RateLimiter, RatePolicy};
 use crate::config::{
     self, Document, Domain, EndpointHost, IdentifyRule, PathMatch, RoutePool, UnknownTenant,
@@ -30,8 +31,21 @@ pub struct Foundation {
     pub metrics: Arc<Metrics>,
     /// All tenants' accounts.
     pub accounts: Accounts,
+    /// All pools' seats.
+    pub seats: SeatTable,
     /// The clock of limits.
     pub clock: Clock,
+    /// The clock of seat-time: what a request takes of a server is not a matter of limits.
+    pub seat_clock: Clock,
+}
+
+impl Foundation {
+    /// Nothing running yet, and the clock of limits.
+    #[must_use]
+    pub fn new(metrics: Arc<Metrics>, clock: Clock) -> Self {
+        let (accounts, seats) = (Accounts::default(), SeatTable::default());
+        Self { metrics, accounts, seats, clock, seat_clock: Clock::system() }
+    }
 }
 
 /// The pools of a configuration, and what each was made from.
@@ -119,6 +133,7 @@ fn pools(document: &Document, previous: &PoolSet, foundation: &Foundation) -> Po
             Some((unchanged, pool)) if unchanged == written => Arc::clone(pool),
             _ => Arc::new(pool(written, before.map(|(_, pool)| &**pool), foundation)),
         };
+        seat(&pool, &written.seats);
         (name.clone(), (written.clone(), pool))
     });
     PoolSet(compiled.collect())
@@ -140,7 +155,32 @@ fn pool(written: &config::Pool, before: Option<&Pool>, foundation: &Foundation) 
         keep_alive: written.timeouts.keep_alive,
     };
     let meter = foundation.metrics.pool(&written.name);
-    Pool::new(&written.name, endpoints.collect(), timeouts, written.max_idle, meter)
+    let seats = foundation.seats.open(&written.name, &foundation.seat_clock);
+    meter.show_seats(Arc::downgrade(&seats) as _);
+    Pool::new(&written.name, endpoints.collect(), timeouts, written.max_idle, seats, meter)
+}
+
+/// Sets how many seats a pool has. Those in use stay; its tenants' parts stay.
+fn seat(pool: &Pool, written: &config::Seats) {
+    pool.seats().set_streams(StreamTerms {
+        max: written.streams_max,
+        max_per_tenant: written.streams_max_per_tenant,
+        after: written.stream_after,
+    });
+    pool.seats().set_limit(match written.limit {
+        None => SeatLimit::None,
+        Some(config::SeatLimit::Fixed(seats)) => SeatLimit::Fixed(seats),
+        Some(config::SeatLimit::Adaptive { min, max }) => SeatLimit::Adaptive { min, max },
+    });
+}
+
+fn seat_terms(written: config::Concurrency) -> SeatTerms {
+    SeatTerms {
+        weight: written.weight.unwrap_or(1),
+        max: written.max.unwrap_or(u32::MAX),
+        queue: written.queue.unwrap_or(config::Concurrency::QUEUE),
+        reserved: written.reserved.unwrap_or(0),
+    }
 }
 
 fn reserved(document: &Document) -> Reserved {
@@ -234,7 +274,7 @@ fn directory(
             let policy = RatePolicy { units, period: limit.rate.period, burst };
             RateLimiter::new(policy, Arc::clone(&account.rate), foundation.clock.clone())
         });
-        let in_flight_max = written.limits.concurrency_max.or(plan.and_then(|plan| plan.concurrency_max));
+        let concurrency = document.concurrency_of(written);
         let body_max = written.limits.request_body_max.or(plan.and_then(|plan| plan.request_body_max));
         let rules =
             |own: &config::HeaderRules, of_plan: &config::HeaderRules, shared: &Arc<[Arc<HeaderRules>]>| {
@@ -256,7 +296,8 @@ fn directory(
                 features(plan.map_or(&[], |plan| &plan.features), &written.features)
             },
             rate,
-            in_flight_max: in_flight_max.and_then(|max| NonZeroU64::new(u64::from(max))),
+            seats: seat_terms(concurrency),
+            seat_wait_max: concurrency.max_wait.unwrap_or(config::Concurrency::MAX_WAIT),
             request_body_max: body_max.unwrap_or(u64::MAX),
             pool: document.pool_of(written).and_then(pool),
             request_headers: rules(

@@ -46,18 +46,19 @@ plans:
     features: []
   team:
     rate_limit: {{ rate: 100/s, burst: 200 }}
-    concurrency: {{ max: 128 }}
+    concurrency: {{ max: 128, weight: 5 }}
     request_body: {{ max: 10MiB }}
     features: [reports]
   enterprise:
     rate_limit: {{ rate: 2000/s, burst: 4000 }}
-    concurrency: {{ max: 512 }}
+    concurrency: {{ max: 512, weight: 20 }}
     request_body: {{ max: 100MiB }}
     features: [reports, audit]
 
 pools:
   shared:
     endpoints: [http://{first}, http://{second}]
+    concurrency: {{ limit: 128 }}
   acme-dedicated:
     endpoints: [http://{dedicated}]
 

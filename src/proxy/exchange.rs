@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::pipeline::Books;
 use super::rejection::Rejection;
+use super::seating::Seated;
 use crate::admission::Charge;
 use crate::http::body::BodyFlow;
 use crate::http::conn::InFlight;
@@ -47,8 +48,12 @@ pub(super) struct Exchange {
     pub(super) client: IpAddr,
     /// Whose request it is, once that is known.
     pub(super) tenant: Option<Arc<Tenant>>,
-    /// Whether the tenant's meter counts it as in flight.
-    pub(super) admitted: bool,
+    /// What it holds of its pool: given back with the exchange. With it the tenant's meter counts it as in flight.
+    seated: Option<Seated>,
+    /// Whether it was let in, and counts as in flight.
+    admitted: bool,
+    /// How long it waited for its seat, if it had to.
+    pub(super) queue_wait: Option<Duration>,
     /// What was charged for it, once something was.
     pub(super) charge: Option<Charge>,
     /// Its route's name, once there is one.
@@ -102,7 +107,9 @@ impl Exchange {
             version: head.version,
             client,
             tenant: None,
+            seated: None,
             admitted: false,
+            queue_wait: None,
             charge: None,
             route: None,
             pool: None,
@@ -135,16 +142,31 @@ impl Exchange {
         self.host = None;
     }
 
+    /// The request is let in: it has its seat.
+    pub(super) fn admit(&mut self, seated: Seated) {
+        self.seated = Some(seated);
+        if let Some(tenant) = self.tenant.as_ref().filter(|_| !self.admitted) {
+            tenant.account.meter.started();
+            self.admitted = true;
+        }
+    }
+
+    /// What the exchange holds of its pool becomes something else.
+    pub(super) fn reseat(&mut self, into: impl FnOnce(Seated) -> Seated) {
+        self.seated = self.seated.take().map(into);
+    }
+
     /// The request goes upstream: since when, from the first time on.
     pub(super) fn goes_upstream(&mut self) -> Instant {
         *self.upstream_since.get_or_insert_with(Instant::now)
     }
 
-    /// The response's head is there, or none will come.
-    pub(super) fn came_back(&mut self) {
+    /// The response's head is there, or none will come: the endpoint `failed`.
+    pub(super) fn came_back(&mut self, failed: bool) {
         self.upstream = self.upstream_since.map(|since| since.elapsed());
         if let (Some(pool), Some(upstream)) = (&self.pool, self.upstream) {
             pool.meter().upstream_observe(upstream);
+            pool.seats().observe(upstream, failed);
         }
     }
 
@@ -197,6 +219,7 @@ impl Drop for Exchange {
             status,
             refusal: self.refusal,
             duration: total,
+            queue_wait: self.queue_wait,
             request_bytes,
             response_bytes: self.response_bytes,
         };
@@ -228,7 +251,7 @@ impl Drop for Exchange {
             request_bytes,
             response_bytes: self.response_bytes,
             total,
-            queue: Duration::ZERO,
+            queue: self.queue_wait.unwrap_or_default(),
             upstream: self.upstream,
             client: self.client,
             retries: self.retries,
@@ -237,11 +260,12 @@ impl Drop for Exchange {
 }
 
 impl Exchange {
-    /// What the gateway itself took: until the request went upstream. The time of bodies is the
-    /// client's and the endpoint's.
+    /// What the gateway itself took: until the request went upstream, less its wait for a seat. The time of
+    /// bodies is the client's and the endpoint's.
     fn overhead(&self, total: Duration, upstream: Duration) -> Duration {
         let before = self.upstream_since.map(|since| since.duration_since(self.started));
-        before.unwrap_or_else(|| total.saturating_sub(upstream))
+        let before = before.unwrap_or_else(|| total.saturating_sub(upstream));
+        before.saturating_sub(self.queue_wait.unwrap_or_default())
     }
 }
 

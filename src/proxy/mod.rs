@@ -6,6 +6,7 @@ mod pipeline;
 mod problem;
 mod rejection;
 mod response;
+mod seating;
 mod snapshot;
 mod tunnel;
 

@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
-use std::num::NonZeroU64;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,11 +13,13 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use super::exchange::Exchange;
 use super::forward::{self, Outbound};
 use super::rejection::Rejection;
 use super::response::ResponseBody;
+use super::seating::{self, Nursery, Seated};
 use super::snapshot::{RouteTarget, Snapshot, SnapshotCell};
 use super::{problem, tunnel};
 use crate::http::body::{Bounds, RequestBody};
@@ -40,6 +41,7 @@ use crate::upstream::{Answer, Pool, UpstreamClient};
 pub struct Proxy {
     snapshot: RefCell<Cache<Arc<SnapshotCell>, Arc<Snapshot>>>,
     upstream: Rc<UpstreamClient>,
+    streams: Nursery,
     ids: RequestIds,
     books: Rc<Books>,
 }
@@ -81,12 +83,18 @@ impl Proxy {
     ) -> Self {
         let unknown = metrics.unknown_tenant();
         let books = Rc::new(Books { unknown, metrics, access_log, ending: Cell::new(false) });
-        Self { snapshot: RefCell::new(Cache::new(snapshot)), upstream, ids: RequestIds::default(), books }
+        let snapshot = RefCell::new(Cache::new(snapshot));
+        Self { snapshot, upstream, streams: Nursery::default(), ids: RequestIds::default(), books }
     }
 
     /// The worker ends: what is still in flight is cut, and not by its client.
     pub fn end(&self) {
         self.books.ending.set(true);
+    }
+
+    /// Looks after what has become old. For the worker, about once a second.
+    pub fn look(&self) {
+        self.streams.look(Instant::now());
     }
 
     /// The snapshot in force.
@@ -109,14 +117,23 @@ impl Proxy {
         let Admitted { tenant, route, pool, switch } = admitted;
         let expires = route.timeout.map(|timeout| books.started() + timeout);
 
+        let waited = &mut books.queue_wait;
+        match seating::seat(&tenant, &pool, switch.is_some(), expires, waited).await {
+            Ok(seated) => books.admit(seated),
+            Err(rejection) => return Err((rejection, books)),
+        }
         let answered = forward::exchange(&self.upstream, &pool, switch.as_ref(), expires, &mut books).await;
-        books.came_back();
+        books.came_back(is_congestion(&answered));
         let (mut head, body) = match answered {
             Ok(Answer::Response(response)) => {
                 let (head, body) = response.into_parts();
+                books.reseat(|seated| seated.answered(&pool, &head.headers, &self.streams));
                 (head, Ok(body))
             }
-            Ok(Answer::Switched(response, upgraded)) => (response.into_parts().0, Err(upgraded)),
+            Ok(Answer::Switched(response, upgraded)) => {
+                books.reseat(Seated::switched);
+                (response.into_parts().0, Err(upgraded))
+            }
             Err(rejection) => return Err((rejection, books)),
         };
 
@@ -285,15 +302,22 @@ fn has_feature(tenant: &Tenant, route: &Route<RouteTarget>) -> Result<(), Reject
 
 /// The gates that cost something, behind all others: what they take is given back when the exchange ends.
 fn charge(tenant: &Tenant, route: &Route<RouteTarget>, books: &mut Exchange) -> Result<(), Rejection> {
-    let in_flight_max = tenant.in_flight_max.map_or(u64::MAX, NonZeroU64::get);
-    if !tenant.account.meter.try_start(in_flight_max) {
-        return Err(Rejection::ConcurrencyExceeded);
-    }
-    books.admitted = true;
     books.charge = tenant.rate.as_ref().map(|rate| rate.charge(route.cost));
     match books.charge {
         Some(charge) if !charge.allowed => Err(Rejection::RateLimited(charge)),
         _ => Ok(()),
+    }
+}
+
+/// Whether an endpoint's silence or words say that it has more to do than it can (RFC 9110 §15.6.4).
+fn is_congestion(answered: &Result<Answer, Rejection>) -> bool {
+    match answered {
+        Ok(Answer::Response(response)) => matches!(response.status().as_u16(), 503 | 504),
+        Ok(Answer::Switched(..)) => false,
+        Err(rejection) => matches!(
+            rejection,
+            Rejection::UpstreamTimeout | Rejection::UpstreamConnect(_) | Rejection::UpstreamProtocol(_)
+        ),
     }
 }
 

@@ -38,8 +38,10 @@ pub enum Rejection {
     FeatureNotInPlan(Arc<str>),
     /// The tenant has used up its rate.
     RateLimited(Charge),
-    /// The tenant has as many requests in flight as it may.
+    /// The tenant has as many requests in flight, and waiting, as it may.
     ConcurrencyExceeded,
+    /// The pool has no seat for it, and it has waited as long as it may.
+    NoCapacity,
     /// Its body is larger than the tenant may send.
     BodyTooLarge,
     /// Its body broke off or stalled.
@@ -118,6 +120,9 @@ impl Rejection {
                 "Too Many Requests in Flight",
                 denied,
             ),
+            Self::NoCapacity => {
+                row(StatusCode::SERVICE_UNAVAILABLE, "no_capacity", "No Capacity", "connection_limit_reached")
+            }
             Self::BodyTooLarge => {
                 row(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Request Body Too Large", denied)
             }
@@ -147,7 +152,7 @@ impl Rejection {
     pub fn problem_type(&self) -> &'static str {
         match self {
             Self::RateLimited(_) => QUOTA_EXCEEDED,
-            Self::ConcurrencyExceeded => REDUCED_CAPACITY,
+            Self::ConcurrencyExceeded | Self::NoCapacity => REDUCED_CAPACITY,
             _ => "about:blank",
         }
     }
@@ -174,6 +179,7 @@ impl Rejection {
                 format!("The rate limit is used up. Try again in {} s.", charge.reset_s)
             }
             Self::ConcurrencyExceeded => "Too many requests of this tenant are in flight.".to_owned(),
+            Self::NoCapacity => "The application is busy, and no place became free in time.".to_owned(),
             Self::BodyTooLarge => "The request body is larger than this tenant may send.".to_owned(),
             Self::BodyIncomplete => "The request body did not arrive in time.".to_owned(),
             Self::NoEndpoint => "No endpoint can take this request.".to_owned(),
@@ -188,7 +194,7 @@ impl Rejection {
     pub fn retry_after_s(&self) -> Option<u64> {
         match self {
             Self::RateLimited(charge) => Some(charge.reset_s),
-            Self::ConcurrencyExceeded => Some(1),
+            Self::ConcurrencyExceeded | Self::NoCapacity => Some(1),
             Self::Maintenance => Some(120),
             _ => None,
         }

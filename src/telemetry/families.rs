@@ -44,6 +44,19 @@ families! {
     OVERHEAD_DURATION: HISTOGRAM "tollgate_overhead_duration_seconds" []
         "Time that a request spent in the gateway itself, waits for the upstream excluded.";
 
+    QUEUE_WAIT: HISTOGRAM "tollgate_queue_wait_seconds" ["tenant"]
+        "Time that requests waited for a seat of their pool, of those that had to wait.";
+    QUEUE_DEPTH: GAUGE "tollgate_queue_depth" ["tenant", "pool"]
+        "Requests that wait for a seat of a pool now.";
+    POOL_SEATS: GAUGE "tollgate_pool_seats" ["pool"]
+        "Seats of a pool; absent where it has as many as are wanted.";
+    POOL_SEATS_IN_USE: GAUGE "tollgate_pool_seats_in_use" ["pool"]
+        "Seats of a pool that are in use now.";
+    POOL_STREAMS: GAUGE "tollgate_pool_streams" ["pool"]
+        "Long-lived streams of a pool that are open now, beside its seats.";
+    POOL_FAIRNESS: GAUGE "tollgate_pool_fairness_ratio" ["pool"]
+        "Jain's index over the seat-time for their weight of the tenants that are backlogged: 1 if all get the same.";
+
     UPSTREAM_DURATION: HISTOGRAM "tollgate_upstream_duration_seconds" ["pool"]
         "Time from sending a request to a pool's endpoint to its response's head.";
     UPSTREAM_CONNECTIONS_TOTAL: COUNTER "tollgate_upstream_connections_total" ["pool"]

@@ -11,6 +11,7 @@ use super::families::{self, Family, Registered, Source};
 use super::histogram::{OVERHEAD, StripedHistogram};
 use super::pools::{PoolMeter, PoolTable};
 use super::process::ProcessSource;
+use super::seats::SeatSource;
 use super::tenants::{TenantMeter, TenantTable};
 use crate::types::TenantId;
 
@@ -54,6 +55,7 @@ impl Metrics {
         let pools = source(&registry, PoolTable::default())?;
         let listeners = source(&registry, ListenerTable::default())?;
         let overhead = source(&registry, Overhead::default())?;
+        source(&registry, SeatSource { pools: Arc::clone(&pools), tenants: Arc::clone(&tenants) })?;
         source(&registry, ProcessSource)?;
         let access_log = AccessLogMeter {
             dropped: counter(&registry, &families::ACCESS_LOG_DROPPED)?,
@@ -220,16 +222,45 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
-    use crate::telemetry::{Protocol, RequestRecord};
+    use crate::telemetry::{Protocol, RequestRecord, SeatReading};
 
-    /// Metrics with a value in every family.
-    fn busy() -> Metrics {
+    /// A pool of two seats, for one of which acme waits, and globex too.
+    #[derive(Debug)]
+    struct Waiting;
+
+    impl SeatReading for Waiting {
+        fn limit(&self) -> Option<u32> {
+            Some(2)
+        }
+
+        fn in_use(&self) -> u32 {
+            1
+        }
+
+        fn streams(&self) -> u32 {
+            3
+        }
+
+        fn fairness(&self) -> f64 {
+            0.5
+        }
+
+        fn depths(&self, tell: &mut dyn FnMut(&TenantId, u32)) {
+            for tenant in ["acme", "globex", "initech"] {
+                tell(&TenantId::parse(tenant).expect("an id"), 2);
+            }
+        }
+    }
+
+    /// Metrics with a value in every family, for as long as the seats live.
+    fn busy() -> (Metrics, Arc<Waiting>) {
         let metrics = Metrics::new(1).expect("metrics");
         let id = |text| TenantId::parse(text).expect("an id");
         let record = RequestRecord {
             status: 200,
             refusal: None,
             duration: Duration::from_micros(700),
+            queue_wait: None,
             request_bytes: 10,
             response_bytes: 2_000,
         };
@@ -246,17 +277,20 @@ mod tests {
         pool.set_endpoint_up("http://127.0.0.1:9001", true);
         pool.set_endpoint_up("unix:/run/\"odd\"\\name.sock", false);
         drop(pool.connection_opened());
+        let seats = Arc::new(Waiting);
+        pool.show_seats(Arc::downgrade(&seats) as _);
         metrics.listener("0.0.0.0:8080").accepted();
         metrics.overhead_observe(Duration::from_micros(20));
         metrics.connection_refused("limit");
         metrics.malformed_request("host");
         metrics.reload_succeeded(UNIX_EPOCH + Duration::from_millis(1_700_000_000_500));
-        metrics
+        (metrics, seats)
     }
 
     #[test]
     fn the_exposition_has_every_family_and_what_was_recorded() {
-        let text = busy().render();
+        let (metrics, _seats) = busy();
+        let text = metrics.render();
         for family in families::ALL {
             assert!(text.contains(&format!("# TYPE {} ", family.name)), "{} is missing", family.name);
             assert!(text.contains(&format!("# HELP {} {}\n", family.name, family.help)), "{}", family.name);
@@ -269,6 +303,12 @@ mod tests {
             "tollgate_request_duration_seconds_bucket{tenant=\"acme\",le=\"0.001\"} 2",
             "tollgate_request_duration_seconds_sum{tenant=\"acme\"} 0.0014",
             "tollgate_upstream_duration_seconds_count{pool=\"shared\"} 1",
+            "tollgate_pool_seats{pool=\"shared\"} 2",
+            "tollgate_pool_seats_in_use{pool=\"shared\"} 1",
+            "tollgate_pool_streams{pool=\"shared\"} 3",
+            "tollgate_pool_fairness_ratio{pool=\"shared\"} 0.5",
+            "tollgate_queue_depth{pool=\"shared\",tenant=\"acme\"} 2",
+            "tollgate_queue_depth{pool=\"shared\",tenant=\"_other\"} 4",
             "tollgate_overhead_duration_seconds_bucket{le=\"0.00002\"} 1",
             "tollgate_endpoint_up{endpoint=\"http://127.0.0.1:9001\",pool=\"shared\"} 1",
             "tollgate_config_last_reload_successful 1",
@@ -294,7 +334,7 @@ mod tests {
 
     #[test]
     fn what_is_gone_is_no_longer_shown() {
-        let metrics = busy();
+        let (metrics, _seats) = busy();
         metrics.pool("shared").retain_endpoints(|endpoint| endpoint.starts_with("http:"));
         assert!(!metrics.render().contains("unix:"));
         metrics.retain_pools(|_| false);
@@ -323,7 +363,7 @@ mod tests {
     #[test]
     fn several_gateways_share_a_process() {
         let (one, two) = (busy(), Metrics::new(1).expect("metrics"));
-        assert!(one.render().contains("acme"));
+        assert!(one.0.render().contains("acme"));
         assert!(!two.render().contains("acme"));
     }
 
@@ -338,7 +378,7 @@ mod tests {
         // The package `prometheus` brings it; without it the other tests still hold.
         let Ok(mut promtool) = promtool else { return };
         let mut stdin = promtool.stdin.take().expect("a pipe");
-        stdin.write_all(busy().render().as_bytes()).expect("promtool reads");
+        stdin.write_all(busy().0.render().as_bytes()).expect("promtool reads");
         drop(stdin);
         let output = promtool.wait_with_output().expect("promtool ends");
         let said = [output.stdout, output.stderr].concat();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use prometheus::proto::MetricFamily;
@@ -10,6 +10,7 @@ use prometheus::proto::MetricFamily;
 use super::connections::OpenConnection;
 use super::families::{self, Family, Source};
 use super::histogram::{LATENCY, StripedHistogram};
+use super::seats::SeatReading;
 
 /// One pool's meter, resolved when the pool is loaded. Recording locks and allocates nothing;
 /// [`set_endpoint_up`](Self::set_endpoint_up) is for the rare changes of health.
@@ -20,6 +21,7 @@ pub struct PoolMeter {
     connections_open: Arc<AtomicI64>,
     retries: AtomicU64,
     endpoints: Mutex<BTreeMap<Box<str>, bool>>,
+    seats: Mutex<Option<Weak<dyn SeatReading>>>,
 }
 
 impl PoolMeter {
@@ -32,6 +34,11 @@ impl PoolMeter {
     pub fn connection_opened(&self) -> OpenConnection {
         self.connections_opened.fetch_add(1, Ordering::Relaxed);
         OpenConnection::count(&self.connections_open)
+    }
+
+    /// The pool's seats, to be shown for as long as they live.
+    pub fn show_seats(&self, seats: Weak<dyn SeatReading>) {
+        *self.seats.lock().unwrap_or_else(PoisonError::into_inner) = Some(seats);
     }
 
     /// A request is sent once more.
@@ -65,6 +72,16 @@ impl PoolTable {
     pub(super) fn meter(&self, name: &str) -> Arc<PoolMeter> {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(pools.entry(name.into()).or_default())
+    }
+
+    /// The seats of all pools, by name.
+    pub(super) fn seats(&self) -> Vec<(Box<str>, Arc<dyn SeatReading>)> {
+        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let seats = pools.iter().filter_map(|(name, pool)| {
+            let seats = pool.seats.lock().unwrap_or_else(PoisonError::into_inner);
+            Some((name.clone(), seats.as_ref()?.upgrade()?))
+        });
+        seats.collect()
     }
 
     pub(super) fn retain(&self, keep: impl Fn(&str) -> bool) {

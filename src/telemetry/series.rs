@@ -22,6 +22,8 @@ pub struct RequestRecord {
     pub refusal: Option<&'static str>,
     /// From the request's head to the last byte of its response.
     pub duration: Duration,
+    /// How long it waited for a seat, if it had to.
+    pub queue_wait: Option<Duration>,
     /// Bytes of the request's body.
     pub request_bytes: u64,
     /// Bytes of the response's body.
@@ -41,6 +43,7 @@ pub(super) struct SeriesReading {
     pub(super) classes: [u64; CLASSES.len()],
     pub(super) rejected: [u64; REASONS.len()],
     pub(super) duration: HistogramReading,
+    pub(super) queue_wait: HistogramReading,
     pub(super) request_bytes: u64,
     pub(super) response_bytes: u64,
 }
@@ -51,6 +54,7 @@ struct Counts {
     request_bytes: AtomicU64,
     response_bytes: AtomicU64,
     duration: Histogram,
+    queue_wait: Histogram,
     rejected: [AtomicU64; REASONS.len()],
 }
 
@@ -102,6 +106,9 @@ impl Counts {
         let class = usize::from(record.status / 100).clamp(1, CLASSES.len()) - 1;
         bump(self.classes.get(class), 1);
         self.duration.observe(&LATENCY, record.duration);
+        if let Some(wait) = record.queue_wait {
+            self.queue_wait.observe(&LATENCY, wait);
+        }
         if record.request_bytes > 0 {
             bump(Some(&self.request_bytes), record.request_bytes);
         }
@@ -123,6 +130,7 @@ impl Counts {
         bump(Some(&self.request_bytes), reading.request_bytes);
         bump(Some(&self.response_bytes), reading.response_bytes);
         self.duration.add(&reading.duration);
+        self.queue_wait.add(&reading.queue_wait);
     }
 
     fn read_into(&self, reading: &mut SeriesReading) {
@@ -135,6 +143,7 @@ impl Counts {
         reading.request_bytes += self.request_bytes.load(Ordering::Relaxed);
         reading.response_bytes += self.response_bytes.load(Ordering::Relaxed);
         self.duration.read_into(&mut reading.duration);
+        self.queue_wait.read_into(&mut reading.queue_wait);
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use hashbrown::HashMap;
 
 use crate::admission::RateState;
+use crate::admission::fair_share::{Seats, Share};
 use crate::telemetry::{Metrics, TenantMeter};
 use crate::types::TenantId;
 
@@ -15,6 +17,46 @@ pub struct Account {
     pub rate: Arc<RateState>,
     /// What it is metered by; also counts its requests in flight.
     pub meter: Arc<TenantMeter>,
+    id: TenantId,
+    /// Its parts in the seats of the pools that it has used: one a pool, and few pools a tenant.
+    shares: ArcSwap<Vec<Arc<Share>>>,
+}
+
+impl Account {
+    fn new(id: &TenantId, metrics: &Metrics) -> Self {
+        Self {
+            rate: Arc::new(RateState::default()),
+            meter: metrics.tenant(id),
+            id: id.clone(),
+            shares: ArcSwap::default(),
+        }
+    }
+
+    /// Its part in a pool's seats, made when it is first asked for.
+    pub fn share(&self, seats: &Arc<Seats>) -> Arc<Share> {
+        let of = |shares: &Vec<Arc<Share>>| {
+            shares.iter().find(|share| Arc::ptr_eq(share.seats(), seats)).map(Arc::clone)
+        };
+        if let Some(share) = of(&self.shares.load()) {
+            return share;
+        }
+        let new = seats.share(self.id.clone());
+        // Two workers may come at once; the second finds what the first has made.
+        self.shares.rcu(|shares| match of(shares) {
+            Some(_) => Vec::clone(shares),
+            None => {
+                let kept = shares.iter().filter(|share| !share.seats().is_retired());
+                kept.chain([&new]).cloned().collect()
+            }
+        });
+        of(&self.shares.load()).unwrap_or(new)
+    }
+
+    /// Its parts in the seats of all pools that it has used.
+    #[must_use]
+    pub fn shares(&self) -> Arc<Vec<Arc<Share>>> {
+        self.shares.load_full()
+    }
 }
 
 /// The accounts of all tenants that are configured, or have been and still owe.
@@ -25,9 +67,7 @@ impl Accounts {
     /// A tenant's account, the same one for as long as it is kept.
     pub fn open(&self, id: &TenantId, metrics: &Metrics) -> Arc<Account> {
         let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let account = accounts.entry(id.clone()).or_insert_with(|| {
-            Arc::new(Account { rate: Arc::new(RateState::default()), meter: metrics.tenant(id) })
-        });
+        let account = accounts.entry(id.clone()).or_insert_with(|| Arc::new(Account::new(id, metrics)));
         Arc::clone(account)
     }
 

@@ -4,13 +4,14 @@ mod account;
 mod directory;
 mod identify;
 
-use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use account::{Account, Accounts};
 pub use directory::Directory;
 pub use identify::{HostPattern, Identify, Rule, Unidentified};
 
+use crate::admission::fair_share::SeatTerms;
 use crate::admission::{Access, RateLimiter};
 use crate::routing::HeaderRules;
 use crate::types::TenantId;
@@ -31,8 +32,10 @@ pub struct Tenant {
     pub features: Arc<[Arc<str>]>,
     /// Its rate limit.
     pub rate: Option<RateLimiter>,
-    /// Requests that may be in flight at once.
-    pub in_flight_max: Option<NonZeroU64>,
+    /// Its part in the seats of each pool.
+    pub seats: SeatTerms,
+    /// How long a request of it waits for a seat.
+    pub seat_wait_max: Duration,
     /// Octets that a request's body may have.
     pub request_body_max: u64,
     /// Its own pool, else its plan's, else the default.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::admission::fair_share::Seats;
 use crate::balance::RoundRobin;
 use crate::telemetry::PoolMeter;
 
@@ -17,6 +18,7 @@ pub struct Pool {
     turn: RoundRobin,
     timeouts: Timeouts,
     idle_max: usize,
+    seats: Arc<Seats>,
     meter: Arc<PoolMeter>,
 }
 
@@ -104,13 +106,14 @@ impl Pool {
         endpoints: Vec<Arc<Endpoint>>,
         timeouts: Timeouts,
         idle_max: usize,
+        seats: Arc<Seats>,
         meter: Arc<PoolMeter>,
     ) -> Self {
         for endpoint in &endpoints {
             meter.set_endpoint_up(&endpoint.name, endpoint.up.load(Ordering::Relaxed));
         }
         let endpoints = endpoints.into();
-        Self { name: name.into(), endpoints, turn: RoundRobin::default(), timeouts, idle_max, meter }
+        Self { name: name.into(), endpoints, turn: RoundRobin::default(), timeouts, idle_max, seats, meter }
     }
 
     /// Its name.
@@ -142,6 +145,12 @@ impl Pool {
     #[must_use]
     pub fn idle_max(&self) -> usize {
         self.idle_max
+    }
+
+    /// Its seats.
+    #[must_use]
+    pub fn seats(&self) -> &Arc<Seats> {
+        &self.seats
     }
 
     /// Its meter.

@@ -10,7 +10,8 @@ use crate::harness::{
 fn too_many_at_once_are_refused_and_a_freed_place_is_used() {
     let gate = Gate::shut();
     let origin = gated(&gate);
-    let gateway = config().to(&origin).set("plans", "{ free: { concurrency: { max: 2 } } }").start();
+    let gateway =
+        config().to(&origin).set("plans", "{ free: { concurrency: { max: 2, queue: 0 } } }").start();
     let (mut one, mut two) = (ask_for_later(&gateway), ask_for_later(&gateway));
     eventually("both are being served", || gate.waiting() == 2);
     let refused = gateway.ask(&get(ACME, "/"));
@@ -35,7 +36,8 @@ fn gateway_of_another_tenant_is_free(gateway: &TestGateway, gate: &Gate) {
 fn a_client_that_goes_away_frees_its_place() {
     let gate = Gate::shut();
     let origin = gated(&gate);
-    let gateway = config().to(&origin).set("plans", "{ free: { concurrency: { max: 1 } } }").start();
+    let gateway =
+        config().to(&origin).set("plans", "{ free: { concurrency: { max: 1, queue: 0 } } }").start();
     let leaving = ask_for_later(&gateway);
     eventually("it is being served", || gate.waiting() == 1);
     gateway.ask(&get(ACME, "/")).assert_refused(429, "concurrency_exceeded");

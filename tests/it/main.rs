@@ -22,6 +22,7 @@ mod rate_limit;
 mod refusals;
 mod reload;
 mod routing;
+mod seats;
 mod shutdown;
 mod smuggling;
 mod stale_connections;

@@ -49,17 +49,26 @@
 
 mod adaptive;
 mod backlog;
+mod limit;
 mod member;
 mod queue;
 mod seat;
 mod seats;
+mod share;
+mod streams;
+mod table;
 #[cfg(test)]
 mod tests;
 mod wait;
+mod word;
 
 pub use adaptive::{Adaptive, Sample};
+pub use limit::SeatLimit;
 pub use member::{Charged, Member, Place, QueueFull, SeatTerms, Ticket, Turn};
 pub use queue::FairQueue;
 pub use seat::Seat;
-pub use seats::{Asked, Seats, Share, Standing};
+pub use seats::Seats;
+pub use share::{Asked, Share, Standing};
+pub use streams::{StreamSeat, StreamTerms, StreamsFull};
+pub use table::SeatTable;
 pub use wait::Waiting;

@@ -175,6 +175,13 @@ impl<M: Member, W> FairQueue<M, W> {
         u64::try_from(lead).unwrap_or(u64::MAX)
     }
 
+    /// Forgets tenants that neither wait nor are served, whatever they owe.
+    pub fn clear(&mut self) {
+        while let Some((_, at)) = self.owing.pop_first() {
+            self.close(at);
+        }
+    }
+
     /// How many requests wait, of all tenants.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::member::Charged;
-use super::seats::Share;
+use super::share::Share;
 
 /// A seat. Dropping it gives it back, and its tenant is charged the time that it was held.
 #[derive(Debug)]

@@ -130,10 +130,10 @@ fn a_new_limit_serves_at_once_or_waits_for_what_is_in_use() {
     let acme = share(&seats, "acme");
     let held = seated(&acme, SeatTerms::default());
     let waiting = [waits(&acme, SeatTerms::default()), waits(&acme, SeatTerms::default())];
-    seats.set_limit(3);
+    seats.set_limit(SeatLimit::Fixed(3));
     let more = waiting.map(|waiting| turn(waiting).expect("a new seat"));
     assert_eq!(seats.in_use(), 3);
-    seats.set_limit(1);
+    seats.set_limit(SeatLimit::Fixed(1));
     let last = waits(&acme, SeatTerms::default());
     drop(held);
     let last = turn(last).expect_err("two seats are still in use");

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::member::Ticket;
 use super::seat::Seat;
-use super::seats::{Asked, Share};
+use super::share::{Asked, Share};
 
 /// A request in its tenant's queue. Resolves with its seat.
 ///
@@ -61,7 +61,7 @@ impl Drop for Waiting {
         if let Some(ticket) = self.ticket {
             let seats = self.share.seats();
             let mut queue = seats.queue();
-            queue.leave(seats.clock().now_ns(), seats.limit(), ticket);
+            queue.leave(seats.now_ns(), seats.limit(), ticket);
             seats.serve(queue);
         }
     }

@@ -3,6 +3,7 @@
 //! Nothing here stops at an error: it is reported, and something harmless takes the place of
 //! the value, so that what follows is checked too. Whoever called looks at the findings.
 
+mod concurrency;
 mod endpoint;
 mod headers;
 mod listeners;

@@ -25,7 +25,7 @@ impl Builder<'_> {
                 rate: limit.rate.value,
                 burst: self.positive(limit.burst.as_ref(), "a burst of zero lets nothing pass"),
             }),
-            concurrency_max: self.concurrency_max(written.concurrency.as_ref()),
+            concurrency: self.concurrency(written.concurrency.as_ref()),
             request_body_max: written.request_body.as_ref().and_then(|body| body.max).map(|max| max.0),
             features: self.features(&written.features),
             pool: written.pool.as_ref().and_then(|pool| self.known_pool(pool)),
@@ -33,11 +33,6 @@ impl Builder<'_> {
             response_headers: self.header_rules(&written.response_headers, Direction::Response),
             origin: self.findings.sources.origin(name.mark),
         }
-    }
-
-    pub(super) fn concurrency_max(&self, written: Option<&written::Concurrency>) -> Option<u32> {
-        let max = written.and_then(|concurrency| concurrency.max.as_ref());
-        self.positive(max, "a limit of zero lets nothing in")
     }
 
     pub(super) fn positive(&self, written: Option<&Spanned<u32>>, otherwise: &str) -> Option<u32> {

@@ -25,6 +25,7 @@ impl Builder<'_> {
         Pool {
             name: name.value.clone(),
             endpoints: self.endpoints(written),
+            seats: self.seats(written.concurrency.as_ref()),
             timeouts: Timeouts {
                 connect: self.deadline(timeouts.connect.as_ref(), 1),
                 response_header: self.deadline(timeouts.response_header.as_ref(), 30),

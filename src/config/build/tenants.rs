@@ -96,7 +96,7 @@ impl Builder<'_> {
         });
         TenantLimits {
             rate_limit,
-            concurrency_max: self.concurrency_max(limits.concurrency.as_ref()),
+            concurrency: self.concurrency(limits.concurrency.as_ref()),
             request_body_max: limits.request_body.as_ref().and_then(|body| body.max).map(|max| max.0),
         }
     }

@@ -17,6 +17,7 @@ pub(super) fn check(builder: &Builder<'_>, config: &Config, document: &Document,
     usage.costs();
     usage.default_pool();
     usage.unused_pools();
+    usage.reservations();
     usage.features();
 }
 
@@ -231,6 +232,31 @@ impl Usage<'_> {
                     format!("nothing uses the pool `{}`", entry.key.value),
                 )
                 .hint("name it in a route, a plan, a tenant or `default_pool`, or remove it");
+        }
+    }
+
+    /// Seats that are promised to more tenants than there are seats can't be had by all of them.
+    fn reservations(&self) {
+        let mut reserved: HashMap<&str, u64> = HashMap::new();
+        for tenant in self.tenants.iter().map(|candidate| &candidate.tenant) {
+            let seats = self.document.concurrency_of(tenant).reserved.unwrap_or(0);
+            if let Some(pool) = self.document.pool_of(tenant).filter(|_| seats > 0) {
+                *reserved.entry(pool).or_default() += u64::from(seats);
+            }
+        }
+        for (name, pool) in self.config.pools.iter() {
+            let Some(limit) = pool.concurrency.as_ref().and_then(|seats| seats.value.limit.as_ref()) else {
+                continue;
+            };
+            let reserved = reserved.get(name.value.as_str()).copied().unwrap_or(0);
+            if reserved > u64::from(limit.value) {
+                let message =
+                    format!("{reserved} seats of this pool are reserved for tenants, of {}", limit.value);
+                self.builder
+                    .findings
+                    .warning("over-reserved", limit.mark, message)
+                    .hint("raise the limit, or lower `reserved` in plans or tenants");
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 //! What operators write lives in `written`; these are the same things after interpolation,
 //! defaults and validation. No name in here dangles: a plan or pool that is named exists.
 
+mod concurrency;
 mod listeners;
 mod plans;
 mod pools;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+pub use concurrency::{Concurrency, SeatLimit, Seats};
 pub use listeners::{Admin, Limits, Listener, Workers};
 pub use plans::{HeaderRules, Plan, RateLimit, RateLimitOverride};
 pub use pools::{Endpoint, EndpointHost, Pool, Timeouts};
@@ -71,6 +73,13 @@ impl Document {
     #[must_use]
     pub fn plan_of(&self, tenant: &Tenant) -> Option<&Plan> {
         tenant.plan.as_ref().and_then(|name| self.plans.get(name))
+    }
+
+    /// A tenant's part in the seats of pools: its plan's with the tenant's own differences.
+    #[must_use]
+    pub fn concurrency_of(&self, tenant: &Tenant) -> Concurrency {
+        let of_plan = self.plan_of(tenant).map(|plan| plan.concurrency);
+        tenant.limits.concurrency.over(of_plan.unwrap_or_default())
     }
 
     /// The rate limit of a tenant: its plan's with the tenant's own differences.

@@ -2,7 +2,7 @@
 
 use http::{HeaderName, HeaderValue};
 
-use super::Origin;
+use super::{Concurrency, Origin};
 use crate::types::Rate;
 
 /// A plan.
@@ -12,8 +12,8 @@ pub struct Plan {
     pub name: String,
     /// Its rate limit, for each tenant on its own.
     pub rate_limit: Option<RateLimit>,
-    /// The most requests of one tenant in flight.
-    pub concurrency_max: Option<u32>,
+    /// A tenant's part in the seats of pools.
+    pub concurrency: Concurrency,
     /// The largest request body, in bytes.
     pub request_body_max: Option<u64>,
     /// The features that its tenants have.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::Origin;
+use super::{Origin, Seats};
 
 /// A pool of interchangeable endpoints, taken in turn (round robin).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct Pool {
     pub name: String,
     /// Its endpoints; at least one, each once.
     pub endpoints: Vec<Endpoint>,
+    /// Its seats.
+    pub seats: Seats,
     /// Its deadlines.
     pub timeouts: Timeouts,
     /// How many idle connections a worker keeps to each endpoint.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use super::{HeaderRules, Origin, RateLimitOverride};
+use super::{Concurrency, HeaderRules, Origin, RateLimitOverride};
 use crate::types::{HostName, InvalidHost, TenantId};
 
 /// A tenant: its plan, and where it differs from it.
@@ -70,8 +70,8 @@ impl TenantState {
 pub struct TenantLimits {
     /// Its rate limit; see [`super::Document::rate_limit_of`].
     pub rate_limit: Option<RateLimitOverride>,
-    /// The most requests in flight.
-    pub concurrency_max: Option<u32>,
+    /// Its part in the seats of pools; see [`super::Document::concurrency_of`].
+    pub concurrency: Concurrency,
     /// The largest request body, in bytes.
     pub request_body_max: Option<u64>,
 }

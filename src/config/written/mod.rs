@@ -4,6 +4,7 @@
 //! editors show. [`Unsupported`] marks keys of the surface that later versions give a meaning.
 
 mod branding;
+mod concurrency;
 mod headers;
 mod listeners;
 mod plans;
@@ -21,9 +22,10 @@ use super::decode::{Entries, List, Spanned, Unsupported, WordOr};
 use crate::types::TimeSpan;
 
 pub(super) use branding::Branding;
+pub(super) use concurrency::{Adaptive, Concurrency, Seats};
 pub(super) use headers::{HeaderRules, HeaderValueText};
 pub(super) use listeners::{Admin, Limits, Listener, Workers};
-pub(super) use plans::{Concurrency, Plan};
+pub(super) use plans::Plan;
 pub(super) use pools::{LoadBalancing, Pool, Protocol};
 pub(super) use routes::{Match, Route};
 pub(super) use telemetry::{AccessLog, Identity, Metering, Metrics, Tracing};

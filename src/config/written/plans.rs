@@ -3,9 +3,10 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::concurrency::Concurrency;
 use super::headers::HeaderRules;
 use crate::config::decode::{List, Spanned, Unsupported};
-use crate::types::{ByteSize, Rate, TimeSpan};
+use crate::types::{ByteSize, Rate};
 
 /// What tenants of a tier may use; a tenant overrides any part of its plan.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -15,7 +16,7 @@ pub(in crate::config) struct Plan {
     pub rate_limit: Option<RateLimit>,
     /// Durable, calendar-aligned quotas. Not supported yet.
     pub quotas: Option<Unsupported<List<Quota>>>,
-    /// How many requests of a tenant may be in flight.
+    /// A tenant's part in the seats of pools.
     pub concurrency: Option<Concurrency>,
     /// Bounds on request bodies.
     pub request_body: Option<RequestBody>,
@@ -41,21 +42,6 @@ pub(in crate::config) struct RateLimit {
     /// What may come at once. Default: the rate's count.
     #[schemars(range(min = 1))]
     pub burst: Option<Spanned<u32>>,
-}
-
-/// How many requests of a tenant may be in flight.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct Concurrency {
-    /// The most at once; more are answered 429.
-    #[schemars(range(min = 1))]
-    pub max: Option<Spanned<u32>>,
-    /// The share of a busy pool. Not supported yet.
-    pub weight: Option<Unsupported<u32>>,
-    /// The longest queue for a busy pool. Not supported yet.
-    pub queue: Option<Unsupported<u32>>,
-    /// The longest wait for a busy pool. Not supported yet.
-    pub max_wait: Option<Unsupported<TimeSpan>>,
 }
 
 /// Bounds on request bodies.

@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 
+use super::concurrency::Seats;
 use super::text::Text;
 use crate::config::decode::{List, Spanned, Unsupported};
 use crate::types::TimeSpan;
@@ -21,8 +22,8 @@ pub(in crate::config) struct Pool {
     pub endpoints: Spanned<List<Spanned<String>>>,
     /// How an endpoint is chosen. Default for now: round_robin; the others are not supported yet.
     pub load_balancing: Option<Spanned<LoadBalancing>>,
-    /// Seats shared fairly among tenants. Not supported yet.
-    pub concurrency: Option<Unsupported<Seats>>,
+    /// Seats shared fairly among tenants. Default: as many as are wanted.
+    pub concurrency: Option<Spanned<Seats>>,
     /// Active health checks. Not supported yet.
     pub health_check: Option<Unsupported<HealthCheck>>,
     /// Ejection of endpoints that fail. Not supported yet.
@@ -94,26 +95,6 @@ pub(in crate::config) enum Protocol {
     H2,
     /// By ALPN. Not supported yet.
     Auto,
-}
-
-/// How many seats a pool has: a fixed number, or one found from latency.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct Seats {
-    /// A fixed number.
-    limit: Option<u32>,
-    /// A number found from the pool's latency.
-    adaptive: Option<Adaptive>,
-}
-
-/// Bounds on the seats of a pool.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct Adaptive {
-    /// The fewest.
-    min: Option<u32>,
-    /// The most.
-    max: Option<u32>,
 }
 
 /// Active health checks.

@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::branding::Branding;
+use super::concurrency::Concurrency;
 use super::headers::HeaderRules;
-use super::plans::{Concurrency, Quota, RequestBody};
+use super::plans::{Quota, RequestBody};
 use super::routes::Route;
 use super::text::{Network, Text};
 use crate::config::decode::{Entries, List, Spanned, Unsupported};
@@ -130,7 +131,7 @@ pub(in crate::config) struct TenantLimits {
     pub rate_limit: Option<Spanned<TenantRateLimit>>,
     /// Its quotas. Not supported yet.
     pub quotas: Option<Unsupported<List<Quota>>>,
-    /// How many of its requests may be in flight.
+    /// Its part in the seats of pools: what is not written here stays as in its plan.
     pub concurrency: Option<Concurrency>,
     /// Bounds on its request bodies.
     pub request_body: Option<RequestBody>,

@@ -20,9 +20,8 @@ pub(super) use table::TenantTable;
 
 /// One tenant's meter: how many of its requests are in flight, and the series they count in.
 ///
-/// Every request is announced once, by [`started`](Self::started), [`try_start`](Self::try_start)
-/// (where that returns true) or [`refused`](Self::refused), and each start is followed by exactly one
-/// [`finished`](Self::finished).
+/// Every request is announced once, by [`started`](Self::started) or [`refused`](Self::refused), and each
+/// start is followed by exactly one [`finished`](Self::finished).
 #[derive(Debug)]
 pub struct TenantMeter {
     // None for the meter of requests that no tenant was found for.
@@ -67,17 +66,13 @@ impl TenantMeter {
         self.arrived();
     }
 
-    /// A request begins, unless `max` are in flight. Exact: of requests that come at once, no more
-    /// than `max` are ever let in.
-    #[must_use]
-    pub fn try_start(&self, max: u64) -> bool {
-        let more = |now: u64| if now < max { now.checked_add(1) } else { None };
-        if self.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
-            return false;
+    /// A request waits before it begins: its tenant is to be shown, although nothing is counted yet.
+    pub fn waits(&self) {
+        if self.requests.load(Ordering::Relaxed) == 0
+            && let Some(table) = self.table.upgrade()
+        {
+            table.claim(self);
         }
-        self.shared.in_flight.add(1);
-        self.arrived();
-        true
     }
 
     /// A request that had begun has ended.

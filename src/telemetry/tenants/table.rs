@@ -14,7 +14,7 @@
 //! which only tries.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -28,8 +28,6 @@ use crate::telemetry::series::{CLASSES, Series, SeriesReading};
 use crate::telemetry::stripe::StripedSum;
 use crate::types::TenantId;
 
-/// The label of the tenants without series of their own. No id begins with `_`.
-const OTHER: &str = "_other";
 /// The label of requests that no tenant was found for.
 const UNKNOWN: &str = "_unknown";
 
@@ -67,6 +65,17 @@ struct Reading {
 }
 
 impl TenantTable {
+    /// The label of the tenants without series of their own. No id begins with `_`.
+    pub(in crate::telemetry) const OTHER: &str = "_other";
+
+    /// Says of each tenant which label it is shown under.
+    pub(in crate::telemetry) fn labels<T>(&self, tenants: Vec<(TenantId, T)>) -> Vec<(String, T)> {
+        let slots = locked(&self.slots);
+        let named: HashSet<&TenantId> = slots.named.iter().filter_map(|meter| meter.id.as_ref()).collect();
+        let label = |id: &TenantId| if named.contains(id) { id.as_str() } else { Self::OTHER }.to_owned();
+        tenants.into_iter().map(|(id, of)| (label(&id), of)).collect()
+    }
+
     pub(in crate::telemetry) fn new(bound: usize) -> Self {
         let shared = Arc::new(Shared { other: Arc::new(Series::shared()), in_flight: StripedSum::default() });
         let unknown = TenantMeter::new(None, Arc::new(Series::shared()), Arc::clone(&shared), Weak::new());
@@ -232,7 +241,7 @@ impl TenantTable {
             series.read_into(&mut other);
         }
         let in_flight = total.saturating_sub(accounted);
-        readings.push(Reading { label: None, name: OTHER, in_flight, series: other });
+        readings.push(Reading { label: None, name: Self::OTHER, in_flight, series: other });
         readings.push(Reading {
             label: None,
             name: UNKNOWN,
@@ -260,8 +269,9 @@ impl Reading {
 
 impl Source for TenantTable {
     fn families() -> &'static [&'static Family] {
-        static FAMILIES: [&Family; 6] = [
+        static FAMILIES: [&Family; 7] = [
             &families::REQUESTS,
+            &families::QUEUE_WAIT,
             &families::REQUEST_DURATION,
             &families::REJECTED,
             &families::IN_FLIGHT,
@@ -274,7 +284,7 @@ impl Source for TenantTable {
     fn collect(&self) -> Vec<MetricFamily> {
         let readings = self.read();
         let (mut requests, mut rejected) = (Vec::new(), Vec::new());
-        let (mut durations, mut in_flight) = (Vec::new(), Vec::new());
+        let (mut durations, mut in_flight, mut waits) = (Vec::new(), Vec::new(), Vec::new());
         let (mut request_bytes, mut response_bytes) = (Vec::new(), Vec::new());
         for reading in &readings {
             let (label, series) = (reading.label(), &reading.series);
@@ -286,12 +296,14 @@ impl Source for TenantTable {
                 rejected.push(families::REJECTED.value(&[label, reason], count as f64));
             }
             durations.push(families::REQUEST_DURATION.histogram(&[label], &LATENCY, &series.duration));
+            waits.push(families::QUEUE_WAIT.histogram(&[label], &LATENCY, &series.queue_wait));
             in_flight.push(families::IN_FLIGHT.value(&[label], reading.in_flight as f64));
             request_bytes.push(families::REQUEST_BYTES.value(&[label], series.request_bytes as f64));
             response_bytes.push(families::RESPONSE_BYTES.value(&[label], series.response_bytes as f64));
         }
         vec![
             families::REQUESTS.of(requests),
+            families::QUEUE_WAIT.of(waits),
             families::REJECTED.of(rejected),
             families::REQUEST_DURATION.of(durations),
             families::IN_FLIGHT.of(in_flight),

@@ -1,0 +1,181 @@
+//! A request's seat in its pool: asked for, waited for, held until the exchange ends, and given up early by
+//! what turns out to be a long-lived stream.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use tokio::time::{Instant, timeout_at};
+
+use super::rejection::Rejection;
+use crate::admission::fair_share::{Asked, QueueFull, Seat, Share, StreamSeat, StreamsFull, Waiting};
+use crate::tenant::Tenant;
+use crate::upstream::Pool;
+
+/// What an exchange holds of its pool.
+#[derive(Debug)]
+pub(super) enum Seated {
+    /// A seat.
+    Seat(Seat),
+    /// A seat, and one for the stream that it may become: it asks to switch protocols.
+    Both(Seat, StreamSeat),
+    /// A stream's seat.
+    Stream(#[allow(dead_code, reason = "held, not read")] StreamSeat),
+    /// A seat that it gives up for a stream's seat when it has become old.
+    Ageing(#[allow(dead_code, reason = "held, not read")] Rc<Ageing>),
+}
+
+/// An event stream: whether it is long-lived only its age tells.
+#[derive(Debug)]
+pub(super) struct Ageing {
+    old_at: Instant,
+    seated: RefCell<Option<Seated>>,
+}
+
+/// A worker's event streams that are not old yet.
+#[derive(Debug, Default)]
+pub(super) struct Nursery(RefCell<Vec<Weak<Ageing>>>);
+
+/// Event streams that are not old yet may be so many a worker; the rest keep the seats that they have.
+const AGEING_MAX: usize = 100_000;
+
+/// Asks for a seat and waits for it: for as long as the tenant has patience, or the request has time.
+/// Dropped, it leaves the queue at once. How long it waited, if it had to.
+///
+/// # Errors
+/// [`Rejection::ConcurrencyExceeded`] where the tenant's own bounds are in the way, [`Rejection::NoCapacity`] where
+/// the pool is full.
+pub(super) async fn seat(
+    tenant: &Tenant,
+    pool: &Pool,
+    switches: bool,
+    expires: Option<Instant>,
+    wait: &mut Option<Duration>,
+) -> Result<Seated, Rejection> {
+    let share = tenant.account.share(pool.seats());
+    let stream = switches.then(|| StreamSeat::take(&share)).transpose().map_err(|full| match full {
+        StreamsFull::Tenant => Rejection::ConcurrencyExceeded,
+        StreamsFull::Pool => Rejection::NoCapacity,
+    })?;
+    let seat = match share.ask(tenant.seats).map_err(|QueueFull| Rejection::ConcurrencyExceeded)? {
+        Asked::Seated(seat) => seat,
+        Asked::Waits(waiting) => {
+            tenant.account.meter.waits();
+            let watch = Stopwatch { since: Instant::now(), wait };
+            let until = watch.since + tenant.seat_wait_max;
+            let until = expires.map_or(until, |expires| expires.min(until));
+            wait_for(waiting, until, tenant, &share).await?
+        }
+    };
+    Ok(match stream {
+        Some(stream) => Seated::Both(seat, stream),
+        None => Seated::Seat(seat),
+    })
+}
+
+/// Takes down how long a wait was, also that of a client which went away.
+struct Stopwatch<'w> {
+    since: Instant,
+    wait: &'w mut Option<Duration>,
+}
+
+impl Drop for Stopwatch<'_> {
+    fn drop(&mut self) {
+        *self.wait = Some(self.since.elapsed());
+    }
+}
+
+async fn wait_for(
+    waiting: Waiting,
+    until: Instant,
+    tenant: &Tenant,
+    share: &Arc<Share>,
+) -> Result<Seat, Rejection> {
+    timeout_at(until, waiting).await.map_err(|_| match share.is_at_max(tenant.seats) {
+        true => Rejection::ConcurrencyExceeded,
+        false => Rejection::NoCapacity,
+    })
+}
+
+impl Seated {
+    /// The endpoint has switched protocols: what follows is a stream.
+    pub(super) fn switched(self) -> Self {
+        match self {
+            Self::Both(_, stream) => Self::Stream(stream),
+            other => other,
+        }
+    }
+
+    /// The endpoint has answered: no stream after all, or one that only its age will tell.
+    pub(super) fn answered(self, pool: &Pool, fields: &HeaderMap, nursery: &Nursery) -> Self {
+        let seat = match self {
+            Self::Both(seat, _) => Self::Seat(seat),
+            other => other,
+        };
+        if is_event_stream(fields) { nursery.take(seat, pool.seats().stream_after()) } else { seat }
+    }
+}
+
+impl Ageing {
+    /// Gives up the seat for a stream's, if there is one.
+    fn grow_old(&self) {
+        let mut seated = self.seated.borrow_mut();
+        if let Some(Seated::Seat(seat)) = &*seated
+            && let Ok(stream) = StreamSeat::take(seat.share())
+        {
+            *seated = Some(Seated::Stream(stream));
+        }
+    }
+}
+
+impl Nursery {
+    fn take(&self, seat: Seated, after: Duration) -> Seated {
+        let mut streams = self.0.borrow_mut();
+        let Some(old_at) = Instant::now().checked_add(after).filter(|_| streams.len() < AGEING_MAX) else {
+            return seat;
+        };
+        let ageing = Rc::new(Ageing { old_at, seated: RefCell::new(Some(seat)) });
+        streams.push(Rc::downgrade(&ageing));
+        Seated::Ageing(ageing)
+    }
+
+    /// Lets go of the streams that have ended, and moves those that have become old to seats of their own. Those
+    /// for which there is none are asked again the next time.
+    pub(super) fn look(&self, now: Instant) {
+        self.0.borrow_mut().retain(|stream| {
+            let Some(stream) = stream.upgrade() else { return false };
+            if stream.old_at <= now {
+                stream.grow_old();
+            }
+            !matches!(&*stream.seated.borrow(), Some(Seated::Stream(_)))
+        });
+    }
+}
+
+/// Responses that may last: server-sent events, parts that replace each other, gRPC (of whose calls only the
+/// age tells which stream).
+fn is_event_stream(fields: &HeaderMap) -> bool {
+    let Some(kind) = fields.get(CONTENT_TYPE).map(|kind| kind.as_bytes()) else { return false };
+    let known: [&[u8]; 3] = [b"text/event-stream", b"application/grpc", b"multipart/x-mixed-replace"];
+    known.iter().any(|known| kind.get(..known.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(known)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn event_streams_are_told_by_their_type() {
+        let of = |kind: &'static str| {
+            is_event_stream(&HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(kind))]))
+        };
+        assert!(
+            of("text/event-stream") && of("Text/Event-Stream; charset=utf-8") && of("application/grpc+proto")
+        );
+        assert!(!of("text/html") && !of("text/event") && !is_event_stream(&HeaderMap::new()));
+    }
+}
