@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
-use tollgate::admission::{RateLimiter, RatePolicy, RateState};
+use tollgate::admission::{RateCharges, RateDefinition, RateLimit, RateLimits, RatePolicy, StandingList};
 use tollgate::config;
 use tollgate::control::{Foundation, PoolSet, compile};
 use tollgate::http::body::RequestBody;
@@ -126,33 +126,45 @@ fn route(c: &mut Criterion) {
 
 fn admit(c: &mut Criterion) {
     let mut group = c.benchmark_group("admission/rate limit");
-    if let Some(limiter) = limiter(1_000_000_000, Duration::from_secs(1)) {
-        group.bench_function("allowed", |b| b.iter(|| limiter.charge(NonZeroU32::MIN)));
-        group.bench_function("the response's fields", |b| {
-            let charge = limiter.charge(NonZeroU32::MIN);
-            b.iter(|| (limiter.policy_field().clone(), black_box(&charge).field()));
+    let charge = |limits: &Arc<RateLimits>| {
+        let mut charges = limits.charge(NonZeroU32::MIN);
+        charges.iter_mut().for_each(RateCharges::keep);
+        charges
+    };
+    for (name, count) in [("one", 1), ("three", 3)] {
+        let limits = limits(1_000_000_000, Duration::from_secs(1), count);
+        group.bench_function(format!("allowed by {name}"), |b| b.iter(|| charge(&limits)));
+        group.bench_function(format!("given back by {name}"), |b| {
+            b.iter(|| limits.charge(NonZeroU32::MIN).map(drop));
         });
-        let stop = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !stop.load(Ordering::Relaxed) {
-                    black_box(limiter.charge(NonZeroU32::MIN));
-                }
+        let Some(charges) = charge(&limits) else { continue };
+        group.bench_function(format!("the response's fields of {name}"), |b| {
+            b.iter(|| {
+                let mut left = StandingList::default();
+                black_box(&charges).tell(&mut left);
+                (charges.policy_field().cloned(), left.field())
             });
-            group.bench_function("allowed, another thread at the same one", |b| {
-                b.iter(|| limiter.charge(NonZeroU32::MIN));
-            });
-            stop.store(true, Ordering::Relaxed);
         });
     }
-    if let Some(limiter) = limiter(1, Duration::from_secs(3_600)) {
-        let spent = limiter.charge(NonZeroU32::MIN);
-        group.bench_function("refused", |b| b.iter(|| limiter.charge(NonZeroU32::MIN)));
-        let rejection = Rejection::RateLimited(spent);
-        group.bench_function("the refusal's words", |b| {
-            b.iter(|| (black_box(&rejection).row(), rejection.detail(), rejection.retry_after_s()));
+    let shared = limits(1_000_000_000, Duration::from_secs(1), 1);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                black_box(charge(&shared));
+            }
         });
-    }
+        group.bench_function("allowed, another thread at the same one", |b| b.iter(|| charge(&shared)));
+        stop.store(true, Ordering::Relaxed);
+    });
+    let spent = limits(1, Duration::from_secs(3_600), 1);
+    drop(charge(&spent));
+    group.bench_function("refused", |b| b.iter(|| charge(&spent)));
+    let Some(violation) = charge(&spent).as_ref().and_then(RateCharges::violation) else { return };
+    let rejection = Rejection::RateLimited(violation);
+    group.bench_function("the refusal's words", |b| {
+        b.iter(|| (black_box(&rejection).row(), rejection.detail(), rejection.retry_after_s()));
+    });
 }
 
 fn name_the_client(c: &mut Criterion) {
@@ -201,12 +213,16 @@ fn fields() -> HeaderMap {
         .collect()
 }
 
-/// So many units a `period`, all at once. A thousand million a second is more than can be asked for; one
+/// Limits of so many units a `period`, all at once. A thousand million a second is more than can be asked for; one
 /// an hour comes back too late for any run.
-fn limiter(units: u32, period: Duration) -> Option<RateLimiter> {
-    let units = NonZeroU32::new(units)?;
+fn limits(units: u32, period: Duration, count: usize) -> Arc<RateLimits> {
+    let units = NonZeroU32::new(units).unwrap_or(NonZeroU32::MIN);
     let policy = RatePolicy { units, period, burst: units };
-    RateLimiter::new(policy, Arc::new(RateState::default()), Clock::system())
+    let limit = |name: usize| {
+        let definition = Arc::new(RateDefinition::new(&format!("limit-{name}"), policy));
+        RateLimit::new(definition, Arc::default(), 0)
+    };
+    Arc::new(RateLimits::new((0..count).map(limit).collect(), &[], Clock::system()))
 }
 
 /// What a configuration of so many tenants and routes compiles to. The last route takes what is left.

@@ -3,6 +3,8 @@
 mod access;
 pub mod fair_share;
 mod rate;
+mod standing;
 
 pub use access::Access;
-pub use rate::{Charge, RateLimiter, RatePolicy, RateState};
+pub use rate::{APPLYING_MAX, RateCharges, RateDefinition, RateLimit, RateLimits, RatePolicy, RateState};
+pub use standing::{Label, Standing, StandingList, Violation};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use crate::admission::fair_share::{SeatLimit, SeatTable, SeatTerms, StreamTerms};
-use crate::admission::{Access, RateLimiter, RatePolicy};
+use crate::admission::{Access, RateDefinition, RateLimit, RateLimits, RatePolicy};
 use crate::config::{
     self, Document, Domain, EndpointHost, IdentifyRule, PathMatch, RoutePool, UnknownTenant,
 };
@@ -272,8 +272,10 @@ fn directory(
             let units = NonZeroU32::new(limit.rate.count)?;
             let burst = NonZeroU32::new(limit.burst())?;
             let policy = RatePolicy { units, period: limit.rate.period, burst };
-            RateLimiter::new(policy, Arc::clone(&account.rate), foundation.clock.clone())
+            let definition = Arc::new(RateDefinition::new("default", policy));
+            Some(RateLimit::new(definition, Arc::clone(&account.rate), foundation.clock.now_ns()))
         });
+        let rates = RateLimits::new(rate.into_iter().collect(), &[], foundation.clock.clone());
         let concurrency = document.concurrency_of(written);
         let body_max = written.limits.request_body_max.or(plan.and_then(|plan| plan.request_body_max));
         let rules =
@@ -295,7 +297,7 @@ fn directory(
             } else {
                 features(plan.map_or(&[], |plan| &plan.features), &written.features)
             },
-            rate,
+            rates: Arc::new(rates),
             seats: seat_terms(concurrency),
             seat_wait_max: concurrency.max_wait.unwrap_or(config::Concurrency::MAX_WAIT),
             request_body_max: body_max.unwrap_or(u64::MAX),

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::pipeline::Books;
 use super::rejection::Rejection;
 use super::seating::Seated;
-use crate::admission::Charge;
+use crate::admission::RateCharges;
 use crate::http::body::BodyFlow;
 use crate::http::conn::InFlight;
 use crate::telemetry::RequestRecord;
@@ -54,8 +54,8 @@ pub(super) struct Exchange {
     admitted: bool,
     /// How long it waited for its seat, if it had to.
     pub(super) queue_wait: Option<Duration>,
-    /// What was charged for it, once something was.
-    pub(super) charge: Option<Charge>,
+    /// What it was charged, once it was: given back unless it is kept.
+    pub(super) rates: Option<RateCharges>,
     /// Its route's name, once there is one.
     pub(super) route: Option<Arc<str>>,
     /// The pool that it went to.
@@ -110,7 +110,7 @@ impl Exchange {
             seated: None,
             admitted: false,
             queue_wait: None,
-            charge: None,
+            rates: None,
             route: None,
             pool: None,
             endpoint: None,
@@ -142,9 +142,11 @@ impl Exchange {
         self.host = None;
     }
 
-    /// The request is let in: it has its seat.
+    /// The request is let in for good: it has its seat, and what it was charged stays charged, whatever the endpoint
+    /// answers. Whoever refuses it, or goes away, before this gives all of it back.
     pub(super) fn admit(&mut self, seated: Seated) {
         self.seated = Some(seated);
+        self.rates.iter_mut().for_each(RateCharges::keep);
         if let Some(tenant) = self.tenant.as_ref().filter(|_| !self.admitted) {
             tenant.account.meter.started();
             self.admitted = true;
@@ -181,6 +183,8 @@ impl Exchange {
         self.status = Some(row.status.as_u16());
         self.refusal = Some(row.code);
         self.code = Some(row.code);
+        // Here, not in the end, so that the answer tells what is left.
+        self.rates.iter_mut().for_each(RateCharges::refund);
         match rejection {
             Rejection::Malformed(why) => self.books.metrics.malformed_request(why.code()),
             Rejection::BadRequest(bad) => self.books.metrics.malformed_request(bad.code),

@@ -22,6 +22,7 @@ use super::response::ResponseBody;
 use super::seating::{self, Nursery, Seated};
 use super::snapshot::{RouteTarget, Snapshot, SnapshotCell};
 use super::{problem, tunnel};
+use crate::admission::{RateCharges, StandingList};
 use crate::http::body::{Bounds, RequestBody};
 use crate::http::checks::{self, Checked};
 use crate::http::client_addr::Client;
@@ -302,10 +303,10 @@ fn has_feature(tenant: &Tenant, route: &Route<RouteTarget>) -> Result<(), Reject
 
 /// The gates that cost something, behind all others: what they take is given back when the exchange ends.
 fn charge(tenant: &Tenant, route: &Route<RouteTarget>, books: &mut Exchange) -> Result<(), Rejection> {
-    books.charge = tenant.rate.as_ref().map(|rate| rate.charge(route.cost));
-    match books.charge {
-        Some(charge) if !charge.allowed => Err(Rejection::RateLimited(charge)),
-        _ => Ok(()),
+    books.rates = tenant.rates.charge(route.cost);
+    match books.rates.as_ref().and_then(RateCharges::violation) {
+        Some(violation) => Err(Rejection::RateLimited(violation)),
+        None => Ok(()),
     }
 }
 
@@ -321,14 +322,24 @@ fn is_congestion(answered: &Result<Answer, Rejection>) -> bool {
     }
 }
 
-/// What every response says: which request it answers, and what is left of the tenant's rate.
+/// What every response says: which request it answers, and what is left of the tenant's limits.
 fn name_request(fields: &mut HeaderMap, books: &Exchange) {
     fields.insert(X_REQUEST_ID.clone(), books.request_id.clone());
-    let rate = books.tenant.as_ref().and_then(|tenant| tenant.rate.as_ref());
-    if let Some(rate) = rate {
-        let charge = books.charge.unwrap_or_else(|| rate.peek());
-        fields.insert(RATELIMIT_POLICY.clone(), rate.policy_field().clone());
-        fields.insert(RATELIMIT.clone(), charge.field());
+    let Some(tenant) = &books.tenant else { return };
+    let mut left = StandingList::default();
+    let policy = match &books.rates {
+        Some(charges) => {
+            charges.tell(&mut left);
+            charges.policy_field()
+        }
+        None => {
+            tenant.rates.tell(&mut left);
+            tenant.rates.policy_field()
+        }
+    };
+    if let (Some(policy), Some(left)) = (policy, left.field()) {
+        fields.insert(RATELIMIT_POLICY.clone(), policy.clone());
+        fields.insert(RATELIMIT.clone(), left);
     }
 }
 

@@ -21,8 +21,8 @@ struct Problem<'a> {
     request_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     feature: Option<&'a str>,
-    #[serde(rename = "violated-policies", skip_serializing_if = "<[_]>::is_empty")]
-    violated_policies: &'a [&'a str],
+    #[serde(rename = "violated-policies", skip_serializing_if = "Vec::is_empty")]
+    violated_policies: Vec<&'a str>,
 }
 
 /// The response to a refused request.
@@ -42,7 +42,7 @@ pub(super) fn respond(
         tenant,
         request_id: request_id.to_str().unwrap_or_default(),
         feature: rejection.feature(),
-        violated_policies: rejection.violated_policies(),
+        violated_policies: rejection.violated_policies().iter().map(|name| &**name).collect(),
     };
     // Writing strings and numbers into memory can't fail; an empty body would still be a refusal.
     let body = serde_json::to_vec(&problem).unwrap_or_default();

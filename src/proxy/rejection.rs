@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use crate::admission::Charge;
+use crate::admission::Violation;
 use crate::http::checks::BadRequest;
 use crate::http::wire::Malformed;
 use crate::upstream::ConnectFailure;
@@ -36,8 +36,8 @@ pub enum Rejection {
     NoRoute,
     /// Its route needs a feature that the tenant doesn't have.
     FeatureNotInPlan(Arc<str>),
-    /// The tenant has used up its rate.
-    RateLimited(Charge),
+    /// The tenant has used up one of its rates, or several.
+    RateLimited(Violation),
     /// The tenant has as many requests in flight, and waiting, as it may.
     ConcurrencyExceeded,
     /// The pool has no seat for it, and it has waited as long as it may.
@@ -175,8 +175,8 @@ impl Rejection {
             Self::FeatureNotInPlan(feature) => {
                 format!("The feature '{feature}' is not in this tenant's plan.")
             }
-            Self::RateLimited(charge) => {
-                format!("The rate limit is used up. Try again in {} s.", charge.reset_s)
+            Self::RateLimited(violation) => {
+                format!("The rate limit is used up. Try again in {} s.", violation.retry_after_s)
             }
             Self::ConcurrencyExceeded => "Too many requests of this tenant are in flight.".to_owned(),
             Self::NoCapacity => "The application is busy, and no place became free in time.".to_owned(),
@@ -193,7 +193,7 @@ impl Rejection {
     #[must_use]
     pub fn retry_after_s(&self) -> Option<u64> {
         match self {
-            Self::RateLimited(charge) => Some(charge.reset_s),
+            Self::RateLimited(violation) => Some(violation.retry_after_s),
             Self::ConcurrencyExceeded | Self::NoCapacity => Some(1),
             Self::Maintenance => Some(120),
             _ => None,
@@ -202,9 +202,9 @@ impl Rejection {
 
     /// The policies that were violated, as `RateLimit-Policy` names them.
     #[must_use]
-    pub fn violated_policies(&self) -> &'static [&'static str] {
+    pub fn violated_policies(&self) -> &[Arc<str>] {
         match self {
-            Self::RateLimited(_) => &["default"],
+            Self::RateLimited(violation) => &violation.policies,
             _ => &[],
         }
     }

@@ -12,7 +12,7 @@ pub use directory::Directory;
 pub use identify::{HostPattern, Identify, Rule, Unidentified};
 
 use crate::admission::fair_share::SeatTerms;
-use crate::admission::{Access, RateLimiter};
+use crate::admission::{Access, RateLimits};
 use crate::routing::HeaderRules;
 use crate::types::TenantId;
 use crate::upstream::Pool;
@@ -30,8 +30,8 @@ pub struct Tenant {
     pub access: Access,
     /// Features that routes may require, sorted.
     pub features: Arc<[Arc<str>]>,
-    /// Its rate limit.
-    pub rate: Option<RateLimiter>,
+    /// Its rate limits.
+    pub rates: Arc<RateLimits>,
     /// Its part in the seats of each pool.
     pub seats: SeatTerms,
     /// How long a request of it waits for a seat.

@@ -247,3 +247,20 @@ fn an_event_stream_moves_to_a_seat_of_its_own_when_it_is_old() {
         gateway.metric("tollgate_pool_streams", &[("pool", "shared")]) == 0.0
     });
 }
+#[test]
+fn a_request_that_gets_no_seat_is_not_charged() {
+    let gate = Gate::shut();
+    let origin = gated(&gate);
+    let plan = "{ free: { rate_limit: { rate: 10/s, burst: 10 }, concurrency: { max_wait: 20ms } } }";
+    let gateway = seats(&origin, 1).set("plans", plan).start();
+    let mut held = asking(&gateway, ACME, "/");
+    eventually("it is being served", || gate.waiting() == 1);
+    for _ in 0..3 {
+        let refused = gateway.ask(&get(ACME, "/"));
+        refused.assert_refused(503, "no_capacity");
+        assert_eq!(refused.header("ratelimit"), Some("\"default\";r=9;t=1"), "only the first is charged");
+    }
+    gate.throw_open();
+    held.answer().assert_status(200);
+    assert_eq!(gateway.ask(&get(ACME, "/")).header("ratelimit"), Some("\"default\";r=8;t=1"));
+}

@@ -1,0 +1,79 @@
+//! What a request has been charged, until it is certain that it is let in.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use http::HeaderValue;
+
+use super::limit::Verdict;
+use super::limits::{APPLYING_MAX, RateLimits};
+use crate::admission::{StandingList, Violation};
+
+/// The charges of one request. Dropped, they are given back: a later gate refused the request, or its client went away
+/// while it waited there. [`keep`](Self::keep) makes them final.
+#[derive(Debug)]
+#[must_use = "charges that are dropped are given back"]
+pub struct RateCharges {
+    limits: Arc<RateLimits>,
+    cost: NonZeroU32,
+    verdicts: [Option<Verdict>; APPLYING_MAX],
+}
+
+impl RateCharges {
+    pub(super) fn new(limits: Arc<RateLimits>, cost: NonZeroU32) -> Self {
+        Self { limits, cost, verdicts: [None; APPLYING_MAX] }
+    }
+
+    pub(super) fn push(&mut self, verdict: Verdict) {
+        if let Some(free) = self.verdicts.iter_mut().find(|verdict| verdict.is_none()) {
+            *free = Some(verdict);
+        }
+    }
+
+    /// The request is let in for good: what it was charged stays charged.
+    pub fn keep(&mut self) {
+        self.verdicts.iter_mut().flatten().for_each(|verdict| verdict.held = false);
+    }
+
+    /// Gives everything back that isn't kept, and sees how the tenant stands then.
+    pub fn refund(&mut self) {
+        if !self.verdicts.iter().flatten().any(|verdict| verdict.held) {
+            return;
+        }
+        let now_ns = self.limits.now_ns();
+        for (limit, verdict) in self.limits.applying().zip(self.verdicts.iter_mut().flatten()) {
+            if verdict.held {
+                *verdict = limit.refund(now_ns, self.cost);
+            }
+        }
+    }
+
+    /// Which limits refuse the request, if any does.
+    #[must_use]
+    pub fn violation(&self) -> Option<Violation> {
+        if self.verdicts.iter().flatten().all(|verdict| verdict.allowed) {
+            return None;
+        }
+        let verdicts = self.limits.applying().zip(self.verdicts.iter().flatten());
+        Violation::of(verdicts.map(|(limit, verdict)| (limit.label(), limit.standing(*verdict, self.cost))))
+    }
+
+    /// `RateLimit-Policy` of the limits that apply.
+    #[must_use]
+    pub fn policy_field(&self) -> Option<&HeaderValue> {
+        self.limits.policy_field()
+    }
+
+    /// Adds how the request stands with each limit.
+    pub fn tell(&self, list: &mut StandingList) {
+        for (limit, verdict) in self.limits.applying().zip(self.verdicts.iter().flatten()) {
+            list.push(limit.label(), limit.standing(*verdict, self.cost));
+        }
+    }
+}
+
+impl Drop for RateCharges {
+    fn drop(&mut self) {
+        self.refund();
+    }
+}
