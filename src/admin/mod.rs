@@ -45,6 +45,10 @@ pub trait Control: Send + Sync + 'static {
     /// What `/api/v1/status` shows.
     fn status(&self) -> Value;
 
+    /// What `/api/v1/tenants/{id}/limits` shows: how a tenant stands with each of its limits. `None` where there
+    /// is no such tenant.
+    fn tenant_limits(&self, id: &str) -> Option<Value>;
+
     /// Reads the configuration anew and takes it into use, or changes nothing. The error is a problem
     /// document (RFC 9457) with the diagnostics; missing standard members are filled in.
     ///

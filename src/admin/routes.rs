@@ -5,8 +5,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::error_handling::HandleErrorLayer;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::rejection::{BytesRejection, PathRejection};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -33,6 +33,7 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub(super) fn router(state: AdminState) -> Router {
     let api = Router::new()
         .route("/status", get(status))
+        .route("/tenants/{id}/limits", get(tenant_limits))
         .route("/reload", post(reload))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -69,6 +70,16 @@ async fn metrics(State(state): State<AdminState>) -> Response {
 
 async fn status(State(state): State<AdminState>) -> Response {
     json(&state.control.status())
+}
+
+async fn tenant_limits(
+    State(state): State<AdminState>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let unknown =
+        || Problem::new(StatusCode::NOT_FOUND, "unknown_tenant").detail("there is no tenant of this id");
+    let Path(id) = id.map_err(|_| unknown())?;
+    state.control.tenant_limits(&id).map(|document| json(&document)).ok_or_else(unknown)
 }
 
 async fn reload(

@@ -36,6 +36,10 @@ impl Control for Gateway {
         json!({ "version": "0.1.0" })
     }
 
+    fn tenant_limits(&self, id: &str) -> Option<Value> {
+        (id == "acme").then(|| json!({ "tenant": id }))
+    }
+
     fn reload(&self) -> Reload<'_> {
         Box::pin(async {
             self.reloads.fetch_add(1, Ordering::SeqCst);
@@ -235,6 +239,18 @@ async fn a_reload_answers_with_what_came_of_it() {
     *admin.gateway.reload.lock().expect("a lock") = Err(json!({ "status": 409, "code": "busy" }));
     let answer = admin.ask("POST", "/api/v1/reload", &[&bearer(TOKEN)]).await;
     assert_eq!((answer.status(), &answer.problem()["code"]), (409, &json!("busy")));
+}
+
+#[tokio::test]
+async fn a_tenants_limits_are_shown_and_a_stranger_is_not_known() {
+    let admin = Admin::start(Some(TOKEN)).await;
+    let answer = admin.ask("GET", "/api/v1/tenants/acme/limits", &[&bearer(TOKEN)]).await;
+    assert_eq!((answer.status(), answer.body.as_str()), (200, "{\"tenant\":\"acme\"}"));
+    for id in ["nobody", "ACME", "%00", "%ff", "a%2Fb"] {
+        let answer = admin.ask("GET", &format!("/api/v1/tenants/{id}/limits"), &[&bearer(TOKEN)]).await;
+        assert_eq!((answer.status(), &answer.problem()["code"]), (404, &json!("unknown_tenant")), "{id}");
+    }
+    assert_eq!(admin.ask("GET", "/api/v1/tenants/acme/limits", &[]).await.status(), 401);
 }
 
 #[tokio::test]

@@ -100,6 +100,10 @@ impl Control for Steering {
         self.0.status()
     }
 
+    fn tenant_limits(&self, id: &str) -> Option<Value> {
+        self.0.tenant_limits(id)
+    }
+
     fn reload(&self) -> Reload<'_> {
         let core = Arc::clone(&self.0);
         Box::pin(async move {

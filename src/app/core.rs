@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::gateway::{Options, ReloadFailure, Source};
 use super::worker::{Command, Worker, WorkerShare};
 use crate::config::{self, Diagnostic, Document, Loaded, Quarantined, Workers};
-use crate::control::{Compiled, Fingerprint, Foundation, LastReload, PoolSet, Status, compile};
+use crate::control::{Compiled, Fingerprint, Foundation, LastReload, PoolSet, Status, compile, limits};
 use crate::listen::{ConnectionCaps, bind};
 use crate::proxy::SnapshotCell;
 use crate::telemetry::Metrics;
@@ -287,6 +287,11 @@ impl Core {
             connections: self.caps.open(),
         };
         status.to_json()
+    }
+
+    /// How a tenant stands with its limits, if there is such a tenant.
+    pub(super) fn tenant_limits(&self, id: &str) -> Option<Value> {
+        self.snapshot.load().directory.by_id(id).map(|tenant| limits(tenant))
     }
 
     pub(super) fn drain(&self) {

@@ -2,8 +2,10 @@
 
 mod compile;
 mod fingerprint;
+mod limits;
 mod status;
 
 pub use compile::{Compiled, Foundation, PoolSet, compile};
 pub use fingerprint::Fingerprint;
+pub use limits::limits;
 pub use status::{LastReload, Status};

@@ -264,3 +264,31 @@ fn a_request_that_gets_no_seat_is_not_charged() {
     held.answer().assert_status(200);
     assert_eq!(gateway.ask(&get(ACME, "/")).header("ratelimit"), Some("\"default\";r=8;t=1"));
 }
+
+#[test]
+fn the_api_says_who_holds_what_and_who_waits() {
+    let gate = Gate::shut();
+    let origin = gated(&gate);
+    let plan = "{ free: { concurrency: { weight: 3, max: 1, queue: 7, max_wait: 1500ms } } }";
+    let gateway = seats(&origin, 2).set("plans", plan).start();
+    let mut clients = [asking(&gateway, ACME, "/"), asking(&gateway, ACME, "/")];
+    eventually("one is being served", || gate.waiting() == 1);
+    wait_until_queued(&gateway, "acme", 1.0);
+    let limits = gateway.admin("/api/v1/tenants/acme/limits").json();
+    let concurrency = &limits["concurrency"];
+    assert_eq!(concurrency["weight"], 3, "{limits}");
+    assert_eq!((&concurrency["max"], &concurrency["queue"]), (&1.into(), &7.into()), "{limits}");
+    assert_eq!(concurrency["max_wait_seconds"], 1.5, "{limits}");
+    let pool = &concurrency["pools"][0];
+    assert_eq!(
+        (&pool["pool"], &pool["seats"], &pool["seats_in_use"]),
+        (&"shared".into(), &2.into(), &1.into())
+    );
+    assert_eq!((&pool["held"], &pool["waiting"], &pool["at_max"]), (&1.into(), &1.into(), &true.into()));
+    assert_eq!((&limits["in_flight"], &limits["request_body"]["max"]), (&1.into(), &serde_json::Value::Null));
+    gate.throw_open();
+    clients.iter_mut().for_each(|client| client.answer().assert_status(200));
+    let idle = gateway.admin("/api/v1/tenants/globex/limits").json();
+    assert_eq!(idle["concurrency"]["pools"], serde_json::json!([]));
+    assert_eq!(gateway.admin("/api/v1/tenants/nobody/limits").status, 404);
+}

@@ -24,6 +24,7 @@ type Queue = FairQueue<Arc<Share>, oneshot::Sender<Seat>>;
 /// The seats of a pool. It outlives reloads; its limit may change at any time.
 #[derive(Debug)]
 pub struct Seats {
+    name: Box<str>,
     pub(super) in_use: Word,
     limit: Limit,
     hold_ns: AtomicU64,
@@ -37,7 +38,13 @@ impl Seats {
     /// So many seats, all free. Seat-time is measured by the clock.
     #[must_use]
     pub fn new(limit: u32, clock: Clock) -> Arc<Self> {
+        Self::of_pool("", limit, clock)
+    }
+
+    /// As [`new`](Self::new), for a pool of this name.
+    pub(super) fn of_pool(name: &str, limit: u32, clock: Clock) -> Arc<Self> {
         Arc::new(Self {
+            name: name.into(),
             in_use: Word::default(),
             limit: Limit::new(limit),
             hold_ns: AtomicU64::new(0),
@@ -52,6 +59,12 @@ impl Seats {
     #[must_use]
     pub fn share(self: &Arc<Self>, tenant: TenantId) -> Arc<Share> {
         Arc::new(Share::new(Arc::clone(self), tenant))
+    }
+
+    /// The pool's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// How many seats there are; the largest number stands for no limit.

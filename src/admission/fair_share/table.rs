@@ -14,7 +14,7 @@ impl SeatTable {
     /// A pool's seats, the same ones for as long as they are kept. Without a limit until one is set.
     pub fn open(&self, pool: &str, clock: &Clock) -> Arc<Seats> {
         let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let seats = pools.entry(pool.into()).or_insert_with(|| Seats::new(u32::MAX, clock.clone()));
+        let seats = pools.entry(pool.into()).or_insert_with(|| Seats::of_pool(pool, u32::MAX, clock.clone()));
         Arc::clone(seats)
     }
 

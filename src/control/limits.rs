@@ -1,0 +1,48 @@
+//! How a tenant stands with each of its limits: `/api/v1/tenants/{id}/limits`.
+
+use serde_json::{Value, json};
+
+use crate::admission::fair_share::{SeatTerms, Share};
+use crate::tenant::Tenant;
+
+/// The document that tells it, as of now.
+#[must_use]
+pub fn limits(tenant: &Tenant) -> Value {
+    let SeatTerms { weight, max, queue, reserved } = tenant.seats;
+    json!({
+        "tenant": tenant.id.as_str(),
+        "in_flight": tenant.account.meter.in_flight(),
+        "concurrency": {
+            "weight": weight,
+            "max": bound(u64::from(max), u64::from(u32::MAX)),
+            "queue": queue,
+            "max_wait_seconds": tenant.seat_wait_max.as_secs_f64(),
+            "reserved": reserved,
+            // Pools that it has used since the gateway started.
+            "pools": tenant.account.shares().iter().map(|share| pool(share, tenant.seats)).collect::<Vec<_>>(),
+        },
+        "request_body": { "max": bound(tenant.request_body_max, u64::MAX) },
+    })
+}
+
+fn pool(share: &std::sync::Arc<Share>, terms: SeatTerms) -> Value {
+    let (standing, seats) = (share.standing(), share.seats());
+    let seconds = |ns: u64| ns as f64 / 1e9;
+    json!({
+        "pool": seats.name(),
+        "seats": bound(u64::from(seats.limit()), u64::from(u32::MAX)),
+        "seats_in_use": seats.in_use(),
+        "held": standing.held,
+        "waiting": standing.waiting,
+        "at_max": share.is_at_max(terms),
+        "streams": standing.streams,
+        // Seat-time for its weight that others come first for, and what one of its requests takes as a rule.
+        "ahead_seconds": seconds(standing.lead_ns),
+        "hold_seconds": seconds(standing.hold_ns),
+    })
+}
+
+/// A number, or null where it stands for none.
+fn bound(number: u64, none: u64) -> Option<u64> {
+    (number != none).then_some(number)
+}
