@@ -1,15 +1,16 @@
-//! The gateway's clock: monotonic nanoseconds since the clock was made.
+//! The gateway's clock: monotonic nanoseconds since the clock was made, and the wall's time beside it.
 //!
-//! Only what a client can observe as a limit (GCRA) reads it, so that a test can turn an hour
-//! of refill into one call. Deadlines of I/O use the runtime's own timers.
+//! Only what a client can observe as a limit reads it: rates (GCRA) the monotonic side, which nothing turns
+//! back, quotas the wall's, whose days and months are the calendar's. So a test can turn an hour of refill or a
+//! month of quota into one call. Deadlines of I/O use the runtime's own timers.
 
 mod deadline;
 
 pub use deadline::Deadline;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A monotonic clock, shared by cloning.
 #[derive(Debug, Clone)]
@@ -18,12 +19,23 @@ pub struct Clock(Source);
 #[derive(Debug, Clone)]
 enum Source {
     System(Instant),
-    Manual(Arc<AtomicU64>),
+    Manual(Arc<Hands>),
 }
 
-/// The hand of a [`Clock::manual`] clock.
+/// The hands of a [`Clock::manual`] clock.
 #[derive(Debug, Clone)]
-pub struct ManualClock(Arc<AtomicU64>);
+pub struct ManualClock(Arc<Hands>);
+
+/// What a manual clock shows.
+#[derive(Debug)]
+struct Hands {
+    monotonic_ns: AtomicU64,
+    wall_ms: AtomicI64,
+}
+
+/// Where the wall's time of a manual clock begins: noon (UTC) of Wednesday, 15 January 2025, so that a test that
+/// advances by hours stays within a day, a week and a month until it means to leave them.
+const MANUAL_WALL_MS: i64 = 1_736_942_400_000;
 
 impl Default for Clock {
     fn default() -> Self {
@@ -41,8 +53,9 @@ impl Clock {
     /// A clock that stands still until it is advanced.
     #[must_use]
     pub fn manual() -> (Self, ManualClock) {
-        let nanos = Arc::new(AtomicU64::new(0));
-        (Self(Source::Manual(Arc::clone(&nanos))), ManualClock(nanos))
+        let hands = Hands { monotonic_ns: AtomicU64::new(0), wall_ms: AtomicI64::new(MANUAL_WALL_MS) };
+        let hands = Arc::new(hands);
+        (Self(Source::Manual(Arc::clone(&hands))), ManualClock(hands))
     }
 
     /// Nanoseconds since the clock was made (it lasts 584 years).
@@ -50,14 +63,52 @@ impl Clock {
     pub fn now_ns(&self) -> u64 {
         match &self.0 {
             Source::System(start) => start.elapsed().as_nanos() as u64,
-            Source::Manual(nanos) => nanos.load(Ordering::Acquire),
+            Source::Manual(hands) => hands.monotonic_ns.load(Ordering::Acquire),
+        }
+    }
+
+    /// The wall's time, in milliseconds since 1970 (UTC). It can step, also backwards.
+    #[must_use]
+    pub fn unix_ms(&self) -> i64 {
+        match &self.0 {
+            Source::System(_) => match SystemTime::now().duration_since(UNIX_EPOCH) {
+                Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+                Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
+            },
+            Source::Manual(hands) => hands.wall_ms.load(Ordering::Acquire),
         }
     }
 }
 
 impl ManualClock {
-    /// Moves the clock forward.
+    /// Moves both sides of the clock forward.
     pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(by.as_nanos() as u64, Ordering::AcqRel);
+        self.0.monotonic_ns.fetch_add(by.as_nanos() as u64, Ordering::AcqRel);
+        self.0.wall_ms.fetch_add(by.as_millis() as i64, Ordering::AcqRel);
+    }
+
+    /// Sets the wall's time alone, as an operator or NTP does: forwards or backwards.
+    pub fn set_unix_ms(&self, unix_ms: i64) {
+        self.0.wall_ms.store(unix_ms, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manual_clock_moves_both_sides_and_its_wall_can_step() {
+        let (clock, hand) = Clock::manual();
+        let (ns, ms) = (clock.now_ns(), clock.unix_ms());
+        hand.advance(Duration::from_millis(1_500));
+        assert_eq!((clock.now_ns() - ns, clock.unix_ms() - ms), (1_500_000_000, 1_500));
+        hand.set_unix_ms(ms - 10);
+        assert_eq!((clock.now_ns() - ns, clock.unix_ms() - ms), (1_500_000_000, -10));
+    }
+
+    #[test]
+    fn the_system_clock_tells_this_century() {
+        assert!(Clock::system().unix_ms() > MANUAL_WALL_MS);
     }
 }
