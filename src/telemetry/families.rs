@@ -56,6 +56,16 @@ families! {
         "Long-lived streams of a pool that are open now, beside its seats.";
     POOL_FAIRNESS: GAUGE "tollgate_pool_fairness_ratio" ["pool"]
         "Jain's index over the seat-time for their weight of the tenants that are backlogged: 1 if all get the same.";
+    QUOTA_USED_RATIO: GAUGE "tollgate_quota_used_ratio" ["tenant", "quota"]
+        "The share of a quota that is used in its window: 1 is all of it.";
+    QUOTA_SOFT_EXCEEDED: GAUGE "tollgate_quota_soft_exceeded" ["tenant", "quota"]
+        "Whether a quota's soft threshold is passed (1) or not (0).";
+    QUOTA_OUTAGES: COUNTER "tollgate_quota_outages_total" ["policy"]
+        "Requests whose quota was decided by its on_outage policy, because the store did not answer in time.";
+    STORE_COMMIT_DURATION: HISTOGRAM "tollgate_store_commit_duration_seconds" []
+        "Time that a transaction of the store took.";
+    STORE_ERRORS: COUNTER "tollgate_store_errors_total" []
+        "Transactions of the store that failed.";
 
     UPSTREAM_DURATION: HISTOGRAM "tollgate_upstream_duration_seconds" ["pool"]
         "Time from sending a request to a pool's endpoint to its response's head.";

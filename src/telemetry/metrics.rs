@@ -11,6 +11,7 @@ use super::families::{self, Family, Registered, Source};
 use super::histogram::{OVERHEAD, StripedHistogram};
 use super::pools::{PoolMeter, PoolTable};
 use super::process::ProcessSource;
+use super::quotas::{Commits, QuotaMeter, StoreMeter};
 use super::seats::SeatSource;
 use super::tenants::{TenantMeter, TenantTable};
 use crate::types::TenantId;
@@ -26,6 +27,8 @@ pub struct Metrics {
     connections_refused: IntCounterVec,
     malformed_requests: IntCounterVec,
     access_log: AccessLogMeter,
+    quotas: QuotaMeter,
+    store: StoreMeter,
     reload_successful: IntGauge,
     reload_timestamp: Gauge,
 }
@@ -61,6 +64,15 @@ impl Metrics {
             dropped: counter(&registry, &families::ACCESS_LOG_DROPPED)?,
             write_errors: counter(&registry, &families::ACCESS_LOG_WRITE_ERRORS)?,
         };
+        let quotas = QuotaMeter(counters(&registry, &families::QUOTA_OUTAGES)?);
+        // Both from the start: a rate can't see the step from no series to 1.
+        for policy in ["local", "deny"] {
+            quotas.0.get_metric_with_label_values(&[policy])?;
+        }
+        let store = StoreMeter {
+            commits: source(&registry, Commits::default())?,
+            errors: counter(&registry, &families::STORE_ERRORS)?,
+        };
         let build_info =
             prometheus::IntGaugeVec::new(families::BUILD_INFO.opts(), families::BUILD_INFO.labels)?;
         register(&registry, &build_info)?;
@@ -78,6 +90,8 @@ impl Metrics {
             listeners,
             overhead,
             access_log,
+            quotas,
+            store,
             reload_successful,
             reload_timestamp,
         })
@@ -150,6 +164,18 @@ impl Metrics {
         self.access_log.clone()
     }
 
+    /// What all quotas count together.
+    #[must_use]
+    pub fn quotas(&self) -> QuotaMeter {
+        self.quotas.clone()
+    }
+
+    /// What the store counts of itself.
+    #[must_use]
+    pub fn store(&self) -> StoreMeter {
+        self.store.clone()
+    }
+
     /// A configuration was read and is in use since `at`.
     pub fn reload_succeeded(&self, at: SystemTime) {
         self.reload_successful.set(1);
@@ -210,7 +236,7 @@ fn register<C: Collector + Clone + 'static>(registry: &Registry, metric: &C) -> 
     Ok(registry.register(Box::new(metric.clone()))?)
 }
 
-fn bump(counters: &IntCounterVec, reason: &'static str) {
+pub(super) fn bump(counters: &IntCounterVec, reason: &'static str) {
     if let Ok(counter) = counters.get_metric_with_label_values(&[reason]) {
         counter.inc();
     }
@@ -222,7 +248,24 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
-    use crate::telemetry::{Protocol, RequestRecord, SeatReading};
+    use crate::telemetry::{Protocol, QuotaGauge, RequestRecord, SeatReading};
+
+    #[derive(Debug)]
+    struct HalfUsed;
+
+    impl QuotaGauge for HalfUsed {
+        fn name(&self) -> &str {
+            "monthly"
+        }
+
+        fn used_ratio(&self) -> f64 {
+            0.5
+        }
+
+        fn soft_exceeded(&self) -> Option<bool> {
+            Some(false)
+        }
+    }
 
     /// A pool of two seats, for one of which acme waits, and globex too.
     #[derive(Debug)]
@@ -270,6 +313,10 @@ mod tests {
             metrics.tenant(&id(tenant)).finished(&record);
             metrics.tenant(&id(tenant)).refused(&limited);
         }
+        metrics.tenant(&id("acme")).show_quotas(vec![Arc::new(HalfUsed)]);
+        metrics.quotas().decided_without("deny");
+        metrics.store().committed(Duration::from_micros(300));
+        metrics.store().failed();
         metrics.unknown_tenant().refused(&limited);
         let pool = metrics.pool("shared");
         pool.upstream_observe(Duration::from_micros(500));
@@ -299,6 +346,12 @@ mod tests {
             "tollgate_requests_total{code=\"2xx\",tenant=\"acme\"} 1",
             "tollgate_requests_total{code=\"4xx\",tenant=\"_other\"} 1",
             "tollgate_rejected_total{reason=\"rate_limited\",tenant=\"_unknown\"} 1",
+            "tollgate_quota_used_ratio{tenant=\"acme\",quota=\"monthly\"} 0.5",
+            "tollgate_quota_soft_exceeded{tenant=\"acme\",quota=\"monthly\"} 0",
+            "tollgate_quota_outages_total{policy=\"local\"} 0",
+            "tollgate_quota_outages_total{policy=\"deny\"} 1",
+            "tollgate_store_commit_duration_seconds_count 1",
+            "tollgate_store_errors_total 1",
             "tollgate_request_duration_seconds_bucket{tenant=\"acme\",le=\"0.0005\"} 0",
             "tollgate_request_duration_seconds_bucket{tenant=\"acme\",le=\"0.001\"} 2",
             "tollgate_request_duration_seconds_sum{tenant=\"acme\"} 0.0014",

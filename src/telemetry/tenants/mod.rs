@@ -8,10 +8,11 @@ mod table;
 mod tests;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 
+use super::quotas::QuotaGauge;
 use super::series::{RequestRecord, Series};
 use super::stripe::StripedSum;
 use crate::types::TenantId;
@@ -32,6 +33,8 @@ pub struct TenantMeter {
     ranked: AtomicU64,
     rate: AtomicU64,
     series: ArcSwap<Series>,
+    // Shown while the tenant has series of its own. Locked by reloads and readers of metrics only.
+    quotas: Mutex<Vec<Arc<dyn QuotaGauge>>>,
     shared: Arc<Shared>,
     table: Weak<TenantTable>,
 }
@@ -54,6 +57,7 @@ impl TenantMeter {
             ranked: AtomicU64::new(0),
             rate: AtomicU64::new(0),
             series: ArcSwap::new(series),
+            quotas: Mutex::default(),
             shared,
             table,
         }
@@ -93,6 +97,16 @@ impl TenantMeter {
     #[must_use]
     pub fn in_flight(&self) -> u64 {
         self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// The quotas that are shown with the tenant's series, from now on.
+    pub fn show_quotas(&self, mut quotas: Vec<Arc<dyn QuotaGauge>>) {
+        quotas.shrink_to_fit();
+        *self.quotas.lock().unwrap_or_else(PoisonError::into_inner) = quotas;
+    }
+
+    fn quotas(&self) -> Vec<Arc<dyn QuotaGauge>> {
+        self.quotas.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn arrived(&self) {

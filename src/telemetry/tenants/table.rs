@@ -23,6 +23,7 @@ use prometheus::proto::MetricFamily;
 use super::{Shared, TenantMeter};
 use crate::telemetry::families::{self, Family, Source};
 use crate::telemetry::histogram::LATENCY;
+use crate::telemetry::quotas::QuotaGauge;
 use crate::telemetry::reasons::REASONS;
 use crate::telemetry::series::{CLASSES, Series, SeriesReading};
 use crate::telemetry::stripe::StripedSum;
@@ -62,6 +63,7 @@ struct Reading {
     name: &'static str,
     in_flight: u64,
     series: SeriesReading,
+    quotas: Vec<Arc<dyn QuotaGauge>>,
 }
 
 impl TenantTable {
@@ -234,6 +236,7 @@ impl TenantTable {
                 name: UNKNOWN,
                 in_flight,
                 series: meter.series.load().read(),
+                quotas: meter.quotas(),
             })
             .collect();
         let mut other = self.shared.other.read();
@@ -241,12 +244,20 @@ impl TenantTable {
             series.read_into(&mut other);
         }
         let in_flight = total.saturating_sub(accounted);
-        readings.push(Reading { label: None, name: Self::OTHER, in_flight, series: other });
+        // Shares of different limits can't be added up.
+        readings.push(Reading {
+            label: None,
+            name: Self::OTHER,
+            in_flight,
+            series: other,
+            quotas: Vec::new(),
+        });
         readings.push(Reading {
             label: None,
             name: UNKNOWN,
             in_flight: unknown_in_flight,
             series: self.unknown.series.load().read(),
+            quotas: Vec::new(),
         });
         readings
     }
@@ -269,7 +280,7 @@ impl Reading {
 
 impl Source for TenantTable {
     fn families() -> &'static [&'static Family] {
-        static FAMILIES: [&Family; 7] = [
+        static FAMILIES: [&Family; 9] = [
             &families::REQUESTS,
             &families::QUEUE_WAIT,
             &families::REQUEST_DURATION,
@@ -277,6 +288,8 @@ impl Source for TenantTable {
             &families::IN_FLIGHT,
             &families::REQUEST_BYTES,
             &families::RESPONSE_BYTES,
+            &families::QUOTA_USED_RATIO,
+            &families::QUOTA_SOFT_EXCEEDED,
         ];
         &FAMILIES
     }
@@ -286,6 +299,7 @@ impl Source for TenantTable {
         let (mut requests, mut rejected) = (Vec::new(), Vec::new());
         let (mut durations, mut in_flight, mut waits) = (Vec::new(), Vec::new(), Vec::new());
         let (mut request_bytes, mut response_bytes) = (Vec::new(), Vec::new());
+        let (mut quotas_used, mut quotas_soft) = (Vec::new(), Vec::new());
         for reading in &readings {
             let (label, series) = (reading.label(), &reading.series);
             // All classes from the start: a rate can't see the step from no series to 1.
@@ -300,6 +314,12 @@ impl Source for TenantTable {
             in_flight.push(families::IN_FLIGHT.value(&[label], reading.in_flight as f64));
             request_bytes.push(families::REQUEST_BYTES.value(&[label], series.request_bytes as f64));
             response_bytes.push(families::RESPONSE_BYTES.value(&[label], series.response_bytes as f64));
+            for quota in &reading.quotas {
+                let labels = [label, quota.name()];
+                quotas_used.push(families::QUOTA_USED_RATIO.value(&labels, quota.used_ratio()));
+                let soft = quota.soft_exceeded().map(|passed| f64::from(u8::from(passed)));
+                quotas_soft.extend(soft.map(|soft| families::QUOTA_SOFT_EXCEEDED.value(&labels, soft)));
+            }
         }
         vec![
             families::REQUESTS.of(requests),
@@ -309,6 +329,8 @@ impl Source for TenantTable {
             families::IN_FLIGHT.of(in_flight),
             families::REQUEST_BYTES.of(request_bytes),
             families::RESPONSE_BYTES.of(response_bytes),
+            families::QUOTA_USED_RATIO.of(quotas_used),
+            families::QUOTA_SOFT_EXCEEDED.of(quotas_soft),
         ]
     }
 }
