@@ -2,6 +2,7 @@
 
 mod access;
 pub mod fair_share;
+pub mod quota;
 mod rate;
 mod standing;
 
