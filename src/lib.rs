@@ -18,6 +18,7 @@ pub mod http;
 pub mod listen;
 pub mod proxy;
 pub mod routing;
+pub mod store;
 pub mod telemetry;
 pub mod tenant;
 pub mod time;

@@ -13,7 +13,7 @@ const LAYERS: [&[&str]; 8] = [
     &["types", "time"],
     &["telemetry"],
     &["config", "listen", "http", "routing", "admission", "balance", "upstream"],
-    &["tenant"],
+    &["tenant", "store"],
     &["proxy"],
     &["control"],
     &["admin"],
