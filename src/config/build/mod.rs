@@ -9,6 +9,7 @@ mod headers;
 mod listeners;
 mod plans;
 mod pools;
+mod quotas;
 mod routes;
 mod telemetry;
 mod tenancy;
@@ -61,12 +62,14 @@ impl<'b> Builder<'b> {
             admin: self.admin(config.admin.as_ref()),
             trusted_proxies: config.trusted_proxies.0.iter().map(|net| net.0.0).collect(),
             tenancy: self.tenancy(config),
+            store: self.store(config.store.as_ref()),
             plans: self.plans(&config.plans),
             pools: self.pools(&config.pools),
             routes: self.routes(config.routes.as_ref(), file),
             default_pool: config.default_pool.as_ref().and_then(|pool| self.known_pool(pool)),
             tenants: Vec::new(),
             identity: self.identity(config.identity.as_ref()),
+            metering: self.metering(config.metering.as_ref()),
             metrics: self.metrics(config.metrics.as_ref()),
             access_log: self.access_log(config.access_log.as_ref()),
             limits: self.limits(config.limits.as_ref()),

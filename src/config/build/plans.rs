@@ -26,6 +26,8 @@ impl Builder<'_> {
                 burst: self.positive(limit.burst.as_ref(), "a burst of zero lets nothing pass"),
             }),
             concurrency: self.concurrency(written.concurrency.as_ref()),
+            quotas: self.quotas(&written.quotas),
+            on_outage: written.on_outage.map(Into::into),
             request_body_max: written.request_body.as_ref().and_then(|body| body.max).map(|max| max.0),
             features: self.features(&written.features),
             pool: written.pool.as_ref().and_then(|pool| self.known_pool(pool)),

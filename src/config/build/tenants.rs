@@ -17,6 +17,8 @@ pub(in crate::config) struct Candidate {
     pub domains: Vec<Mark>,
     /// Where its rate or burst is written, if it is.
     pub rate_limit: Option<Mark>,
+    /// Where its own quotas are written.
+    pub quotas: Vec<Mark>,
     /// Whether it names a plan or a pool that there is not, so that its pool can't be told.
     pub dangling: bool,
 }
@@ -63,7 +65,8 @@ impl Builder<'_> {
         let rate_limit = written.limits.rate_limit.as_ref().map(|limit| limit.mark);
         let dangling = written.plan.is_some() != tenant.plan.is_some()
             || written.pool.is_some() != tenant.pool.is_some();
-        Candidate { tenant, mark: written.id.mark, domains, rate_limit, dangling }
+        let quotas = written.limits.quotas.0.iter().map(|quota| quota.value.limit.mark).collect();
+        Candidate { tenant, mark: written.id.mark, domains, rate_limit, quotas, dangling }
     }
 
     fn tenant_document(&self, id: TenantId, written: &written::Tenant) -> Tenant {
@@ -74,6 +77,7 @@ impl Builder<'_> {
             plan: written.plan.as_ref().and_then(|plan| self.known_plan(plan)),
             domains: written.domains.0.iter().map(|domain| domain.value.0.clone()).collect(),
             pool: written.pool.as_ref().and_then(|pool| self.known_pool(pool)),
+            time_zone: written.time_zone.as_ref().map(|zone| zone.value.0.clone()),
             labels,
             state: written.state.map(Into::into).unwrap_or_default(),
             limits: self.tenant_limits(written),
@@ -97,6 +101,8 @@ impl Builder<'_> {
         TenantLimits {
             rate_limit,
             concurrency: self.concurrency(limits.concurrency.as_ref()),
+            quotas: self.quotas(&limits.quotas),
+            on_outage: limits.on_outage.map(Into::into),
             request_body_max: limits.request_body.as_ref().and_then(|body| body.max).map(|max| max.0),
         }
     }

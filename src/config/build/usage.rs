@@ -15,6 +15,7 @@ pub(super) fn check(builder: &Builder<'_>, config: &Config, document: &Document,
     usage.domains_and_patterns();
     usage.rate_limits_without_rate();
     usage.costs();
+    builder.quotas_in_use(config, document, tenants);
     usage.default_pool();
     usage.unused_pools();
     usage.reservations();

@@ -7,6 +7,7 @@ mod concurrency;
 mod listeners;
 mod plans;
 mod pools;
+mod quotas;
 mod routes;
 mod telemetry;
 mod tenancy;
@@ -14,6 +15,7 @@ mod tenants;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -22,6 +24,7 @@ pub use concurrency::{Concurrency, SeatLimit, Seats};
 pub use listeners::{Admin, Limits, Listener, Workers};
 pub use plans::{HeaderRules, Plan, RateLimit, RateLimitOverride};
 pub use pools::{Endpoint, EndpointHost, Pool, Timeouts};
+pub use quotas::{CalendarUnit, Meter, Metering, OnExceed, OnOutage, Quota, StoreLocation, TimeZone, Window};
 pub use routes::{PathMatch, Route, RouteMatch, RoutePool};
 pub use telemetry::{AccessLog, AccessLogPath, Identity, Metrics};
 pub use tenancy::{HostPattern, IdentifyRule, InvalidHostPattern, Tenancy, UnknownTenant};
@@ -38,6 +41,8 @@ pub struct Document {
     pub trusted_proxies: Vec<IpNet>,
     /// How a request's tenant is found.
     pub tenancy: Tenancy,
+    /// The store's file.
+    pub store: PathBuf,
     /// Plans by name.
     pub plans: BTreeMap<String, Plan>,
     /// Pools by name.
@@ -50,6 +55,8 @@ pub struct Document {
     pub tenants: Vec<Tenant>,
     /// What the application is told about the tenant.
     pub identity: Identity,
+    /// Usage records.
+    pub metering: Metering,
     /// Bounds on metric series.
     pub metrics: Metrics,
     /// Where requests are logged, if they are.
@@ -87,6 +94,33 @@ impl Document {
     pub fn rate_limit_of(&self, tenant: &Tenant) -> Option<RateLimit> {
         let of_plan = self.plan_of(tenant).and_then(|plan| plan.rate_limit);
         tenant.limits.rate_limit.unwrap_or_default().over(of_plan)
+    }
+
+    /// The quotas of a tenant: its plan's, of which its own replace those of the same name, then its own others.
+    #[must_use]
+    pub fn quotas_of<'d>(&'d self, tenant: &'d Tenant) -> Vec<&'d Quota> {
+        let own = &tenant.limits.quotas;
+        let of_plan = self.plan_of(tenant).map(|plan| plan.quotas.as_slice()).unwrap_or_default();
+        let replaced = |quota: &'d Quota| own.iter().find(|own| own.name == quota.name).unwrap_or(quota);
+        let added = own.iter().filter(|own| of_plan.iter().all(|quota| quota.name != own.name));
+        of_plan.iter().map(replaced).chain(added).collect()
+    }
+
+    /// What becomes of a tenant's requests while the store does not answer.
+    #[must_use]
+    pub fn on_outage_of(&self, tenant: &Tenant) -> OnOutage {
+        let of_plan = || self.plan_of(tenant).and_then(|plan| plan.on_outage);
+        tenant.limits.on_outage.or_else(of_plan).unwrap_or_default()
+    }
+
+    /// Whether any tenant has a quota, so that there must be a store.
+    #[must_use]
+    pub fn has_quotas(&self) -> bool {
+        let has = |tenant: &Tenant| {
+            !tenant.limits.quotas.is_empty()
+                || self.plan_of(tenant).is_some_and(|plan| !plan.quotas.is_empty())
+        };
+        self.tenants.iter().any(has)
     }
 }
 

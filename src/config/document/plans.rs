@@ -2,7 +2,7 @@
 
 use http::{HeaderName, HeaderValue};
 
-use super::{Concurrency, Origin};
+use super::{Concurrency, OnOutage, Origin, Quota};
 use crate::types::Rate;
 
 /// A plan.
@@ -14,6 +14,10 @@ pub struct Plan {
     pub rate_limit: Option<RateLimit>,
     /// A tenant's part in the seats of pools.
     pub concurrency: Concurrency,
+    /// Its quotas, for each tenant on its own.
+    pub quotas: Vec<Quota>,
+    /// What becomes of requests while the store does not answer.
+    pub on_outage: Option<OnOutage>,
     /// The largest request body, in bytes.
     pub request_body_max: Option<u64>,
     /// The features that its tenants have.

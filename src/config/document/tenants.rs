@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use super::{Concurrency, HeaderRules, Origin, RateLimitOverride};
+use super::{Concurrency, HeaderRules, OnOutage, Origin, Quota, RateLimitOverride, TimeZone};
 use crate::types::{HostName, InvalidHost, TenantId};
 
 /// A tenant: its plan, and where it differs from it.
@@ -20,6 +20,8 @@ pub struct Tenant {
     pub domains: Vec<Domain>,
     /// A pool of its own.
     pub pool: Option<String>,
+    /// The time zone that its quotas' days and months are of, where it is not UTC.
+    pub time_zone: Option<TimeZone>,
     /// Free text about it, by name.
     pub labels: BTreeMap<String, String>,
     /// Whether it is served.
@@ -66,12 +68,16 @@ impl TenantState {
 }
 
 /// A tenant's differences from its plan's limits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TenantLimits {
     /// Its rate limit; see [`super::Document::rate_limit_of`].
     pub rate_limit: Option<RateLimitOverride>,
     /// Its part in the seats of pools; see [`super::Document::concurrency_of`].
     pub concurrency: Concurrency,
+    /// Its quotas; see [`super::Document::quotas_of`].
+    pub quotas: Vec<Quota>,
+    /// What becomes of its requests while the store does not answer.
+    pub on_outage: Option<OnOutage>,
     /// The largest request body, in bytes.
     pub request_body_max: Option<u64>,
 }

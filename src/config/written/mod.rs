@@ -9,6 +9,7 @@ mod headers;
 mod listeners;
 mod plans;
 mod pools;
+mod quotas;
 mod routes;
 mod telemetry;
 mod tenancy;
@@ -19,6 +20,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::decode::{Entries, List, Spanned, Unsupported, WordOr};
+use super::document::StoreLocation;
 use crate::types::TimeSpan;
 
 pub(super) use branding::Branding;
@@ -27,6 +29,7 @@ pub(super) use headers::{HeaderRules, HeaderValueText};
 pub(super) use listeners::{Admin, Limits, Listener, Workers};
 pub(super) use plans::Plan;
 pub(super) use pools::{LoadBalancing, Pool, Protocol};
+pub(super) use quotas::{Amount, OnExceed, Quota, Threshold};
 pub(super) use routes::{Match, Route};
 pub(super) use telemetry::{AccessLog, Identity, Metering, Metrics, Tracing};
 pub(super) use tenancy::{IdentifyRule, Tenancy, Unknown};
@@ -48,8 +51,8 @@ pub(super) struct Config {
     pub trusted_proxies: List<Text<Network>>,
     /// How a request's tenant is found.
     pub tenancy: Option<Tenancy>,
-    /// Where tenants, usage and audit live durably. Not supported yet.
-    pub store: Option<Unsupported<String>>,
+    /// Where usage lives durably: sqlite:PATH. Default sqlite:state/tollgate.db, made when a quota is configured.
+    pub store: Option<Spanned<Text<StoreLocation>>>,
     /// Where limits are counted. Not supported yet.
     pub shared_limits: Option<Unsupported<WordOr<SharedLimitsWord, SharedLimits>>>,
     /// What tenants of a tier may use, by name.
@@ -72,8 +75,8 @@ pub(super) struct Config {
     pub tenants_dir: Option<Spanned<String>>,
     /// What the application is told about the tenant.
     pub identity: Option<Identity>,
-    /// Usage records. Not supported yet.
-    pub metering: Option<Unsupported<Metering>>,
+    /// Usage records.
+    pub metering: Option<Metering>,
     /// Bounds on metric series.
     pub metrics: Option<Metrics>,
     /// Where requests are logged.

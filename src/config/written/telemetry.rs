@@ -31,15 +31,15 @@ pub(in crate::config) struct Signed {
 }
 
 /// Usage records.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Metering {
-    /// How often they are written.
-    flush: Option<TimeSpan>,
-    /// For how long they are kept.
-    retain: Option<TimeSpan>,
-    /// Where they are sent.
-    export: Option<Export>,
+    /// How often what was used is written down, from 100ms to 60s. Default 1s.
+    pub flush: Option<Spanned<TimeSpan>>,
+    /// For how long records are kept. Not supported yet.
+    pub retain: Option<Unsupported<TimeSpan>>,
+    /// Where records are sent. Not supported yet.
+    pub export: Option<Unsupported<Export>>,
 }
 
 /// Where usage records are sent.

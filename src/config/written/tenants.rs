@@ -6,11 +6,12 @@ use serde::Deserialize;
 use super::branding::Branding;
 use super::concurrency::Concurrency;
 use super::headers::HeaderRules;
-use super::plans::{Quota, RequestBody};
+use super::plans::RequestBody;
+use super::quotas::{OnOutageWord, Quota};
 use super::routes::Route;
 use super::text::{Network, Text};
 use crate::config::decode::{Entries, List, Spanned, Unsupported};
-use crate::config::document::{Domain, TenantState};
+use crate::config::document::{Domain, TenantState, TimeZone};
 use crate::types::{Rate, TenantId};
 
 macro_rules! tenant {
@@ -28,6 +29,8 @@ macro_rules! tenant {
             pub domains: List<Spanned<Text<Domain>>>,
             /// A pool of its own.
             pub pool: Option<Spanned<String>>,
+            /// The time zone that its quotas' days and months are of, like Europe/Berlin. Default UTC.
+            pub time_zone: Option<Spanned<Text<TimeZone>>>,
             /// Free text about it, by name.
             #[serde(default)]
             pub labels: Entries<String>,
@@ -77,13 +80,14 @@ tenant! {
 impl TenantFile {
     /// The tenant, with the id that its file's name gives it.
     pub fn with_id(self, id: Spanned<Text<TenantId>>) -> Tenant {
-        let Self { id: _, plan, domains, pool, labels, state, limits, features, .. } = self;
+        let Self { id: _, plan, domains, pool, time_zone, labels, state, limits, features, .. } = self;
         let Self { branding, request_headers, response_headers, routes, access, authentication, .. } = self;
         Tenant {
             id,
             plan,
             domains,
             pool,
+            time_zone,
             labels,
             state,
             limits,
@@ -129,8 +133,11 @@ impl From<State> for TenantState {
 pub(in crate::config) struct TenantLimits {
     /// Its rate limit: what is not written here stays as in its plan.
     pub rate_limit: Option<Spanned<TenantRateLimit>>,
-    /// Its quotas. Not supported yet.
-    pub quotas: Option<Unsupported<List<Quota>>>,
+    /// Its quotas: one replaces its plan's of the same name, the others are kept.
+    #[serde(default)]
+    pub quotas: List<Spanned<Quota>>,
+    /// What becomes of requests whose quota the store would have to decide, while it does not answer.
+    pub on_outage: Option<OnOutageWord>,
     /// Its part in the seats of pools: what is not written here stays as in its plan.
     pub concurrency: Option<Concurrency>,
     /// Bounds on its request bodies.
