@@ -35,6 +35,8 @@ families! {
         "Time from a request's head to the last byte of its response.";
     REJECTED: COUNTER "tollgate_rejected_total" ["tenant", "reason"]
         "Requests that the gateway refused itself, by the code of the refusal.";
+    SHADOW_REJECTED: COUNTER "tollgate_shadow_rejected_total" ["tenant", "limit"]
+        "Requests that a limit would have refused, had it not been set to count only.";
     IN_FLIGHT: GAUGE "tollgate_requests_in_flight" ["tenant"]
         "Requests being served now.";
     REQUEST_BYTES: COUNTER "tollgate_request_bytes_total" ["tenant"]

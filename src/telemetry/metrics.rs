@@ -13,7 +13,7 @@ use super::pools::{PoolMeter, PoolTable};
 use super::process::ProcessSource;
 use super::quotas::{Commits, QuotaMeter, StoreMeter};
 use super::seats::SeatSource;
-use super::tenants::{TenantMeter, TenantTable};
+use super::tenants::{LimitSlot, TenantMeter, TenantTable};
 use crate::types::TenantId;
 
 /// All metrics of one gateway, in a registry of its own: several gateways can share a process.
@@ -102,6 +102,13 @@ impl Metrics {
     #[must_use]
     pub fn tenant(&self, id: &TenantId) -> Arc<TenantMeter> {
         self.tenants.meter(id)
+    }
+
+    /// Where what a limit of this name would have refused is counted: at most 64 names have series. Locks: call it
+    /// when the limit is loaded.
+    #[must_use]
+    pub fn limit(&self, name: &str) -> LimitSlot {
+        self.tenants.limit(name)
     }
 
     /// The meter of requests that no tenant was found for: `tenant="_unknown"`.
@@ -318,6 +325,7 @@ mod tests {
         metrics.store().committed(Duration::from_micros(300));
         metrics.store().failed();
         metrics.unknown_tenant().refused(&limited);
+        metrics.tenant(&id("acme")).shadow_rejected(metrics.limit("per-key"));
         let pool = metrics.pool("shared");
         pool.upstream_observe(Duration::from_micros(500));
         pool.retried();
@@ -352,6 +360,7 @@ mod tests {
             "tollgate_quota_outages_total{policy=\"deny\"} 1",
             "tollgate_store_commit_duration_seconds_count 1",
             "tollgate_store_errors_total 1",
+            "tollgate_shadow_rejected_total{limit=\"per-key\",tenant=\"acme\"} 1",
             "tollgate_request_duration_seconds_bucket{tenant=\"acme\",le=\"0.0005\"} 0",
             "tollgate_request_duration_seconds_bucket{tenant=\"acme\",le=\"0.001\"} 2",
             "tollgate_request_duration_seconds_sum{tenant=\"acme\"} 0.0014",

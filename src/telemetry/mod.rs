@@ -24,4 +24,4 @@ pub use pools::PoolMeter;
 pub use quotas::{QuotaGauge, QuotaMeter, StoreMeter};
 pub use seats::SeatReading;
 pub use series::RequestRecord;
-pub use tenants::TenantMeter;
+pub use tenants::{LimitSlot, TenantMeter};

@@ -3,12 +3,14 @@
 //! A tenant with series of its own has a [`Series`] to itself; all others share one. Which it is can
 //! change while requests are being recorded, see [`super::tenants`].
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::histogram::{Histogram, HistogramReading, LATENCY};
 use super::reasons::{REASONS, reason_index};
 use super::stripe::{Padded, STRIPES, stripe_of_thread};
+use super::tenants::{LIMITS_MAX, LimitSlot};
 
 /// The status classes of `code`, in order.
 pub(super) const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -42,6 +44,8 @@ pub(super) struct Series {
 pub(super) struct SeriesReading {
     pub(super) classes: [u64; CLASSES.len()],
     pub(super) rejected: [u64; REASONS.len()],
+    /// By slot; empty where no limit has been passed in its shadow.
+    pub(super) shadow_rejected: Vec<u64>,
     pub(super) duration: HistogramReading,
     pub(super) queue_wait: HistogramReading,
     pub(super) request_bytes: u64,
@@ -56,6 +60,8 @@ struct Counts {
     duration: Histogram,
     queue_wait: Histogram,
     rejected: [AtomicU64; REASONS.len()],
+    /// By slot. Made for the first count: most tenants have no such limit.
+    shadow_rejected: OnceLock<Box<[AtomicU64]>>,
 }
 
 impl Series {
@@ -74,10 +80,21 @@ impl Series {
     }
 
     pub(super) fn record(&self, record: &RequestRecord) {
-        let at = if self.is_shared() { stripe_of_thread() } else { 0 };
-        if let Some(cell) = self.cells.get(at) {
-            cell.0.record(record);
+        if let Some(counts) = self.counts() {
+            counts.record(record);
         }
+    }
+
+    /// A limit that only counts would have refused a request.
+    pub(super) fn shadow_rejected(&self, limit: LimitSlot) {
+        if let Some(counts) = self.counts() {
+            bump(counts.shadow_rejected().get(usize::from(limit.0)), 1);
+        }
+    }
+
+    fn counts(&self) -> Option<&Counts> {
+        let at = if self.is_shared() { stripe_of_thread() } else { 0 };
+        self.cells.get(at).map(|cell| &cell.0)
     }
 
     /// Adds what another series counted, once and for all.
@@ -127,10 +144,19 @@ impl Counts {
         for (count, by) in self.rejected.iter().zip(&reading.rejected) {
             bump(Some(count), *by);
         }
+        if !reading.shadow_rejected.is_empty() {
+            for (count, by) in self.shadow_rejected().iter().zip(&reading.shadow_rejected) {
+                bump(Some(count), *by);
+            }
+        }
         bump(Some(&self.request_bytes), reading.request_bytes);
         bump(Some(&self.response_bytes), reading.response_bytes);
         self.duration.add(&reading.duration);
         self.queue_wait.add(&reading.queue_wait);
+    }
+
+    fn shadow_rejected(&self) -> &[AtomicU64] {
+        self.shadow_rejected.get_or_init(|| (0..LIMITS_MAX).map(|_| AtomicU64::new(0)).collect())
     }
 
     fn read_into(&self, reading: &mut SeriesReading) {
@@ -139,6 +165,12 @@ impl Counts {
         }
         for (sum, count) in reading.rejected.iter_mut().zip(&self.rejected) {
             *sum += count.load(Ordering::Relaxed);
+        }
+        if let Some(counts) = self.shadow_rejected.get() {
+            reading.shadow_rejected.resize(LIMITS_MAX, 0);
+            for (sum, count) in reading.shadow_rejected.iter_mut().zip(counts) {
+                *sum += count.load(Ordering::Relaxed);
+            }
         }
         reading.request_bytes += self.request_bytes.load(Ordering::Relaxed);
         reading.response_bytes += self.response_bytes.load(Ordering::Relaxed);

@@ -3,6 +3,7 @@
 //! A meter is resolved when its tenant is loaded and kept by it, so that recording a request looks
 //! nothing up, allocates nothing and locks nothing.
 
+mod limits;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,8 @@ use super::series::{RequestRecord, Series};
 use super::stripe::StripedSum;
 use crate::types::TenantId;
 
+pub use limits::LimitSlot;
+pub(super) use limits::{LIMITS_MAX, LimitNames};
 pub(super) use table::TenantTable;
 
 /// One tenant's meter: how many of its requests are in flight, and the series they count in.
@@ -91,6 +94,11 @@ impl TenantMeter {
     pub fn refused(&self, record: &RequestRecord) {
         self.arrived();
         self.series.load().record(record);
+    }
+
+    /// A limit that only counts would have refused a request.
+    pub fn shadow_rejected(&self, limit: LimitSlot) {
+        self.series.load().shadow_rejected(limit);
     }
 
     /// How many requests are in flight.

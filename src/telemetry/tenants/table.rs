@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use prometheus::proto::MetricFamily;
 
-use super::{Shared, TenantMeter};
+use super::{LimitNames, LimitSlot, Shared, TenantMeter};
 use crate::telemetry::families::{self, Family, Source};
 use crate::telemetry::histogram::LATENCY;
 use crate::telemetry::quotas::QuotaGauge;
@@ -48,6 +48,7 @@ pub(in crate::telemetry) struct TenantTable {
     hasher: RandomState,
     shards: [Mutex<Shard>; SHARDS],
     slots: Mutex<Slots>,
+    limits: LimitNames,
 }
 
 #[derive(Debug)]
@@ -87,12 +88,18 @@ impl TenantTable {
             hasher: RandomState::new(),
             shards: std::array::from_fn(|_| Mutex::default()),
             slots: Mutex::new(Slots { bound, named: Vec::new(), retiring: Vec::new() }),
+            limits: LimitNames::default(),
         }
     }
 
     /// The meter of requests without a tenant.
     pub(in crate::telemetry) fn unknown(&self) -> &Arc<TenantMeter> {
         &self.unknown
+    }
+
+    /// Where the counts of a limit of this name stand.
+    pub(in crate::telemetry) fn limit(&self, name: &str) -> LimitSlot {
+        self.limits.slot(name)
     }
 
     /// The one meter of a tenant, made where there is none.
@@ -280,11 +287,12 @@ impl Reading {
 
 impl Source for TenantTable {
     fn families() -> &'static [&'static Family] {
-        static FAMILIES: [&Family; 9] = [
+        static FAMILIES: [&Family; 10] = [
             &families::REQUESTS,
             &families::QUEUE_WAIT,
             &families::REQUEST_DURATION,
             &families::REJECTED,
+            &families::SHADOW_REJECTED,
             &families::IN_FLIGHT,
             &families::REQUEST_BYTES,
             &families::RESPONSE_BYTES,
@@ -296,7 +304,8 @@ impl Source for TenantTable {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let readings = self.read();
-        let (mut requests, mut rejected) = (Vec::new(), Vec::new());
+        let (mut requests, mut rejected, mut shadow_rejected) = (Vec::new(), Vec::new(), Vec::new());
+        let limits = self.limits.all();
         let (mut durations, mut in_flight, mut waits) = (Vec::new(), Vec::new(), Vec::new());
         let (mut request_bytes, mut response_bytes) = (Vec::new(), Vec::new());
         let (mut quotas_used, mut quotas_soft) = (Vec::new(), Vec::new());
@@ -308,6 +317,10 @@ impl Source for TenantTable {
             }
             for (reason, count) in REASONS.iter().zip(series.rejected).filter(|(_, count)| *count > 0) {
                 rejected.push(families::REJECTED.value(&[label, reason], count as f64));
+            }
+            for (limit, count) in limits.iter().zip(&series.shadow_rejected).filter(|(_, count)| **count > 0)
+            {
+                shadow_rejected.push(families::SHADOW_REJECTED.value(&[label, limit], *count as f64));
             }
             durations.push(families::REQUEST_DURATION.histogram(&[label], &LATENCY, &series.duration));
             waits.push(families::QUEUE_WAIT.histogram(&[label], &LATENCY, &series.queue_wait));
@@ -325,6 +338,7 @@ impl Source for TenantTable {
             families::REQUESTS.of(requests),
             families::QUEUE_WAIT.of(waits),
             families::REJECTED.of(rejected),
+            families::SHADOW_REJECTED.of(shadow_rejected),
             families::REQUEST_DURATION.of(durations),
             families::IN_FLIGHT.of(in_flight),
             families::REQUEST_BYTES.of(request_bytes),
