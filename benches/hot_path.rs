@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +11,10 @@ use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
-use tollgate::admission::{RateCharges, RateDefinition, RateLimit, RateLimits, RatePolicy, StandingList};
+use tollgate::admission::{
+    Label, RateCharges, RateKey, RateLimits, RatePolicy, RateRequest, RateRule, RateRules, RateStates,
+    StandingList,
+};
 use tollgate::config;
 use tollgate::control::{Foundation, PoolSet, compile};
 use tollgate::http::body::RequestBody;
@@ -126,16 +130,29 @@ fn route(c: &mut Criterion) {
 
 fn admit(c: &mut Criterion) {
     let mut group = c.benchmark_group("admission/rate limit");
+    let fields = fields();
+    let request = RateRequest {
+        route: 0,
+        cost: NonZeroU32::MIN,
+        client: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+        fields: &fields,
+    };
     let charge = |limits: &Arc<RateLimits>| {
-        let mut charges = limits.charge(NonZeroU32::MIN);
+        let mut charges = limits.charge(&request, |_| {});
         charges.iter_mut().for_each(RateCharges::keep);
         charges
     };
-    for (name, count) in [("one", 1), ("three", 3)] {
-        let limits = limits(1_000_000_000, Duration::from_secs(1), count);
+    let keys = [RateKey::ClientIp, RateKey::Header(HeaderName::from_static("cookie"))];
+    for (name, limits) in [
+        ("one", limits(SECOND, 1, &[])),
+        ("three", limits(SECOND, 3, &[])),
+        ("one by address", limits(SECOND, 0, &keys[..1])),
+        ("one by header", limits(SECOND, 0, &keys[1..])),
+        ("one and both", limits(SECOND, 1, &keys)),
+    ] {
         group.bench_function(format!("allowed by {name}"), |b| b.iter(|| charge(&limits)));
         group.bench_function(format!("given back by {name}"), |b| {
-            b.iter(|| limits.charge(NonZeroU32::MIN).map(drop));
+            b.iter(|| limits.charge(&request, |_| {}).map(drop));
         });
         let Some(charges) = charge(&limits) else { continue };
         group.bench_function(format!("the response's fields of {name}"), |b| {
@@ -146,24 +163,42 @@ fn admit(c: &mut Criterion) {
             });
         });
     }
-    let shared = limits(1_000_000_000, Duration::from_secs(1), 1);
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !stop.load(Ordering::Relaxed) {
-                black_box(charge(&shared));
-            }
+    for (name, limits) in
+        [("at the same one", limits(SECOND, 1, &[])), ("at the same key", limits(SECOND, 0, &keys[..1]))]
+    {
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    black_box(charge(&limits));
+                }
+            });
+            group.bench_function(format!("allowed, another thread {name}"), |b| b.iter(|| charge(&limits)));
+            stop.store(true, Ordering::Relaxed);
         });
-        group.bench_function("allowed, another thread at the same one", |b| b.iter(|| charge(&shared)));
-        stop.store(true, Ordering::Relaxed);
-    });
-    let spent = limits(1, Duration::from_secs(3_600), 1);
+    }
+    let spent = limits(HOUR, 1, &[]);
     drop(charge(&spent));
     group.bench_function("refused", |b| b.iter(|| charge(&spent)));
     let Some(violation) = charge(&spent).as_ref().and_then(RateCharges::violation) else { return };
     let rejection = Rejection::RateLimited(violation);
     group.bench_function("the refusal's words", |b| {
         b.iter(|| (black_box(&rejection).row(), rejection.detail(), rejection.retry_after_s()));
+    });
+}
+
+/// Keys come and go: each new one looks for a place, and finds none in the end.
+fn flood(c: &mut Criterion) {
+    let limits = limits(HOUR, 0, &[RateKey::ClientIp]);
+    let fields = HeaderMap::new();
+    let mut next = 0_u32;
+    c.bench_function("admission/rate limit/a flood of addresses", |b| {
+        b.iter(|| {
+            next = next.wrapping_add(1);
+            let client = IpAddr::V4(Ipv4Addr::from_bits(next));
+            let request = RateRequest { route: 0, cost: NonZeroU32::MIN, client, fields: &fields };
+            limits.charge(&request, |_| {}).as_mut().map(RateCharges::keep)
+        });
     });
 }
 
@@ -213,16 +248,24 @@ fn fields() -> HeaderMap {
         .collect()
 }
 
-/// Limits of so many units a `period`, all at once. A thousand million a second is more than can be asked for; one
-/// an hour comes back too late for any run.
-fn limits(units: u32, period: Duration, count: usize) -> Arc<RateLimits> {
+/// A thousand million units a second, which is more than can be asked for.
+const SECOND: (u32, Duration) = (1_000_000_000, Duration::from_secs(1));
+/// One unit an hour, which comes back too late for any run.
+const HOUR: (u32, Duration) = (1, Duration::from_secs(3_600));
+
+/// So many limits on all requests, and one for each of the keys.
+fn limits((units, period): (u32, Duration), count: usize, keys: &[RateKey]) -> Arc<RateLimits> {
     let units = NonZeroU32::new(units).unwrap_or(NonZeroU32::MIN);
-    let policy = RatePolicy { units, period, burst: units };
-    let limit = |name: usize| {
-        let definition = Arc::new(RateDefinition::new(&format!("limit-{name}"), policy));
-        RateLimit::new(definition, Arc::default(), 0)
+    let rule = |by: Option<RateKey>| {
+        let rule = RateRule::new("a-limit", RatePolicy { units, period, burst: units });
+        RateRule { by, keys_max: 10_000, ..rule }
     };
-    Arc::new(RateLimits::new((0..count).map(limit).collect(), &[], Clock::system()))
+    let rules = (0..count).map(|_| rule(None)).chain(keys.iter().cloned().map(|by| rule(Some(by))));
+    let named = rules
+        .enumerate()
+        .map(|(at, rule)| RateRule { label: Label::new(&format!("limit-{at}"), 1_000_000_000, 1), ..rule });
+    let rules = Arc::new(RateRules::new(named.collect(), &[]));
+    Arc::new(RateLimits::new(rules, &RateStates::default(), Clock::system()))
 }
 
 /// What a configuration of so many tenants and routes compiles to. The last route takes what is left.
@@ -256,6 +299,7 @@ criterion_group!(
     identify,
     route,
     admit,
+    flood,
     name_the_client,
     encode
 );

@@ -7,5 +7,8 @@ mod rate;
 mod standing;
 
 pub use access::Access;
-pub use rate::{APPLYING_MAX, RateCharges, RateDefinition, RateLimit, RateLimits, RatePolicy, RateState};
+pub use rate::{
+    KeysReport, RATES_APPLYING_MAX, RateCharges, RateKey, RateLimits, RatePolicy, RateReport, RateRequest,
+    RateRule, RateRules, RateStates,
+};
 pub use standing::{Label, Standing, StandingList, Violation};

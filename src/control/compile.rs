@@ -2,13 +2,13 @@
 //! lived before the reload (connections, limiter states, meters) taken over.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use super::rates::Rates;
+use crate::admission::Access;
 use crate::admission::fair_share::{SeatLimit, SeatTable, SeatTerms, StreamTerms};
-use crate::admission::{Access, RateDefinition, RateLimit, RateLimits, RatePolicy};
 use crate::config::{
     self, Document, Domain, EndpointHost, IdentifyRule, PathMatch, RoutePool, UnknownTenant,
 };
@@ -90,7 +90,14 @@ pub fn compile(
         trusted: TrustedProxies::new(document.trusted_proxies.clone()),
         identify: Identify::new(document.tenancy.identify.iter().map(rule).collect(), unknown),
         directory,
-        routes: RouteTable::new(document.routes.iter().filter_map(|written| route(written, &pool)).collect()),
+        routes: RouteTable::new(
+            document
+                .routes
+                .iter()
+                .enumerate()
+                .filter_map(|(at, written)| route(at, written, &pool))
+                .collect(),
+        ),
         endpoints: pools
             .pools()
             .flat_map(|pool| pool.endpoints().iter().map(|endpoint| endpoint.id()))
@@ -201,7 +208,11 @@ fn rule(written: &IdentifyRule) -> Rule {
     }
 }
 
-fn route(written: &config::Route, pool: &dyn Fn(&str) -> Option<RouteTarget>) -> Option<Route<RouteTarget>> {
+fn route(
+    index: usize,
+    written: &config::Route,
+    pool: &dyn Fn(&str) -> Option<RouteTarget>,
+) -> Option<Route<RouteTarget>> {
     let target = match &written.pool {
         RoutePool::Tenant => Target::Tenant,
         RoutePool::Named(name) => Target::Pool(pool(name)?),
@@ -212,6 +223,7 @@ fn route(written: &config::Route, pool: &dyn Fn(&str) -> Option<RouteTarget>) ->
     };
     Some(Route {
         name: written.name.as_str().into(),
+        index,
         rule: MatchRule {
             path,
             methods: written.matches.methods.clone(),
@@ -263,19 +275,12 @@ fn directory(
         request_headers: chain(&[]),
         response_headers: chain(&[]),
     };
+    let mut rates = Rates::new(document, &foundation.metrics, &foundation.clock);
     let mut directory = Directory::default();
     for written in &document.tenants {
         let plan = document.plan_of(written);
         let shared = plan.and_then(|plan| plans.get(plan.name.as_str())).unwrap_or(&unplanned);
         let account = foundation.accounts.open(&written.id, &foundation.metrics);
-        let rate = document.rate_limit_of(written).and_then(|limit| {
-            let units = NonZeroU32::new(limit.rate.count)?;
-            let burst = NonZeroU32::new(limit.burst())?;
-            let policy = RatePolicy { units, period: limit.rate.period, burst };
-            let definition = Arc::new(RateDefinition::new("default", policy));
-            Some(RateLimit::new(definition, Arc::clone(&account.rate), foundation.clock.now_ns()))
-        });
-        let rates = RateLimits::new(rate.into_iter().collect(), &[], foundation.clock.clone());
         let concurrency = document.concurrency_of(written);
         let body_max = written.limits.request_body_max.or(plan.and_then(|plan| plan.request_body_max));
         let rules =
@@ -297,7 +302,7 @@ fn directory(
             } else {
                 features(plan.map_or(&[], |plan| &plan.features), &written.features)
             },
-            rates: Arc::new(rates),
+            rates: rates.of(written, &account),
             seats: seat_terms(concurrency),
             seat_wait_max: concurrency.max_wait.unwrap_or(config::Concurrency::MAX_WAIT),
             request_body_max: body_max.unwrap_or(u64::MAX),

@@ -3,6 +3,7 @@
 mod compile;
 mod fingerprint;
 mod limits;
+mod rates;
 mod status;
 
 pub use compile::{Compiled, Foundation, PoolSet, compile};

@@ -22,7 +22,7 @@ use super::response::ResponseBody;
 use super::seating::{self, Nursery, Seated};
 use super::snapshot::{RouteTarget, Snapshot, SnapshotCell};
 use super::{problem, tunnel};
-use crate::admission::{RateCharges, StandingList};
+use crate::admission::{RateCharges, RateRequest, StandingList};
 use crate::http::body::{Bounds, RequestBody};
 use crate::http::checks::{self, Checked};
 use crate::http::client_addr::Client;
@@ -242,7 +242,13 @@ impl Arrival<'_> {
         };
         let pool = pool.ok_or(Rejection::NoEndpoint)?;
         books.pool = Some(Arc::clone(pool));
-        charge(tenant, route, books)?;
+        let asked = RateRequest {
+            route: route.index,
+            cost: route.cost,
+            client: self.client.ip,
+            fields: &head.headers,
+        };
+        charge(tenant, &asked, books)?;
         let idle = pool.timeouts().idle;
         let body = self.body(body, tenant.request_body_max, idle, books);
         let outbound = Outbound {
@@ -301,9 +307,11 @@ fn has_feature(tenant: &Tenant, route: &Route<RouteTarget>) -> Result<(), Reject
     }
 }
 
-/// The gates that cost something, behind all others: what they take is given back when the exchange ends.
-fn charge(tenant: &Tenant, route: &Route<RouteTarget>, books: &mut Exchange) -> Result<(), Rejection> {
-    books.rates = tenant.rates.charge(route.cost);
+/// The gates that cost something, behind all others: what they take is given back when the exchange ends, unless it is
+/// kept.
+fn charge(tenant: &Tenant, asked: &RateRequest<'_>, books: &mut Exchange) -> Result<(), Rejection> {
+    let meter = &tenant.account.meter;
+    books.rates = tenant.rates.charge(asked, |limit| meter.shadow_rejected(limit));
     match books.rates.as_ref().and_then(RateCharges::violation) {
         Some(violation) => Err(Rejection::RateLimited(violation)),
         None => Ok(()),

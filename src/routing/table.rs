@@ -17,6 +17,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 pub struct Route<T> {
     /// Its name, for logs.
     pub name: Arc<str>,
+    /// Its place in file order: what is kept for each route stands there.
+    pub index: usize,
     /// Which requests.
     pub rule: MatchRule,
     /// Where to.

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 fn route(name: &str, path: PathRule) -> Route<()> {
     Route {
         name: name.into(),
+        index: 0,
         rule: MatchRule { path, ..MatchRule::default() },
         target: Target::Tenant,
         requires_feature: None,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use hashbrown::HashMap;
 
-use crate::admission::RateState;
+use crate::admission::RateStates;
 use crate::admission::fair_share::{Seats, Share};
 use crate::telemetry::{Metrics, TenantMeter};
 use crate::types::TenantId;
@@ -13,8 +13,8 @@ use crate::types::TenantId;
 /// A tenant's running state: what it has used, what it is doing.
 #[derive(Debug)]
 pub struct Account {
-    /// What it has used of its rate.
-    pub rate: Arc<RateState>,
+    /// What it has used of its rate limits.
+    pub rates: RateStates,
     /// What it is metered by; also counts its requests in flight.
     pub meter: Arc<TenantMeter>,
     id: TenantId,
@@ -25,7 +25,7 @@ pub struct Account {
 impl Account {
     fn new(id: &TenantId, metrics: &Metrics) -> Self {
         Self {
-            rate: Arc::new(RateState::default()),
+            rates: RateStates::default(),
             meter: metrics.tenant(id),
             id: id.clone(),
             shares: ArcSwap::default(),
@@ -76,7 +76,7 @@ impl Accounts {
     pub fn retain(&self, now_ns: u64, keep: impl Fn(&TenantId) -> bool) {
         let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         accounts.retain(|id, account| {
-            keep(id) || Arc::strong_count(account) > 1 || !account.rate.is_rested(now_ns)
+            keep(id) || Arc::strong_count(account) > 1 || !account.rates.is_rested(now_ns)
         });
     }
 

@@ -19,6 +19,7 @@ mod identify;
 mod isolation;
 mod limits;
 mod rate_limit;
+mod rate_limits;
 mod refusals;
 mod reload;
 mod routing;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use super::limit::Verdict;
-use super::limits::{APPLYING_MAX, RateLimits};
+use super::limits::{RateLimit, RateLimits, Verdict};
+use super::rule::RATES_APPLYING_MAX;
 use crate::admission::{StandingList, Violation};
 
 /// The charges of one request. Dropped, they are given back: a later gate refused the request, or its client went away
@@ -15,15 +15,17 @@ use crate::admission::{StandingList, Violation};
 #[must_use = "charges that are dropped are given back"]
 pub struct RateCharges {
     limits: Arc<RateLimits>,
+    set: u16,
     cost: NonZeroU32,
-    verdicts: [Option<Verdict>; APPLYING_MAX],
+    verdicts: [Option<Verdict>; RATES_APPLYING_MAX],
 }
 
 impl RateCharges {
-    pub(super) fn new(limits: Arc<RateLimits>, cost: NonZeroU32) -> Self {
-        Self { limits, cost, verdicts: [None; APPLYING_MAX] }
+    pub(super) fn new(limits: Arc<RateLimits>, set: u16, cost: NonZeroU32) -> Self {
+        Self { limits, set, cost, verdicts: [None; RATES_APPLYING_MAX] }
     }
 
+    /// The next limit's verdict, in the order of its set.
     pub(super) fn push(&mut self, verdict: Verdict) {
         if let Some(free) = self.verdicts.iter_mut().find(|verdict| verdict.is_none()) {
             *free = Some(verdict);
@@ -35,15 +37,15 @@ impl RateCharges {
         self.verdicts.iter_mut().flatten().for_each(|verdict| verdict.held = false);
     }
 
-    /// Gives everything back that isn't kept, and sees how the tenant stands then.
+    /// Gives everything back that isn't kept, and sees how the request stands then.
     pub fn refund(&mut self) {
         if !self.verdicts.iter().flatten().any(|verdict| verdict.held) {
             return;
         }
         let now_ns = self.limits.now_ns();
-        for (limit, verdict) in self.limits.applying().zip(self.verdicts.iter_mut().flatten()) {
+        for (limit, verdict) in self.limits.applying(self.set).zip(self.verdicts.iter_mut().flatten()) {
             if verdict.held {
-                *verdict = limit.refund(now_ns, self.cost);
+                *verdict = limit.refund(now_ns, verdict, self.cost);
             }
         }
     }
@@ -54,21 +56,27 @@ impl RateCharges {
         if self.verdicts.iter().flatten().all(|verdict| verdict.allowed) {
             return None;
         }
-        let verdicts = self.limits.applying().zip(self.verdicts.iter().flatten());
-        Violation::of(verdicts.map(|(limit, verdict)| (limit.label(), limit.standing(*verdict, self.cost))))
+        let told = self.told();
+        Violation::of(told.map(|(limit, verdict)| (&limit.rule.label, limit.standing(verdict, self.cost))))
     }
 
     /// `RateLimit-Policy` of the limits that apply.
     #[must_use]
     pub fn policy_field(&self) -> Option<&HeaderValue> {
-        self.limits.policy_field()
+        self.limits.policy_field_of(self.set)
     }
 
     /// Adds how the request stands with each limit.
     pub fn tell(&self, list: &mut StandingList) {
-        for (limit, verdict) in self.limits.applying().zip(self.verdicts.iter().flatten()) {
-            list.push(limit.label(), limit.standing(*verdict, self.cost));
+        for (limit, verdict) in self.told() {
+            list.push(&limit.rule.label, limit.standing(verdict, self.cost));
         }
+    }
+
+    /// The limits that refuse: of those that only count nobody is told.
+    fn told(&self) -> impl Iterator<Item = (RateLimit<'_>, &Verdict)> {
+        let verdicts = self.limits.applying(self.set).zip(self.verdicts.iter().flatten());
+        verdicts.filter(|(limit, _)| limit.rule.shadow.is_none())
     }
 }
 

@@ -1,50 +1,110 @@
-//! All rate limits of a tenant, and which of them apply to a request.
+//! The rate limits of one tenant: its rules over what it has used.
 
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 
 use super::charges::RateCharges;
-use super::limit::{RateLimit, Verdict};
-use crate::admission::{Label, StandingList};
+use super::gcra::{Pace, UNIT};
+use super::report::{KeysReport, RateReport};
+use super::rule::{RateRule, RateRules, UNROUTED};
+use super::shard::KeyCharge;
+use super::states::{RateStates, State};
+use crate::admission::{Standing, StandingList};
+use crate::telemetry::LimitSlot;
 use crate::time::Clock;
-
-/// Limits that may apply to one request.
-pub const APPLYING_MAX: usize = 8;
 
 /// A tenant's rate limits.
 #[derive(Debug)]
 pub struct RateLimits {
-    limits: Box<[RateLimit]>,
-    policy_field: Option<HeaderValue>,
+    rules: Arc<RateRules>,
+    /// One for each rule.
+    cells: Box<[Cells]>,
     clock: Clock,
 }
 
+#[derive(Debug)]
+struct Cells {
+    state: State,
+    pace: Pace,
+}
+
+/// What limits look at of a request.
+#[derive(Debug, Clone, Copy)]
+pub struct RateRequest<'r> {
+    /// Its route's place in file order.
+    pub route: usize,
+    /// The units that it uses.
+    pub cost: NonZeroU32,
+    /// Who asks.
+    pub client: IpAddr,
+    /// Its fields, as the client sent them.
+    pub fields: &'r HeaderMap,
+}
+
+/// One limit and what is used of it.
+#[derive(Clone, Copy)]
+pub(super) struct RateLimit<'l> {
+    pub(super) rule: &'l RateRule,
+    cells: &'l Cells,
+}
+
+/// What a limit said of a request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Verdict {
+    pub(super) allowed: bool,
+    /// Whether the request's cost is in use and can be given back.
+    pub(super) held: bool,
+    /// The cell; 0 where there is only one.
+    key: u64,
+    /// Grains in use.
+    debt: u64,
+}
+
 impl RateLimits {
-    /// These limits, in the order in which they are charged and told. `others` are the labels of the tenant's limits of
-    /// other kinds: they stand behind these in `RateLimit-Policy`.
+    /// These rules over what a tenant has used. States of limits that are configured no longer go when nothing of
+    /// them is in use.
     #[must_use]
-    pub fn new(limits: Vec<RateLimit>, others: &[Label], clock: Clock) -> Self {
-        debug_assert!(limits.len() <= APPLYING_MAX, "the configuration allows no more");
-        let policy_field = Label::policy_field(limits.iter().map(RateLimit::label).chain(others));
-        Self { limits: limits.into(), policy_field, clock }
+    pub fn new(rules: Arc<RateRules>, states: &RateStates, clock: Clock) -> Self {
+        let now_ns = clock.now_ns();
+        let open = |rule| {
+            let (state, pace) = states.open(rule, now_ns);
+            Cells { state, pace }
+        };
+        let cells = rules.all().iter().map(open).collect();
+        states.retain(now_ns, rules.all());
+        Self { rules, cells, clock }
     }
 
     /// Charges a request to every limit that applies to it. If one refuses, what was charged to the others is given
-    /// back. `None` where no limit applies.
+    /// back. `shadowed` is told of each limit that only counts and would have refused. `None` where no limit applies.
     #[must_use]
-    pub fn charge(self: &Arc<Self>, cost: NonZeroU32) -> Option<RateCharges> {
-        if self.limits.is_empty() {
+    pub fn charge(
+        self: &Arc<Self>,
+        request: &RateRequest<'_>,
+        mut shadowed: impl FnMut(LimitSlot),
+    ) -> Option<RateCharges> {
+        let set = self.rules.set_of(request.route);
+        if self.rules.set(set)?.applying.is_empty() {
             return None;
         }
-        let mut charges = RateCharges::new(Arc::clone(self), cost);
+        let mut charges = RateCharges::new(Arc::clone(self), set, request.cost);
         let now_ns = self.clock.now_ns();
         let mut refused = false;
-        for limit in &self.limits {
-            // All are asked, so that the client is told of the longest wait.
-            let verdict = if refused { limit.look(now_ns, cost) } else { limit.charge(now_ns, cost) };
-            refused |= !verdict.allowed;
+        for limit in self.applying(set) {
+            let verdict = match (limit.rule.shadow, refused) {
+                // What is refused anyway is nothing to a limit that only counts.
+                (Some(_), true) => limit.verdict(true, 0, 0),
+                (None, true) => limit.look(now_ns, request),
+                (_, false) => limit.charge(now_ns, request),
+            };
+            match limit.rule.shadow {
+                Some(slot) if !verdict.allowed => shadowed(slot),
+                Some(_) => {}
+                None => refused |= !verdict.allowed,
+            }
             charges.push(verdict);
         }
         if refused {
@@ -53,26 +113,141 @@ impl RateLimits {
         Some(charges)
     }
 
-    /// `RateLimit-Policy`: made when the limits were loaded.
+    /// `RateLimit-Policy` for a request that was refused before its limits were asked: of those that apply to all
+    /// of the tenant's requests.
     #[must_use]
     pub fn policy_field(&self) -> Option<&HeaderValue> {
-        self.policy_field.as_ref()
+        self.policy_field_of(UNROUTED)
     }
 
-    /// Adds how the tenant stands, with nothing charged: for a request that was refused before.
+    /// Adds how the tenant stands with those, with nothing charged.
     pub fn tell(&self, list: &mut StandingList) {
         let now_ns = self.clock.now_ns();
-        for limit in &self.limits {
-            let verdict = Verdict { allowed: true, ..limit.look(now_ns, NonZeroU32::MIN) };
-            list.push(limit.label(), limit.standing(verdict, NonZeroU32::MIN));
+        for limit in self.applying(UNROUTED) {
+            let verdict = limit.verdict(true, 0, limit.debt(now_ns, 0));
+            list.push(&limit.rule.label, limit.standing(&verdict, NonZeroU32::MIN));
         }
     }
 
-    pub(super) fn applying(&self) -> impl Iterator<Item = &RateLimit> {
-        self.limits.iter()
+    /// The present state of each limit. Counts keys one by one: for whoever asks, not for requests.
+    #[must_use]
+    pub fn report(&self) -> Vec<RateReport> {
+        let now_ns = self.clock.now_ns();
+        self.limits().map(|limit| limit.report(now_ns)).collect()
+    }
+
+    pub(super) fn policy_field_of(&self, set: u16) -> Option<&HeaderValue> {
+        self.rules.set(set)?.policy_field.as_ref()
+    }
+
+    pub(super) fn applying(&self, set: u16) -> impl Iterator<Item = RateLimit<'_>> {
+        let applying = self.rules.set(set).into_iter().flat_map(|set| set.applying.iter());
+        applying.filter_map(|at| {
+            let at = usize::from(*at);
+            Some(RateLimit { rule: self.rules.all().get(at)?, cells: self.cells.get(at)? })
+        })
     }
 
     pub(super) fn now_ns(&self) -> u64 {
         self.clock.now_ns()
     }
+
+    fn limits(&self) -> impl Iterator<Item = RateLimit<'_>> {
+        self.rules.all().iter().zip(&self.cells).map(|(rule, cells)| RateLimit { rule, cells })
+    }
+}
+
+impl RateLimit<'_> {
+    /// Uses the request's cost if all of it is there.
+    fn charge(&self, now_ns: u64, request: &RateRequest<'_>) -> Verdict {
+        let (now, cost, burst) = (self.cells.pace.at(now_ns), grains(request.cost), self.burst());
+        let key = self.key(request);
+        let (allowed, held, debt) = match &self.cells.state {
+            State::One(cell) => match cell.charge(now, cost, burst) {
+                Ok(debt) => (true, true, debt),
+                Err(debt) => (false, false, debt),
+            },
+            State::Keyed(keys) => match keys.charge(key, now, cost, burst) {
+                KeyCharge::Own(debt) => (true, true, debt),
+                KeyCharge::Shared(debt) => (true, false, debt),
+                KeyCharge::Refused(debt) => (false, false, debt),
+            },
+        };
+        Verdict { allowed, held, key, debt }
+    }
+
+    /// What [`charge`](Self::charge) would say, with nothing used.
+    fn look(&self, now_ns: u64, request: &RateRequest<'_>) -> Verdict {
+        let key = self.key(request);
+        let debt = self.debt(now_ns, key);
+        self.verdict(debt.saturating_add(grains(request.cost)) <= self.burst(), key, debt)
+    }
+
+    /// Gives back what was charged.
+    pub(super) fn refund(&self, now_ns: u64, verdict: &Verdict, cost: NonZeroU32) -> Verdict {
+        let (now, key) = (self.cells.pace.at(now_ns), verdict.key);
+        let debt = match &self.cells.state {
+            State::One(cell) => cell.refund(now, grains(cost)),
+            State::Keyed(keys) => keys.refund(key, now, grains(cost)),
+        };
+        self.verdict(true, key, debt)
+    }
+
+    /// A verdict in the words of clients.
+    pub(super) fn standing(&self, verdict: &Verdict, cost: NonZeroU32) -> Standing {
+        let (burst, debt) = (self.burst(), verdict.debt);
+        let awaited = match (verdict.allowed, grains(cost)) {
+            (true, _) => debt,
+            // It never passes (the configuration refuses to load that): not before all is back, in any case.
+            (false, cost) if cost > burst => burst,
+            (false, cost) => debt.saturating_add(cost).saturating_sub(burst),
+        };
+        let reset_s = self.cells.pace.wait_s(awaited);
+        Standing {
+            allowed: verdict.allowed,
+            remaining: burst.saturating_sub(debt) / UNIT,
+            reset_s: if verdict.allowed { reset_s } else { reset_s.max(1) },
+        }
+    }
+
+    fn verdict(&self, allowed: bool, key: u64, debt: u64) -> Verdict {
+        Verdict { allowed, held: false, key, debt }
+    }
+
+    fn key(&self, request: &RateRequest<'_>) -> u64 {
+        match (&self.cells.state, &self.rule.by) {
+            (State::Keyed(keys), Some(by)) => keys.key(by, request.client, request.fields),
+            _ => 0,
+        }
+    }
+
+    fn debt(&self, now_ns: u64, key: u64) -> u64 {
+        let now = self.cells.pace.at(now_ns);
+        match &self.cells.state {
+            State::One(cell) => cell.debt(now),
+            State::Keyed(keys) => keys.debt(key, now),
+        }
+    }
+
+    fn burst(&self) -> u64 {
+        u64::from(self.rule.policy.burst.get()) * UNIT
+    }
+
+    fn report(&self, now_ns: u64) -> RateReport {
+        let now = self.cells.pace.at(now_ns);
+        let (standing, keys) = match &self.cells.state {
+            State::One(cell) => {
+                let verdict = self.verdict(true, 0, cell.debt(now));
+                (Some(self.standing(&verdict, NonZeroU32::MIN)), None)
+            }
+            State::Keyed(keys) => {
+                (None, Some(KeysReport { in_use: keys.keys_in_use(now), max: self.rule.keys_max }))
+            }
+        };
+        RateReport::new(self.rule, standing, keys)
+    }
+}
+
+fn grains(cost: NonZeroU32) -> u64 {
+    u64::from(cost.get()) * UNIT
 }

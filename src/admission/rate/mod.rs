@@ -1,21 +1,32 @@
-//! Rate limits: the generic cell rate algorithm, in one word a limit and tenant.
+//! Rate limits: the generic cell rate algorithm, in one word a limit and tenant, or a limit and key of a tenant.
 //!
-//! The state lives apart from the limit that reads it: a reload makes a new limit over the old state, so that no limit is
+//! The state lives apart from the limit that reads it: a reload makes new limits over the old states, so that none is
 //! ever reset by changing another line, and a changed rate neither forgets nor invents a unit (see [`gcra`]).
 //!
 //! A request is charged to all limits that apply, or to none. Until it is let in for good its charges are held by a
 //! [`RateCharges`], which gives them back when it is dropped.
 
+#[cfg(test)]
+mod bucket_tests;
 mod cell;
 mod charges;
 mod gcra;
-mod limit;
+mod keys;
 mod limits;
+mod overflow;
+mod report;
+mod rule;
+mod shard;
+#[cfg(test)]
+mod shard_tests;
+mod states;
 #[cfg(test)]
 mod tests;
 
-pub use cell::RateState;
 pub use charges::RateCharges;
 pub use gcra::RatePolicy;
-pub use limit::{RateDefinition, RateLimit};
-pub use limits::{APPLYING_MAX, RateLimits};
+pub use keys::RateKey;
+pub use limits::{RateLimits, RateRequest};
+pub use report::{KeysReport, RateReport};
+pub use rule::{RATES_APPLYING_MAX, RateRule, RateRules};
+pub use states::RateStates;

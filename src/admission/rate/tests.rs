@@ -1,53 +1,81 @@
+//! Limits as requests meet them, against models that count.
+
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proptest::prelude::*;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::*;
 use crate::admission::{Label, StandingList, Violation};
+use crate::telemetry::Metrics;
 use crate::time::{Clock, ManualClock};
 
-const ONE: NonZeroU32 = NonZeroU32::MIN;
-
-fn policy(units: u32, period: Duration, burst: u32) -> RatePolicy {
+pub(super) fn policy(units: u32, period: Duration, burst: u32) -> RatePolicy {
     RatePolicy { units: NonZeroU32::new(units).unwrap(), period, burst: NonZeroU32::new(burst).unwrap() }
 }
 
-fn per_second(units: u32, burst: u32) -> RatePolicy {
+pub(super) fn per_second(units: u32, burst: u32) -> RatePolicy {
     policy(units, Duration::from_secs(1), burst)
 }
 
+fn rule(name: &str, units: u32, burst: u32) -> RateRule {
+    RateRule::new(name, per_second(units, burst))
+}
+
+fn keyed(name: &str, burst: u32, by: RateKey) -> RateRule {
+    RateRule { by: Some(by), keys_max: 100, ..rule(name, 1, burst) }
+}
+
 /// A clock, and the limits of a tenant over states that outlive them.
-struct Bench {
+pub(super) struct Bench {
     clock: Clock,
-    hand: ManualClock,
-    states: Vec<Arc<RateState>>,
+    pub(super) hand: ManualClock,
+    states: RateStates,
     limits: Arc<RateLimits>,
+    metrics: Metrics,
 }
 
 impl Bench {
-    fn new(policies: &[RatePolicy]) -> Self {
+    fn new(rules: Vec<RateRule>) -> Self {
         let (clock, hand) = Clock::manual();
         hand.advance(Duration::from_secs(1000));
-        let states: Vec<_> = policies.iter().map(|_| Arc::default()).collect();
-        let mut bench =
-            Self { limits: Arc::new(RateLimits::new(Vec::new(), &[], clock.clone())), clock, hand, states };
-        bench.reload(policies);
-        bench
+        let states = RateStates::default();
+        let limits = Arc::new(RateLimits::new(Arc::new(RateRules::new(rules, &[])), &states, clock.clone()));
+        Self { clock, hand, states, limits, metrics: Metrics::new(1).unwrap() }
     }
 
-    fn reload(&mut self, policies: &[RatePolicy]) {
+    pub(super) fn of(policies: &[RatePolicy]) -> Self {
+        Self::new(Self::rules(policies))
+    }
+
+    pub(super) fn rules(policies: &[RatePolicy]) -> Vec<RateRule> {
         let names = ["default", "second", "third"];
-        let limits = policies.iter().zip(&self.states).zip(names).map(|((policy, state), name)| {
-            let definition = Arc::new(RateDefinition::new(name, *policy));
-            RateLimit::new(definition, Arc::clone(state), self.clock.now_ns())
-        });
-        self.limits = Arc::new(RateLimits::new(limits.collect(), &[], self.clock.clone()));
+        policies.iter().zip(names).map(|(policy, name)| RateRule::new(name, *policy)).collect()
     }
 
-    fn charge(&self, cost: u32) -> RateCharges {
-        self.limits.charge(NonZeroU32::new(cost).unwrap()).unwrap()
+    pub(super) fn reload(&mut self, rules: Vec<RateRule>) {
+        let rules = Arc::new(RateRules::new(rules, &[]));
+        self.limits = Arc::new(RateLimits::new(rules, &self.states, self.clock.clone()));
+    }
+
+    fn request<'r>(&self, route: usize, client: &str, fields: &'r HeaderMap) -> RateRequest<'r> {
+        RateRequest { route, cost: NonZeroU32::MIN, client: client.parse().unwrap(), fields }
+    }
+
+    /// Whether a request is let in, and stays.
+    fn lets_in(&self, request: &RateRequest<'_>) -> bool {
+        let mut charges = self.limits.charge(request, |_| {}).unwrap();
+        charges.keep();
+        charges.violation().is_none()
+    }
+
+    pub(super) fn charge(&self, cost: u32) -> RateCharges {
+        let fields = HeaderMap::new();
+        let request =
+            RateRequest { cost: NonZeroU32::new(cost).unwrap(), ..self.request(0, "192.0.2.1", &fields) };
+        self.limits.charge(&request, |_| {}).unwrap()
     }
 
     /// Asks, and stays if let in.
@@ -64,7 +92,7 @@ impl Bench {
         told(&charges)
     }
 
-    fn left(&self) -> String {
+    pub(super) fn left(&self) -> String {
         let mut list = StandingList::default();
         self.limits.tell(&mut list);
         list.field().unwrap().to_str().unwrap().to_owned()
@@ -79,7 +107,7 @@ fn told(charges: &RateCharges) -> String {
 
 #[test]
 fn a_burst_passes_then_the_rate() {
-    let bench = Bench::new(&[per_second(2, 3)]);
+    let bench = Bench::of(&[per_second(2, 3)]);
     assert_eq!(bench.limits.policy_field().unwrap(), "\"default\";q=3;w=2");
     assert_eq!(bench.told(1), "\"default\";r=2;t=1");
     assert_eq!(bench.told(1), "\"default\";r=1;t=1");
@@ -95,7 +123,7 @@ fn a_burst_passes_then_the_rate() {
 
 #[test]
 fn a_refused_cost_leaves_what_is_there() {
-    let bench = Bench::new(&[per_second(1, 5)]);
+    let bench = Bench::of(&[per_second(1, 5)]);
     assert!(bench.asks(3));
     assert_eq!(bench.told(4), "\"default\";r=2;t=2");
     assert!(bench.asks(2));
@@ -104,13 +132,13 @@ fn a_refused_cost_leaves_what_is_there() {
 
 #[test]
 fn a_new_limit_goes_on_where_the_old_one_was() {
-    let mut bench = Bench::new(&[per_second(10, 10)]);
+    let mut bench = Bench::of(&[per_second(10, 10)]);
     for _ in 0..10 {
         assert!(bench.asks(1));
     }
-    bench.reload(&[per_second(10, 10)]);
+    bench.reload(Bench::rules(&[per_second(10, 10)]));
     assert!(!bench.asks(1));
-    bench.reload(&[per_second(100, 15)]);
+    bench.reload(Bench::rules(&[per_second(100, 15)]));
     assert_eq!((0..20).filter(|_| bench.asks(1)).count(), 5);
     bench.hand.advance(Duration::from_millis(30));
     assert_eq!((0..20).filter(|_| bench.asks(1)).count(), 3, "it comes back at the new rate");
@@ -118,7 +146,7 @@ fn a_new_limit_goes_on_where_the_old_one_was() {
 
 #[test]
 fn a_request_is_charged_to_all_limits_or_to_none() {
-    let bench = Bench::new(&[per_second(1, 5), per_second(1, 1), policy(1, Duration::from_secs(60), 1)]);
+    let bench = Bench::of(&[per_second(1, 5), per_second(1, 1), policy(1, Duration::from_secs(60), 1)]);
     assert_eq!(bench.told(1), "\"default\";r=4;t=1, \"second\";r=0;t=1, \"third\";r=0;t=60");
     let refused = bench.charge(1);
     let violation = refused.violation().unwrap();
@@ -132,7 +160,7 @@ fn a_request_is_charged_to_all_limits_or_to_none() {
 
 #[test]
 fn charges_are_given_back_unless_they_are_kept() {
-    let bench = Bench::new(&[per_second(1, 2), per_second(1, 3)]);
+    let bench = Bench::of(&[per_second(1, 2), per_second(1, 3)]);
     let full = bench.left();
     let waiting = bench.charge(2);
     assert!(!bench.asks(1), "what is held is in use");
@@ -143,7 +171,7 @@ fn charges_are_given_back_unless_they_are_kept() {
     kept.refund();
     drop(kept);
     assert_eq!(bench.left(), "\"default\";r=0;t=2, \"second\";r=1;t=2");
-    let mut refunded = Bench::new(&[per_second(1, 2)]).charge(1);
+    let mut refunded = Bench::of(&[per_second(1, 2)]).charge(1);
     refunded.refund();
     assert_eq!(told(&refunded), "\"default\";r=2;t=0", "a refusal tells what is left after it");
 }
@@ -151,137 +179,144 @@ fn charges_are_given_back_unless_they_are_kept() {
 #[test]
 fn other_kinds_of_limits_are_told_behind() {
     let (clock, _) = Clock::manual();
-    let limits = RateLimits::new(Vec::new(), &[Label::new("monthly", 5, 60)], clock);
-    assert_eq!(limits.policy_field().unwrap(), "\"monthly\";q=5;w=60");
-    assert!(Arc::new(limits).charge(ONE).is_none());
+    let monthly = [Label::new("monthly", 5, 60)];
+    let of = |rules| {
+        RateLimits::new(Arc::new(RateRules::new(rules, &monthly)), &RateStates::default(), clock.clone())
+    };
+    let none = Arc::new(of(Vec::new()));
+    assert_eq!(none.policy_field().unwrap(), "\"monthly\";q=5;w=60");
+    let fields = HeaderMap::new();
+    let bench = Bench::new(Vec::new());
+    assert!(none.charge(&bench.request(0, "192.0.2.1", &fields), |_| {}).is_none());
+    let one = of(vec![rule("default", 1, 1)]);
+    assert_eq!(one.policy_field().unwrap(), "\"default\";q=1;w=1, \"monthly\";q=5;w=60");
 }
 
-/// A bucket that is counted in fractions of a unit: what the algorithm has to agree with.
-struct Bucket {
-    level: u64,
-    full: u64,
+#[test]
+fn a_limit_applies_to_its_routes() {
+    let routed = |name, burst, routes| RateRule { routes: Some(routes), ..rule(name, 1, burst) };
+    let bench = Bench::new(vec![rule("default", 1, 9), routed("a", 1, vec![0, 2]), routed("b", 2, vec![2])]);
+    let fields = HeaderMap::new();
+    let policy = |route| {
+        let charges = bench.limits.charge(&bench.request(route, "192.0.2.1", &fields), |_| {}).unwrap();
+        charges.policy_field().unwrap().to_str().unwrap().to_owned()
+    };
+    assert_eq!(policy(0), "\"default\";q=9;w=9, \"a\";q=1;w=1");
+    assert_eq!(policy(1), "\"default\";q=9;w=9");
+    assert_eq!(policy(2), "\"default\";q=9;w=9, \"a\";q=1;w=1, \"b\";q=2;w=2");
+    assert_eq!(policy(77), "\"default\";q=9;w=9");
+    let asks = |route| bench.lets_in(&bench.request(route, "192.0.2.1", &fields));
+    assert!(asks(0) && !asks(2), "the two routes share it");
+    assert!(asks(1) && asks(1));
+    assert_eq!(bench.left(), "\"default\";r=6;t=3", "told where the route is not known");
 }
 
-impl Bucket {
-    fn take(&mut self, need: u64) -> bool {
-        let enough = self.level >= need;
-        if enough {
-            self.level -= need;
+#[test]
+fn each_key_has_a_rate_of_its_own() {
+    let bench = Bench::new(vec![keyed("per-ip", 1, RateKey::ClientIp)]);
+    let fields = HeaderMap::new();
+    let asks = |client: &str| bench.lets_in(&bench.request(0, client, &fields));
+    assert!(asks("192.0.2.1") && !asks("192.0.2.1"));
+    assert!(asks("192.0.2.2"));
+    // Whoever has an IPv6 address has 2^64 of them.
+    assert!(asks("2001:db8::1") && !asks("2001:db8::ffff:2"));
+    assert!(asks("2001:db8:0:1::1"));
+    assert_eq!(bench.limits.policy_field(), None, "nothing is said of keys that are not known");
+    bench.hand.advance(Duration::from_secs(1));
+    assert!(asks("192.0.2.1"));
+}
+
+#[test]
+fn requests_without_the_field_share_a_key_and_so_do_those_with_several() {
+    let name = HeaderName::from_static("x-api-key");
+    let bench = Bench::new(vec![keyed("per-key", 1, RateKey::Header(name.clone()))]);
+    let asks = |values: &[&str]| {
+        let mut fields = HeaderMap::new();
+        for value in values {
+            fields.append(&name, HeaderValue::from_str(value).unwrap());
         }
-        enough
-    }
-
-    fn refill(&mut self, by: u64) {
-        self.level = (self.level + by).min(self.full);
-    }
+        bench.lets_in(&bench.request(0, "192.0.2.1", &fields))
+    };
+    assert!(asks(&["one"]) && asks(&["two"]) && asks(&["One"]));
+    assert!(!asks(&["one"]) && !asks(&["two"]));
+    assert!(asks(&[]) && !asks(&[]) && !asks(&[""]));
+    assert!(!asks(&["one", "made-up"]) && !asks(&["made-up", "one"]));
 }
 
-/// What may happen to a limit, in any order.
-#[derive(Debug, Clone)]
-enum Step {
-    Wait(u64),
-    /// Asks and stays.
-    Ask(u32),
-    /// Asks and waits at a later gate.
-    Hold(u32),
-    /// One of those that wait is let in.
-    Keep(usize),
-    /// One of those that wait is refused, or leaves.
-    Refund(usize),
+#[test]
+fn keys_survive_a_reload_of_everything_else() {
+    let by_ip = |burst| vec![rule("default", 100, 100), keyed("per-ip", burst, RateKey::ClientIp)];
+    let mut bench = Bench::new(by_ip(1));
+    let fields = HeaderMap::new();
+    let asks = |bench: &Bench| bench.lets_in(&bench.request(0, "192.0.2.1", &fields));
+    assert!(asks(&bench) && !asks(&bench));
+    bench.reload(by_ip(2));
+    assert!(asks(&bench) && !asks(&bench), "a larger burst adds only the difference");
+    bench.reload(vec![rule("default", 100, 100)]);
+    bench.reload(by_ip(2));
+    assert!(!asks(&bench), "removed and added again, it goes on where it was");
+    let fewer = |rule: RateRule| RateRule { keys_max: 16, ..rule };
+    bench.reload(by_ip(2).into_iter().map(fewer).collect());
+    assert!(!asks(&bench), "with room for fewer keys, too");
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    proptest::collection::vec(
-        prop_oneof![
-            3 => (0_u64..200).prop_map(Step::Wait),
-            4 => (1_u32..4).prop_map(Step::Ask),
-            4 => (1_u32..4).prop_map(Step::Hold),
-            1 => (0_usize..8).prop_map(Step::Keep),
-            2 => (0_usize..8).prop_map(Step::Refund),
-        ],
-        1..200,
-    )
+#[test]
+fn a_limit_in_the_shadow_counts_and_never_refuses() {
+    let mut bench = Bench::new(vec![rule("default", 1, 3)]);
+    let slot = bench.metrics.limit("strict");
+    let shadow = RateRule { shadow: Some(slot), ..rule("strict", 1, 1) };
+    bench.reload(vec![shadow, rule("default", 1, 3)]);
+    let fields = HeaderMap::new();
+    let mut counted = 0;
+    let mut asks = || {
+        let mut charges = bench.limits.charge(&bench.request(0, "192.0.2.1", &fields), |of| {
+            assert_eq!(of, slot);
+            counted += 1;
+        });
+        charges.iter_mut().for_each(RateCharges::keep);
+        let charges = charges.unwrap();
+        (charges.violation().is_none(), told(&charges), counted)
+    };
+    assert_eq!(asks(), (true, "\"default\";r=2;t=1".to_owned(), 0));
+    assert_eq!(asks(), (true, "\"default\";r=1;t=2".to_owned(), 1));
+    assert_eq!(asks(), (true, "\"default\";r=0;t=3".to_owned(), 2));
+    assert_eq!(asks(), (false, "\"default\";r=0;t=1".to_owned(), 2), "what is refused anyway is not counted");
+    let policy = bench.limits.policy_field().unwrap();
+    assert_eq!(policy, "\"default\";q=3;w=3");
 }
 
-proptest! {
-    /// Whatever is charged, kept and given back, in whatever order: it is let in what a bucket lets in that is
-    /// filled evenly, never above its brim, and into which is put back what was taken out and not used.
-    #[test]
-    fn admits_exactly_what_a_bucket_admits(units in 1_u32..50, burst in 1_u32..50, steps in steps()) {
-        // A unit is 2^16 ns here, so that a grain is one and the model is exact.
-        const UNIT_NS: u64 = 1 << 16;
-        let bench = Bench::new(&[policy(units, Duration::from_nanos(UNIT_NS * u64::from(units)), burst)]);
-        let full = u64::from(burst) * UNIT_NS;
-        let mut bucket = Bucket { level: full, full };
-        let (mut held, mut used, mut passed) = (Vec::new(), 0, 0);
-        for step in steps {
-            match step {
-                Step::Wait(steps) => {
-                    let wait = steps * 2_531;
-                    bench.hand.advance(Duration::from_nanos(wait));
-                    bucket.refill(wait);
-                    passed += wait;
-                }
-                Step::Ask(cost) | Step::Hold(cost) => {
-                    let need = u64::from(cost) * UNIT_NS;
-                    let mut charges = bench.charge(cost);
-                    let allowed = charges.violation().is_none();
-                    prop_assert_eq!(allowed, bucket.take(need));
-                    if allowed {
-                        used += need;
-                        if matches!(step, Step::Ask(_)) {
-                            charges.keep();
-                        } else {
-                            held.push((charges, need));
-                        }
-                    }
-                }
-                Step::Keep(at) if at < held.len() => held.swap_remove(at).0.keep(),
-                Step::Refund(at) if at < held.len() => {
-                    let (charges, need) = held.swap_remove(at);
-                    drop(charges);
-                    bucket.refill(need);
-                    used -= need;
-                }
-                Step::Keep(_) | Step::Refund(_) => {}
-            }
-            let left = format!("\"default\";r={};", bucket.level / UNIT_NS);
-            prop_assert!(bench.left().starts_with(&left), "{} is not {}", bench.left(), left);
-            prop_assert!(used <= full + passed, "a unit was invented");
-        }
+#[test]
+fn a_report_tells_how_each_limit_stands() {
+    let mut by_ip = keyed("per-ip", 5, RateKey::ClientIp);
+    by_ip.routes = Some(vec![0]);
+    let bench = Bench::new(vec![rule("default", 10, 20), by_ip]);
+    let fields = HeaderMap::new();
+    for client in ["192.0.2.1", "192.0.2.2", "192.0.2.2"] {
+        assert!(bench.lets_in(&bench.request(0, client, &fields)));
     }
+    let report = bench.limits.report();
+    assert_eq!((&*report[0].name, report[0].units, report[0].burst), ("default", 10, 20));
+    assert_eq!((report[0].remaining, report[0].reset_s, report[0].keys), (Some(17), Some(1), None));
+    assert_eq!((report[1].by.as_deref(), report[1].remaining), (Some("client_ip"), None));
+    assert_eq!(report[1].keys, Some(KeysReport { in_use: 2, max: 100 }));
+    assert_eq!(report[1].routes, Some(vec![0]));
+}
 
-    /// Reloads that change rate and burst, with charges held across them, make no unit either.
-    #[test]
-    fn no_reload_makes_a_unit(
-        policies in proptest::collection::vec((1_u32..1000, 1_u32..50), 1..6), steps in steps(),
-    ) {
-        let mut bench = Bench::new(&[per_second(policies[0].0, policies[0].1)]);
-        let burst_max = policies.iter().map(|(_, burst)| f64::from(*burst)).fold(0.0, f64::max);
-        let (mut held, mut used, mut regained) = (Vec::new(), 0.0, 0.0);
-        for (at, step) in steps.into_iter().enumerate() {
-            let (units, burst) = policies[at * policies.len() / 200];
-            bench.reload(&[per_second(units, burst)]);
-            match step {
-                Step::Wait(ms) => {
-                    bench.hand.advance(Duration::from_millis(ms));
-                    regained += f64::from(units) * ms as f64 / 1e3;
-                }
-                Step::Ask(cost) | Step::Hold(cost) => {
-                    let mut charges = bench.charge(cost);
-                    if charges.violation().is_none() {
-                        used += f64::from(cost);
-                        match step {
-                            Step::Ask(_) => charges.keep(),
-                            _ => held.push((charges, cost)),
-                        }
-                    }
-                }
-                Step::Keep(at) if at < held.len() => held.swap_remove(at).0.keep(),
-                Step::Refund(at) if at < held.len() => used -= f64::from(held.swap_remove(at).1),
-                Step::Keep(_) | Step::Refund(_) => {}
-            }
-            prop_assert!(used <= burst_max + regained + 1e-3);
-        }
-    }
+#[test]
+fn all_workers_charge_the_same_cells() {
+    let bench = Bench::new(vec![rule("default", 1, 500), keyed("per-ip", 50, RateKey::ClientIp)]);
+    let admitted = std::thread::scope(|scope| {
+        let ask = |client: &'static str| {
+            let client: IpAddr = client.parse().unwrap();
+            let fields = HeaderMap::new();
+            let request = RateRequest { route: 0, cost: NonZeroU32::MIN, client, fields: &fields };
+            (0..400).filter(|_| bench.lets_in(&request)).count()
+        };
+        let threads: Vec<_> = ["192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3"]
+            .into_iter()
+            .map(|client| scope.spawn(move || ask(client)))
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>()
+    });
+    assert_eq!(admitted, 150, "of each client as many as one client may");
 }

@@ -10,6 +10,8 @@ mod listeners;
 mod plans;
 mod pools;
 mod quotas;
+mod rate_usage;
+mod rates;
 mod routes;
 mod telemetry;
 mod tenancy;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Builder;
 use super::headers::Direction;
 use crate::config::decode::{Entries, List, Spanned};
-use crate::config::document::{Plan, RateLimit};
+use crate::config::document::Plan;
 use crate::config::written;
 
 impl Builder<'_> {
@@ -21,10 +21,8 @@ impl Builder<'_> {
     fn plan(&self, name: &Spanned<String>, written: &written::Plan) -> Plan {
         Plan {
             name: name.value.clone(),
-            rate_limit: written.rate_limit.as_ref().map(|limit| RateLimit {
-                rate: limit.rate.value,
-                burst: self.positive(limit.burst.as_ref(), "a burst of zero lets nothing pass"),
-            }),
+            rate_limit: written.rate_limit.as_ref().map(|limit| self.rate_limit(limit)),
+            rate_limits: self.rate_limits(&written.rate_limits),
             concurrency: self.concurrency(written.concurrency.as_ref()),
             quotas: self.quotas(&written.quotas),
             on_outage: written.on_outage.map(Into::into),

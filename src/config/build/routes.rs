@@ -59,6 +59,7 @@ impl Builder<'_> {
             request_headers: HeaderRules::default(),
             response_headers: HeaderRules::default(),
             cost: NonZeroU32::MIN,
+            rate_limit: None,
             timeout: None,
             origin: self.findings.sources.origin(file),
         }
@@ -68,6 +69,7 @@ impl Builder<'_> {
         if let Some(feature) = &written.requires_feature {
             self.check_name(feature, "feature");
         }
+        let rate_limit = written.rate_limit.as_ref().map(|limit| self.route_rate_limit(limit, &name));
         let cost = self.positive(written.cost.as_ref(), "a route's cost can't be zero");
         Route {
             name,
@@ -77,6 +79,7 @@ impl Builder<'_> {
             request_headers: self.header_rules(&written.request_headers, Direction::Request),
             response_headers: self.header_rules(&written.response_headers, Direction::Response),
             cost: cost.and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN),
+            rate_limit,
             timeout: written.timeout.as_ref().map(|_| self.deadline(written.timeout.as_ref(), 0)),
             origin: self.findings.sources.origin(written.matches.key),
         }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::Builder;
 use super::headers::Direction;
-use crate::config::document::{Access, Domain, RateLimitOverride, Tenant, TenantLimits};
+use super::rates::RateLimitMarks;
+use crate::config::document::{Access, Domain, Tenant, TenantLimits};
 use crate::config::source::Mark;
 use crate::config::written;
 use crate::types::TenantId;
@@ -19,6 +20,8 @@ pub(in crate::config) struct Candidate {
     pub rate_limit: Option<Mark>,
     /// Where its own quotas are written.
     pub quotas: Vec<Mark>,
+    /// Where its further rate limits are written, one for each.
+    pub rate_limits: Vec<RateLimitMarks>,
     /// Whether it names a plan or a pool that there is not, so that its pool can't be told.
     pub dangling: bool,
 }
@@ -63,10 +66,11 @@ impl Builder<'_> {
         }
         let tenant = self.tenant_document(id, written);
         let rate_limit = written.limits.rate_limit.as_ref().map(|limit| limit.mark);
+        let rate_limits = written.limits.rate_limits.0.iter().map(RateLimitMarks::of).collect();
         let dangling = written.plan.is_some() != tenant.plan.is_some()
             || written.pool.is_some() != tenant.pool.is_some();
         let quotas = written.limits.quotas.0.iter().map(|quota| quota.value.limit.mark).collect();
-        Candidate { tenant, mark: written.id.mark, domains, rate_limit, quotas, dangling }
+        Candidate { tenant, mark: written.id.mark, domains, rate_limit, quotas, rate_limits, dangling }
     }
 
     fn tenant_document(&self, id: TenantId, written: &written::Tenant) -> Tenant {
@@ -94,12 +98,9 @@ impl Builder<'_> {
 
     fn tenant_limits(&self, written: &written::Tenant) -> TenantLimits {
         let limits = &written.limits;
-        let rate_limit = limits.rate_limit.as_ref().map(|limit| RateLimitOverride {
-            rate: limit.value.rate.as_ref().map(|rate| rate.value),
-            burst: self.positive(limit.value.burst.as_ref(), "a burst of zero lets nothing pass"),
-        });
         TenantLimits {
-            rate_limit,
+            rate_limit: limits.rate_limit.as_ref().map(|limit| self.rate_limit_override(&limit.value)),
+            rate_limits: self.rate_limits(&limits.rate_limits),
             concurrency: self.concurrency(limits.concurrency.as_ref()),
             quotas: self.quotas(&limits.quotas),
             on_outage: limits.on_outage.map(Into::into),

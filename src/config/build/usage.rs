@@ -4,8 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::routes::TENANT_POOL;
 use super::{Builder, Candidate};
-use crate::config::decode::Spanned;
-use crate::config::document::{Document, Domain, HostPattern, IdentifyRule, RateLimit};
+use crate::config::document::{Document, Domain, HostPattern, IdentifyRule};
 use crate::config::source::Mark;
 use crate::config::written::{Config, Route};
 use crate::types::TenantId;
@@ -13,8 +12,7 @@ use crate::types::TenantId;
 pub(super) fn check(builder: &Builder<'_>, config: &Config, document: &Document, tenants: &[Candidate]) {
     let usage = Usage { builder, config, document, tenants };
     usage.domains_and_patterns();
-    usage.rate_limits_without_rate();
-    usage.costs();
+    super::rate_usage::check(builder, config, document, tenants);
     builder.quotas_in_use(config, document, tenants);
     usage.default_pool();
     usage.unused_pools();
@@ -92,77 +90,6 @@ impl Usage<'_> {
                     .hint("claim a domain that no pattern covers");
             }
         }
-    }
-
-    /// A tenant can't change the burst of a limit that it does not have.
-    fn rate_limits_without_rate(&self) {
-        for candidate in self.tenants {
-            let Some(mark) = candidate.rate_limit else { continue };
-            // An unknown plan was reported; whether it has a rate can't be told.
-            let knows_plan = self.builder.findings.errors_in(mark.file) == 0;
-            if knows_plan && self.document.rate_limit_of(&candidate.tenant).is_none() {
-                self.builder
-                    .findings
-                    .error("missing-key", mark, "there is no rate: neither here nor in the tenant's plan")
-                    .hint("add `rate:` here, or to the plan");
-            }
-        }
-    }
-
-    /// A request that costs more than the burst can never pass.
-    fn costs(&self) {
-        let routes = self.config.routes.as_ref().map(|routes| routes.0.as_slice()).unwrap_or_default();
-        let costly: Vec<(&Route, &Spanned<u32>)> =
-            routes.iter().filter_map(|route| route.cost.as_ref().map(|cost| (route, cost))).collect();
-        for (name, plan) in self.config.plans.iter() {
-            let Some(limit) = self.document.plans.get(&name.value).and_then(|plan| plan.rate_limit) else {
-                continue;
-            };
-            let allows = |feature: &str| plan.features.0.iter().any(|own| own.value == feature);
-            let mark = plan
-                .rate_limit
-                .as_ref()
-                .map_or(name.mark, |limit| limit.burst.as_ref().map_or(limit.rate.mark, |burst| burst.mark));
-            for (_, cost) in costly
-                .iter()
-                .filter(|(route, _)| route.requires_feature.as_ref().is_none_or(|f| allows(&f.value)))
-            {
-                self.cost(cost, limit, &format!("plan `{}`", name.value), mark, cost.mark);
-            }
-        }
-        if costly.is_empty() {
-            return;
-        }
-        for candidate in self.tenants {
-            let Some(mark) = candidate.rate_limit else { continue };
-            let Some(limit) = self.document.rate_limit_of(&candidate.tenant) else { continue };
-            let plan = self.document.plan_of(&candidate.tenant);
-            let has = |feature: &String| {
-                candidate.tenant.features.contains(feature)
-                    || plan.is_some_and(|plan| plan.features.contains(feature))
-            };
-            for (_, cost) in costly
-                .iter()
-                .filter(|(route, _)| route.requires_feature.as_ref().is_none_or(|f| has(&f.value)))
-            {
-                // The tenant's own limit is what is wrong here: it may stand in a file of its own.
-                self.cost(cost, limit, &format!("tenant `{}`", candidate.tenant.id), cost.mark, mark);
-            }
-        }
-    }
-
-    fn cost(&self, cost: &Spanned<u32>, limit: RateLimit, whose: &str, other: Mark, at: Mark) {
-        let burst = limit.burst();
-        if cost.value <= burst {
-            return;
-        }
-        let message = format!("a cost of {} can never pass: the {whose} has a burst of {burst}", cost.value);
-        let what = if at == cost.mark { "the burst is" } else { "the cost is" };
-        self.builder
-            .findings
-            .error("cost-above-burst", at, message)
-            .hint(format!("raise the burst to {} or more, or lower the cost", cost.value))
-            .see(other, what);
     }
 
     /// A route to the tenant's pool needs every tenant to have one.

@@ -162,6 +162,9 @@ impl<'de, 'a> Deserializer<'de> for NodeDecoder<'a> {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         let result = match self.sequence() {
             Some(items) => visitor.visit_seq(Items { items: items.iter(), decoder: self.decoder }),
+            None if self.mapping().is_some() => {
+                Err(self.wrong_type(&visitor).with_hint("write `- ` before each element".to_owned()))
+            }
             None => Err(self.wrong_type(&visitor)),
         };
         self.finish(result)

@@ -8,6 +8,7 @@ mod listeners;
 mod plans;
 mod pools;
 mod quotas;
+mod rates;
 mod routes;
 mod telemetry;
 mod tenancy;
@@ -22,9 +23,10 @@ use ipnet::IpNet;
 
 pub use concurrency::{Concurrency, SeatLimit, Seats};
 pub use listeners::{Admin, Limits, Listener, Workers};
-pub use plans::{HeaderRules, Plan, RateLimit, RateLimitOverride};
+pub use plans::{HeaderRules, Plan};
 pub use pools::{Endpoint, EndpointHost, Pool, Timeouts};
 pub use quotas::{CalendarUnit, Meter, Metering, OnExceed, OnOutage, Quota, StoreLocation, TimeZone, Window};
+pub use rates::{DEFAULT_RATE_LIMIT, NamedRateLimit, RateKey, RateLimit, RateLimitOverride};
 pub use routes::{PathMatch, Route, RouteMatch, RoutePool};
 pub use telemetry::{AccessLog, AccessLogPath, Identity, Metrics};
 pub use tenancy::{HostPattern, IdentifyRule, InvalidHostPattern, Tenancy, UnknownTenant};
@@ -121,6 +123,32 @@ impl Document {
                 || self.plan_of(tenant).is_some_and(|plan| !plan.quotas.is_empty())
         };
         self.tenants.iter().any(has)
+    }
+
+    /// The named rate limits of a tenant: its plan's, with the tenant's own in the place of those of the same name, then
+    /// the tenant's other ones, then the routes'.
+    #[must_use]
+    pub fn rate_limits_of<'d>(&'d self, tenant: &'d Tenant) -> Vec<&'d NamedRateLimit> {
+        let of_plan = self.plan_of(tenant).map(|plan| plan.rate_limits.as_slice()).unwrap_or_default();
+        self.named_rate_limits(of_plan, &tenant.limits.rate_limits)
+    }
+
+    /// As [`Document::rate_limits_of`], for a tenant that has only what its plan has.
+    #[must_use]
+    pub fn rate_limits_of_plan<'d>(&'d self, plan: &'d Plan) -> Vec<&'d NamedRateLimit> {
+        self.named_rate_limits(&plan.rate_limits, &[])
+    }
+
+    fn named_rate_limits<'d>(
+        &'d self,
+        of_plan: &'d [NamedRateLimit],
+        own: &'d [NamedRateLimit],
+    ) -> Vec<&'d NamedRateLimit> {
+        let own_of = |name: &str| own.iter().find(|limit| limit.name == name);
+        let mut limits: Vec<_> = of_plan.iter().map(|limit| own_of(&limit.name).unwrap_or(limit)).collect();
+        limits.extend(own.iter().filter(|limit| !of_plan.iter().any(|other| other.name == limit.name)));
+        limits.extend(self.routes.iter().filter_map(|route| route.rate_limit.as_ref()));
+        limits
     }
 }
 

@@ -2,8 +2,7 @@
 
 use http::{HeaderName, HeaderValue};
 
-use super::{Concurrency, OnOutage, Origin, Quota};
-use crate::types::Rate;
+use super::{Concurrency, NamedRateLimit, OnOutage, Origin, Quota, RateLimit};
 
 /// A plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +11,8 @@ pub struct Plan {
     pub name: String,
     /// Its rate limit, for each tenant on its own.
     pub rate_limit: Option<RateLimit>,
+    /// Further rate limits, for each tenant on its own.
+    pub rate_limits: Vec<NamedRateLimit>,
     /// A tenant's part in the seats of pools.
     pub concurrency: Concurrency,
     /// Its quotas, for each tenant on its own.
@@ -30,41 +31,6 @@ pub struct Plan {
     pub response_headers: HeaderRules,
     /// Where it was written.
     pub origin: Origin,
-}
-
-/// A GCRA limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RateLimit {
-    /// The sustained rate.
-    pub rate: Rate,
-    /// What may come at once, where it was written; see [`RateLimit::burst`].
-    pub burst: Option<u32>,
-}
-
-impl RateLimit {
-    /// What may come at once; the rate's count unless written otherwise.
-    #[must_use]
-    pub fn burst(&self) -> u32 {
-        self.burst.unwrap_or(self.rate.count)
-    }
-}
-
-/// A tenant's difference from its plan's rate limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RateLimitOverride {
-    /// The rate, where it differs.
-    pub rate: Option<Rate>,
-    /// The burst, where it differs.
-    pub burst: Option<u32>,
-}
-
-impl RateLimitOverride {
-    /// The limit that results over a plan's. `None` where neither names a rate.
-    #[must_use]
-    pub fn over(&self, plan: Option<RateLimit>) -> Option<RateLimit> {
-        let rate = self.rate.or(plan.map(|limit| limit.rate))?;
-        Some(RateLimit { rate, burst: self.burst.or(plan.and_then(|limit| limit.burst)) })
-    }
 }
 
 /// Header fields to set and to remove. No field is in both.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method};
 
-use super::{HeaderRules, Origin};
+use super::{HeaderRules, NamedRateLimit, Origin};
 
 /// A base route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +22,10 @@ pub struct Route {
     pub request_headers: HeaderRules,
     /// Changes to responses.
     pub response_headers: HeaderRules,
-    /// How many units of the rate limit one request uses.
+    /// How many units of each rate limit one request uses.
     pub cost: NonZeroU32,
+    /// A limit on each tenant's requests to it. Has its name, and applies to it only.
+    pub rate_limit: Option<NamedRateLimit>,
     /// For the whole request.
     pub timeout: Option<Duration>,
     /// Where it was written.

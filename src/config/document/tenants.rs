@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use super::{Concurrency, HeaderRules, OnOutage, Origin, Quota, RateLimitOverride, TimeZone};
+use super::{Concurrency, HeaderRules, NamedRateLimit, OnOutage, Origin, Quota, RateLimitOverride, TimeZone};
 use crate::types::{HostName, InvalidHost, TenantId};
 
 /// A tenant: its plan, and where it differs from it.
@@ -72,6 +72,8 @@ impl TenantState {
 pub struct TenantLimits {
     /// Its rate limit; see [`super::Document::rate_limit_of`].
     pub rate_limit: Option<RateLimitOverride>,
+    /// Further rate limits; see [`super::Document::rate_limits_of`].
+    pub rate_limits: Vec<NamedRateLimit>,
     /// Its part in the seats of pools; see [`super::Document::concurrency_of`].
     pub concurrency: Concurrency,
     /// Its quotas; see [`super::Document::quotas_of`].

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use super::concurrency::Concurrency;
 use super::headers::HeaderRules;
 use super::quotas::{OnOutageWord, Quota};
+use super::rates::{NamedRateLimit, RateLimit};
 use crate::config::decode::{List, Spanned};
-use crate::types::{ByteSize, Rate};
+use crate::types::ByteSize;
 
 /// What tenants of a tier may use; a tenant overrides any part of its plan.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -15,6 +16,9 @@ use crate::types::{ByteSize, Rate};
 pub(in crate::config) struct Plan {
     /// How many requests each tenant may make; more are answered 429.
     pub rate_limit: Option<RateLimit>,
+    /// Further rate limits: on some routes, or for each client or key on its own.
+    #[serde(default)]
+    pub rate_limits: List<NamedRateLimit>,
     /// How much each tenant may use in a window of time; counted durably.
     #[serde(default)]
     pub quotas: List<Spanned<Quota>>,
@@ -35,17 +39,6 @@ pub(in crate::config) struct Plan {
     /// Changes to responses to its tenants' clients.
     #[serde(default)]
     pub response_headers: HeaderRules,
-}
-
-/// A rate limit.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct RateLimit {
-    /// The sustained rate, like 100/s.
-    pub rate: Spanned<Rate>,
-    /// What may come at once. Default: the rate's count.
-    #[schemars(range(min = 1))]
-    pub burst: Option<Spanned<u32>>,
 }
 
 /// Bounds on request bodies.

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::headers::{HeaderRules, HeaderValueText};
+use super::rates::RouteRateLimit;
 use super::text::Text;
 use crate::config::decode::{Entries, List, Spanned, Unsupported};
 use crate::types::TimeSpan;
@@ -31,9 +32,11 @@ pub(in crate::config) struct Route {
     /// Changes to responses.
     #[serde(default)]
     pub response_headers: HeaderRules,
-    /// How many units of the rate limit one request uses. Default 1.
+    /// How many units of each rate limit one request uses. Default 1.
     #[schemars(range(min = 1))]
     pub cost: Option<Spanned<u32>>,
+    /// How many requests each tenant may make to this route; more are answered 429. Beside the limits of plan and tenant.
+    pub rate_limit: Option<RouteRateLimit>,
     /// The longest time for the whole request.
     pub timeout: Option<Spanned<TimeSpan>>,
     /// Spread over several pools by weight. Not supported yet.

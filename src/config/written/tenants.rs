@@ -8,11 +8,12 @@ use super::concurrency::Concurrency;
 use super::headers::HeaderRules;
 use super::plans::RequestBody;
 use super::quotas::{OnOutageWord, Quota};
+use super::rates::{NamedRateLimit, TenantRateLimit};
 use super::routes::Route;
 use super::text::{Network, Text};
 use crate::config::decode::{Entries, List, Spanned, Unsupported};
 use crate::config::document::{Domain, TenantState, TimeZone};
-use crate::types::{Rate, TenantId};
+use crate::types::TenantId;
 
 macro_rules! tenant {
     ($(#[$of_struct:meta])* $name:ident { $(#[$of_id:meta])* id: $id:ty }) => {
@@ -133,6 +134,9 @@ impl From<State> for TenantState {
 pub(in crate::config) struct TenantLimits {
     /// Its rate limit: what is not written here stays as in its plan.
     pub rate_limit: Option<Spanned<TenantRateLimit>>,
+    /// Further rate limits; one of the same name as its plan's takes that one's place.
+    #[serde(default)]
+    pub rate_limits: List<NamedRateLimit>,
     /// Its quotas: one replaces its plan's of the same name, the others are kept.
     #[serde(default)]
     pub quotas: List<Spanned<Quota>>,
@@ -142,17 +146,6 @@ pub(in crate::config) struct TenantLimits {
     pub concurrency: Option<Concurrency>,
     /// Bounds on its request bodies.
     pub request_body: Option<RequestBody>,
-}
-
-/// A tenant's difference from its plan's rate limit.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct TenantRateLimit {
-    /// The sustained rate, like 100/s.
-    pub rate: Option<Spanned<Rate>>,
-    /// What may come at once.
-    #[schemars(range(min = 1))]
-    pub burst: Option<Spanned<u32>>,
 }
 
 /// Which clients a tenant lets in; `deny` wins.

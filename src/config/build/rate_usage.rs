@@ -1,0 +1,210 @@
+//! How rate limits go together with each other, with routes and with what requests cost.
+
+use std::collections::HashMap;
+
+use super::rates::RateLimitMarks;
+use super::{Builder, Candidate};
+use crate::config::decode::Spanned;
+use crate::config::document::{Document, NamedRateLimit, RateLimit};
+use crate::config::source::Mark;
+use crate::config::written::{Config, Route};
+
+/// Rate limits that may apply to one request: what the gateway keeps room for.
+const APPLYING_MAX: usize = 8;
+
+pub(super) fn check(builder: &Builder<'_>, config: &Config, document: &Document, tenants: &[Candidate]) {
+    let written = config.routes.as_ref().map(|routes| routes.0.as_slice()).unwrap_or_default();
+    let costly = written.iter().zip(&document.routes).filter_map(|(written, route)| {
+        let cost = written.cost.as_ref()?;
+        Some(Costly { written, name: &route.name, cost })
+    });
+    let usage = Usage { builder, config, document, costly: costly.collect() };
+    usage.rates_are_there(tenants);
+    usage.costs_of_routes();
+    for (name, plan) in config.plans.iter() {
+        let Some(built) = document.plans.get(&name.value) else { continue };
+        let marks: Vec<_> = plan.rate_limits.0.iter().map(RateLimitMarks::of).collect();
+        let default = plan.rate_limit.as_ref().zip(built.rate_limit).map(|(written, limit)| {
+            (limit, written.burst.as_ref().map_or(written.rate.mark, |burst| burst.mark))
+        });
+        let holder = Holder {
+            whose: format!("plan `{}`", name.value),
+            mark: name.mark,
+            own: &built.rate_limits,
+            marks: &marks,
+            default,
+            // The limit is what was first; the route came to it.
+            blames_cost: true,
+            features: &|feature| built.features.iter().any(|own| own == feature),
+        };
+        usage.of_holder(&holder, &document.rate_limits_of_plan(built), built.rate_limit.is_some());
+    }
+    for candidate in tenants.iter().filter(|c| c.rate_limit.is_some() || !c.rate_limits.is_empty()) {
+        let tenant = &candidate.tenant;
+        let plan = document.plan_of(tenant);
+        let limit = document.rate_limit_of(tenant);
+        let holder = Holder {
+            whose: format!("tenant `{}`", tenant.id),
+            mark: candidate.rate_limits.first().map_or(candidate.mark, |limit| limit.name),
+            own: &tenant.limits.rate_limits,
+            marks: &candidate.rate_limits,
+            default: limit.zip(candidate.rate_limit),
+            // The tenant's own limit is what is wrong: it may stand in a file of its own.
+            blames_cost: false,
+            features: &|feature| {
+                let has = |features: &[String]| features.iter().any(|own| own == feature);
+                has(&tenant.features) || plan.is_some_and(|plan| has(&plan.features))
+            },
+        };
+        usage.of_holder(&holder, &document.rate_limits_of(tenant), limit.is_some());
+    }
+}
+
+struct Usage<'u> {
+    builder: &'u Builder<'u>,
+    config: &'u Config,
+    document: &'u Document,
+    costly: Vec<Costly<'u>>,
+}
+
+/// A route that says what its requests cost.
+struct Costly<'u> {
+    written: &'u Route,
+    name: &'u str,
+    cost: &'u Spanned<u32>,
+}
+
+/// A plan or a tenant with limits of its own.
+struct Holder<'u> {
+    whose: String,
+    mark: Mark,
+    own: &'u [NamedRateLimit],
+    /// One for each of `own`.
+    marks: &'u [RateLimitMarks],
+    default: Option<(RateLimit, Mark)>,
+    /// Whether a cost that never passes is reported where the cost is, or where the limit is.
+    blames_cost: bool,
+    features: &'u dyn Fn(&str) -> bool,
+}
+
+impl Usage<'_> {
+    /// A tenant can't change the burst of a limit that it does not have.
+    fn rates_are_there(&self, tenants: &[Candidate]) {
+        for candidate in tenants {
+            let Some(mark) = candidate.rate_limit else { continue };
+            // An unknown plan was reported; whether it has a rate can't be told.
+            let knows_plan = self.builder.findings.errors_in(mark.file) == 0;
+            if knows_plan && self.document.rate_limit_of(&candidate.tenant).is_none() {
+                self.builder
+                    .findings
+                    .error("missing-key", mark, "there is no rate: neither here nor in the tenant's plan")
+                    .hint("add `rate:` here, or to the plan");
+            }
+        }
+    }
+
+    /// A route's own limit has to let its own requests pass.
+    fn costs_of_routes(&self) {
+        for route in &self.costly {
+            let Some(limit) = &route.written.rate_limit else { continue };
+            let mark = limit.burst.as_ref().map_or(limit.rate.mark, |burst| burst.mark);
+            let burst = limit.burst.as_ref().map_or(limit.rate.value.count, |burst| burst.value);
+            self.cost(route, burst, "the route's own `rate_limit`", mark, true);
+        }
+    }
+
+    fn of_holder(&self, holder: &Holder<'_>, applying: &[&NamedRateLimit], has_default: bool) {
+        self.costs(holder);
+        self.names(holder);
+        self.routes(holder);
+        self.count(holder, applying, has_default);
+    }
+
+    /// A request that costs more than the burst can never pass.
+    fn costs(&self, holder: &Holder<'_>) {
+        for route in &self.costly {
+            let feature = route.written.requires_feature.as_ref();
+            if feature.is_some_and(|feature| !(holder.features)(&feature.value)) {
+                continue;
+            }
+            if let Some((limit, mark)) = holder.default {
+                self.cost(route, limit.burst(), &format!("the {}", holder.whose), mark, holder.blames_cost);
+            }
+            let named = holder.own.iter().zip(holder.marks);
+            for (limit, marks) in named.filter(|(limit, _)| limit.applies_to(route.name)) {
+                let whose = format!("the limit `{}` of the {}", limit.name, holder.whose);
+                self.cost(route, limit.limit.burst(), &whose, marks.burst, holder.blames_cost);
+            }
+        }
+    }
+
+    fn cost(&self, route: &Costly<'_>, burst: u32, whose: &str, limit: Mark, blames_cost: bool) {
+        let cost = route.cost;
+        if cost.value <= burst {
+            return;
+        }
+        let message = format!("a cost of {} can never pass: {whose} has a burst of {burst}", cost.value);
+        let (at, other, what) = match blames_cost {
+            true => (cost.mark, limit, "the burst is"),
+            false => (limit, cost.mark, "the cost is"),
+        };
+        self.builder
+            .findings
+            .error("cost-above-burst", at, message)
+            .hint(format!("raise the burst to {} or more, or lower the cost", cost.value))
+            .see(other, what);
+    }
+
+    /// A limit goes by its name in headers and metrics: it must not have a limited route's.
+    fn names(&self, holder: &Holder<'_>) {
+        let limited: HashMap<&str, Mark> = self.limited_routes().collect();
+        for (limit, marks) in holder.own.iter().zip(holder.marks) {
+            if let Some(route) = limited.get(limit.name.as_str()) {
+                self.builder
+                    .findings
+                    .error(
+                        "duplicate-limit",
+                        marks.name,
+                        format!("`{}` is the name of a route's limit", limit.name),
+                    )
+                    .hint("give this limit another name")
+                    .see(*route, "that limit is");
+            }
+        }
+    }
+
+    fn routes(&self, holder: &Holder<'_>) {
+        let names: Vec<&str> = self.document.routes.iter().map(|route| route.name.as_str()).collect();
+        for (limit, marks) in holder.own.iter().zip(holder.marks) {
+            for (name, mark) in limit.routes.iter().flatten().zip(&marks.routes) {
+                if !names.contains(&name.as_str()) {
+                    let hint = super::suggest::hint(name, names.iter().copied());
+                    self.builder
+                        .findings
+                        .error("unknown-route", *mark, format!("there is no route `{name}`"))
+                        .maybe_hint(hint.or_else(|| Some("give the route this `name:`".into())));
+                }
+            }
+        }
+    }
+
+    fn count(&self, holder: &Holder<'_>, applying: &[&NamedRateLimit], has_default: bool) {
+        let count = |route: &str| {
+            applying.iter().filter(|limit| limit.applies_to(route)).count() + usize::from(has_default)
+        };
+        let worst = self.document.routes.iter().map(|route| (count(&route.name), &route.name)).max();
+        if let Some((count, route)) = worst.filter(|(count, _)| *count > APPLYING_MAX) {
+            let message = format!("{count} rate limits of the {} apply to the route `{route}`", holder.whose);
+            self.builder.findings.error("too-many-limits", holder.mark, message).hint(format!(
+                "no more than {APPLYING_MAX} may apply to one request: leave some out, or name their `routes`"
+            ));
+        }
+    }
+
+    fn limited_routes(&self) -> impl Iterator<Item = (&str, Mark)> {
+        let written = self.config.routes.iter().flat_map(|routes| &routes.0);
+        written.zip(&self.document.routes).filter_map(|(written, route)| {
+            Some((route.name.as_str(), written.rate_limit.as_ref()?.rate.mark))
+        })
+    }
+}

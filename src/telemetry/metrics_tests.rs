@@ -1,0 +1,195 @@
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use super::*;
+use crate::telemetry::{Protocol, QuotaGauge, RequestRecord, SeatReading};
+
+#[derive(Debug)]
+struct HalfUsed;
+
+impl QuotaGauge for HalfUsed {
+    fn name(&self) -> &str {
+        "monthly"
+    }
+
+    fn used_ratio(&self) -> f64 {
+        0.5
+    }
+
+    fn soft_exceeded(&self) -> Option<bool> {
+        Some(false)
+    }
+}
+
+/// A pool of two seats, for one of which acme waits, and globex too.
+#[derive(Debug)]
+struct Waiting;
+
+impl SeatReading for Waiting {
+    fn limit(&self) -> Option<u32> {
+        Some(2)
+    }
+
+    fn in_use(&self) -> u32 {
+        1
+    }
+
+    fn streams(&self) -> u32 {
+        3
+    }
+
+    fn fairness(&self) -> f64 {
+        0.5
+    }
+
+    fn depths(&self, tell: &mut dyn FnMut(&TenantId, u32)) {
+        for tenant in ["acme", "globex", "initech"] {
+            tell(&TenantId::parse(tenant).expect("an id"), 2);
+        }
+    }
+}
+
+/// Metrics with a value in every family, for as long as the seats live.
+fn busy() -> (Metrics, Arc<Waiting>) {
+    let metrics = Metrics::new(1).expect("metrics");
+    let id = |text| TenantId::parse(text).expect("an id");
+    let record = RequestRecord {
+        status: 200,
+        refusal: None,
+        duration: Duration::from_micros(700),
+        queue_wait: None,
+        request_bytes: 10,
+        response_bytes: 2_000,
+    };
+    let limited = RequestRecord { status: 429, refusal: Some("rate_limited"), ..record };
+    for tenant in ["acme", "globex"] {
+        metrics.tenant(&id(tenant)).started();
+        metrics.tenant(&id(tenant)).finished(&record);
+        metrics.tenant(&id(tenant)).refused(&limited);
+    }
+    metrics.tenant(&id("acme")).show_quotas(vec![Arc::new(HalfUsed)]);
+    metrics.quotas().decided_without("deny");
+    metrics.store().committed(Duration::from_micros(300));
+    metrics.store().failed();
+    metrics.unknown_tenant().refused(&limited);
+    metrics.tenant(&id("acme")).shadow_rejected(metrics.limit("per-key"));
+    let pool = metrics.pool("shared");
+    pool.upstream_observe(Duration::from_micros(500));
+    pool.retried();
+    pool.set_endpoint_up("http://127.0.0.1:9001", true);
+    pool.set_endpoint_up("unix:/run/\"odd\"\\name.sock", false);
+    drop(pool.connection_opened());
+    let seats = Arc::new(Waiting);
+    pool.show_seats(Arc::downgrade(&seats) as _);
+    metrics.listener("0.0.0.0:8080").accepted();
+    metrics.overhead_observe(Duration::from_micros(20));
+    metrics.connection_refused("limit");
+    metrics.malformed_request("host");
+    metrics.reload_succeeded(UNIX_EPOCH + Duration::from_millis(1_700_000_000_500));
+    (metrics, seats)
+}
+
+#[test]
+fn the_exposition_has_every_family_and_what_was_recorded() {
+    let (metrics, _seats) = busy();
+    let text = metrics.render();
+    for family in families::ALL {
+        assert!(text.contains(&format!("# TYPE {} ", family.name)), "{} is missing", family.name);
+        assert!(text.contains(&format!("# HELP {} {}\n", family.name, family.help)), "{}", family.name);
+    }
+    for line in [
+        "tollgate_requests_total{code=\"2xx\",tenant=\"acme\"} 1",
+        "tollgate_requests_total{code=\"4xx\",tenant=\"_other\"} 1",
+        "tollgate_rejected_total{reason=\"rate_limited\",tenant=\"_unknown\"} 1",
+        "tollgate_quota_used_ratio{tenant=\"acme\",quota=\"monthly\"} 0.5",
+        "tollgate_quota_soft_exceeded{tenant=\"acme\",quota=\"monthly\"} 0",
+        "tollgate_quota_outages_total{policy=\"local\"} 0",
+        "tollgate_quota_outages_total{policy=\"deny\"} 1",
+        "tollgate_store_commit_duration_seconds_count 1",
+        "tollgate_store_errors_total 1",
+        "tollgate_shadow_rejected_total{limit=\"per-key\",tenant=\"acme\"} 1",
+        "tollgate_request_duration_seconds_bucket{tenant=\"acme\",le=\"0.0005\"} 0",
+        "tollgate_request_duration_seconds_bucket{tenant=\"acme\",le=\"0.001\"} 2",
+        "tollgate_request_duration_seconds_sum{tenant=\"acme\"} 0.0014",
+        "tollgate_upstream_duration_seconds_count{pool=\"shared\"} 1",
+        "tollgate_pool_seats{pool=\"shared\"} 2",
+        "tollgate_pool_seats_in_use{pool=\"shared\"} 1",
+        "tollgate_pool_streams{pool=\"shared\"} 3",
+        "tollgate_pool_fairness_ratio{pool=\"shared\"} 0.5",
+        "tollgate_queue_depth{pool=\"shared\",tenant=\"acme\"} 2",
+        "tollgate_queue_depth{pool=\"shared\",tenant=\"_other\"} 4",
+        "tollgate_overhead_duration_seconds_bucket{le=\"0.00002\"} 1",
+        "tollgate_endpoint_up{endpoint=\"http://127.0.0.1:9001\",pool=\"shared\"} 1",
+        "tollgate_config_last_reload_successful 1",
+        "tollgate_config_last_reload_success_timestamp_seconds 1700000000.5",
+    ] {
+        let (labels, value) = line.rsplit_once(' ').expect("a value");
+        let found = text.lines().find(|found| same_series(found, labels));
+        let found = found.unwrap_or_else(|| panic!("{labels} is missing in\n{text}"));
+        assert!(found.ends_with(&format!(" {value}")), "{found} should be {value}");
+    }
+}
+
+/// Whether a line is of this series, whatever the order of its labels.
+fn same_series(line: &str, series: &str) -> bool {
+    let parts = |text: &str| {
+        let mut parts: Vec<String> =
+            text.split(['{', '}', ',']).filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        parts.sort();
+        parts
+    };
+    line.rsplit_once(' ').is_some_and(|(found, _)| parts(found) == parts(series))
+}
+
+#[test]
+fn what_is_gone_is_no_longer_shown() {
+    let (metrics, _seats) = busy();
+    metrics.pool("shared").retain_endpoints(|endpoint| endpoint.starts_with("http:"));
+    assert!(!metrics.render().contains("unix:"));
+    metrics.retain_pools(|_| false);
+    assert!(!metrics.render().contains("pool=\"shared\""));
+    metrics.retain_tenants(|_| false);
+    assert!(!metrics.render().contains("tenant=\"acme\""));
+    metrics.reload_failed();
+    assert!(metrics.render().contains("tollgate_config_last_reload_successful 0\n"));
+}
+
+#[test]
+fn an_open_connection_counts_as_long_as_it_lives() {
+    let metrics = Metrics::new(1).expect("metrics");
+    let (listener, pool) = (metrics.listener("a"), metrics.pool("p"));
+    let open = (listener.opened(Protocol::Http2), pool.connection_opened());
+    let text = metrics.render();
+    assert!(text.contains("tollgate_connections{listener=\"a\",protocol=\"http2\"} 1\n"), "{text}");
+    assert!(text.contains("tollgate_upstream_connections{pool=\"p\"} 1\n"), "{text}");
+    drop(open);
+    let text = metrics.render();
+    assert!(text.contains("tollgate_connections{listener=\"a\",protocol=\"http2\"} 0\n"), "{text}");
+    assert!(text.contains("tollgate_upstream_connections{pool=\"p\"} 0\n"), "{text}");
+    assert!(text.contains("tollgate_upstream_connections_total{pool=\"p\"} 1\n"), "{text}");
+}
+
+#[test]
+fn several_gateways_share_a_process() {
+    let (one, two) = (busy(), Metrics::new(1).expect("metrics"));
+    assert!(one.0.render().contains("acme"));
+    assert!(!two.render().contains("acme"));
+}
+
+#[test]
+fn promtool_finds_nothing_to_say() {
+    let promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    // The package `prometheus` brings it; without it the other tests still hold.
+    let Ok(mut promtool) = promtool else { return };
+    let mut stdin = promtool.stdin.take().expect("a pipe");
+    stdin.write_all(busy().0.render().as_bytes()).expect("promtool reads");
+    drop(stdin);
+    let output = promtool.wait_with_output().expect("promtool ends");
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
+}
