@@ -9,7 +9,7 @@ FUZZ ?= host wire forwarded yaml
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint schema audit bench bench-compare bench-syscalls bench-reload fuzz
+.PHONY: help demo test lint schema audit bench bench-compare bench-fairness bench-syscalls bench-reload fuzz
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -41,6 +41,11 @@ bench-compare: ## Measure beside nginx, HAProxy and others, and write the table
 	$(CARGO) build --release --locked
 	benches/compare/install
 	benches/compare/run --write
+
+bench-fairness: ## Measure what a noisy neighbour does to others, and write docs/fairness.md
+	$(CARGO) build --release --locked
+	benches/compare/install
+	benches/noisy_neighbour/run --write
 
 bench-syscalls: ## Count the system calls of a request
 	$(CARGO) build --release --locked

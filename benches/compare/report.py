@@ -21,7 +21,7 @@ def conditions(versions: dict[str, str], args) -> dict:
     return {
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
         "kernel": platform.release(),
-        "cpu": _cpu_model(),
+        "cpu": cpu_model(),
         "cores": os.cpu_count(),
         "proxy_core": args.proxy_core,
         "load_core": args.load_core,
@@ -131,7 +131,7 @@ def _ratio(samples: list[Sample], rows: list[Sample], figure: str, best) -> str:
     return f"{median(ratios):.2f}" if ratios else "–"
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
