@@ -291,7 +291,7 @@ impl Core {
 
     /// How a tenant stands with its limits, if there is such a tenant.
     pub(super) fn tenant_limits(&self, id: &str) -> Option<Value> {
-        self.snapshot.load().directory.by_id(id).map(|tenant| limits(tenant))
+        limits(&self.snapshot.load(), id)
     }
 
     pub(super) fn drain(&self) {

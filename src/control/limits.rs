@@ -2,14 +2,19 @@
 
 use serde_json::{Value, json};
 
+use crate::admission::RateReport;
 use crate::admission::fair_share::{SeatTerms, Share};
-use crate::tenant::Tenant;
+use crate::proxy::{RouteTarget, Snapshot};
+use crate::routing::RouteTable;
 
-/// The document that tells it, as of now.
+/// The document that tells it, as of now. `None` where there is no such tenant.
 #[must_use]
-pub fn limits(tenant: &Tenant) -> Value {
+pub fn limits(snapshot: &Snapshot, id: &str) -> Option<Value> {
+    let tenant = snapshot.directory.by_id(id)?;
     let SeatTerms { weight, max, queue, reserved } = tenant.seats;
-    json!({
+    let rate_limits = tenant.rates.report();
+    let rate_limits = rate_limits.iter().map(|limit| rate(limit, &snapshot.routes)).collect::<Vec<_>>();
+    Some(json!({
         "tenant": tenant.id.as_str(),
         "in_flight": tenant.account.meter.in_flight(),
         "concurrency": {
@@ -21,7 +26,25 @@ pub fn limits(tenant: &Tenant) -> Value {
             // Pools that it has used since the gateway started.
             "pools": tenant.account.shares().iter().map(|share| pool(share, tenant.seats)).collect::<Vec<_>>(),
         },
+        "rate_limits": rate_limits,
         "request_body": { "max": bound(tenant.request_body_max, u64::MAX) },
+    }))
+}
+
+fn rate(limit: &RateReport, routes: &RouteTable<RouteTarget>) -> Value {
+    let names =
+        |places: &Vec<usize>| places.iter().filter_map(|place| routes.name(*place)).collect::<Vec<_>>();
+    json!({
+        "name": &*limit.name,
+        "units": limit.units,
+        "period_seconds": limit.period.as_secs_f64(),
+        "burst": limit.burst,
+        "by": limit.by,
+        "routes": limit.routes.as_ref().map(names),
+        "shadow": limit.shadow,
+        "remaining": limit.remaining,
+        "reset_seconds": limit.reset_s,
+        "keys": limit.keys.map(|keys| json!({ "in_use": keys.in_use, "max": keys.max })),
     })
 }
 

@@ -213,3 +213,23 @@ fn too_many_in_flight_are_not_charged() {
     gate.throw_open();
     first.answer().assert_status(200);
 }
+
+#[test]
+fn the_api_says_how_each_limit_stands() {
+    let origin = Origin::echo();
+    let plan = "{ rate_limit: { rate: 1/s, burst: 3 }, rate_limits: [
+        { name: per-client, rate: 6/min, burst: 2, by: client_ip, routes: [reports], keys: 100, shadow: true }] }";
+    let gateway = routed(with_plan(&origin, plan), "").start();
+    for _ in 0..2 {
+        gateway.ask(&get(ACME, "/reports")).assert_status(200);
+    }
+    let limits = gateway.admin("/api/v1/tenants/acme/limits").json();
+    let expected = serde_json::json!([
+        { "name": "default", "units": 1, "period_seconds": 1.0, "burst": 3, "by": null, "routes": null,
+          "shadow": false, "remaining": 1, "reset_seconds": 2, "keys": null },
+        { "name": "per-client", "units": 6, "period_seconds": 60.0, "burst": 2, "by": "client_ip",
+          "routes": ["reports"], "shadow": true, "remaining": null, "reset_seconds": null,
+          "keys": { "in_use": 1, "max": 100 } },
+    ]);
+    assert_eq!(limits["rate_limits"], expected);
+}
