@@ -58,7 +58,10 @@ impl ResponseBody {
     }
 
     /// An endpoint's body.
-    pub(super) fn upstream(body: UpstreamBody, exchange: Box<Exchange>) -> Self {
+    pub(super) fn upstream(body: UpstreamBody, mut exchange: Box<Exchange>) -> Self {
+        if body.is_end_stream() {
+            exchange.endpoint_is_done();
+        }
         Self(Held::Own(Sending { content: Content::Upstream(body), exchange: Some(exchange) }))
     }
 
@@ -127,7 +130,12 @@ impl Sending {
                 Poll::Ready(Some(Ok(frame)))
             }
             Content::Upstream(body) => {
-                let polled = Pin::new(body).poll_frame(cx);
+                let polled = Pin::new(&mut *body).poll_frame(cx);
+                if body.is_end_stream()
+                    && let Some(exchange) = &mut self.exchange
+                {
+                    exchange.endpoint_is_done();
+                }
                 match &polled {
                     Poll::Ready(Some(Ok(frame))) => self.count(frame),
                     Poll::Ready(Some(Err(failure))) => {

@@ -1,5 +1,5 @@
-//! A request's seat in its pool: asked for, waited for, held until the exchange ends, and given up early by
-//! what turns out to be a long-lived stream.
+//! A request's seat in its pool: asked for, waited for, held until the endpoint has said its last byte, and given up
+//! earlier by what turns out to be a long-lived stream.
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};

@@ -292,3 +292,13 @@ fn the_api_says_who_holds_what_and_who_waits() {
     assert_eq!(idle["concurrency"]["pools"], serde_json::json!([]));
     assert_eq!(gateway.admin("/api/v1/tenants/nobody/limits").status, 404);
 }
+
+#[test]
+fn a_client_that_reads_slowly_keeps_no_seat_of_an_endpoint_that_is_done() {
+    let origin = Origin::saying(&"x".repeat(20_000));
+    let gateway = seats(&origin, 1).start();
+    // None of them reads; the connections stay open.
+    let clients: Vec<Client> = (0..5).map(|_| asking(&gateway, ACME, "/")).collect();
+    eventually("all have been asked for", || origin.requests().len() == 5);
+    drop(clients);
+}
