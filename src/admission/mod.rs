@@ -8,7 +8,7 @@ mod standing;
 
 pub use access::Access;
 pub use rate::{
-    KeysReport, RATES_APPLYING_MAX, RateCharges, RateKey, RateLimits, RatePolicy, RateReport, RateRequest,
-    RateRule, RateRules, RateStates,
+    KeysReport, LimitedRoute, RATES_APPLYING_MAX, RateCharges, RateKey, RateLimits, RatePolicy, RateReport,
+    RateRequest, RateRule, RateRules, RateStates,
 };
 pub use standing::{Label, Standing, StandingList, Violation};

@@ -1,19 +1,19 @@
 //! How a tenant stands with each of its limits: `/api/v1/tenants/{id}/limits`.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use crate::admission::RateReport;
 use crate::admission::fair_share::{SeatTerms, Share};
-use crate::proxy::{RouteTarget, Snapshot};
-use crate::routing::RouteTable;
+use crate::proxy::Snapshot;
 
 /// The document that tells it, as of now. `None` where there is no such tenant.
 #[must_use]
 pub fn limits(snapshot: &Snapshot, id: &str) -> Option<Value> {
     let tenant = snapshot.directory.by_id(id)?;
     let SeatTerms { weight, max, queue, reserved } = tenant.seats;
-    let rate_limits = tenant.rates.report();
-    let rate_limits = rate_limits.iter().map(|limit| rate(limit, &snapshot.routes)).collect::<Vec<_>>();
+    let rate_limits = tenant.rates.report().iter().map(rate).collect::<Vec<_>>();
     Some(json!({
         "tenant": tenant.id.as_str(),
         "in_flight": tenant.account.meter.in_flight(),
@@ -31,9 +31,8 @@ pub fn limits(snapshot: &Snapshot, id: &str) -> Option<Value> {
     }))
 }
 
-fn rate(limit: &RateReport, routes: &RouteTable<RouteTarget>) -> Value {
-    let names =
-        |places: &Vec<usize>| places.iter().filter_map(|place| routes.name(*place)).collect::<Vec<_>>();
+fn rate(limit: &RateReport) -> Value {
+    let names = |routes: &Vec<Arc<str>>| routes.iter().map(|name| name.to_string()).collect::<Vec<_>>();
     json!({
         "name": &*limit.name,
         "units": limit.units,
@@ -48,7 +47,7 @@ fn rate(limit: &RateReport, routes: &RouteTable<RouteTarget>) -> Value {
     })
 }
 
-fn pool(share: &std::sync::Arc<Share>, terms: SeatTerms) -> Value {
+fn pool(share: &Arc<Share>, terms: SeatTerms) -> Value {
     let (standing, seats) = (share.standing(), share.seats());
     let seconds = |ns: u64| ns as f64 / 1e9;
     json!({

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::admission::{RateKey, RateLimits, RatePolicy, RateRule, RateRules};
+use crate::admission::{LimitedRoute, RateKey, RateLimits, RatePolicy, RateRule, RateRules};
 use crate::config::{self, DEFAULT_RATE_LIMIT, Document};
 use crate::telemetry::Metrics;
 use crate::tenant::Account;
@@ -53,14 +53,17 @@ impl<'d> Rates<'d> {
         let named = self.document.rate_limits_of(tenant);
         let named = named.into_iter().filter_map(|written| {
             let rule = self.rule(&written.name, &written.limit)?;
-            let place = |name: &String| self.routes.get(name.as_str()).copied();
+            let route = |name: &String| {
+                let index = *self.routes.get(name.as_str())?;
+                Some(LimitedRoute { index, name: name.as_str().into() })
+            };
             Some(RateRule {
                 by: written.by.as_ref().map(|by| match by {
                     config::RateKey::ClientIp => RateKey::ClientIp,
                     config::RateKey::Header(name) => RateKey::Header(name.clone()),
                 }),
                 keys_max: written.keys,
-                routes: written.routes.as_ref().map(|routes| routes.iter().filter_map(place).collect()),
+                routes: written.routes.as_ref().map(|routes| routes.iter().filter_map(route).collect()),
                 ..rule
             })
         });

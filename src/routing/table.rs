@@ -99,16 +99,15 @@ pub struct RouteTable<T> {
     exact: HashMap<String, Vec<Arc<Route<T>>>>,
     prefix: HashMap<String, Vec<Arc<Route<T>>>>,
     depth_max: usize,
-    /// Names in file order.
-    names: Box<[Arc<str>]>,
+    routes: usize,
 }
 
 impl<T> RouteTable<T> {
     /// Compiles routes that are given in file order.
     #[must_use]
     pub fn new(routes: Vec<Route<T>>) -> Self {
-        let names = routes.iter().map(|route| Arc::clone(&route.name)).collect();
-        let mut table = Self { exact: HashMap::new(), prefix: HashMap::new(), depth_max: 0, names };
+        let mut table =
+            Self { exact: HashMap::new(), prefix: HashMap::new(), depth_max: 0, routes: routes.len() };
         for route in routes {
             let route = Arc::new(route);
             match &route.rule.path {
@@ -130,19 +129,13 @@ impl<T> RouteTable<T> {
     /// How many routes there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.names.len()
+        self.routes
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
-    }
-
-    /// The name of the route at a place in file order.
-    #[must_use]
-    pub fn name(&self, place: usize) -> Option<&str> {
-        self.names.get(place).map(|name| &**name)
+        self.routes == 0
     }
 
     /// The route of a request. `path` is normalised.

@@ -17,6 +17,7 @@ pub struct RateCharges {
     limits: Arc<RateLimits>,
     set: u16,
     cost: NonZeroU32,
+    /// One for each limit of the set, in its order, and nothing behind.
     verdicts: [Option<Verdict>; RATES_APPLYING_MAX],
 }
 
@@ -34,16 +35,18 @@ impl RateCharges {
 
     /// The request is let in for good: what it was charged stays charged.
     pub fn keep(&mut self) {
-        self.verdicts.iter_mut().flatten().for_each(|verdict| verdict.held = false);
+        self.verdicts.iter_mut().map_while(Option::as_mut).for_each(|verdict| verdict.held = false);
     }
 
     /// Gives everything back that isn't kept, and sees how the request stands then.
     pub fn refund(&mut self) {
-        if !self.verdicts.iter().flatten().any(|verdict| verdict.held) {
+        if !self.verdicts().any(|verdict| verdict.held) {
             return;
         }
         let now_ns = self.limits.now_ns();
-        for (limit, verdict) in self.limits.applying(self.set).zip(self.verdicts.iter_mut().flatten()) {
+        for (limit, verdict) in
+            self.limits.applying(self.set).zip(self.verdicts.iter_mut().map_while(Option::as_mut))
+        {
             if verdict.held {
                 *verdict = limit.refund(now_ns, verdict, self.cost);
             }
@@ -53,7 +56,7 @@ impl RateCharges {
     /// Which limits refuse the request, if any does.
     #[must_use]
     pub fn violation(&self) -> Option<Violation> {
-        if self.verdicts.iter().flatten().all(|verdict| verdict.allowed) {
+        if self.verdicts().all(|verdict| verdict.allowed) {
             return None;
         }
         let told = self.told();
@@ -73,9 +76,13 @@ impl RateCharges {
         }
     }
 
+    fn verdicts(&self) -> impl Iterator<Item = &Verdict> {
+        self.verdicts.iter().map_while(Option::as_ref)
+    }
+
     /// The limits that refuse: of those that only count nobody is told.
     fn told(&self) -> impl Iterator<Item = (RateLimit<'_>, &Verdict)> {
-        let verdicts = self.limits.applying(self.set).zip(self.verdicts.iter().flatten());
+        let verdicts = self.limits.applying(self.set).zip(self.verdicts());
         verdicts.filter(|(limit, _)| limit.rule.shadow.is_none())
     }
 }

@@ -28,5 +28,5 @@ pub use gcra::RatePolicy;
 pub use keys::RateKey;
 pub use limits::{RateLimits, RateRequest};
 pub use report::{KeysReport, RateReport};
-pub use rule::{RATES_APPLYING_MAX, RateRule, RateRules};
+pub use rule::{LimitedRoute, RATES_APPLYING_MAX, RateRule, RateRules};
 pub use states::RateStates;

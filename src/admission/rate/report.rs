@@ -19,8 +19,8 @@ pub struct RateReport {
     pub burst: u32,
     /// What it counts by, as it is written in a configuration. `None`: all requests together.
     pub by: Option<String>,
-    /// The routes that it applies to, by their places in file order. `None`: all.
-    pub routes: Option<Vec<usize>>,
+    /// The names of the routes that it applies to. `None`: all.
+    pub routes: Option<Vec<Arc<str>>>,
     /// Whether it only counts what it would have refused.
     pub shadow: bool,
     /// Units left now. `None` where each key has its own.
@@ -48,7 +48,10 @@ impl RateReport {
             period: rule.policy.period,
             burst: rule.policy.burst.get(),
             by: rule.by.as_ref().map(super::keys::RateKey::describe),
-            routes: rule.routes.clone(),
+            routes: rule
+                .routes
+                .as_ref()
+                .map(|routes| routes.iter().map(|route| Arc::clone(&route.name)).collect()),
             shadow: rule.shadow.is_some(),
             remaining: standing.map(|standing| standing.remaining),
             reset_s: standing.map(|standing| standing.reset_s),

@@ -1,5 +1,7 @@
 //! Rate limits as they are configured, and which of them apply to which requests.
 
+use std::sync::Arc;
+
 use http::HeaderValue;
 
 use super::gcra::RatePolicy;
@@ -21,10 +23,19 @@ pub struct RateRule {
     pub by: Option<RateKey>,
     /// Keys that may have a cell of their own, where it counts by something.
     pub keys_max: usize,
-    /// The routes that it applies to, by their places in file order. `None`: all.
-    pub routes: Option<Vec<usize>>,
+    /// The routes that it applies to. `None`: all.
+    pub routes: Option<Vec<LimitedRoute>>,
     /// Where what it would have refused is counted. `None`: it refuses.
     pub shadow: Option<LimitSlot>,
+}
+
+/// A route that a limit names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitedRoute {
+    /// Its place in file order.
+    pub index: usize,
+    /// Its name.
+    pub name: Arc<str>,
 }
 
 /// All rate limits of a tenant as they are configured: shared by the tenants that differ in nothing from their plan.
@@ -52,6 +63,10 @@ impl RateRule {
         let label = Label::new(name, policy.burst.get().into(), policy.window_s());
         Self { label, policy, by: None, keys_max: 0, routes: None, shadow: None }
     }
+
+    fn applies_to(&self, route: usize) -> bool {
+        self.routes.as_ref().is_none_or(|routes| routes.iter().any(|named| named.index == route))
+    }
 }
 
 impl RateRules {
@@ -65,9 +80,9 @@ impl RateRules {
         let unrouted = set(&|rule| rule.routes.is_none() && rule.by.is_none() && rule.shadow.is_none());
         let everywhere = set(&|rule| rule.routes.is_none());
         let mut sets = vec![unrouted, everywhere];
-        let named = rules.iter().filter_map(|rule| rule.routes.as_ref()).flatten();
+        let named = rules.iter().filter_map(|rule| rule.routes.as_ref()).flatten().map(|route| route.index);
         let of_route = (0..named.max().map_or(0, |last| last + 1)).map(|route| {
-            let routed = set(&|rule| rule.routes.as_ref().is_none_or(|routes| routes.contains(&route)));
+            let routed = set(&|rule| rule.applies_to(route));
             let known = sets.iter().skip(1).position(|known| known.applying == routed.applying);
             let at = known.map_or(sets.len(), |known| known + 1);
             if known.is_none() {

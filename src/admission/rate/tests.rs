@@ -28,6 +28,10 @@ fn keyed(name: &str, burst: u32, by: RateKey) -> RateRule {
     RateRule { by: Some(by), keys_max: 100, ..rule(name, 1, burst) }
 }
 
+fn route(index: usize) -> LimitedRoute {
+    LimitedRoute { index, name: format!("route-{index}").into() }
+}
+
 /// A clock, and the limits of a tenant over states that outlive them.
 pub(super) struct Bench {
     clock: Clock,
@@ -194,8 +198,11 @@ fn other_kinds_of_limits_are_told_behind() {
 
 #[test]
 fn a_limit_applies_to_its_routes() {
-    let routed = |name, burst, routes| RateRule { routes: Some(routes), ..rule(name, 1, burst) };
-    let bench = Bench::new(vec![rule("default", 1, 9), routed("a", 1, vec![0, 2]), routed("b", 2, vec![2])]);
+    let routed = |name, burst, routes: &[usize]| RateRule {
+        routes: Some(routes.iter().copied().map(route).collect()),
+        ..rule(name, 1, burst)
+    };
+    let bench = Bench::new(vec![rule("default", 1, 9), routed("a", 1, &[0, 2]), routed("b", 2, &[2])]);
     let fields = HeaderMap::new();
     let policy = |route| {
         let charges = bench.limits.charge(&bench.request(route, "192.0.2.1", &fields), |_| {}).unwrap();
@@ -288,7 +295,7 @@ fn a_limit_in_the_shadow_counts_and_never_refuses() {
 #[test]
 fn a_report_tells_how_each_limit_stands() {
     let mut by_ip = keyed("per-ip", 5, RateKey::ClientIp);
-    by_ip.routes = Some(vec![0]);
+    by_ip.routes = Some(vec![route(0)]);
     let bench = Bench::new(vec![rule("default", 10, 20), by_ip]);
     let fields = HeaderMap::new();
     for client in ["192.0.2.1", "192.0.2.2", "192.0.2.2"] {
@@ -299,7 +306,7 @@ fn a_report_tells_how_each_limit_stands() {
     assert_eq!((report[0].remaining, report[0].reset_s, report[0].keys), (Some(17), Some(1), None));
     assert_eq!((report[1].by.as_deref(), report[1].remaining), (Some("client_ip"), None));
     assert_eq!(report[1].keys, Some(KeysReport { in_use: 2, max: 100 }));
-    assert_eq!(report[1].routes, Some(vec![0]));
+    assert_eq!(report[1].routes, Some(vec!["route-0".into()]));
 }
 
 #[test]
@@ -319,4 +326,19 @@ fn all_workers_charge_the_same_cells() {
         threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>()
     });
     assert_eq!(admitted, 150, "of each client as many as one client may");
+}
+
+#[test]
+fn what_many_give_back_at_once_is_all_there_again() {
+    let bench = Bench::new(vec![rule("default", 1, 100), keyed("per-ip", 10, RateKey::ClientIp)]);
+    let fields = HeaderMap::new();
+    let request = bench.request(0, "192.0.2.1", &fields);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            // Some are refused by the second limit while the others hold it: those give back too.
+            scope.spawn(|| (0..2_000).for_each(|_| drop(bench.limits.charge(&request, |_| {}))));
+        }
+    });
+    let charges = bench.limits.charge(&request, |_| {}).unwrap();
+    assert_eq!(told(&charges), "\"default\";r=99;t=1, \"per-ip\";r=9;t=1");
 }
