@@ -109,6 +109,35 @@ fn requests_without_a_tenant_share_one_series() {
 }
 
 #[test]
+fn what_limits_in_the_shadow_counted_outlives_the_tenants_series() {
+    let table = Arc::new(TenantTable::new(1));
+    let (limit, family) = (table.limit("strict"), "tollgate_shadow_rejected_total");
+    let (one, two) = (table.meter(&id(1)), table.meter(&id(2)));
+    request(&one);
+    one.shadow_rejected(limit);
+    two.shadow_rejected(limit);
+    assert_eq!((of(&table, family, "strict", "t1"), of(&table, family, "strict", "_other")), (1, 1));
+    table.set_bound(0);
+    assert_eq!((of(&table, family, "strict", "t1"), of(&table, family, "strict", "_other")), (0, 2));
+}
+
+#[test]
+fn names_of_limits_make_a_bounded_number_of_series() {
+    let table = Arc::new(TenantTable::new(1));
+    let meter = table.meter(&id(1));
+    for n in 0..100 {
+        let slot = table.limit(&format!("limit-{n}"));
+        assert_eq!(slot, table.limit(&format!("limit-{n}")));
+        meter.shadow_rejected(slot);
+    }
+    let family = "tollgate_shadow_rejected_total";
+    let series = samples(&table).into_keys().filter(|(name, _)| name == family).count();
+    assert_eq!(series, LIMITS_MAX);
+    assert_eq!(of(&table, family, "limit-62", "_other"), 1);
+    assert_eq!(of(&table, family, "_other", "_other"), 37);
+}
+
+#[test]
 fn the_busiest_take_over_and_equals_do_not_take_turns() {
     let table = Arc::new(TenantTable::new(2));
     let (early, busy, equal) = (table.meter(&id(1)), table.meter(&id(2)), table.meter(&id(3)));
