@@ -12,9 +12,48 @@ const WINDOW_NS: u64 = 10_000_000_000;
 /// Backlogs younger than this say nothing about fairness yet.
 const YOUNG_NS: u64 = 1_000_000_000;
 
-/// The order of tenants: those below their reservation first, then by tag; of two alike the one with
-/// fewer seats, then by place.
-pub(super) type Key = (bool, u128, u32, u32);
+/// How long a tenant has to have nothing for its backlog to be over: a client that asks again as soon as it is
+/// answered is not away.
+const PAUSE_NS: u64 = 100_000_000;
+
+/// What a tenant may owe, over its weight, when nothing of it is left, beyond what was charged at dispatch.
+const OVERRUN_NS: u64 = 10_000_000_000;
+
+/// The order of tenants: those below their reservation first, then by finish, then as [`Backlog::key`] says, then
+/// by place.
+pub(super) type Key = (bool, u128, u64, u32);
+
+/// How far ahead the order looks: what a request costs counts up to this. See the module above.
+const AHEAD_NS: u64 = 1_000_000_000;
+
+/// Where ties of tenants begin that are not fresh.
+const STALE: u64 = 1 << 63;
+
+/// How far the pool is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct VirtualTime {
+    /// The largest start and the largest finish that have been served.
+    pub(super) start: u128,
+    finish: u128,
+}
+
+impl VirtualTime {
+    /// A request has been served.
+    pub(super) fn pass(&mut self, start: u128, finish: u128) {
+        (self.start, self.finish) = (self.start.max(start), self.finish.max(finish));
+    }
+
+    /// Time has passed without one.
+    pub(super) fn advance(&mut self, by: u128) {
+        (self.start, self.finish) = (self.start.saturating_add(by), self.finish.saturating_add(by));
+    }
+
+    /// Where a tenant starts that comes, and for whose requests the order looks so far ahead: where the last one did, but
+    /// no later than where such a tenant would stand that had been waiting all the time.
+    pub(super) fn start(&self, ahead: u128) -> u128 {
+        self.start.min(self.finish.saturating_sub(ahead))
+    }
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -35,6 +74,12 @@ pub(super) struct Backlog<M> {
     pub(super) key: Option<Key>,
     /// The tag until which it owes, if that is all that it does.
     pub(super) owes: Option<u128>,
+    /// When it came, if it has not had more than its part and has not been served since.
+    fresh: Option<u64>,
+    /// What of `settled` is beyond the estimates that were charged since it was last its turn.
+    overrun: u128,
+    /// Since when nothing of it waits or is served, where that is so.
+    idle_since_ns: u64,
     /// Since when requests of it have been waiting without a pause.
     since_ns: u64,
     /// Seat-time given back, in nanoseconds, and two earlier readings of all that it had received.
@@ -63,6 +108,9 @@ impl<M> Backlog<M> {
             waiting: 0,
             key: None,
             owes: None,
+            fresh: None,
+            overrun: 0,
+            idle_since_ns: 0,
             since_ns: 0,
             done_ns: 0,
             readings: [Reading::default(); 2],
@@ -77,13 +125,50 @@ impl<M> Backlog<M> {
     }
 
     /// It starts no earlier than that: who did not want a seat earns nothing by it.
-    pub(super) fn start_at(&mut self, virtual_now: u128, now_ns: u64) {
-        let behind = virtual_now.saturating_sub(self.tag(now_ns));
-        self.settled = self.settled.saturating_add(behind);
+    pub(super) fn start_at(&mut self, start: u128, now_ns: u64, nth: u64) {
+        let tag = self.tag(now_ns);
+        self.settled = self.settled.saturating_add(start.saturating_sub(tag));
+        self.fresh = None;
+        if tag <= start {
+            self.fresh = Some(nth);
+            self.overrun = 0;
+        }
+    }
+
+    /// Of tenants with the same tag those come first that have just come, in the order of their coming; then
+    /// who holds the fewest seats. Tenants whose requests all take the same time all have the same tag for a
+    /// whole round: who is served less than its part must not wait for the end of it.
+    pub(super) fn key(&self, now_ns: u64, held: u32, estimate_ns: u64, at: u32) -> Key {
+        let tie = self.fresh.unwrap_or(STALE | u64::from(held));
+        let finish = self.tag(now_ns).saturating_add(self.ahead(estimate_ns));
+        (held >= self.terms.reserved, finish, tie, at)
+    }
+
+    /// What the order looks ahead for a request that is thought to take so long.
+    pub(super) fn ahead(&self, estimate_ns: u64) -> u128 {
+        self.over_weight(u128::from(estimate_ns.min(AHEAD_NS)))
+    }
+
+    /// Its turn has come: whatever it owed is paid.
+    pub(super) fn is_due(&mut self) {
+        self.overrun = 0;
+    }
+
+    /// Nothing of it is left for now.
+    pub(super) fn pauses(&mut self, now_ns: u64) {
+        self.idle_since_ns = now_ns;
+        self.forgive(self.over_weight(u128::from(OVERRUN_NS)));
     }
 
     /// A pause without waiting requests has ended.
-    pub(super) fn begins(&mut self, now_ns: u64) {
+    pub(super) fn begins(&mut self, now_ns: u64, start: u128) {
+        if self.serving == 0 {
+            if now_ns.saturating_sub(self.idle_since_ns) >= PAUSE_NS {
+                self.forgive(0);
+            }
+            // Also where it can't be served yet: what it is charged until then counts from here.
+            self.settled = self.settled.max(start);
+        }
         self.since_ns = now_ns;
         let reading = Reading { at_ns: now_ns, received_ns: self.received_ns(now_ns) };
         self.readings = [reading; 2];
@@ -91,6 +176,7 @@ impl<M> Backlog<M> {
 
     /// One of its requests is given a seat.
     pub(super) fn dispatch(&mut self, now_ns: u64, estimate_ns: u64) -> Charged {
+        self.fresh = None;
         self.serving += 1;
         self.starts_ns += u128::from(now_ns);
         self.estimates_ns += u128::from(estimate_ns);
@@ -106,10 +192,10 @@ impl<M> Backlog<M> {
                 self.serving = self.serving.saturating_sub(1);
                 self.starts_ns = self.starts_ns.saturating_sub(u128::from(since_ns));
                 self.estimates_ns = self.estimates_ns.saturating_sub(u128::from(estimate_ns));
-                self.done_ns += held(since_ns);
-                // No debt outlives its backlog but what was charged at the dispatch: one slow request must
-                // not shut its tenant out when it comes again.
-                if self.waiting > 0 { held(since_ns) } else { held(since_ns).min(u128::from(estimate_ns)) }
+                let held = held(since_ns);
+                self.done_ns += held;
+                self.overrun += self.over_weight(held.saturating_sub(u128::from(estimate_ns)));
+                held
             }
             // Taken while nobody waited: what of it fell into this backlog counts.
             None if self.waiting > 0 => {
@@ -142,6 +228,12 @@ impl<M> Backlog<M> {
         let received_ns = received_ns.saturating_sub(before.received_ns);
         let share = received_ns as f64 / age_ns as f64 / f64::from(self.terms.weight.max(1));
         (age_ns >= YOUNG_NS).then_some(share)
+    }
+
+    /// Keeps no more than that of what it owes beyond the estimates.
+    fn forgive(&mut self, but: u128) {
+        self.settled = self.settled.saturating_sub(self.overrun.saturating_sub(but));
+        self.overrun = self.overrun.min(but);
     }
 
     fn passed_ns(&self, now_ns: u64) -> u128 {

@@ -19,17 +19,27 @@
 //! ```
 //!
 //! **Virtual time** *V* is the largest start that has been dispatched. Among tenants with waiting requests
-//! the smallest tag is served next. Two that always want more are therefore never further apart than one
-//! cost over weight, so their seat-times stand as their weights: that is weighted max-min fairness, for
-//! a tenant that wants less than its part leaves the rest to the others. The maximum with *V* says that who wanted
-//! nothing earns nothing by it: a tenant that returns takes its turn now, but no arrears.
+//! the smallest *finish* is served next, as in weighted fair queueing (Demers, Keshav, Shenker: *Analysis and
+//! Simulation of a Fair Queueing Algorithm*, SIGCOMM 1989), and not the smallest start: a tenant of short requests, the second
+//! of which starts a little behind the others' starts, would otherwise wait until each of them has had a
+//! long one. For that, costs count up to a second (`AHEAD_NS`): whose requests were once very long must not wait for
+//! very long to show that they are short now. Two tenants that always want more are therefore never further apart
+//! than what one request and the order's look ahead cost over weight, so their seat-times stand as their weights: that is
+//! weighted max-min fairness, for a tenant that wants less than its part leaves the rest to the others. The maximum with
+//! *V* says that who wanted nothing earns nothing by it: a tenant that returns takes its turn now, but no arrears. Of
+//! equal finishes that of a tenant which has just come is first. Where requests are of different lengths, starts that are dispatched are
+//! as far apart as the order looks ahead; so a tenant that comes starts no later than one with requests like its own would
+//! stand that had been waiting: at the smaller of *V* and of the largest finish dispatched, less its own cost.
 //!
 //! **The cost is not known at the start.** A dispatch is charged an estimate, the exponential average of
 //! what the tenant has held seats for. When the seat comes back, the real time takes the estimate's place.
 //! Until then the tenant is charged the greater of its estimates and of what its seats have already been held for:
 //! a tenant whose requests suddenly take minutes is ahead after seconds, not after minutes. A correction
-//! upwards counts only while its tenant still waits: no debt outlives its backlog but the estimates that the
-//! formula itself charges, or one slow request would shut its tenant out when it comes again.
+//! upwards outlives the moment without waiting requests in which a client that has been answered asks again: if it did not,
+//! a tenant with as many connections as seats, whose requests vary, would be charged less than it has had. But no debt outlives
+//! its backlog except the estimates that the formula itself charges, or one slow request would shut its tenant out when it comes
+//! again: what was charged beyond them since it was last the tenant's turn is forgiven when nothing of it has waited or been
+//! served for a tenth of a second (`PAUSE_NS`), and above ten seconds of seat-time at once (`OVERRUN_NS`).
 //!
 //! **While nobody waits** seats are taken and given back by a few atomics, and nothing is charged. Virtual time
 //! then runs as fast as a single tenant with all the seats would have driven it, so that old debts end.
@@ -40,8 +50,10 @@
 //!
 //! # Bounds
 //!
-//! With *n* tenants waiting, a request that comes to an idle tenant waits for at most one seat to become free,
-//! plus its part: at most the *n* - 1 dispatches whose tags are the same. Seats are never idle while a request
+//! A request of a tenant that has had less than its part waits for one seat to become free, and then for those whose finish is
+//! before its own: each tenant's requests up to what its own cost, with what it is ahead by, so for its own part
+//! of the time that all of them take. Estimates that are too low let others before it: at most one request of each such
+//! tenant that is then charged what it took. Seats are never idle while a request
 //! waits that may have one (work conservation). A dispatch costs O(log n); the lock is held for one
 //! dispatch at a time. Memory is O(waiting requests + tenants that wait, are served or owe).
 //!
@@ -52,11 +64,15 @@ mod backlog;
 mod limit;
 mod member;
 mod queue;
+#[cfg(test)]
+mod queue_tests;
 mod seat;
 mod seats;
 mod share;
 mod streams;
 mod table;
+#[cfg(test)]
+mod seats_tests;
 #[cfg(test)]
 mod tests;
 mod wait;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use slab::Slab;
 
-use super::backlog::{Backlog, Key, SCALE, jain};
+use super::backlog::{Backlog, Key, SCALE, VirtualTime, jain};
 use super::member::{Charged, Member, Place, QueueFull, SeatTerms, Ticket, Turn};
 
 /// How many tags that time has outrun are looked at anew before one is taken as it is: what bounds the
@@ -27,8 +27,8 @@ pub struct FairQueue<M, W> {
     order: BTreeSet<Key>,
     /// Tenants that neither wait nor are served, and owe: by the tag from which on they don't.
     owing: BTreeSet<(u128, u32)>,
-    /// Virtual time: the largest start that has been served.
-    virtual_now: u128,
+    /// Virtual time.
+    virtual_time: VirtualTime,
     /// Since when nobody waits who could be served.
     calm_since_ns: Option<u64>,
     /// How many requests have joined.
@@ -51,7 +51,7 @@ impl<M, W> Default for FairQueue<M, W> {
             waiters: Slab::new(),
             order: BTreeSet::new(),
             owing: BTreeSet::new(),
-            virtual_now: 0,
+            virtual_time: VirtualTime::default(),
             calm_since_ns: Some(0),
             joined: 0,
         }
@@ -77,6 +77,7 @@ impl<M: Member, W> FairQueue<M, W> {
             return Err(QueueFull);
         }
         let at = self.open(member);
+        let virtual_time = self.virtual_time;
         let Some(backlog) = self.tenants.get_mut(at as usize) else { return Err(QueueFull) };
         self.joined += 1;
         let serial = self.joined;
@@ -85,7 +86,7 @@ impl<M: Member, W> FairQueue<M, W> {
             self.waiters.insert(Waiter { serial, tenant: at, waiter, before: None, behind: None }) as u32;
         backlog.terms = terms;
         if backlog.waiting == 0 {
-            backlog.begins(now_ns);
+            backlog.begins(now_ns, virtual_time.start(backlog.ahead(member.hold_ns())));
             backlog.member.set_waiting(true);
         }
         backlog.waiting += 1;
@@ -122,7 +123,9 @@ impl<M: Member, W> FairQueue<M, W> {
         let backlog = self.tenants.get_mut(at as usize)?;
         if is_shared {
             // A reservation is served out of turn: its start says nothing of the others'.
-            self.virtual_now = self.virtual_now.max(backlog.tag(now_ns));
+            let tag = backlog.tag(now_ns);
+            self.virtual_time.pass(tag, tag.saturating_add(backlog.ahead(backlog.member.hold_ns())));
+            backlog.is_due();
         }
         let charged = backlog.dispatch(now_ns, backlog.member.hold_ns());
         let member = backlog.member.clone();
@@ -171,7 +174,8 @@ impl<M: Member, W> FairQueue<M, W> {
     #[must_use]
     pub fn lead_ns(&self, now_ns: u64, member: &M) -> u64 {
         let backlog = self.place(member).and_then(|at| self.tenants.get(at as usize));
-        let lead = backlog.map_or(0, |backlog| backlog.tag(now_ns).saturating_sub(self.virtual_now) / SCALE);
+        let lead =
+            backlog.map_or(0, |backlog| backlog.tag(now_ns).saturating_sub(self.virtual_time.start) / SCALE);
         u64::try_from(lead).unwrap_or(u64::MAX)
     }
 
@@ -220,11 +224,11 @@ impl<M: Member, W> FairQueue<M, W> {
         for _ in 0..LOOKS {
             let key = *self.order.first()?;
             let backlog = self.tenants.get_mut(key.3 as usize)?;
-            let tag = backlog.tag(now_ns);
-            if tag <= key.1 {
+            let finish = backlog.key(now_ns, 0, backlog.member.hold_ns(), key.3).1;
+            if finish <= key.1 {
                 break;
             }
-            let later = (key.0, tag, key.2, key.3);
+            let later = (key.0, finish, key.2, key.3);
             backlog.key = Some(later);
             self.order.remove(&key);
             self.order.insert(later);
@@ -262,7 +266,8 @@ impl<M: Member, W> FairQueue<M, W> {
         if let Some(key) = &key {
             self.order.remove(key);
         }
-        if let Some(tag) = backlog.owes.take() {
+        let owed = backlog.owes.take();
+        if let Some(tag) = owed {
             self.owing.remove(&(tag, at));
         }
         let held = backlog.member.held();
@@ -272,18 +277,22 @@ impl<M: Member, W> FairQueue<M, W> {
                 // fast as one tenant with all the seats would have driven it.
                 if let Some(since) = self.calm_since_ns.take() {
                     let calm = u128::from(now_ns.saturating_sub(since)) * u128::from(seats);
-                    self.virtual_now = self.virtual_now.saturating_add(calm.saturating_mul(SCALE));
+                    self.virtual_time.advance(calm.saturating_mul(SCALE));
                 }
-                backlog.start_at(self.virtual_now, now_ns);
+                let ahead = backlog.ahead(backlog.member.hold_ns());
+                backlog.start_at(self.virtual_time.start(ahead), now_ns, self.joined);
             }
-            let key = (held >= backlog.terms.reserved, backlog.tag(now_ns), held, at);
+            let key = backlog.key(now_ns, held, backlog.member.hold_ns(), at);
             backlog.key = Some(key);
             self.order.insert(key);
         } else if backlog.is_idle() {
-            let tag = backlog.tag(now_ns);
-            if tag > self.virtual_now {
-                backlog.owes = Some(tag);
-                self.owing.insert((tag, at));
+            if owed.is_none() {
+                backlog.pauses(now_ns);
+            }
+            let paid = backlog.tag(now_ns).saturating_add(backlog.ahead(u64::MAX));
+            if paid > self.virtual_time.start {
+                backlog.owes = Some(paid);
+                self.owing.insert((paid, at));
             } else {
                 self.close(at);
             }
@@ -296,7 +305,8 @@ impl<M: Member, W> FairQueue<M, W> {
     /// Forgets tenants whose debt virtual time has passed.
     fn forget(&mut self, most: u32) {
         for _ in 0..most {
-            let Some((_, at)) = self.owing.first().copied().filter(|(tag, _)| *tag <= self.virtual_now)
+            let Some((_, at)) =
+                self.owing.first().copied().filter(|(paid, _)| *paid <= self.virtual_time.start)
             else {
                 return;
             };
