@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use slab::Slab;
-use tollgate::admission::fair_share::{Adaptive, Asked, Sample, Seat, Seats, Waiting};
+use tollgate::admission::fair_share::{Adaptive, Asked, Sample, Seat, SeatLimit, Seats, Waiting};
 use tollgate::time::{Clock, ManualClock};
 
 use crate::origin::Origin;
@@ -179,7 +179,7 @@ impl World {
             Event::Ask(tenant) => self.ask(tenant),
             Event::Answer(request) => self.answer(request),
             Event::Leave(request, serial, patient) => self.leave(request, serial, patient),
-            Event::Limit(limit) => self.seats.set_limit(limit),
+            Event::Limit(limit) => self.seats.set_limit(SeatLimit::Fixed(limit)),
         }
         self.seat_the_rung();
         self.events += 1;
@@ -331,7 +331,7 @@ impl World {
         self.tenants[tenant].served += 1;
         let sample = Sample { latency_ns: self.now_ns - since_ns, in_use, failed: false };
         if let Some(limit) = self.adaptive.as_mut().and_then(|limit| limit.observe(self.now_ns, sample)) {
-            self.seats.set_limit(limit);
+            self.seats.set_limit(SeatLimit::Fixed(limit));
         }
         self.again(tenant, 0);
     }

@@ -68,11 +68,11 @@ mod queue;
 mod queue_tests;
 mod seat;
 mod seats;
+#[cfg(test)]
+mod seats_tests;
 mod share;
 mod streams;
 mod table;
-#[cfg(test)]
-mod seats_tests;
 #[cfg(test)]
 mod tests;
 mod wait;

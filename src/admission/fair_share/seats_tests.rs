@@ -92,7 +92,7 @@ proptest! {
                 Step::Leave(nth) if !held.waiting.is_empty() => {
                     drop(held.waiting.swap_remove(nth % held.waiting.len()));
                 }
-                Step::Limit(limit) => seats.set_limit(limit),
+                Step::Limit(limit) => seats.set_limit(SeatLimit::Fixed(limit)),
                 Step::Pass(ms) => hand.advance(Duration::from_millis(ms)),
                 _ => {}
             }
@@ -114,7 +114,7 @@ proptest! {
             prop_assert_eq!((standing.held, standing.waiting), (seated as u32, waiting as u32));
         }
         // Everybody's turn comes, then everything is free.
-        seats.set_limit(seats.limit().max(1));
+        seats.set_limit(SeatLimit::Fixed(seats.limit().max(1)));
         held.look();
         while !held.waiting.is_empty() {
             prop_assert!(!held.seats.is_empty(), "who waits, waits for nothing");

@@ -1,0 +1,198 @@
+//! What admission costs a request, and for how long it may hold the lock that all workers share.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::hint::black_box;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use tollgate::admission::fair_share::{
+    Asked, FairQueue, Member, Place, Seat, SeatTerms, Seats, Share, Turn, Waiting,
+};
+use tollgate::time::Clock;
+use tollgate::types::TenantId;
+
+/// How many tenants are backlogged.
+const BACKLOGGED: [usize; 3] = [10, 1_000, 100_000];
+
+fn shares(seats: &Arc<Seats>, count: usize) -> Vec<Arc<Share>> {
+    let ids = (0..count).filter_map(|nth| TenantId::parse(&format!("t{nth}")).ok());
+    ids.map(|id| seats.share(id)).collect()
+}
+
+fn a_free_seat(c: &mut Criterion) {
+    let seats = Seats::new(64, Clock::system());
+    let shares = shares(&seats, 1);
+    let Some(share) = shares.first() else { return };
+    c.bench_function("admission/seat, uncontended", |b| {
+        b.iter(|| drop(black_box(share.ask(SeatTerms::default()))));
+    });
+}
+
+/// Says which tenant's turn has come.
+struct Bell(usize, Arc<AtomicUsize>);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.1.store(self.0, Ordering::Relaxed);
+    }
+}
+
+/// A pool of one seat, and tenants of whom one request waits each.
+struct Backlog {
+    shares: Vec<Arc<Share>>,
+    waiting: Vec<Option<Waiting>>,
+    bells: Vec<Waker>,
+    rung: Arc<AtomicUsize>,
+    seat: Option<Seat>,
+}
+
+impl Backlog {
+    fn new(tenants: usize) -> Self {
+        let seats = Seats::new(1, Clock::system());
+        let shares = shares(&seats, tenants);
+        let rung = Arc::new(AtomicUsize::new(0));
+        let bells = (0..tenants).map(|nth| Waker::from(Arc::new(Bell(nth, Arc::clone(&rung))))).collect();
+        let waiting = shares.iter().map(|_| None).collect();
+        let mut backlog = Self { shares, waiting, bells, rung, seat: None };
+        (0..tenants).for_each(|nth| backlog.ask(nth));
+        backlog.ask(0);
+        backlog
+    }
+
+    fn ask(&mut self, nth: usize) {
+        let Some(share) = self.shares.get(nth) else { return };
+        match share.ask(SeatTerms::default()) {
+            Ok(Asked::Seated(seat)) => self.seat = Some(seat),
+            Ok(Asked::Waits(waiting)) => {
+                if let Some(place) = self.waiting.get_mut(nth) {
+                    *place = Some(waiting);
+                }
+                self.poll(nth);
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn poll(&mut self, nth: usize) {
+        let (Some(place), Some(bell)) = (self.waiting.get_mut(nth), self.bells.get(nth)) else { return };
+        let Some(waiting) = place else { return };
+        if let Poll::Ready(seat) = Pin::new(waiting).poll(&mut Context::from_waker(bell)) {
+            *place = None;
+            self.seat = Some(seat);
+        }
+    }
+
+    /// The seat is given back, whose turn it is gets it, and asks for the next.
+    fn turn(&mut self) {
+        drop(self.seat.take());
+        let next = self.rung.load(Ordering::Relaxed);
+        self.poll(next);
+        self.ask(next);
+    }
+}
+
+fn a_seat_in_a_backlog(c: &mut Criterion) {
+    let mut group = c.benchmark_group("admission/seat, given on and asked for, backlogged tenants");
+    for tenants in BACKLOGGED {
+        let mut backlog = Backlog::new(tenants);
+        group.bench_function(BenchmarkId::from_parameter(tenants), |b| b.iter(|| backlog.turn()));
+    }
+    group.finish();
+}
+
+/// A tenant without atomics.
+#[derive(Debug, Default)]
+struct Lone {
+    held: Cell<u32>,
+    place: Cell<Option<Place>>,
+}
+
+impl Member for &Lone {
+    fn held(&self) -> u32 {
+        self.held.get()
+    }
+    fn seat(&self) {
+        self.held.set(self.held.get() + 1);
+    }
+    fn hold_ns(&self) -> u64 {
+        10_000_000
+    }
+    fn place(&self) -> Option<Place> {
+        self.place.get()
+    }
+    fn set_place(&self, place: Option<Place>) {
+        self.place.set(place);
+    }
+    fn set_waiting(&self, _: bool) {}
+}
+
+/// Times of one operation.
+struct Times(&'static str, Vec<Duration>);
+
+impl Times {
+    fn of<T>(&mut self, operation: impl FnOnce() -> T) -> T {
+        let started = Instant::now();
+        let result = operation();
+        self.1.push(started.elapsed());
+        result
+    }
+
+    fn print(mut self) {
+        self.1.sort_unstable();
+        let at = |part: f64| self.1.get((self.1.len() as f64 * part) as usize).or(self.1.last());
+        println!(
+            "admission/lock held, 100000 tenants, {}: p50 {:?}, p99.99 {:?}, max {:?} of {}",
+            self.0,
+            at(0.5).copied().unwrap_or_default(),
+            at(0.9999).copied().unwrap_or_default(),
+            at(1.0).copied().unwrap_or_default(),
+            self.1.len()
+        );
+    }
+}
+
+/// Each operation is what the lock is held for at a time, so their longest is the longest that another worker
+/// waits. On a machine that does other things too, the maximum is the scheduler's: believe p99.99.
+fn the_longest_hold(_: &mut Criterion) {
+    const TENANTS: usize = 100_000;
+    const SEATS: u32 = 256;
+    let members: Vec<Lone> = (0..TENANTS).map(|_| Lone::default()).collect();
+    let mut queue = FairQueue::default();
+    let mut random = fastrand::Rng::with_seed(1);
+    let (mut grow, mut join, mut next) =
+        (Times("join, growing", vec![]), Times("join", vec![]), Times("next", vec![]));
+    let (mut settle, mut leave) = (Times("settle", vec![]), Times("leave", vec![]));
+    let terms = SeatTerms::default();
+    for member in &members {
+        let _ = grow.of(|| queue.join(0, SEATS, &member, terms, ()));
+    }
+    let mut now_ns = 0;
+    let mut running = Vec::new();
+    for _ in 0..1_000_000 {
+        now_ns += 50_000;
+        if running.len() >= SEATS as usize {
+            let Turn { member, charged, .. } = running.swap_remove(random.usize(..running.len()));
+            let member: &Lone = member;
+            member.held.set(member.held.get() - 1);
+            settle.of(|| queue.settle(now_ns, SEATS, &member, charged));
+            let joined = join.of(|| queue.join(now_ns, SEATS, &member, terms, ()));
+            if let (Ok(ticket), 0) = (joined, random.u8(..8)) {
+                leave.of(|| queue.leave(now_ns, SEATS, ticket));
+                let _ = queue.join(now_ns, SEATS, &member, terms, ());
+            }
+        }
+        running.extend(next.of(|| queue.next(now_ns, SEATS)));
+    }
+    [grow, join, next, settle, leave].into_iter().for_each(Times::print);
+    let started = Instant::now();
+    black_box(queue.fairness(now_ns));
+    println!("admission/lock held, 100000 tenants, fairness: {:?}", started.elapsed());
+}
+
+criterion_group!(benches, a_free_seat, a_seat_in_a_backlog, the_longest_hold);
+criterion_main!(benches);
