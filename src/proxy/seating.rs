@@ -63,7 +63,6 @@ pub(super) async fn seat(
     let seat = match share.ask(tenant.seats).map_err(|QueueFull| Rejection::ConcurrencyExceeded)? {
         Asked::Seated(seat) => seat,
         Asked::Waits(waiting) => {
-            tenant.account.meter.waits();
             let watch = Stopwatch { since: Instant::now(), wait };
             let until = watch.since + tenant.seat_wait_max;
             let until = expires.map_or(until, |expires| expires.min(until));

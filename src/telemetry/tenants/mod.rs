@@ -73,15 +73,6 @@ impl TenantMeter {
         self.arrived();
     }
 
-    /// A request waits before it begins: its tenant is to be shown, although nothing is counted yet.
-    pub fn waits(&self) {
-        if self.requests.load(Ordering::Relaxed) == 0
-            && let Some(table) = self.table.upgrade()
-        {
-            table.claim(self);
-        }
-    }
-
     /// A request that had begun has ended.
     pub fn finished(&self, record: &RequestRecord) {
         let before = self.in_flight.fetch_sub(1, Ordering::Relaxed);

@@ -71,12 +71,20 @@ impl TenantTable {
     /// The label of the tenants without series of their own. No id begins with `_`.
     pub(in crate::telemetry) const OTHER: &str = "_other";
 
-    /// Says of each tenant which label it is shown under.
+    /// Says of each tenant which label it is shown under. Those that are only waiting yet get series of their own here, as
+    /// far as there is room.
     pub(in crate::telemetry) fn labels<T>(&self, tenants: Vec<(TenantId, T)>) -> Vec<(String, T)> {
-        let slots = locked(&self.slots);
-        let named: HashSet<&TenantId> = slots.named.iter().filter_map(|meter| meter.id.as_ref()).collect();
-        let label = |id: &TenantId| if named.contains(id) { id.as_str() } else { Self::OTHER }.to_owned();
-        tenants.into_iter().map(|(id, of)| (label(&id), of)).collect()
+        let mut slots = locked(&self.slots);
+        let known: HashSet<TenantId> = slots.named.iter().filter_map(|meter| meter.id.clone()).collect();
+        let label = |(id, of): (TenantId, T)| {
+            let meter = self.shard_of(&id).and_then(|shard| locked(shard).get(&id).cloned());
+            let promoted = !known.contains(&id)
+                && slots.named.len() < slots.bound
+                && meter.is_some_and(|meter| self.promote(&mut slots, &meter));
+            let own = promoted || known.contains(&id);
+            (if own { id.as_str() } else { Self::OTHER }.to_owned(), of)
+        };
+        tenants.into_iter().map(label).collect()
     }
 
     pub(in crate::telemetry) fn new(bound: usize) -> Self {
@@ -197,16 +205,19 @@ impl TenantTable {
         rivals
     }
 
-    fn promote(&self, slots: &mut Slots, meter: &Arc<TenantMeter>) {
-        let Some(id) = &meter.id else { return };
+    /// Gives a tenant series of its own; whether it has come by them so.
+    fn promote(&self, slots: &mut Slots, meter: &Arc<TenantMeter>) -> bool {
+        let Some(id) = &meter.id else { return false };
         // It may be gone since it was ranked, or have come by its series another way.
         let known = self
             .shard_of(id)
             .is_some_and(|shard| locked(shard).get(id).is_some_and(|known| Arc::ptr_eq(known, meter)));
-        if known && meter.series.load().is_shared() {
+        let promoted = known && meter.series.load().is_shared();
+        if promoted {
             meter.series.store(Arc::new(Series::own()));
             slots.named.push(Arc::clone(meter));
         }
+        promoted
     }
 
     fn retire(&self, slots: &mut Slots, meters: Vec<Arc<TenantMeter>>) {
