@@ -168,8 +168,10 @@ fn the_longest_hold(_: &mut Criterion) {
         (Times("join, growing", vec![]), Times("join", vec![]), Times("next", vec![]));
     let (mut settle, mut leave) = (Times("settle", vec![]), Times("leave", vec![]));
     let terms = SeatTerms::default();
-    for member in &members {
-        let _ = grow.of(|| queue.join(0, SEATS, &member, terms, ()));
+    let mut double = Times("join, doubling the memory", vec![]);
+    for (nth, member) in members.iter().enumerate() {
+        let times = if nth.is_power_of_two() { &mut double } else { &mut grow };
+        let _ = times.of(|| queue.join(0, SEATS, &member, terms, ()));
     }
     let mut now_ns = 0;
     let mut running = Vec::new();
@@ -188,10 +190,12 @@ fn the_longest_hold(_: &mut Criterion) {
         }
         running.extend(next.of(|| queue.next(now_ns, SEATS)));
     }
-    [grow, join, next, settle, leave].into_iter().for_each(Times::print);
-    let started = Instant::now();
-    black_box(queue.fairness(now_ns));
-    println!("admission/lock held, 100000 tenants, fairness: {:?}", started.elapsed());
+    let mut walk = Times("walk, 256 places", vec![]);
+    let mut from = Some(0);
+    while let Some(at) = from {
+        from = walk.of(|| queue.walk(now_ns, at, 256, |_, waiting, share| _ = black_box((waiting, share))));
+    }
+    [grow, double, join, next, settle, leave, walk].into_iter().for_each(Times::print);
 }
 
 criterion_group!(benches, a_free_seat, a_seat_in_a_backlog, the_longest_hold);

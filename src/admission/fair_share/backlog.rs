@@ -180,30 +180,31 @@ impl<M> Backlog<M> {
         self.serving += 1;
         self.starts_ns += u128::from(now_ns);
         self.estimates_ns += u128::from(estimate_ns);
-        Charged { since_ns: now_ns, estimate_ns: Some(estimate_ns) }
+        Charged { since_ns: now_ns, estimate_ns, in_turn: true }
     }
 
     /// A seat is given back: what was estimated becomes what it was.
     pub(super) fn settle(&mut self, now_ns: u64, charged: Charged) {
-        let Charged { since_ns, estimate_ns } = charged;
+        let Charged { since_ns, estimate_ns, in_turn } = charged;
+        let estimate_ns = u128::from(estimate_ns);
         let held = |since: u64| u128::from(now_ns.saturating_sub(since));
-        let due = match estimate_ns {
-            Some(estimate_ns) => {
-                self.serving = self.serving.saturating_sub(1);
-                self.starts_ns = self.starts_ns.saturating_sub(u128::from(since_ns));
-                self.estimates_ns = self.estimates_ns.saturating_sub(u128::from(estimate_ns));
-                let held = held(since_ns);
-                self.done_ns += held;
-                self.overrun += self.over_weight(held.saturating_sub(u128::from(estimate_ns)));
-                held
-            }
-            // Taken while nobody waited: what of it fell into this backlog counts.
-            None if self.waiting > 0 => {
-                let held = held(since_ns.max(self.since_ns));
-                self.done_ns += held;
-                held
-            }
-            None => 0,
+        let due = if in_turn {
+            self.serving = self.serving.saturating_sub(1);
+            self.starts_ns = self.starts_ns.saturating_sub(u128::from(since_ns));
+            self.estimates_ns = self.estimates_ns.saturating_sub(estimate_ns);
+            let held = held(since_ns);
+            self.done_ns += held;
+            self.overrun += self.over_weight(held.saturating_sub(estimate_ns));
+            held
+        } else if self.waiting > 0 {
+            // Taken while nobody waited: what of it fell into this backlog counts, but no more than was to be
+            // expected. A tenant that had all the seats when the others came did no wrong by it, and would
+            // stand behind all of them for as long as all of them together have had it.
+            let held = held(since_ns.max(self.since_ns));
+            self.done_ns += held;
+            held.min(estimate_ns)
+        } else {
+            0
         };
         self.settled = self.settled.saturating_add(self.over_weight(due));
     }
@@ -249,10 +250,24 @@ impl<M> Backlog<M> {
     }
 }
 
-/// Jain's index of fairness (Jain, Chiu, Hawe: DEC-TR-301, 1984): 1 if all shares are the same, 1/n if one
-/// has all. 1 for fewer than two.
-pub(super) fn jain(shares: impl Iterator<Item = f64>) -> f64 {
-    let (sum, squares, count) =
-        shares.fold((0.0, 0.0, 0.0), |(sum, squares, n), x| (sum + x, squares + x * x, n + 1.0));
-    if count < 2.0 || squares == 0.0 { 1.0 } else { sum * sum / (count * squares) }
+/// Jain's index of fairness (Jain, Chiu, Hawe: DEC-TR-301, 1984) over shares as they are told.
+#[derive(Debug, Default)]
+pub(super) struct Jain {
+    sum: f64,
+    squares: f64,
+    count: f64,
+}
+
+impl Jain {
+    pub(super) fn add(&mut self, share: f64) {
+        self.sum += share;
+        self.squares += share * share;
+        self.count += 1.0;
+    }
+
+    /// 1 if all shares are the same, 1/n if one has all. 1 for fewer than two.
+    pub(super) fn index(&self) -> f64 {
+        let few = self.count < 2.0 || self.squares == 0.0;
+        if few { 1.0 } else { self.sum * self.sum / (self.count * self.squares) }
+    }
 }

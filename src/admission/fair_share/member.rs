@@ -46,13 +46,15 @@ pub trait Member: Clone {
     fn set_waiting(&self, waiting: bool);
 }
 
-/// What a seat was charged when it was given, to be settled when it is given back.
+/// How a seat was come by, to be settled when it is given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Charged {
     /// When it was given.
     pub since_ns: u64,
-    /// For how long it was thought to be held. `None`: it was taken while nobody waited.
-    pub estimate_ns: Option<u64>,
+    /// For how long it was thought to be held.
+    pub estimate_ns: u64,
+    /// Whether it was the tenant's turn, and it was charged the estimate; else it was taken while nobody waited.
+    pub in_turn: bool,
 }
 
 /// A request whose turn it is: its tenant holds the seat already.

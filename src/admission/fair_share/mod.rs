@@ -43,7 +43,8 @@
 //!
 //! **While nobody waits** seats are taken and given back by a few atomics, and nothing is charged. Virtual time
 //! then runs as fast as a single tenant with all the seats would have driven it, so that old debts end.
-//! A seat taken in such a time and given back in a backlog is charged what fell into the backlog.
+//! A seat taken in such a time and given back in a backlog is charged what fell into the backlog, and no more than its estimate: to have
+//! had all the seats when the others came is no debt.
 //!
 //! **`max`** takes a tenant out of the order while it holds so many seats. **`reserved`** puts a tenant first
 //! while it holds fewer; nothing is kept idle for it. It is served out of turn, so it does not move *V*.

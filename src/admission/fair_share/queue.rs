@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use slab::Slab;
 
-use super::backlog::{Backlog, Key, SCALE, VirtualTime, jain};
+use super::backlog::{Backlog, Key, SCALE, VirtualTime};
 use super::member::{Charged, Member, Place, QueueFull, SeatTerms, Ticket, Turn};
 
 /// How many tags that time has outrun are looked at anew before one is taken as it is: what bounds the
@@ -21,7 +21,8 @@ const FORGETS: u32 = 2;
 /// See the module. `M` is a tenant, `W` what a waiting request leaves to be found by.
 #[derive(Debug)]
 pub struct FairQueue<M, W> {
-    tenants: Slab<Backlog<M>>,
+    /// In boxes: what makes room for more of them moves pointers, under the lock of whoever shares this.
+    tenants: Slab<Box<Backlog<M>>>,
     waiters: Slab<Waiter<W>>,
     /// Tenants with a request that may be served.
     order: BTreeSet<Key>,
@@ -145,19 +146,21 @@ impl<M: Member, W> FairQueue<M, W> {
         self.forget(FORGETS);
     }
 
-    /// Jain's index over the tenants that have been backlogged for a second or more: 1 if all
-    /// received the same seat-time for their weight, 1/n if one received all. 1 for fewer than two.
-    pub fn fairness(&mut self, now_ns: u64) -> f64 {
-        jain(self.tenants.iter_mut().filter_map(|(_, backlog)| backlog.share(now_ns)))
-    }
-
-    /// Tells how many requests of each tenant wait, for at most `most` places from `from` on; where to go
-    /// on, if there is more.
-    pub fn depths(&self, from: usize, most: usize, mut tell: impl FnMut(&M, u32)) -> Option<usize> {
+    /// Tells of tenants how many of their requests wait, and how many seats they have received for each unit of weight,
+    /// where they have been backlogged long enough to tell: for at most `most` places from `from` on. Where to go on, if
+    /// there is more: whoever holds a lock meanwhile can let go of it.
+    pub fn walk(
+        &mut self,
+        now_ns: u64,
+        from: usize,
+        most: usize,
+        mut tell: impl FnMut(&M, u32, Option<f64>),
+    ) -> Option<usize> {
         let end = from.saturating_add(most).min(self.tenants.capacity());
-        for backlog in (from..end).filter_map(|at| self.tenants.get(at)) {
-            if backlog.waiting > 0 {
-                tell(&backlog.member, backlog.waiting);
+        for at in from..end {
+            if let Some(backlog) = self.tenants.get_mut(at).filter(|backlog| backlog.waiting > 0) {
+                let share = backlog.share(now_ns);
+                tell(&backlog.member, backlog.waiting, share);
             }
         }
         (end < self.tenants.capacity()).then_some(end)
@@ -213,7 +216,7 @@ impl<M: Member, W> FairQueue<M, W> {
             return at;
         }
         // A slab of 2^32 tenants does not fit into memory.
-        let at = self.tenants.insert(Backlog::new(member.clone())) as u32;
+        let at = self.tenants.insert(Box::new(Backlog::new(member.clone()))) as u32;
         member.set_place(Some(Place(at)));
         at
     }

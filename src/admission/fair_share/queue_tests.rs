@@ -113,7 +113,8 @@ impl Both {
         let is_free = (self.running.len() as u32) < self.limit;
         if !self.queue.is_wanted() && !fake.waiting.get() && is_free && fake.held() < terms.max {
             fake.seat();
-            self.running.push((who, Charged { since_ns: self.now_ns, estimate_ns: None }));
+            self.running
+                .push((who, Charged { since_ns: self.now_ns, estimate_ns: fake.hold_ns(), in_turn: false }));
             return;
         }
         let request = self.joined + 1;
@@ -160,15 +161,16 @@ impl Both {
         fake.hold_ns.set((fake.hold_ns() + held_ns) / 2);
         self.queue.settle(self.now_ns, self.limit, fake, charged);
         let naive = &mut self.naive[who];
-        let due_ns = match charged.estimate_ns {
-            Some(estimate) => {
+        let estimate = charged.estimate_ns;
+        let due_ns = match charged.in_turn {
+            true => {
                 let at = naive.serving.iter().position(|seat| *seat == (charged.since_ns, estimate));
                 naive.serving.swap_remove(at.unwrap());
                 naive.overrun += naive.over_weight(held_ns.saturating_sub(estimate));
                 held_ns
             }
-            None if naive.waiting.is_empty() => 0,
-            None => self.now_ns - charged.since_ns.max(naive.waits_since_ns),
+            false if naive.waiting.is_empty() => 0,
+            false => estimate.min(self.now_ns - charged.since_ns.max(naive.waits_since_ns)),
         };
         naive.settled += naive.over_weight(due_ns);
         self.rank(who);
@@ -193,7 +195,7 @@ impl Both {
             }
             naive.fresh = None;
             naive.waiting.remove(0);
-            naive.serving.push((self.now_ns, turn.charged.estimate_ns.unwrap()));
+            naive.serving.push((self.now_ns, turn.charged.estimate_ns));
             self.rank(who);
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::adaptive::Sample;
+use super::backlog::Jain;
 use super::limit::{Limit, SeatLimit};
 use super::member::Turn;
 use super::queue::FairQueue;
@@ -20,6 +21,9 @@ use crate::types::TenantId;
 
 /// What waits: each request leaves the end of a channel that its seat is sent through.
 type Queue = FairQueue<Arc<Share>, oneshot::Sender<Seat>>;
+
+/// Tenants that are told of while the lock is held.
+const WALK: usize = 256;
 
 /// The seats of a pool. It outlives reloads; its limit may change at any time.
 #[derive(Debug)]
@@ -140,6 +144,14 @@ impl Seats {
         self.in_use() == 0 && self.streams() == 0 && self.queue().is_empty()
     }
 
+    /// Tells of all tenants of whom requests wait. The lock is held for so many at a time.
+    fn walk(&self, mut tell: impl FnMut(&Arc<Share>, u32, Option<f64>)) {
+        let mut from = Some(0);
+        while let Some(at) = from {
+            from = self.queue().walk(self.now_ns(), at, WALK, &mut tell);
+        }
+    }
+
     /// Its pool is gone: what is left of debts is forgotten.
     pub(super) fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
@@ -214,15 +226,12 @@ impl SeatReading for Seats {
     }
 
     fn fairness(&self) -> f64 {
-        let now_ns = self.now_ns();
-        self.queue().fairness(now_ns)
+        let mut jain = Jain::default();
+        self.walk(|_, _, share| share.into_iter().for_each(|share| jain.add(share)));
+        jain.index()
     }
 
     fn depths(&self, tell: &mut dyn FnMut(&TenantId, u32)) {
-        // The lock is held for so many at a time.
-        let mut from = Some(0);
-        while let Some(at) = from {
-            from = self.queue().depths(at, 256, |share, waiting| tell(share.tenant(), waiting));
-        }
+        self.walk(|share, waiting, _| tell(share.tenant(), waiting));
     }
 }

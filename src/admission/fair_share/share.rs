@@ -16,6 +16,8 @@ use crate::types::TenantId;
 const NOWHERE: u32 = u32::MAX;
 /// What a seat is thought to be held for before any has been, in nanoseconds.
 const HOLD_NS: u64 = 10_000_000;
+/// What is no outlier, however far it is from what is known: a second, in nanoseconds.
+const OUTLIER_NS: u64 = 1_000_000_000;
 
 /// See the module. Made by [`Seats::share`].
 #[derive(Debug)]
@@ -125,7 +127,7 @@ impl Share {
             self.held.sub();
             return None;
         }
-        let charged = Charged { since_ns: self.seats.now_ns(), estimate_ns: None };
+        let charged = Charged { since_ns: self.seats.now_ns(), estimate_ns: self.hold_ns(), in_turn: false };
         Some(Seat::new(Arc::clone(self), charged))
     }
 
@@ -135,7 +137,7 @@ impl Share {
         let now_ns = seats.now_ns();
         self.learn(now_ns.saturating_sub(charged.since_ns));
         let (own, pools) = (self.held.sub(), seats.in_use.sub());
-        if own || pools || charged.estimate_ns.is_some() {
+        if own || pools || charged.in_turn {
             let mut queue = seats.queue();
             queue.settle(now_ns, seats.limit(), self, charged);
             seats.serve(queue);
@@ -148,7 +150,7 @@ impl Share {
         let own = self.hold_ns.load(Ordering::Relaxed);
         let next = match own {
             0 => held_ns,
-            _ => (own - own / 8) + held_ns.min(own.saturating_mul(16).saturating_add(1_000_000)) / 8,
+            _ => (own - own / 8) + held_ns.min(own.saturating_mul(16).max(OUTLIER_NS)) / 8,
         };
         self.hold_ns.store(next.max(1), Ordering::Relaxed);
         if own == 0 {

@@ -186,3 +186,46 @@ fn no_seat_is_lost_or_made_by_workers_that_race() {
     assert!(shares.iter().all(|share| share.standing().held == 0));
     seats.check_invariants().unwrap();
 }
+
+/// A gateway that is busy with a thousand new connections gives back late what it took before they came.
+#[test]
+fn who_had_all_seats_when_the_others_came_is_not_behind_them_for_long() {
+    let (seats, hand) = pool(10);
+    let first = share(&seats, "first");
+    let others = ["a", "b", "c", "d"].map(|id| share(&seats, id));
+    let terms = SeatTerms::default();
+    drop(seated(&first, terms));
+    for share in others.iter().chain([&first]) {
+        // What a request of each takes is known.
+        let seat = seated(share, terms);
+        hand.advance(Duration::from_millis(10));
+        drop(seat);
+    }
+    let all: Vec<Seat> = (0..10).map(|_| seated(&first, terms)).collect();
+    let mut queue: Vec<(bool, Waiting)> = Vec::new();
+    for _ in 0..100 {
+        queue.extend(others.iter().map(|share| (false, waits(share, terms))));
+        queue.push((true, waits(&first, terms)));
+    }
+    hand.advance(Duration::from_millis(500));
+    let mut held: Vec<(bool, Seat)> = Vec::new();
+    drop(all);
+    let mut served_of_first = 0;
+    for _ in 0..40 {
+        let (mut now, mut still) = (Vec::new(), Vec::new());
+        for (is_first, waiting) in queue {
+            match turn(waiting) {
+                Ok(seat) => now.push((is_first, seat)),
+                Err(waiting) => still.push((is_first, waiting)),
+            }
+        }
+        queue = still;
+        served_of_first += now.iter().filter(|(is_first, _)| *is_first).count();
+        held.extend(now);
+        hand.advance(Duration::from_millis(10));
+        held.clear();
+    }
+    // A fifth of 400, less what it is charged for the ten that it had, and for what it was learnt to take. Charged
+    // all that it held, it would have none.
+    assert!((25..=80).contains(&served_of_first), "{served_of_first}");
+}
