@@ -56,6 +56,20 @@ impl Label {
         Self { name: name.into(), item: item.into(), policy: policy.into() }
     }
 
+    /// The same limit, of something else than requests: the `qu` of its policy (draft-ietf-httpapi-ratelimit-headers-10
+    /// §3.1.2).
+    #[must_use]
+    pub fn in_unit(mut self, unit: &'static str) -> Self {
+        self.policy = format!("{};qu=\"{unit}\"", self.policy).into();
+        self
+    }
+
+    /// Its name as an item of a structured field: `"default"`.
+    #[must_use]
+    pub fn item(&self) -> &str {
+        &self.item
+    }
+
     /// The limit's name.
     #[must_use]
     pub fn name(&self) -> &Arc<str> {

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
-use crate::admission::quota::{Backend, BackendError, Grant, Lane, Order};
+use crate::admission::quota::{Backend, BackendError, Grant, Holdings, Lane, Order};
 use crate::telemetry::StoreMeter;
 use queue::Queue;
 
@@ -40,6 +40,7 @@ const FAILURE_LINES: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
+    held: Mutex<Vec<Holdings>>,
     queue: Arc<Queue>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -92,6 +93,8 @@ impl Store {
     }
 
     fn over(connection: Connection, path: &Path, meter: StoreMeter) -> Result<Self, StoreError> {
+        let held = quota_usage::all(&connection)
+            .map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
         let queue = Arc::new(Queue::default());
         let served = Arc::clone(&queue);
         let thread = thread::Builder::new().name("store".to_owned()).spawn(move || {
@@ -100,13 +103,19 @@ impl Store {
             served.close();
         });
         let thread = thread.map_err(StoreError::Thread)?;
-        Ok(Self { path: path.to_owned(), queue, thread: Mutex::new(Some(thread)) })
+        Ok(Self { path: path.to_owned(), held: Mutex::new(held), queue, thread: Mutex::new(Some(thread)) })
     }
 
     /// The database's file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What the store held of quotas when it was opened; once.
+    #[must_use]
+    pub fn take_holdings(&self) -> Vec<Holdings> {
+        std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Carries out what waits, and closes the database. What comes later is answered with [`BackendError::Gone`].

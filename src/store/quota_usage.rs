@@ -1,8 +1,9 @@
 //! The units of quotas.
 
-use rusqlite::{Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 
-use crate::admission::quota::{Grant, Order, Series};
+use crate::admission::quota::{Grant, Holdings, Order, Series};
+use crate::types::TenantId;
 
 /// Carries an order out within a transaction.
 pub(super) fn carry_out(transaction: &Transaction<'_>, order: &Order) -> rusqlite::Result<Grant> {
@@ -23,6 +24,35 @@ pub(super) fn carry_out(transaction: &Transaction<'_>, order: &Order) -> rusqlit
     usage.forget(&held, order.keep)?;
     let (used, oldest_ms) = counted(&held, order);
     Ok(Grant { granted, used, oldest_ms })
+}
+
+/// What is held of every series.
+pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<Holdings>> {
+    let mut statement = connection
+        .prepare("SELECT tenant, quota, series, period, units FROM quota_usage ORDER BY 1, 2, 3, 4")?;
+    let mut rows = statement.query([])?;
+    let mut all: Vec<Holdings> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (tenant, quota, series) =
+            (row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?);
+        let period = (row.get(3)?, row.get::<_, i64>(4)?.unsigned_abs());
+        match all.last_mut() {
+            Some(last)
+                if last.series.tenant.as_str() == tenant
+                    && *last.series.quota == *quota
+                    && *last.series.series == *series =>
+            {
+                last.periods.push(period);
+            }
+            _ => {
+                // What was written by hand under no tenant's id is nobody's.
+                let Ok(tenant) = TenantId::parse(tenant) else { continue };
+                let series = Series { tenant, quota: quota.into(), series: series.into() };
+                all.push(Holdings { series, periods: vec![period] });
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// The units in an order's window, and the oldest period that holds any.

@@ -48,6 +48,7 @@ impl World {
     fn life_over(&self, store: Store) -> Life {
         let store = Arc::new(store);
         let roster = Roster::new(self.clock.clone(), self.metrics.quotas());
+        roster.remember(store.take_holdings());
         roster.connect(Arc::clone(&store) as Arc<dyn Backend>);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         Life { store, roster, runtime }
@@ -72,7 +73,7 @@ impl Life {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let verdict = match quota.charge(cost) {
-                Verdict::Undecided => self.runtime.block_on(quota.decide(cost, Quota::deadline())),
+                Verdict::Undecided => self.runtime.block_on(quota.decide(cost, quota.deadline())),
                 verdict => verdict,
             };
             if verdict != Verdict::Refused(Exceeded::Unknown) || Instant::now() > deadline {
@@ -94,11 +95,13 @@ impl Life {
 }
 
 fn spec(limit: u64) -> QuotaSpec {
+    let window = Window::Calendar(CalendarUnit::Day, jiff::tz::TimeZone::UTC);
     QuotaSpec {
         name: "monthly".into(),
+        label: QuotaSpec::label("monthly", Meter::Requests, limit, &window),
         meter: Meter::Requests,
         limit,
-        window: Window::Calendar(CalendarUnit::Day, jiff::tz::TimeZone::UTC),
+        window,
         on_exceed: OnExceed::Reject,
         soft: None,
         on_outage: OnOutage::Deny,
@@ -142,6 +145,31 @@ fn a_process_that_dies_forfeits_less_than_two_blocks_and_admits_none_too_many() 
 }
 
 #[test]
+fn a_quota_that_is_decided_locally_knows_from_the_start_where_it_was() {
+    let world = World::new();
+    let local = QuotaSpec { on_outage: OnOutage::Local, ..spec(10) };
+    for window in [local.window.clone(), Window::rolling(Duration::from_secs(3_600))] {
+        let local = QuotaSpec { window, ..local.clone() };
+        let life = world.life();
+        let quota = life.quota(&local);
+        assert_eq!(life.admitted(&quota, 7), 7);
+        life.close();
+        let life = world.life();
+        let quota = life.quota(&local);
+        life.store.close();
+        assert_eq!(life.admitted(&quota, 20), 3);
+        // And a clock that is put back, and forth again, changes nothing of it.
+        let now = world.clock.unix_ms();
+        if !local.window.is_rolling() {
+            world.hand.set_unix_ms(now + 86_400_000);
+            assert_eq!(life.admitted(&quota, 20), 10);
+            world.hand.set_unix_ms(now);
+            assert_eq!(life.admitted(&quota, 20), 0);
+        }
+    }
+}
+
+#[test]
 fn periods_that_nobody_asks_for_again_are_forgotten() {
     let world = World::new();
     let life = world.life();
@@ -171,7 +199,7 @@ fn a_store_that_another_process_holds_is_locked_and_comes_back() {
     let quota = life.quota(&spec(1_000));
     let other = Connection::open(world.path()).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
-    let verdict = life.runtime.block_on(quota.decide(ONE, Quota::deadline()));
+    let verdict = life.runtime.block_on(quota.decide(ONE, quota.deadline()));
     assert_eq!(verdict, Verdict::Refused(Exceeded::Unknown));
     other.execute_batch("ROLLBACK").unwrap();
     assert!(matches!(life.ask(&quota, ONE), Verdict::Admitted(_)));
@@ -233,7 +261,7 @@ fn a_closed_store_answers_that_it_is() {
     let quota = life.quota(&spec(10));
     life.store.close();
     assert_eq!(
-        life.runtime.block_on(quota.decide(ONE, Quota::deadline())),
+        life.runtime.block_on(quota.decide(ONE, quota.deadline())),
         Verdict::Refused(Exceeded::Unknown)
     );
     assert!(life.roster.is_out());

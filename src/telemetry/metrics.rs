@@ -11,7 +11,7 @@ use super::families::{self, Family, Registered, Source};
 use super::histogram::{OVERHEAD, StripedHistogram};
 use super::pools::{PoolMeter, PoolTable};
 use super::process::ProcessSource;
-use super::quotas::{Commits, QuotaMeter, StoreMeter};
+use super::quotas::KeptMeters;
 use super::seats::SeatSource;
 use super::tenants::{LimitSlot, TenantMeter, TenantTable};
 use crate::types::TenantId;
@@ -27,8 +27,7 @@ pub struct Metrics {
     connections_refused: IntCounterVec,
     malformed_requests: IntCounterVec,
     access_log: AccessLogMeter,
-    quotas: QuotaMeter,
-    store: StoreMeter,
+    pub(super) kept: KeptMeters,
     reload_successful: IntGauge,
     reload_timestamp: Gauge,
 }
@@ -64,15 +63,6 @@ impl Metrics {
             dropped: counter(&registry, &families::ACCESS_LOG_DROPPED)?,
             write_errors: counter(&registry, &families::ACCESS_LOG_WRITE_ERRORS)?,
         };
-        let quotas = QuotaMeter(counters(&registry, &families::QUOTA_OUTAGES)?);
-        // Both from the start: a rate can't see the step from no series to 1.
-        for policy in ["local", "deny"] {
-            quotas.0.get_metric_with_label_values(&[policy])?;
-        }
-        let store = StoreMeter {
-            commits: source(&registry, Commits::default())?,
-            errors: counter(&registry, &families::STORE_ERRORS)?,
-        };
         let build_info =
             prometheus::IntGaugeVec::new(families::BUILD_INFO.opts(), families::BUILD_INFO.labels)?;
         register(&registry, &build_info)?;
@@ -82,6 +72,7 @@ impl Metrics {
         let reload_timestamp = Gauge::with_opts(families::RELOAD_TIMESTAMP.opts())?;
         register(&registry, &reload_timestamp)?;
         Ok(Self {
+            kept: KeptMeters::new(&registry)?,
             connections_refused: counters(&registry, &families::CONNECTIONS_REFUSED)?,
             malformed_requests: counters(&registry, &families::MALFORMED_REQUESTS)?,
             registry,
@@ -90,8 +81,6 @@ impl Metrics {
             listeners,
             overhead,
             access_log,
-            quotas,
-            store,
             reload_successful,
             reload_timestamp,
         })
@@ -171,18 +160,6 @@ impl Metrics {
         self.access_log.clone()
     }
 
-    /// What all quotas count together.
-    #[must_use]
-    pub fn quotas(&self) -> QuotaMeter {
-        self.quotas.clone()
-    }
-
-    /// What the store counts of itself.
-    #[must_use]
-    pub fn store(&self) -> StoreMeter {
-        self.store.clone()
-    }
-
     /// A configuration was read and is in use since `at`.
     pub fn reload_succeeded(&self, at: SystemTime) {
         self.reload_successful.set(1);
@@ -221,19 +198,19 @@ impl Source for Overhead {
     }
 }
 
-fn source<S: Source>(registry: &Registry, source: S) -> Result<Arc<S>, MetricsError> {
+pub(super) fn source<S: Source>(registry: &Registry, source: S) -> Result<Arc<S>, MetricsError> {
     let source = Arc::new(source);
     registry.register(Box::new(Registered::new(Arc::clone(&source))?))?;
     Ok(source)
 }
 
-fn counter(registry: &Registry, family: &Family) -> Result<IntCounter, MetricsError> {
+pub(super) fn counter(registry: &Registry, family: &Family) -> Result<IntCounter, MetricsError> {
     let counter = IntCounter::with_opts(family.opts())?;
     register(registry, &counter)?;
     Ok(counter)
 }
 
-fn counters(registry: &Registry, family: &Family) -> Result<IntCounterVec, MetricsError> {
+pub(super) fn counters(registry: &Registry, family: &Family) -> Result<IntCounterVec, MetricsError> {
     let counters = IntCounterVec::new(family.opts(), family.labels)?;
     register(registry, &counters)?;
     Ok(counters)

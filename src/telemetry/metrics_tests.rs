@@ -2,24 +2,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use super::*;
-use crate::telemetry::{Protocol, QuotaGauge, RequestRecord, SeatReading};
-
-#[derive(Debug)]
-struct HalfUsed;
-
-impl QuotaGauge for HalfUsed {
-    fn name(&self) -> &str {
-        "monthly"
-    }
-
-    fn used_ratio(&self) -> f64 {
-        0.5
-    }
-
-    fn soft_exceeded(&self) -> Option<bool> {
-        Some(false)
-    }
-}
+use crate::telemetry::{Protocol, RequestRecord, SeatReading};
 
 /// A pool of two seats, for one of which acme waits, and globex too.
 #[derive(Debug)]
@@ -67,7 +50,7 @@ fn busy() -> (Metrics, Arc<Waiting>) {
         metrics.tenant(&id(tenant)).finished(&record);
         metrics.tenant(&id(tenant)).refused(&limited);
     }
-    metrics.tenant(&id("acme")).show_quotas(vec![Arc::new(HalfUsed)]);
+    metrics.tenant(&id("acme")).show_quotas(vec![Arc::new(crate::telemetry::quotas::HalfUsed)]);
     metrics.quotas().decided_without("deny");
     metrics.store().committed(Duration::from_micros(300));
     metrics.store().failed();

@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::{IntCounter, IntCounterVec};
+use prometheus::{IntCounter, IntCounterVec, Registry};
 
 use super::families::{self, Family, Source};
 use super::histogram::{LATENCY, StripedHistogram};
+use super::metrics::{Metrics, MetricsError, counter, counters, source};
 
 /// A quota as its series see it, read when metrics are asked for.
 pub trait QuotaGauge: fmt::Debug + Send + Sync {
@@ -21,18 +22,52 @@ pub trait QuotaGauge: fmt::Debug + Send + Sync {
 
 /// What all quotas count together.
 #[derive(Debug, Clone)]
-pub struct QuotaMeter(pub(super) IntCounterVec);
+pub struct QuotaMeter(IntCounterVec);
 
 /// What the store counts of itself.
 #[derive(Debug, Clone)]
 pub struct StoreMeter {
-    pub(super) commits: Arc<Commits>,
-    pub(super) errors: IntCounter,
+    commits: Arc<Commits>,
+    errors: IntCounter,
+}
+
+/// The meters of what is kept durably.
+#[derive(Debug)]
+pub(super) struct KeptMeters {
+    quotas: QuotaMeter,
+    store: StoreMeter,
 }
 
 /// How long the store's transactions take.
 #[derive(Debug, Default)]
 pub(super) struct Commits(StripedHistogram);
+
+impl Metrics {
+    /// What all quotas count together.
+    #[must_use]
+    pub fn quotas(&self) -> QuotaMeter {
+        self.kept.quotas.clone()
+    }
+
+    /// What the store counts of itself.
+    #[must_use]
+    pub fn store(&self) -> StoreMeter {
+        self.kept.store.clone()
+    }
+}
+
+impl KeptMeters {
+    pub(super) fn new(registry: &Registry) -> Result<Self, MetricsError> {
+        let outages = counters(registry, &families::QUOTA_OUTAGES)?;
+        // Both from the start: a rate can't see the step from no series to 1.
+        for policy in ["local", "deny"] {
+            outages.get_metric_with_label_values(&[policy])?;
+        }
+        let commits = source(registry, Commits::default())?;
+        let errors = counter(registry, &families::STORE_ERRORS)?;
+        Ok(Self { quotas: QuotaMeter(outages), store: StoreMeter { commits, errors } })
+    }
+}
 
 impl QuotaMeter {
     /// A request was decided without the store, by this policy: `local` or `deny`.
@@ -62,5 +97,25 @@ impl Source for Commits {
     fn collect(&self) -> Vec<prometheus::proto::MetricFamily> {
         let metric = families::STORE_COMMIT_DURATION.histogram(&[], &LATENCY, &self.0.read());
         vec![families::STORE_COMMIT_DURATION.of(vec![metric])]
+    }
+}
+
+/// A quota for the tests of metrics.
+#[cfg(test)]
+#[derive(Debug)]
+pub(super) struct HalfUsed;
+
+#[cfg(test)]
+impl QuotaGauge for HalfUsed {
+    fn name(&self) -> &str {
+        "monthly"
+    }
+
+    fn used_ratio(&self) -> f64 {
+        0.5
+    }
+
+    fn soft_exceeded(&self) -> Option<bool> {
+        Some(false)
     }
 }

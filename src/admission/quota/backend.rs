@@ -39,6 +39,15 @@ pub struct Series {
     pub series: Arc<str>,
 }
 
+/// What a store held of a series when it was opened: units by the start of their period, the oldest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holdings {
+    /// Whose units.
+    pub series: Series,
+    /// Units of each period, by its start in milliseconds since 1970.
+    pub periods: Vec<(i64, u64)>,
+}
+
 /// A change of what a period holds: units that were used without a reservation, or, below zero, that are given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change {

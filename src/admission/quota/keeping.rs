@@ -21,9 +21,8 @@ use super::backend::{BackendError, Change, Grant, Lane, Order};
 use super::block::BlockSize;
 use super::spec::QuotaSpec;
 use super::state::QuotaState;
+use super::window::Period;
 
-/// How long a request waits for the store: a millisecond less than is promised, for that is what timers are late by.
-pub(super) const PATIENCE: Duration = Duration::from_millis(4);
 /// How long the store is left alone after a failure.
 const RETRY: Duration = Duration::from_millis(200);
 /// For how long the rest of a block is kept by a tenant that asks for nothing.
@@ -38,6 +37,9 @@ pub(super) struct Ledger {
     last_block: Option<Instant>,
     /// What the store has to be told of periods; one entry a period.
     owed: VecDeque<Change>,
+    /// What other periods held when they were left, or when the store was opened, by their start. They count in a
+    /// rolling window, and are entered again when the clock is put back.
+    past: Vec<(i64, u64)>,
     order: Option<UnderWay>,
     retry_at: Option<Instant>,
     /// Since when the units left have not changed.
@@ -54,17 +56,49 @@ struct UnderWay {
 }
 
 impl Ledger {
-    pub(super) fn new(spec: Arc<QuotaSpec>) -> Self {
+    pub(super) fn new(spec: Arc<QuotaSpec>, past: Vec<(i64, u64)>) -> Self {
         Self {
             spec,
             block: BlockSize::default(),
             last_block: None,
             owed: VecDeque::new(),
+            past,
             order: None,
             retry_at: None,
             quiet: None,
             told: false,
         }
+    }
+
+    /// Units of other periods that count in the same window as this one.
+    fn past_in(&self, period: Period) -> u64 {
+        let window = &self.spec.window;
+        let counts = |start_ms: i64| window.is_rolling() && start_ms >= window.counts_from_ms(period);
+        self.past.iter().filter(|(start_ms, _)| counts(*start_ms)).map(|(_, units)| units).sum()
+    }
+
+    /// One period, whose window held so much, is left for another: what that one's window holds, as far as is known.
+    fn exchange_period(&mut self, left: Period, held: u64, entered: Period) -> u64 {
+        let own = held.saturating_sub(self.past_in(left));
+        self.past.retain(|(start_ms, _)| *start_ms != left.start_ms);
+        if own > 0 {
+            self.past.push((left.start_ms, own));
+        }
+        let found = self.past.iter().position(|(start_ms, _)| *start_ms == entered.start_ms);
+        let own = found.map_or(0, |at| self.past.swap_remove(at).1);
+        while self.past.len() > self.spec.window.kept_periods() as usize {
+            let oldest = self.past.iter().enumerate().min_by_key(|(_, past)| past.0).map(|(at, _)| at);
+            oldest.map(|at| self.past.swap_remove(at));
+        }
+        own + self.past_in(entered)
+    }
+
+    /// When units of the window will be free again: when its oldest period is out of it.
+    fn relief_ms(&self, period: Period) -> i64 {
+        let from = self.spec.window.counts_from_ms(period);
+        let oldest =
+            self.past.iter().map(|(start_ms, _)| *start_ms).filter(|start_ms| *start_ms >= from).min();
+        self.spec.window.released_ms(oldest.unwrap_or(period.start_ms).min(period.start_ms), period)
     }
 
     fn may_order(&self, at: Instant) -> bool {
@@ -126,7 +160,7 @@ impl QuotaState {
             ledger.order.map_or(at, |order| if order.lane == Lane::Urgent { order.since } else { at });
         drop(ledger);
         self.send(order, Lane::Urgent);
-        Some(since + PATIENCE).filter(|until| *until > at)
+        Some(since + self.roster.patience()).filter(|until| *until > at)
     }
 
     /// Orders the next block before the present one is used up. Waits for no lock: whoever holds it sees to it.
@@ -153,7 +187,16 @@ impl QuotaState {
 
     /// Units that were charged, without a reservation or in a period that has ended, were not used after all.
     pub(super) fn take_back(self: &Arc<Self>, units: u64, start_ms: i64) {
-        self.owe(&mut self.ledger(), start_ms, -signed(units));
+        let mut ledger = self.ledger();
+        let mut units = units;
+        if self.period().start_ms == start_ms {
+            // What the store has not been told of need not be told.
+            let taken = |unsettled: u64| Some(unsettled.saturating_sub(units));
+            let unsettled = self.unsettled.fetch_update(Ordering::AcqRel, Ordering::Acquire, taken);
+            units = units.saturating_sub(unsettled.unwrap_or(0));
+        }
+        self.owe(&mut ledger, start_ms, -signed(units));
+        drop(ledger);
         self.activate();
     }
 
@@ -213,16 +256,15 @@ impl QuotaState {
         let mut ledger = self.ledger();
         ledger.order = None;
         let present = self.units.load().epoch() == order.epoch;
-        let sending = self.sending.swap(0, Ordering::AcqRel);
         match answer {
             Ok(grant) => {
                 ledger.retry_at = None;
                 self.roster.store_answered();
                 if present {
+                    self.sending.store(0, Ordering::Release);
                     self.granted(&mut ledger, order, grant);
                 } else {
-                    // Another period has begun. `sending` is what of the old one counts in the new one, too.
-                    self.stored.fetch_add(sending, Ordering::AcqRel);
+                    // Another period has begun.
                     ledger.owe(order.start_ms, -signed(grant.granted));
                 }
             }
@@ -233,9 +275,9 @@ impl QuotaState {
                     ledger.owe(change.start_ms, change.units);
                 }
                 if present {
+                    self.sending.store(0, Ordering::Release);
                     self.unsettled.fetch_add(order.spent, Ordering::AcqRel);
                 } else {
-                    self.stored.fetch_add(sending, Ordering::AcqRel);
                     ledger.owe(order.start_ms, signed(order.spent));
                 }
             }
@@ -253,7 +295,6 @@ impl QuotaState {
             ledger.owed.iter().filter(|change| self.counts(&spec, change.start_ms)).map(|c| c.units).sum();
         self.stored.store(grant.used.saturating_add_signed(pending), Ordering::Release);
         self.known.store(true, Ordering::Release);
-        self.stale.store(false, Ordering::Release);
         // What was lent meanwhile, or a limit that was lowered, may have taken the place of what was granted.
         let beyond = self.committed().saturating_sub(spec.limit).min(grant.granted);
         self.owe(ledger, order.start_ms, -signed(beyond));
@@ -315,21 +356,15 @@ impl QuotaState {
         self.owe(ledger, old.start_ms, -signed(rest));
         let unsettled = self.unsettled.swap(0, Ordering::AcqRel);
         self.owe(ledger, old.start_ms, signed(unsettled));
-        let mut known = known && !spec.reserves();
-        if spec.window.is_rolling() {
-            self.stale.store(true, Ordering::Release);
-        } else {
-            // What is on its way counts in the old period alone. A later one is taken to be empty by those who may
-            // use a little more than the limit, until the store says what is in it.
-            self.sending.store(0, Ordering::Release);
-            self.stored.store(0, Ordering::Release);
-            self.relief_ms.store(new.end_ms, Ordering::Release);
-            known &= new.start_ms > old.start_ms;
-            self.warned.store(false, Ordering::Release);
-            ledger.told = false;
-        }
+        // What is on its way is the old period's, too.
+        let held = self.stored.load(Ordering::Acquire) + self.sending.swap(0, Ordering::AcqRel);
+        let held = ledger.exchange_period(old, held, new);
+        self.stored.store(held, Ordering::Release);
+        self.relief_ms.store(ledger.relief_ms(new), Ordering::Release);
+        ledger.told &= spec.window.is_rolling();
         self.set_period(new);
-        self.known.store(known, Ordering::Release);
+        // Of a later period those who may use a little more than the limit need no word of the store.
+        self.known.store(known && !spec.reserves() && new.start_ms > old.start_ms, Ordering::Release);
     }
 
     /// Owes the store a change, which counts here from now on.
@@ -338,6 +373,9 @@ impl QuotaState {
             return;
         }
         ledger.owe(start_ms, units);
+        if let Some((_, past)) = ledger.past.iter_mut().find(|(past_ms, _)| *past_ms == start_ms) {
+            *past = past.saturating_add_signed(units);
+        }
         if self.counts(&ledger.spec, start_ms) {
             let add = |stored: u64| Some(stored.saturating_add_signed(units));
             let _ = self.stored.fetch_update(Ordering::AcqRel, Ordering::Acquire, add);
@@ -361,10 +399,8 @@ impl QuotaState {
         let used = self.used();
         if used < soft {
             // In a rolling window use falls, too.
-            self.warned.store(false, Ordering::Release);
             ledger.told = false;
         } else if !ledger.told {
-            self.warned.store(true, Ordering::Release);
             let (tenant, scale) = (&self.series().tenant, spec.meter.scale());
             let (used, limit) = (used / scale, spec.limit / scale);
             tracing::warn!(%tenant, quota = &*spec.name, used, limit, "quota: the soft threshold is passed");

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::time::{Instant, timeout_at};
 
-use super::keeping::PATIENCE;
 use super::spec::{Meter, OnExceed, OnOutage, QuotaSpec};
 use super::state::{QuotaState, Taken};
+use crate::admission::Standing;
 use crate::telemetry::QuotaGauge;
 
 /// A tenant's quota.
@@ -61,17 +61,6 @@ pub enum Exceeded {
     },
     /// Nobody can tell in time, and the policy is to refuse.
     Unknown,
-}
-
-/// How a quota stands, for the fields of a response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
-    /// What is left: requests, bytes or whole seconds.
-    pub remaining: u64,
-    /// Seconds until more is there, rounded up.
-    pub reset_s: u64,
-    /// The percentage that is used, where the soft threshold is passed.
-    pub warning: Option<u64>,
 }
 
 /// A quota's state, for people. Counts are requests, bytes or seconds, as the meter says.
@@ -170,8 +159,8 @@ impl Quota {
 
     /// Until when requests that come now wait for the store.
     #[must_use]
-    pub fn deadline() -> Instant {
-        Instant::now() + PATIENCE
+    pub fn deadline(&self) -> Instant {
+        Instant::now() + self.state.roster.patience()
     }
 
     /// Takes a charge back.
@@ -190,7 +179,7 @@ impl Quota {
         }
     }
 
-    /// Counts what an exchange has used, once it is over: bytes or milliseconds, as the meter says.
+    /// Counts what an exchange has used, once it is over: bytes or microseconds, as the meter says.
     pub fn count(&self, units: u64) {
         if units == 0 || self.spec.meter == Meter::Requests {
             return;
@@ -201,18 +190,28 @@ impl Quota {
         self.state.count(units);
     }
 
-    /// How it stands.
+    /// How it stands: what is left in requests, bytes or whole seconds, and until when.
     #[must_use]
     pub fn standing(&self) -> Standing {
         let now_ms = self.state.roster.clock().unix_ms();
-        let used = self.used(now_ms);
-        let scale = self.spec.meter.scale();
-        let passed = self.spec.soft.is_some_and(|soft| used >= soft);
-        Standing {
-            remaining: self.spec.limit.saturating_sub(used) / scale,
-            reset_s: self.wait_s(now_ms),
-            warning: passed.then(|| used.saturating_mul(100) / self.spec.limit.max(1)),
-        }
+        let remaining = self.spec.limit.saturating_sub(self.used(now_ms)) / self.spec.meter.scale();
+        Standing { allowed: true, remaining, reset_s: self.wait_s(now_ms) }
+    }
+
+    /// Where the store would have to be asked, as far as is known without it: the seconds until units are free again, if
+    /// there are too few for a request of this cost.
+    pub(super) fn seems_used_up(&self, cost: NonZeroU32) -> Option<u64> {
+        let now_ms = self.state.roster.clock().unix_ms();
+        let used_up = self.used(now_ms).saturating_add(u64::from(cost.get())) > self.spec.limit;
+        (used_up && self.spec.on_exceed == OnExceed::Reject).then(|| self.wait_s(now_ms))
+    }
+
+    /// The percentage of the limit that is used, where the soft threshold is passed.
+    #[must_use]
+    pub fn warning(&self) -> Option<u64> {
+        let soft = self.spec.soft?;
+        let used = self.used(self.state.roster.clock().unix_ms());
+        (used >= soft).then(|| used.saturating_mul(100) / self.spec.limit.max(1))
     }
 
     /// The share of the limit that is used: 1 is all of it, and there can be more.
@@ -277,7 +276,7 @@ impl Quota {
         let known = state.known.load(Ordering::Acquire);
         if known && state.used() < self.spec.limit {
             Verdict::Admitted(Charged { units, start_ms, how: How::Not })
-        } else if !known || state.stale.load(Ordering::Acquire) {
+        } else if !known {
             Verdict::Undecided
         } else {
             self.past_limit(units, now_ms)

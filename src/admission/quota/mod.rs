@@ -10,6 +10,7 @@
 //! what is in flight when it is reached, and a process that is killed forgets what it had not told.
 //!
 //! ```text
+//! charges   Quotas: all of a tenant; QuotaCharges: what a request was charged, given back unless kept
 //! limit     Quota: a configuration over a state; charge, decide, refund, count
 //! state     QuotaState: what is used, shared by all workers (units: the word that is charged)
 //! keeping   the same under its lock: periods, orders, answers (block: how large)
@@ -21,6 +22,7 @@
 
 mod backend;
 mod block;
+mod charges;
 mod keeping;
 mod limit;
 mod roster;
@@ -31,8 +33,9 @@ mod tests;
 mod units;
 mod window;
 
-pub use backend::{Backend, BackendError, Change, Grant, Lane, Order, Series};
-pub use limit::{Charged, Exceeded, Quota, QuotaDescription, Standing, Verdict};
+pub use backend::{Backend, BackendError, Change, Grant, Holdings, Lane, Order, Series};
+pub use charges::{QUOTAS_MAX, QuotaCharges, QuotaRefusal, Quotas, Used};
+pub use limit::{Charged, Exceeded, Quota, QuotaDescription, Verdict};
 pub use roster::Roster;
 pub use spec::{LIMIT_MAX, Meter, OnExceed, OnOutage, QuotaSpec, Throttle};
 pub use state::QuotaState;

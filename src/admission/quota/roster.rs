@@ -6,12 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::backend::{Backend, BackendError, Lane, Order};
+use hashbrown::HashMap;
+
+use super::backend::{Backend, BackendError, Holdings, Lane, Order, Series};
 use super::spec::OnOutage;
 use super::state::QuotaState;
 use crate::telemetry::QuotaMeter;
 use crate::time::Clock;
 
+/// How long a request waits for the store: a millisecond less than is promised, for that is what timers are late by.
+const PATIENCE: Duration = Duration::from_millis(4);
 /// The log has at most one line about an outage in this time.
 const OUTAGE_LINES: Duration = Duration::from_secs(10);
 
@@ -20,8 +24,11 @@ const OUTAGE_LINES: Duration = Duration::from_secs(10);
 pub struct Roster {
     clock: Clock,
     meter: QuotaMeter,
+    patience: Duration,
     backend: OnceLock<Arc<dyn Backend>>,
     active: Mutex<VecDeque<Arc<QuotaState>>>,
+    /// What the store held when it was opened, until the states that it is of are made.
+    held: Mutex<HashMap<Series, Vec<(i64, u64)>>>,
     outage: Mutex<Outage>,
     /// Requests that were decided without the store, by policy.
     decided: [AtomicU64; 2],
@@ -39,11 +46,19 @@ impl Roster {
     /// No quotas yet, and no backend.
     #[must_use]
     pub fn new(clock: Clock, meter: QuotaMeter) -> Arc<Self> {
+        Self::with_patience(clock, meter, PATIENCE)
+    }
+
+    /// As [`Roster::new`], where requests wait so long for the store.
+    #[must_use]
+    pub fn with_patience(clock: Clock, meter: QuotaMeter, patience: Duration) -> Arc<Self> {
         Arc::new(Self {
             clock,
+            patience,
             meter,
             backend: OnceLock::new(),
             active: Mutex::default(),
+            held: Mutex::default(),
             outage: Mutex::default(),
             decided: [AtomicU64::new(0), AtomicU64::new(0)],
         })
@@ -54,10 +69,19 @@ impl Roster {
         let _ = self.backend.set(backend);
     }
 
-    /// Whether there is a backend.
-    #[must_use]
-    pub fn is_connected(&self) -> bool {
-        self.backend.get().is_some()
+    /// Remembers what a store holds, for the states that are made from now on: so each knows from the start where it
+    /// was, also if the store is slow to say so when the first request comes. See [`Roster::forget`].
+    pub fn remember(&self, holdings: Vec<Holdings>) {
+        locked(&self.held).extend(holdings.into_iter().map(|held| (held.series, held.periods)));
+    }
+
+    /// Forgets what of it no state has asked for.
+    pub fn forget(&self) {
+        std::mem::take(&mut *locked(&self.held));
+    }
+
+    pub(super) fn recall(&self, series: &Series) -> Vec<(i64, u64)> {
+        locked(&self.held).remove(series).unwrap_or_default()
     }
 
     /// The gateway's clock.
@@ -93,6 +117,10 @@ impl Roster {
                 return;
             }
         }
+    }
+
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
     }
 
     pub(super) fn look_after(&self, state: Arc<QuotaState>) {

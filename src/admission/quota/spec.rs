@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::window::Window;
+use crate::admission::Label;
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,7 +17,7 @@ pub enum Meter {
     /// Octets of response bodies.
     ResponseBytes,
     /// The time that requests spend upstream, from their departure to the end of the response. A unit is a
-    /// millisecond; limits are written and shown in seconds.
+    /// microsecond; limits are written and shown in seconds.
     UpstreamSeconds,
 }
 
@@ -53,8 +54,10 @@ pub enum OnOutage {
 /// A quota as it is configured; the tenants of a plan share one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuotaSpec {
-    /// Its name: unique among a tenant's quotas, without quotes or control characters.
+    /// Its name: unique among a tenant's quotas.
     pub name: Arc<str>,
+    /// What clients are told of it: see [`QuotaSpec::label`].
+    pub label: Label,
     /// What is counted.
     pub meter: Meter,
     /// How many units there may be in a window; at most [`LIMIT_MAX`].
@@ -89,18 +92,8 @@ impl Meter {
     #[must_use]
     pub fn scale(self) -> u64 {
         match self {
-            Self::UpstreamSeconds => 1_000,
+            Self::UpstreamSeconds => 1_000_000,
             _ => 1,
-        }
-    }
-
-    /// The `qu` of `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10 §3.1.2), where it is not the default.
-    fn quota_unit(self) -> &'static str {
-        match self {
-            Self::Requests => "",
-            Self::RequestBytes | Self::ResponseBytes => ";qu=\"content-bytes\"",
-            // Not registered, and the draft lets a client ignore what it does not know.
-            Self::UpstreamSeconds => ";qu=\"upstream-seconds\"",
         }
     }
 }
@@ -151,11 +144,15 @@ impl QuotaSpec {
         format!("{} per {}", self.meter.as_str(), self.window.key())
     }
 
-    /// Its item in `RateLimit-Policy`: `"monthly";q=100000;w=2592000`.
+    /// What clients are told of a quota whatever they ask.
     #[must_use]
-    pub fn policy_item(&self) -> String {
-        let limit = self.limit / self.meter.scale();
-        let unit = self.meter.quota_unit();
-        format!("\"{}\";q={limit};w={}{unit}", self.name, self.window.nominal_s())
+    pub fn label(name: &str, meter: Meter, limit: u64, window: &Window) -> Label {
+        let label = Label::new(name, limit / meter.scale(), window.nominal_s());
+        match meter {
+            Meter::Requests => label,
+            Meter::RequestBytes | Meter::ResponseBytes => label.in_unit("content-bytes"),
+            // Not registered; the draft lets a client ignore what it does not know.
+            Meter::UpstreamSeconds => label.in_unit("upstream-seconds"),
+        }
     }
 }

@@ -46,12 +46,8 @@ pub struct QuotaState {
     pub(super) asked: AtomicBool,
     /// Whether `stored` is more than a guess.
     pub(super) known: AtomicBool,
-    /// Whether part of a rolling window has been left since `stored` was learned.
-    pub(super) stale: AtomicBool,
     /// Whether the roster looks after it.
     pub(super) active: AtomicBool,
-    /// Whether the soft threshold was passed in this window.
-    pub(super) warned: AtomicBool,
     /// GCRA of the requests past the limit: nanoseconds of the gateway's clock.
     arrival_ns: AtomicU64,
     pub(super) ledger: Mutex<Ledger>,
@@ -70,10 +66,11 @@ pub(super) enum Taken {
 }
 
 impl QuotaState {
-    /// Nothing used, and nothing known.
+    /// What the roster remembers of it; the store has not said so yet.
     #[must_use]
     pub fn new(tenant: TenantId, spec: Arc<QuotaSpec>, roster: Arc<Roster>) -> Arc<Self> {
         let series = Series { tenant, quota: Arc::clone(&spec.name), series: spec.series().into() };
+        let held = roster.recall(&series);
         Arc::new(Self {
             series,
             roster,
@@ -89,11 +86,9 @@ impl QuotaState {
             relief_ms: AtomicI64::new(0),
             asked: AtomicBool::new(false),
             known: AtomicBool::new(false),
-            stale: AtomicBool::new(false),
             active: AtomicBool::new(false),
-            warned: AtomicBool::new(false),
             arrival_ns: AtomicU64::new(0),
-            ledger: Mutex::new(Ledger::new(spec)),
+            ledger: Mutex::new(Ledger::new(spec, held)),
             answers: Notify::new(),
         })
     }

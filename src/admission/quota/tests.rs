@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::block::block_max;
 use super::*;
+use crate::admission::Label;
 use crate::telemetry::Metrics;
 use crate::time::{Clock, ManualClock};
 use crate::types::TenantId;
@@ -75,7 +76,16 @@ struct Life {
 
 impl Life {
     fn new(shelf: &Arc<Shelf>, clock: &Clock, spec: &QuotaSpec) -> Self {
-        let roster = Roster::new(clock.clone(), Metrics::new(1).unwrap().quotas());
+        Self::over(Roster::new(clock.clone(), Metrics::new(1).unwrap().quotas()), shelf, spec)
+    }
+
+    /// A life in which requests wait for as long as it takes.
+    fn patient(shelf: &Arc<Shelf>, clock: &Clock, spec: &QuotaSpec) -> Self {
+        let meter = Metrics::new(1).unwrap().quotas();
+        Self::over(Roster::with_patience(clock.clone(), meter, Duration::from_secs(3_600)), shelf, spec)
+    }
+
+    fn over(roster: Arc<Roster>, shelf: &Arc<Shelf>, spec: &QuotaSpec) -> Self {
         roster.connect(Arc::clone(shelf) as Arc<dyn Backend>);
         let spec = Arc::new(spec.clone());
         let tenant = TenantId::parse("acme").unwrap();
@@ -117,6 +127,7 @@ fn utc(unit: CalendarUnit) -> Window {
 fn requests(limit: u64, window: Window) -> QuotaSpec {
     QuotaSpec {
         name: "monthly".into(),
+        label: QuotaSpec::label("monthly", Meter::Requests, limit, &window),
         meter: Meter::Requests,
         limit,
         window,
@@ -230,13 +241,13 @@ fn the_soft_threshold_and_the_ratio_are_told() {
     let spec = QuotaSpec { soft: Some(8), ..requests(10, utc(CalendarUnit::Day)) };
     let life = Life::new(&shelf, &clock, &spec);
     assert_eq!(life.admitted(&shelf, 7), 7);
-    assert_eq!(life.quota.standing().warning, None);
+    assert_eq!(life.quota.warning(), None);
     assert_eq!(life.admitted(&shelf, 1), 1);
-    assert_eq!(life.quota.standing().warning, Some(80));
+    assert_eq!(life.quota.warning(), Some(80));
     assert!((life.quota.used_ratio() - 0.8).abs() < 1e-9);
     assert!(life.quota.describe().soft_passed);
     hand.advance(Duration::from_secs(86_400));
-    assert_eq!(life.quota.standing().warning, None);
+    assert_eq!(life.quota.warning(), None);
     assert_eq!(life.quota.used_ratio(), 0.0);
 }
 
@@ -297,20 +308,22 @@ fn bytes_are_checked_at_the_beginning_and_counted_at_the_end() {
 }
 
 #[test]
-fn seconds_are_counted_in_milliseconds_and_shown_in_seconds() {
+fn seconds_are_counted_in_microseconds_and_shown_in_seconds() {
     let (shelf, clock, _) = world();
     let spec = QuotaSpec {
         meter: Meter::UpstreamSeconds,
-        soft: Some(5_000),
-        ..requests(10_000, utc(CalendarUnit::Day))
+        soft: Some(5_000_000),
+        ..requests(10_000_000, utc(CalendarUnit::Day))
     };
     let life = Life::new(&shelf, &clock, &spec);
     let _ = life.ask(&shelf, 1);
-    (0..4).for_each(|_| life.quota.count(1_600));
+    (0..4).for_each(|_| life.quota.count(1_600_000));
     let description = life.quota.describe();
     assert_eq!((description.used, description.limit, description.soft), (6, 10, Some(5)));
     assert_eq!(life.quota.standing().remaining, 3);
-    assert_eq!(spec.policy_item(), "\"monthly\";q=10;w=86400;qu=\"upstream-seconds\"");
+    let label = QuotaSpec::label("time", spec.meter, spec.limit, &spec.window);
+    let policy = Label::policy_field([&label]).unwrap();
+    assert_eq!(policy, "\"time\";q=10;w=86400;qu=\"upstream-seconds\"");
 }
 
 #[test]
@@ -366,7 +379,7 @@ fn a_request_is_not_held_longer_than_promised() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let decide = || {
         let started = Instant::now();
-        let verdict = runtime.block_on(async { life.quota.decide(ONE, Quota::deadline()).await });
+        let verdict = runtime.block_on(async { life.quota.decide(ONE, life.quota.deadline()).await });
         assert_eq!(verdict, Verdict::Refused(Exceeded::Unknown));
         started.elapsed()
     };
@@ -382,18 +395,17 @@ fn a_request_is_not_held_longer_than_promised() {
 fn an_answer_wakes_who_waits_and_who_left_was_charged_nothing() {
     let (shelf, clock, _) = world();
     let spec = QuotaSpec { on_outage: OnOutage::Deny, ..requests(3, utc(CalendarUnit::Day)) };
-    let life = Life::new(&shelf, &clock, &spec);
+    let life = Life::patient(&shelf, &clock, &spec);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let far = tokio::time::Instant::now() + Duration::from_secs(3_600);
     runtime.block_on(async {
-        let left = Box::pin(life.quota.decide(ONE, far));
+        let left = Box::pin(life.quota.decide(ONE, life.quota.deadline()));
         let gone = tokio::time::timeout(Duration::ZERO, left).await;
         assert!(gone.is_err());
         let answering = async {
             tokio::task::yield_now().await;
             shelf.answer_all();
         };
-        let (verdict, ()) = tokio::join!(life.quota.decide(ONE, far), answering);
+        let (verdict, ()) = tokio::join!(life.quota.decide(ONE, life.quota.deadline()), answering);
         assert!(matches!(verdict, Verdict::Admitted(_)), "{verdict:?}");
     });
     assert_eq!(life.admitted(&shelf, 5), 2);
@@ -579,9 +591,10 @@ proptest! {
         never_beyond_the_limit(requests(limit, Window::rolling(Duration::from_secs(60))), events)?;
     }
 
-    /// A process that goes on without its store, and finds it again, stays within the limit too.
+    /// A process that goes on without its store, and finds it again, stays within the limit too, also when the clock
+    /// is put back.
     #[test]
-    fn what_is_decided_locally_stays_within_the_limit(limit in 1_u64..400, events in events(false, false)) {
+    fn what_is_decided_locally_stays_within_the_limit(limit in 1_u64..400, events in events(false, true)) {
         let spec = requests(limit, utc(CalendarUnit::Minute));
         never_beyond_the_limit(QuotaSpec { on_outage: OnOutage::Local, ..spec }, events)?;
     }

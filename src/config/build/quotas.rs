@@ -280,14 +280,16 @@ fn amount(written: &Amount, meter: Meter) -> Result<u64, String> {
     };
     let too_large = || format!("the number is larger than any that can be counted\n{like}");
     match (written, meter) {
-        (Amount::Number(seconds), Meter::UpstreamSeconds) => seconds.checked_mul(1_000).ok_or_else(too_large),
+        (Amount::Number(seconds), Meter::UpstreamSeconds) => {
+            seconds.checked_mul(1_000_000).ok_or_else(too_large)
+        }
         (Amount::Number(number), _) => Ok(*number),
         (Amount::Text(text), Meter::RequestBytes | Meter::ResponseBytes) => {
             text.parse::<ByteSize>().map(|size| size.0).map_err(|error| error.to_string())
         }
         (Amount::Text(text), Meter::UpstreamSeconds) if text.parse::<TimeSpan>().is_ok() => {
-            let span = text.parse::<TimeSpan>().map(|span| span.0.as_millis());
-            span.ok().and_then(|millis| u64::try_from(millis).ok()).ok_or_else(too_large)
+            let span = text.parse::<TimeSpan>().map(|span| span.0.as_micros());
+            span.ok().and_then(|micros| u64::try_from(micros).ok()).ok_or_else(too_large)
         }
         (Amount::Text(text), _) => Err(format!("`{text}` is no number of {counts}\n{like}")),
     }

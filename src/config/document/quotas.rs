@@ -14,7 +14,7 @@ pub struct Quota {
     pub name: String,
     /// What it counts.
     pub meter: Meter,
-    /// How much there may be: requests, bytes or milliseconds; at least 1, and at most [`Quota::LIMIT_MAX`].
+    /// How much there may be: requests, bytes or microseconds; at least 1, and at most [`Quota::LIMIT_MAX`].
     pub limit: u64,
     /// The window.
     pub window: Window,
@@ -37,7 +37,7 @@ pub enum Meter {
     RequestBytes,
     /// Bytes of response bodies.
     ResponseBytes,
-    /// Time upstream, in milliseconds.
+    /// Time upstream, in microseconds.
     UpstreamSeconds,
 }
 
