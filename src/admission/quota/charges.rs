@@ -181,8 +181,9 @@ impl QuotaCharges {
 
     /// Adds how the request stands with each quota.
     pub fn tell(&self, list: &mut StandingList) {
+        let Some(now_ms) = self.quotas.0.first().map(|quota| quota.now_ms()) else { return };
         for (quota, outcome) in self.quotas.0.iter().zip(&self.outcomes) {
-            let standing = quota.standing();
+            let standing = quota.standing_at(now_ms);
             let standing = match outcome {
                 Some(Outcome::Refused { wait_s }) => {
                     Standing { allowed: false, reset_s: *wait_s, ..standing }

@@ -12,111 +12,19 @@
 //! `on_outage: deny` rules out), and it leaves behind what is stored and not used, which is never used again. An answer
 //! is late when its period has ended: then what it grants is given back.
 
-use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, TryLockError};
 use std::time::{Duration, Instant};
 
-use super::backend::{BackendError, Change, Grant, Lane, Order};
-use super::block::BlockSize;
+use super::backend::{BackendError, Grant, Lane, Order};
+use super::ledger::{Ledger, UnderWay};
 use super::spec::QuotaSpec;
 use super::state::QuotaState;
-use super::window::Period;
 
 /// How long the store is left alone after a failure.
 const RETRY: Duration = Duration::from_millis(200);
 /// For how long the rest of a block is kept by a tenant that asks for nothing.
 const IDLE: Duration = Duration::from_secs(300);
-
-/// What is under the lock.
-#[derive(Debug)]
-pub(super) struct Ledger {
-    /// The configuration in force.
-    pub(super) spec: Arc<QuotaSpec>,
-    block: BlockSize,
-    last_block: Option<Instant>,
-    /// What the store has to be told of periods; one entry a period.
-    owed: VecDeque<Change>,
-    /// What other periods held when they were left, or when the store was opened, by their start. They count in a
-    /// rolling window, and are entered again when the clock is put back.
-    past: Vec<(i64, u64)>,
-    order: Option<UnderWay>,
-    retry_at: Option<Instant>,
-    /// Since when the units left have not changed.
-    quiet: Option<(u64, Instant)>,
-    /// Whether passing the soft threshold was told.
-    told: bool,
-}
-
-/// The order that the store has.
-#[derive(Debug, Clone, Copy)]
-struct UnderWay {
-    since: Instant,
-    lane: Lane,
-}
-
-impl Ledger {
-    pub(super) fn new(spec: Arc<QuotaSpec>, past: Vec<(i64, u64)>) -> Self {
-        Self {
-            spec,
-            block: BlockSize::default(),
-            last_block: None,
-            owed: VecDeque::new(),
-            past,
-            order: None,
-            retry_at: None,
-            quiet: None,
-            told: false,
-        }
-    }
-
-    /// Units of other periods that count in the same window as this one.
-    fn past_in(&self, period: Period) -> u64 {
-        let window = &self.spec.window;
-        let counts = |start_ms: i64| window.is_rolling() && start_ms >= window.counts_from_ms(period);
-        self.past.iter().filter(|(start_ms, _)| counts(*start_ms)).map(|(_, units)| units).sum()
-    }
-
-    /// One period, whose window held so much, is left for another: what that one's window holds, as far as is known.
-    fn exchange_period(&mut self, left: Period, held: u64, entered: Period) -> u64 {
-        let own = held.saturating_sub(self.past_in(left));
-        self.past.retain(|(start_ms, _)| *start_ms != left.start_ms);
-        if own > 0 {
-            self.past.push((left.start_ms, own));
-        }
-        let found = self.past.iter().position(|(start_ms, _)| *start_ms == entered.start_ms);
-        let own = found.map_or(0, |at| self.past.swap_remove(at).1);
-        while self.past.len() > self.spec.window.kept_periods() as usize {
-            let oldest = self.past.iter().enumerate().min_by_key(|(_, past)| past.0).map(|(at, _)| at);
-            oldest.map(|at| self.past.swap_remove(at));
-        }
-        own + self.past_in(entered)
-    }
-
-    /// When units of the window will be free again: when its oldest period is out of it.
-    fn relief_ms(&self, period: Period) -> i64 {
-        let from = self.spec.window.counts_from_ms(period);
-        let oldest =
-            self.past.iter().map(|(start_ms, _)| *start_ms).filter(|start_ms| *start_ms >= from).min();
-        self.spec.window.released_ms(oldest.unwrap_or(period.start_ms).min(period.start_ms), period)
-    }
-
-    fn may_order(&self, at: Instant) -> bool {
-        self.order.is_none() && self.retry_at.is_none_or(|retry_at| retry_at <= at)
-    }
-
-    fn owe(&mut self, start_ms: i64, units: i64) {
-        match self.owed.iter_mut().find(|change| change.start_ms == start_ms) {
-            Some(change) => change.units = change.units.saturating_add(units),
-            None => self.owed.push_back(Change { start_ms, units }),
-        }
-        self.owed.retain(|change| change.units != 0);
-        // An outage longer than all the periods that the store would keep.
-        if self.owed.len() > self.spec.window.kept_periods() as usize {
-            self.owed.pop_front();
-        }
-    }
-}
 
 impl QuotaState {
     /// Brings a configuration into force: what is used stays used, and what is reserved beyond a lower limit is
@@ -146,7 +54,7 @@ impl QuotaState {
 
     /// Sees to it that the store is asked, and tells until when a request may wait for the answer. `None`: it has
     /// waited long enough, or failed just now.
-    pub(super) fn ask(self: &Arc<Self>, at: Instant) -> Option<Instant> {
+    pub fn ask(self: &Arc<Self>, at: Instant) -> Option<Instant> {
         let mut ledger = self.ledger();
         self.enter_period(&mut ledger);
         let order = if ledger.may_order(at) {

@@ -193,7 +193,14 @@ impl Quota {
     /// How it stands: what is left in requests, bytes or whole seconds, and until when.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        let now_ms = self.state.roster.clock().unix_ms();
+        self.standing_at(self.now_ms())
+    }
+
+    pub(super) fn now_ms(&self) -> i64 {
+        self.state.roster.clock().unix_ms()
+    }
+
+    pub(super) fn standing_at(&self, now_ms: i64) -> Standing {
         let remaining = self.spec.limit.saturating_sub(self.used(now_ms)) / self.spec.meter.scale();
         Standing { allowed: true, remaining, reset_s: self.wait_s(now_ms) }
     }

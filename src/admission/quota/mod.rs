@@ -13,7 +13,7 @@
 //! charges   Quotas: all of a tenant; QuotaCharges: what a request was charged, given back unless kept
 //! limit     Quota: a configuration over a state; charge, decide, refund, count
 //! state     QuotaState: what is used, shared by all workers (units: the word that is charged)
-//! keeping   the same under its lock: periods, orders, answers (block: how large)
+//! keeping   the same under its lock: periods, orders, answers (ledger: what is under it; block: how large)
 //! roster    all of them: what is to be done now and then, the way to the backend
 //! backend   the seam: Order, Grant        spec, window: the configuration, in types
 //! ```
@@ -24,6 +24,7 @@ mod backend;
 mod block;
 mod charges;
 mod keeping;
+mod ledger;
 mod limit;
 mod roster;
 mod spec;

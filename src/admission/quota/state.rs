@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::backend::Series;
-use super::keeping::Ledger;
+use super::ledger::Ledger;
 use super::roster::Roster;
 use super::spec::{QuotaSpec, Throttle};
 use super::units::Units;
