@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::{Builder, Candidate};
 use crate::config::decode::{List, Spanned};
-use crate::config::document::{Document, Meter, Metering, OnExceed, Quota, StoreLocation, Window};
+use crate::config::document::{
+    Document, Meter, Metering, NamedRateLimit, OnExceed, Quota, StoreLocation, Window,
+};
 use crate::config::source::Mark;
 use crate::config::written::{self, Amount, Config, Text, Threshold};
 use crate::types::{ByteSize, TimeSpan};
@@ -166,7 +168,9 @@ impl Builder<'_> {
         for (name, plan) in config.plans.iter() {
             let Some(built) = document.plans.get(&name.value) else { continue };
             let has = |feature: &str| built.features.iter().any(|own| own == feature);
+            let rates = document.rate_limits_of_plan(built);
             for (written, quota) in plan.quotas.0.iter().zip(&built.quotas) {
+                self.name_of_its_own(quota, &rates, written.value.name.mark);
                 for cost in beyond(config, quota, &has) {
                     let whose = format!("plan `{}`", name.value);
                     self.cost_beyond(
@@ -188,7 +192,9 @@ impl Builder<'_> {
                 let of_plan = plan.into_iter().flat_map(|plan| &plan.features);
                 tenant.features.iter().chain(of_plan).any(|own| own == feature)
             };
+            let rates = document.rate_limits_of(tenant);
             for (mark, quota) in candidate.quotas.iter().zip(&tenant.limits.quotas) {
+                self.name_of_its_own(quota, &rates, *mark);
                 for cost in beyond(config, quota, &has) {
                     // The tenant's own limit is what is wrong here: it may stand in a file of its own.
                     self.cost_beyond(
@@ -209,6 +215,16 @@ impl Builder<'_> {
                     .error("too-many-quotas", *first, message)
                     .hint("name its quotas like those of its plan that they replace");
             }
+        }
+    }
+
+    /// Clients are told of rates and quotas in one list, by name.
+    fn name_of_its_own(&self, quota: &Quota, rates: &[&NamedRateLimit], at: Mark) {
+        if rates.iter().any(|rate| rate.name == quota.name) {
+            let message = format!("`{}` is the name of a rate limit, too", quota.name);
+            self.findings
+                .error("reserved-name", at, message)
+                .hint("clients are told of both by name: give one of them another");
         }
     }
 
