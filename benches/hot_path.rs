@@ -11,6 +11,10 @@ use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use tollgate::admission::quota::{
+    Backend, CalendarUnit, Grant, Lane, Meter, OnExceed, OnOutage, Order, Quota, QuotaCharges, QuotaSpec,
+    QuotaState, Quotas, Roster, Used, Window,
+};
 use tollgate::admission::{
     Label, RateCharges, RateKey, RateLimits, RatePolicy, RateRequest, RateRule, RateRules, RateStates,
     StandingList,
@@ -26,7 +30,7 @@ use tollgate::proxy::{Rejection, Snapshot};
 use tollgate::routing::normalise;
 use tollgate::telemetry::Metrics;
 use tollgate::time::Clock;
-use tollgate::types::HostName;
+use tollgate::types::{HostName, TenantId};
 use tollgate::upstream::Outbox;
 
 const IDENTITY: HeaderName = HeaderName::from_static("x-tenant-id");
@@ -202,6 +206,76 @@ fn flood(c: &mut Criterion) {
     });
 }
 
+/// A store that has as many units as are asked for, at once.
+#[derive(Debug)]
+struct Plenty;
+
+impl Backend for Plenty {
+    fn submit(&self, order: Order, _: Lane) {
+        let granted = order.want;
+        order.answer(Ok(Grant { granted, used: granted, oldest_ms: None }));
+    }
+}
+
+/// Charges of quotas, from blocks: a block's order is in it, once in a block.
+#[allow(clippy::expect_used, reason = "what is written here is valid")]
+fn charge_quotas(c: &mut Criterion) {
+    let mut group = c.benchmark_group("admission/quota charge");
+    let metrics = Metrics::new(1).expect("metrics");
+    let roster = Roster::new(Clock::system(), metrics.quotas());
+    roster.connect(Arc::new(Plenty));
+    let quotas = |meters: &[Meter]| {
+        let quota = |(at, meter): (usize, &Meter)| {
+            let window = Window::Calendar(CalendarUnit::Month, jiff::tz::TimeZone::UTC);
+            let name = format!("quota-{at}");
+            let spec = Arc::new(QuotaSpec {
+                label: QuotaSpec::label(&name, *meter, 1 << 50, &window),
+                name: name.into(),
+                meter: *meter,
+                limit: 1 << 50,
+                window,
+                on_exceed: OnExceed::Reject,
+                soft: Some(1 << 49),
+                on_outage: OnOutage::Local,
+            });
+            let tenant = TenantId::parse("acme").expect("an id");
+            Quota::new(Arc::clone(&spec), QuotaState::new(tenant, spec, Arc::clone(&roster)))
+        };
+        Arc::new(Quotas::new(meters.iter().enumerate().map(quota).collect()))
+    };
+    let charge = |quotas: &Arc<Quotas>| {
+        let mut charges = quotas.open(NonZeroU32::MIN);
+        if let Some(charges) = &mut charges {
+            while !matches!(charges.charge(), Ok(true)) {
+                for quota in quotas.list() {
+                    let _ = quota.state().ask(std::time::Instant::now());
+                }
+            }
+        }
+        charges
+    };
+    let kept = |mut charges: Option<QuotaCharges>| charges.iter_mut().for_each(QuotaCharges::keep);
+    let (one, two) = (quotas(&[Meter::Requests]), quotas(&[Meter::Requests, Meter::ResponseBytes]));
+    for (name, quotas) in [("one", &one), ("two", &two)] {
+        group.bench_function(format!("kept, {name}"), |b| b.iter(|| kept(charge(quotas))));
+        group.bench_function(format!("given back, {name}"), |b| b.iter(|| drop(charge(quotas))));
+    }
+    let charges = charge(&two);
+    group.bench_function("the response's fields of two", |b| {
+        b.iter(|| {
+            let mut left = StandingList::default();
+            black_box(&charges).iter().for_each(|charges| charges.tell(&mut left));
+            (left.field(), charges.as_ref().and_then(QuotaCharges::warning))
+        });
+    });
+    let used = Used { response_bytes: 1_000, ..Used::default() };
+    group.bench_function("counted in the end, two", |b| {
+        let mut charges = charge(&two);
+        charges.iter_mut().for_each(QuotaCharges::keep);
+        b.iter(|| charges.iter().for_each(|charges| charges.count(black_box(used))));
+    });
+}
+
 fn name_the_client(c: &mut Criterion) {
     let (Ok(peer), Ok(local)) = ("192.0.2.1:50000".parse(), "192.0.2.9:80".parse()) else { return };
     let conn = ConnState::new(peer, local);
@@ -300,6 +374,7 @@ criterion_group!(
     route,
     admit,
     flood,
+    charge_quotas,
     name_the_client,
     encode
 );

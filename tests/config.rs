@@ -75,6 +75,8 @@ fn the_annotated_configuration_states_the_defaults() {
     // The one thing that is off unless asked for.
     assert_eq!(least.access_log, None);
     assert_eq!(annotated.metrics, least.metrics);
+    assert_eq!(annotated.metering, least.metering);
+    assert_eq!(annotated.store, Path::new("config").join(&least.store));
     assert_eq!(annotated.identity, least.identity);
     assert_eq!(annotated.workers, least.workers);
     assert_eq!(annotated.listeners, least.listeners);
@@ -299,6 +301,49 @@ tenants:
             (Some("shared"), None)
         ]
     );
+}
+
+#[test]
+fn quotas_are_read_in_what_their_meters_count_and_a_tenant_replaces_its_plans_by_name() {
+    let text = "
+listeners: [{ bind: 0.0.0.0:8080 }]
+pools: { a: { endpoints: [http://a] } }
+default_pool: a
+store: sqlite:/var/lib/tollgate/quotas.db
+metering: { flush: 250ms }
+plans:
+  free:
+    on_outage: deny
+    quotas:
+      - { name: monthly, meter: requests, limit: 1000, per: month, soft: 80% }
+      - { name: egress, meter: response_bytes, limit: 5GiB, per: 24h, soft: 1GiB }
+      - { name: time, meter: upstream_seconds, limit: 90, per: day, time_zone: europe/berlin }
+tenants:
+  - { id: a, plan: free }
+  - id: b
+    plan: free
+    limits:
+      on_outage: local
+      quotas:
+        - { name: own, meter: upstream_seconds, limit: 2h, per: week }
+        - { name: egress, meter: request_bytes, limit: 7, per: minute, on_exceed: allow }
+";
+    let document =
+        config::load_str(text, "tollgate.yaml").unwrap_or_else(|report| panic!("{report}")).document;
+    assert_eq!(document.store, Path::new("/var/lib/tollgate/quotas.db"));
+    assert_eq!(document.metering.flush.as_millis(), 250);
+    let of = |at: usize| -> Vec<_> {
+        let quotas = document.quotas_of(&document.tenants[at]).into_iter();
+        quotas.map(|quota| (quota.name.as_str(), quota.limit, quota.soft)).collect()
+    };
+    let monthly = ("monthly", 1_000, Some(800));
+    let time = ("time", 90_000_000, None);
+    assert_eq!(of(0), [monthly, ("egress", 5 << 30, Some(1 << 30)), time]);
+    assert_eq!(of(1), [monthly, ("egress", 7, None), time, ("own", 7_200_000_000, None)]);
+    let outage = |at: usize| document.on_outage_of(&document.tenants[at]);
+    assert_eq!((outage(0), outage(1)), (config::OnOutage::Deny, config::OnOutage::Local));
+    let zone = document.quotas_of(&document.tenants[0])[2].time_zone.as_ref().unwrap();
+    assert_eq!(zone.zone().iana_name(), Some("Europe/Berlin"));
 }
 
 #[test]

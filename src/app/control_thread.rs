@@ -47,6 +47,7 @@ impl ControlThread {
                 };
                 let watching = tokio::spawn(watch::reload_on_change(Arc::clone(&core)));
                 let rebalancing = tokio::spawn(rebalance(Arc::clone(&core)));
+                let keeping = tokio::spawn(keep_quotas(Arc::clone(&core)));
                 let served = admin::serve(listener, state, async {
                     let _ = stopped.await;
                 });
@@ -55,6 +56,7 @@ impl ControlThread {
                 }
                 watching.abort();
                 rebalancing.abort();
+                keeping.abort();
             });
             // A reload that is under way on a blocking thread is not waited for: it holds what it needs.
             runtime.shutdown_background();
@@ -86,6 +88,10 @@ async fn rebalance(core: Arc<Core>) {
         tick.tick().await;
         core.metrics().rebalance_tenants();
     }
+}
+
+async fn keep_quotas(core: Arc<Core>) {
+    core.keeper().look_round().await;
 }
 
 /// What the admin API may do with the gateway.

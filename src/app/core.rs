@@ -11,6 +11,7 @@ use anyhow::{Context, anyhow};
 use serde_json::Value;
 
 use super::gateway::{Options, ReloadFailure, Source};
+use super::keeper::Keeper;
 use super::worker::{Command, Worker, WorkerShare};
 use crate::config::{self, Diagnostic, Document, Loaded, Quarantined, Workers};
 use crate::control::{Compiled, Fingerprint, Foundation, LastReload, PoolSet, Status, compile, limits};
@@ -26,6 +27,7 @@ pub(super) struct Core {
     foundation: Foundation,
     snapshot: Arc<SnapshotCell>,
     caps: Arc<ConnectionCaps>,
+    keeper: Keeper,
     access_log: Mutex<Option<AccessLog>>,
     workers: Mutex<Vec<Worker>>,
     worker_count: usize,
@@ -66,7 +68,10 @@ impl Core {
         let Loaded { document, warnings, quarantined, watched } = loaded;
         let metrics = Arc::new(Metrics::new(document.metrics.tenants).context("metrics")?);
         let foundation = Foundation::new(metrics, options.clock);
+        let keeper = Keeper::new(Arc::clone(&foundation.roster));
+        keeper.open_for(&document, &foundation.metrics)?;
         let Compiled { snapshot, pools } = compile(&document, 0, &PoolSet::default(), &foundation);
+        keeper.adopt(&document);
         let snapshot = Arc::new(SnapshotCell::from_pointee(snapshot));
         let limits = &document.limits;
         let caps = Arc::new(ConnectionCaps::new(limits.max_connections, limits.max_connections_per_client));
@@ -96,6 +101,7 @@ impl Core {
             foundation,
             snapshot,
             caps,
+            keeper,
             access_log: Mutex::new(Some(access_log)),
             workers: Mutex::new(workers),
             worker_count,
@@ -132,6 +138,10 @@ impl Core {
 
     pub(super) fn metrics(&self) -> &Arc<Metrics> {
         &self.foundation.metrics
+    }
+
+    pub(super) fn keeper(&self) -> &Keeper {
+        &self.keeper
     }
 
     pub(super) fn document(&self) -> Document {
@@ -196,6 +206,7 @@ impl Core {
         let new = document.listeners.iter().map(|listener| listener.bind);
         let new = new.filter(|bind| !kept.iter().any(|bound| bound.configured == *bind));
         let sockets = bind_all(new, self.worker_count).map_err(ReloadFailure::Resource)?;
+        self.keeper.open_for(document, self.metrics()).map_err(ReloadFailure::Resource)?;
         if let Some(log) = &*self.access_log.lock().unwrap_or_else(PoisonError::into_inner) {
             // Opened anew also when the path is the same: that is how logs are rotated.
             log.reconfigure(&access_log_settings(document))
@@ -220,7 +231,11 @@ impl Core {
         }
         drop(workers);
         self.forget(document, &compiled.pools);
+        self.keeper.adopt(document);
         running.restart_required = restart_required(&running.document, document);
+        if self.keeper.is_elsewhere(document) {
+            running.restart_required.push("store");
+        }
         running.pools = compiled.pools;
         let Loaded { document, warnings, quarantined, watched } = loaded;
         // What only a restart changes stays as it runs, so that the next reload compares with that.
@@ -311,6 +326,7 @@ impl Core {
         threads.into_iter().for_each(Worker::join);
         // Every sender is gone now: what they wrote is flushed.
         drop(self.access_log.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.keeper.close();
     }
 }
 

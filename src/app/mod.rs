@@ -3,6 +3,7 @@
 mod control_thread;
 mod core;
 mod gateway;
+mod keeper;
 mod watch;
 mod worker;
 

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use super::quotas::QuotaSpecs;
 use super::rates::Rates;
 use crate::admission::Access;
 use crate::admission::fair_share::{SeatLimit, SeatTable, SeatTerms, StreamTerms};
+use crate::admission::quota::{Quotas, Roster};
 use crate::config::{
     self, Document, Domain, EndpointHost, IdentifyRule, PathMatch, RoutePool, UnknownTenant,
 };
@@ -33,6 +35,8 @@ pub struct Foundation {
     pub accounts: Accounts,
     /// All pools' seats.
     pub seats: SeatTable,
+    /// All quotas, and the way to the store.
+    pub roster: Arc<Roster>,
     /// The clock of limits.
     pub clock: Clock,
     /// The clock of seat-time: what a request takes of a server is not a matter of limits.
@@ -44,7 +48,8 @@ impl Foundation {
     #[must_use]
     pub fn new(metrics: Arc<Metrics>, clock: Clock) -> Self {
         let (accounts, seats) = (Accounts::default(), SeatTable::default());
-        Self { metrics, accounts, seats, clock, seat_clock: Clock::system() }
+        let roster = Roster::new(clock.clone(), metrics.quotas());
+        Self { metrics, accounts, seats, roster, clock, seat_clock: Clock::system() }
     }
 }
 
@@ -277,10 +282,14 @@ fn directory(
     };
     let mut rates = Rates::new(document, &foundation.metrics, &foundation.clock);
     let mut directory = Directory::default();
+    let mut quota_specs = QuotaSpecs::default();
     for written in &document.tenants {
         let plan = document.plan_of(written);
         let shared = plan.and_then(|plan| plans.get(plan.name.as_str())).unwrap_or(&unplanned);
         let account = foundation.accounts.open(&written.id, &foundation.metrics);
+        let quotas = quota_specs.of(document, written).into_iter();
+        let quotas = Quotas::new(quotas.map(|spec| account.quota(spec, &foundation.roster)).collect());
+        account.meter.show_quotas(quotas.gauges());
         let concurrency = document.concurrency_of(written);
         let body_max = written.limits.request_body_max.or(plan.and_then(|plan| plan.request_body_max));
         let rules =
@@ -302,7 +311,8 @@ fn directory(
             } else {
                 features(plan.map_or(&[], |plan| &plan.features), &written.features)
             },
-            rates: rates.of(written, &account),
+            rates: rates.of(written, &account, &quotas),
+            quotas: Arc::new(quotas),
             seats: seat_terms(concurrency),
             seat_wait_max: concurrency.max_wait.unwrap_or(config::Concurrency::MAX_WAIT),
             request_body_max: body_max.unwrap_or(u64::MAX),

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::admission::RateReport;
 use crate::admission::fair_share::{SeatTerms, Share};
+use crate::admission::quota::QuotaDescription;
 use crate::proxy::Snapshot;
 
 /// The document that tells it, as of now. `None` where there is no such tenant.
@@ -27,6 +28,7 @@ pub fn limits(snapshot: &Snapshot, id: &str) -> Option<Value> {
             "pools": tenant.account.shares().iter().map(|share| pool(share, tenant.seats)).collect::<Vec<_>>(),
         },
         "rate_limits": rate_limits,
+        "quotas": tenant.quotas.describe().iter().map(quota).collect::<Vec<_>>(),
         "request_body": { "max": bound(tenant.request_body_max, u64::MAX) },
     }))
 }
@@ -61,6 +63,28 @@ fn pool(share: &Arc<Share>, terms: SeatTerms) -> Value {
         // Seat-time for its weight that others come first for, and what one of its requests takes as a rule.
         "ahead_seconds": seconds(standing.lead_ns),
         "hold_seconds": seconds(standing.hold_ns),
+    })
+}
+
+fn quota(quota: &QuotaDescription) -> Value {
+    let time = |unix_ms: i64| jiff::Timestamp::from_millisecond(unix_ms).map(|at| at.to_string()).ok();
+    json!({
+        "name": &*quota.name,
+        "meter": quota.meter,
+        "limit": quota.limit,
+        "used": quota.used,
+        // Kept for requests to come, in a block that a crash would forfeit.
+        "reserved": quota.reserved,
+        "window": quota.window,
+        "period_start": time(quota.period_start_ms),
+        "period_end": time(quota.period_end_ms),
+        "on_exceed": quota.on_exceed,
+        "soft": quota.soft,
+        "soft_passed": quota.soft_passed,
+        "on_outage": quota.on_outage,
+        // Whether the store has said what is used; before a tenant's first request nobody has asked it.
+        "known": quota.known,
+        "outage": quota.outage,
     })
 }
 

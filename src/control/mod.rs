@@ -3,6 +3,7 @@
 mod compile;
 mod fingerprint;
 mod limits;
+mod quotas;
 mod rates;
 mod status;
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::admission::{LimitedRoute, RateKey, RateLimits, RatePolicy, RateRule, RateRules};
+use crate::admission::quota::Quotas;
+use crate::admission::{Label, LimitedRoute, RateKey, RateLimits, RatePolicy, RateRule, RateRules};
 use crate::config::{self, DEFAULT_RATE_LIMIT, Document};
 use crate::telemetry::Metrics;
 use crate::tenant::Account;
@@ -30,24 +31,32 @@ impl<'d> Rates<'d> {
     }
 
     /// A tenant's limits, over what it has used.
-    pub(super) fn of(&mut self, tenant: &'d config::Tenant, account: &Account) -> Arc<RateLimits> {
-        let rules = if tenant.limits.rate_limit.is_none() && tenant.limits.rate_limits.is_empty() {
+    pub(super) fn of(
+        &mut self,
+        tenant: &'d config::Tenant,
+        account: &Account,
+        quotas: &Quotas,
+    ) -> Arc<RateLimits> {
+        let own = &tenant.limits;
+        // What clients are told of quotas stands behind the rates, in the same text.
+        let like_plan = own.rate_limit.is_none() && own.rate_limits.is_empty() && own.quotas.is_empty();
+        let rules = if like_plan {
             let plan = tenant.plan.as_deref();
             match self.shared.get(&plan) {
                 Some(rules) => Arc::clone(rules),
                 None => {
-                    let rules = self.rules(tenant);
+                    let rules = self.rules(tenant, quotas);
                     self.shared.insert(plan, Arc::clone(&rules));
                     rules
                 }
             }
         } else {
-            self.rules(tenant)
+            self.rules(tenant, quotas)
         };
         Arc::new(RateLimits::new(rules, &account.rates, self.clock.clone()))
     }
 
-    fn rules(&self, tenant: &config::Tenant) -> Arc<RateRules> {
+    fn rules(&self, tenant: &config::Tenant, quotas: &Quotas) -> Arc<RateRules> {
         let default = self.document.rate_limit_of(tenant);
         let default = default.and_then(|limit| self.rule(DEFAULT_RATE_LIMIT, &limit));
         let named = self.document.rate_limits_of(tenant);
@@ -67,7 +76,8 @@ impl<'d> Rates<'d> {
                 ..rule
             })
         });
-        Arc::new(RateRules::new(default.into_iter().chain(named).collect(), &[]))
+        let others: Vec<Label> = quotas.labels().cloned().collect();
+        Arc::new(RateRules::new(default.into_iter().chain(named).collect(), &others))
     }
 
     fn rule(&self, name: &str, written: &config::RateLimit) -> Option<RateRule> {

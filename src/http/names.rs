@@ -20,5 +20,7 @@ pub static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-h
 pub static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10).
 pub static RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+/// `X-Tollgate-Quota-Warning`: quotas whose soft threshold is passed.
+pub static QUOTA_WARNING: HeaderName = HeaderName::from_static("x-tollgate-quota-warning");
 /// `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10).
 pub static RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");

@@ -16,6 +16,7 @@ use super::pipeline::Books;
 use super::rejection::Rejection;
 use super::seating::Seated;
 use crate::admission::RateCharges;
+use crate::admission::quota::{QuotaCharges, Used};
 use crate::http::body::BodyFlow;
 use crate::http::conn::InFlight;
 use crate::telemetry::RequestRecord;
@@ -56,6 +57,8 @@ pub(super) struct Exchange {
     pub(super) queue_wait: Option<Duration>,
     /// What it was charged, once it was: given back unless it is kept.
     pub(super) rates: Option<RateCharges>,
+    /// What it was charged of quotas, likewise; and what is counted of it in the end.
+    pub(super) quotas: Option<QuotaCharges>,
     /// Its route's name, once there is one.
     pub(super) route: Option<Arc<str>>,
     /// The pool that it went to.
@@ -111,6 +114,7 @@ impl Exchange {
             admitted: false,
             queue_wait: None,
             rates: None,
+            quotas: None,
             route: None,
             pool: None,
             endpoint: None,
@@ -147,6 +151,7 @@ impl Exchange {
     pub(super) fn admit(&mut self, seated: Seated) {
         self.seated = Some(seated);
         self.rates.iter_mut().for_each(RateCharges::keep);
+        self.quotas.iter_mut().for_each(QuotaCharges::keep);
         if let Some(tenant) = self.tenant.as_ref().filter(|_| !self.admitted) {
             tenant.account.meter.started();
             self.admitted = true;
@@ -190,6 +195,7 @@ impl Exchange {
         self.code = Some(row.code);
         // Here, not in the end, so that the answer tells what is left.
         self.rates.iter_mut().for_each(RateCharges::refund);
+        self.quotas.iter_mut().for_each(QuotaCharges::refund);
         match rejection {
             Rejection::Malformed(why) => self.books.metrics.malformed_request(why.code()),
             Rejection::BadRequest(bad) => self.books.metrics.malformed_request(bad.code),
@@ -238,6 +244,9 @@ impl Drop for Exchange {
         } else {
             meter.refused(&record);
         }
+        if let Some(quotas) = &self.quotas {
+            quotas.count(self.used());
+        }
         if let Some(upstream) = self.upstream
             && self.refusal.is_none()
         {
@@ -269,6 +278,16 @@ impl Drop for Exchange {
 }
 
 impl Exchange {
+    /// What its tenant is charged in the end. The gateway's own answers are not.
+    fn used(&self) -> Used {
+        let upstream = self.upstream_since.map_or(Duration::ZERO, |since| since.elapsed());
+        Used {
+            request_bytes: self.request_bytes(),
+            response_bytes: if self.refusal.is_none() { self.response_bytes } else { 0 },
+            upstream_us: u64::try_from(upstream.as_micros()).unwrap_or(u64::MAX),
+        }
+    }
+
     /// What the gateway itself took: until the request went upstream, less its wait for a seat. The time of
     /// bodies is the client's and the endpoint's.
     fn overhead(&self, total: Duration, upstream: Duration) -> Duration {

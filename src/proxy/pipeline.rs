@@ -22,13 +22,14 @@ use super::response::ResponseBody;
 use super::seating::{self, Nursery, Seated};
 use super::snapshot::{RouteTarget, Snapshot, SnapshotCell};
 use super::{problem, tunnel};
+use crate::admission::quota::QuotaCharges;
 use crate::admission::{RateCharges, RateRequest, StandingList};
 use crate::http::body::{Bounds, RequestBody};
 use crate::http::checks::{self, Checked};
 use crate::http::client_addr::Client;
 use crate::http::conn::ConnState;
 use crate::http::hop_by_hop::{self, Survey};
-use crate::http::names::{RATELIMIT, RATELIMIT_POLICY, X_REQUEST_ID};
+use crate::http::names::{QUOTA_WARNING, RATELIMIT, RATELIMIT_POLICY, X_REQUEST_ID};
 use crate::http::server::Handler;
 use crate::routing::{self, Route, Target};
 use crate::telemetry::access_log::AccessLogSender;
@@ -118,6 +119,11 @@ impl Proxy {
         let Admitted { tenant, route, pool, switch } = admitted;
         let expires = route.timeout.map(|timeout| books.started() + timeout);
 
+        if let Some(quotas) = books.quotas.as_mut().filter(|quotas| !quotas.is_decided())
+            && let Err(refusal) = quotas.decide().await
+        {
+            return Err((refusal.into(), books));
+        }
         let waited = &mut books.queue_wait;
         match seating::seat(&tenant, &pool, switch.is_some(), expires, waited).await {
             Ok(seated) => books.admit(seated),
@@ -312,10 +318,15 @@ fn has_feature(tenant: &Tenant, route: &Route<RouteTarget>) -> Result<(), Reject
 fn charge(tenant: &Tenant, asked: &RateRequest<'_>, books: &mut Exchange) -> Result<(), Rejection> {
     let meter = &tenant.account.meter;
     books.rates = tenant.rates.charge(asked, |limit| meter.shadow_rejected(limit));
-    match books.rates.as_ref().and_then(RateCharges::violation) {
-        Some(violation) => Err(Rejection::RateLimited(violation)),
-        None => Ok(()),
+    if let Some(violation) = books.rates.as_ref().and_then(RateCharges::violation) {
+        return Err(Rejection::RateLimited(violation));
     }
+    books.quotas = tenant.quotas.open(asked.cost);
+    if let Some(quotas) = &mut books.quotas {
+        // What is not decided now is when the store has answered: see `serve`.
+        quotas.charge()?;
+    }
+    Ok(())
 }
 
 /// Whether an endpoint's silence or words say that it has more to do than it can (RFC 9110 §15.6.4).
@@ -345,6 +356,14 @@ fn name_request(fields: &mut HeaderMap, books: &Exchange) {
             tenant.rates.policy_field()
         }
     };
+    match &books.quotas {
+        Some(charges) => charges.tell(&mut left),
+        None => tenant.quotas.tell(&mut left),
+    }
+    let warning = books.quotas.as_ref().and_then(QuotaCharges::warning);
+    if let Some(warning) = warning.and_then(|warning| HeaderValue::try_from(warning).ok()) {
+        fields.insert(QUOTA_WARNING.clone(), warning);
+    }
     if let (Some(policy), Some(left)) = (policy, left.field()) {
         fields.insert(RATELIMIT_POLICY.clone(), policy.clone());
         fields.insert(RATELIMIT.clone(), left);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use crate::admission::Violation;
+use crate::admission::quota::QuotaRefusal;
 use crate::http::checks::BadRequest;
 use crate::http::wire::Malformed;
 use crate::upstream::ConnectFailure;
@@ -38,6 +39,10 @@ pub enum Rejection {
     FeatureNotInPlan(Arc<str>),
     /// The tenant has used up one of its rates, or several.
     RateLimited(Violation),
+    /// The tenant has used up one of its quotas, or several.
+    QuotaExceeded(Violation),
+    /// Whether it has can't be told, and its plan is to refuse then.
+    QuotaUnavailable,
     /// The tenant has as many requests in flight, and waiting, as it may.
     ConcurrencyExceeded,
     /// The pool has no seat for it, and it has waited as long as it may.
@@ -54,6 +59,15 @@ pub enum Rejection {
     UpstreamProtocol(&'static str),
     /// The endpoint took too long.
     UpstreamTimeout,
+}
+
+impl From<QuotaRefusal> for Rejection {
+    fn from(refusal: QuotaRefusal) -> Self {
+        match refusal {
+            QuotaRefusal::Exceeded(violation) => Self::QuotaExceeded(violation),
+            QuotaRefusal::Unavailable => Self::QuotaUnavailable,
+        }
+    }
 }
 
 /// A row of the table.
@@ -114,6 +128,15 @@ impl Rejection {
             Self::RateLimited(_) => {
                 row(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Rate Limit Exceeded", denied)
             }
+            Self::QuotaExceeded(_) => {
+                row(StatusCode::TOO_MANY_REQUESTS, "quota_exceeded", "Quota Exceeded", denied)
+            }
+            Self::QuotaUnavailable => row(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "quota_unavailable",
+                "Quota Unavailable",
+                "proxy_internal_error",
+            ),
             Self::ConcurrencyExceeded => row(
                 StatusCode::TOO_MANY_REQUESTS,
                 "concurrency_exceeded",
@@ -151,7 +174,7 @@ impl Rejection {
     #[must_use]
     pub fn problem_type(&self) -> &'static str {
         match self {
-            Self::RateLimited(_) => QUOTA_EXCEEDED,
+            Self::RateLimited(_) | Self::QuotaExceeded(_) => QUOTA_EXCEEDED,
             Self::ConcurrencyExceeded | Self::NoCapacity => REDUCED_CAPACITY,
             _ => "about:blank",
         }
@@ -178,6 +201,12 @@ impl Rejection {
             Self::RateLimited(violation) => {
                 format!("The rate limit is used up. Try again in {} s.", violation.retry_after_s)
             }
+            Self::QuotaExceeded(violation) => {
+                let names = violation.policies.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>();
+                let wait_s = violation.retry_after_s;
+                format!("The quota {} is used up. Try again in {wait_s} s.", names.join(", "))
+            }
+            Self::QuotaUnavailable => "This tenant's quota can't be checked at the moment.".to_owned(),
             Self::ConcurrencyExceeded => "Too many requests of this tenant are in flight.".to_owned(),
             Self::NoCapacity => "The application is busy, and no place became free in time.".to_owned(),
             Self::BodyTooLarge => "The request body is larger than this tenant may send.".to_owned(),
@@ -193,7 +222,8 @@ impl Rejection {
     #[must_use]
     pub fn retry_after_s(&self) -> Option<u64> {
         match self {
-            Self::RateLimited(violation) => Some(violation.retry_after_s),
+            Self::RateLimited(violation) | Self::QuotaExceeded(violation) => Some(violation.retry_after_s),
+            Self::QuotaUnavailable => Some(1),
             Self::ConcurrencyExceeded | Self::NoCapacity => Some(1),
             Self::Maintenance => Some(120),
             _ => None,
@@ -204,7 +234,7 @@ impl Rejection {
     #[must_use]
     pub fn violated_policies(&self) -> &[Arc<str>] {
         match self {
-            Self::RateLimited(violation) => &violation.policies,
+            Self::RateLimited(violation) | Self::QuotaExceeded(violation) => &violation.policies,
             _ => &[],
         }
     }

@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 
 use crate::admission::RateStates;
 use crate::admission::fair_share::{Seats, Share};
+use crate::admission::quota::{Quota, QuotaSpec, QuotaState, Roster};
 use crate::telemetry::{Metrics, TenantMeter};
 use crate::types::TenantId;
 
@@ -18,6 +19,8 @@ pub struct Account {
     /// What it is metered by; also counts its requests in flight.
     pub meter: Arc<TenantMeter>,
     id: TenantId,
+    /// What it has used of its quotas, and of those that were configured before.
+    quotas: Mutex<Vec<Arc<QuotaState>>>,
     /// Its parts in the seats of the pools that it has used: one a pool, and few pools a tenant.
     shares: ArcSwap<Vec<Arc<Share>>>,
 }
@@ -28,6 +31,7 @@ impl Account {
             rates: RateStates::default(),
             meter: metrics.tenant(id),
             id: id.clone(),
+            quotas: Mutex::default(),
             shares: ArcSwap::default(),
         }
     }
@@ -50,6 +54,27 @@ impl Account {
             }
         });
         of(&self.shares.load()).unwrap_or(new)
+    }
+
+    /// A quota of it, which goes on from where the one of the same name, meter and window was.
+    #[must_use]
+    pub fn quota(&self, spec: Arc<QuotaSpec>, roster: &Arc<Roster>) -> Quota {
+        let mut states = self.quotas.lock().unwrap_or_else(PoisonError::into_inner);
+        let series = spec.series();
+        let same =
+            |state: &&Arc<QuotaState>| state.series().quota == spec.name && *state.series().series == *series;
+        let state = states.iter().find(same).map(Arc::clone).unwrap_or_else(|| {
+            states.retain(|state| Arc::strong_count(state) > 1 || !state.is_rested());
+            let new = QuotaState::new(self.id.clone(), Arc::clone(&spec), Arc::clone(roster));
+            states.push(Arc::clone(&new));
+            new
+        });
+        Quota::new(spec, state)
+    }
+
+    fn is_rested(&self, now_ns: u64) -> bool {
+        let quotas = self.quotas.lock().unwrap_or_else(PoisonError::into_inner);
+        self.rates.is_rested(now_ns) && quotas.iter().all(|state| state.is_rested())
     }
 
     /// Its parts in the seats of all pools that it has used.
@@ -75,9 +100,8 @@ impl Accounts {
     /// removed and added again finds its limits as it left them.
     pub fn retain(&self, now_ns: u64, keep: impl Fn(&TenantId) -> bool) {
         let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        accounts.retain(|id, account| {
-            keep(id) || Arc::strong_count(account) > 1 || !account.rates.is_rested(now_ns)
-        });
+        accounts
+            .retain(|id, account| keep(id) || Arc::strong_count(account) > 1 || !account.is_rested(now_ns));
     }
 
     /// Whether an account is kept for this tenant.

@@ -12,6 +12,7 @@ pub use directory::Directory;
 pub use identify::{HostPattern, Identify, Rule, Unidentified};
 
 use crate::admission::fair_share::SeatTerms;
+use crate::admission::quota::Quotas;
 use crate::admission::{Access, RateLimits};
 use crate::routing::HeaderRules;
 use crate::types::TenantId;
@@ -32,6 +33,8 @@ pub struct Tenant {
     pub features: Arc<[Arc<str>]>,
     /// Its rate limits.
     pub rates: Arc<RateLimits>,
+    /// Its quotas.
+    pub quotas: Arc<Quotas>,
     /// Its part in the seats of each pool.
     pub seats: SeatTerms,
     /// How long a request of it waits for a seat.

@@ -18,6 +18,8 @@ mod harness_itself;
 mod identify;
 mod isolation;
 mod limits;
+mod quota_kill;
+mod quotas;
 mod rate_limit;
 mod rate_limits;
 mod refusals;

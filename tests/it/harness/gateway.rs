@@ -65,6 +65,11 @@ impl TestGateway {
         self.clock.advance(by);
     }
 
+    /// Sets the wall's time alone: `2025-01-31T23:59:59Z`.
+    pub fn set_wall(&self, at: &str) {
+        self.clock.set_unix_ms(at.parse::<jiff::Timestamp>().unwrap().as_millisecond());
+    }
+
     /// A new connection.
     #[track_caller]
     pub fn connect(&self) -> Client {

@@ -25,13 +25,17 @@ pub struct Process {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
     config: Config,
-    directory: tempfile::TempDir,
+    directory: Arc<tempfile::TempDir>,
 }
 
 impl Process {
     #[track_caller]
     pub(super) fn start(config: Config) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::start_in(config, Arc::new(tempfile::tempdir().unwrap()))
+    }
+
+    #[track_caller]
+    fn start_in(config: Config, directory: Arc<tempfile::TempDir>) -> Self {
         let path = config.write(directory.path());
         let mut command = tollgate(&["run", "--config", path.to_str().unwrap()]);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -65,6 +69,11 @@ impl Process {
         self.named("admin listening", "address")
     }
 
+    /// The directory of its configuration.
+    pub fn directory(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
     /// A new connection to its first listener.
     #[track_caller]
     pub fn connect(&self) -> Client {
@@ -75,6 +84,22 @@ impl Process {
     pub fn edit(&mut self, change: impl FnOnce(Config) -> Config) {
         self.config = change(self.config.clone());
         self.config.write(self.directory.path());
+    }
+
+    /// Kills it, without a word, and starts it again over what it left.
+    #[track_caller]
+    pub fn kill_and_restart(self) -> Self {
+        let config = self.config.clone();
+        let directory = self.end();
+        Self::start_in(config, directory)
+    }
+
+    /// Ends it with a signal, and tells what it left.
+    #[track_caller]
+    pub fn end(mut self) -> Arc<tempfile::TempDir> {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        Arc::clone(&self.directory)
     }
 
     /// Sends a signal by its short name, such as `TERM`.

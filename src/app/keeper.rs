@@ -1,0 +1,81 @@
+//! The store that quotas are kept in, and keeping them in step with it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use crate::admission::quota::{Backend, Roster};
+use crate::config::Document;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+
+/// How long the end waits for the store to take what is left.
+const CLOSING_MAX: Duration = Duration::from_secs(3);
+
+/// Opens the store when the first quota is configured, and closes it at the end.
+pub(super) struct Keeper {
+    roster: Arc<Roster>,
+    store: Mutex<Option<Arc<Store>>>,
+    flush_ms: AtomicU64,
+}
+
+impl Keeper {
+    pub(super) fn new(roster: Arc<Roster>) -> Self {
+        Self { roster, store: Mutex::default(), flush_ms: AtomicU64::new(1_000) }
+    }
+
+    /// Opens the store if the document has quotas and it isn't open: a reload never opens it anew.
+    pub(super) fn open_for(&self, document: &Document, metrics: &Metrics) -> anyhow::Result<()> {
+        let mut store = self.store();
+        if store.is_none() && document.has_quotas() {
+            let opened = Arc::new(Store::open(&document.store, metrics.store()).context("store")?);
+            self.roster.remember(opened.take_holdings());
+            self.roster.connect(Arc::clone(&opened) as Arc<dyn Backend>);
+            tracing::info!(path = %document.store.display(), "store open");
+            *store = Some(opened);
+        }
+        Ok(())
+    }
+
+    /// Takes what a document says of it into use, once the quotas are made.
+    pub(super) fn adopt(&self, document: &Document) {
+        self.roster.forget();
+        let flush_ms = u64::try_from(document.metering.flush.as_millis()).unwrap_or(u64::MAX);
+        self.flush_ms.store(flush_ms, Ordering::Relaxed);
+    }
+
+    /// Whether the store is open at another place than the document says.
+    pub(super) fn is_elsewhere(&self, document: &Document) -> bool {
+        self.store().as_ref().is_some_and(|store| store.path() != document.store)
+    }
+
+    /// Looks after the quotas, every `metering.flush`, until it is dropped.
+    pub(super) async fn look_round(&self) {
+        loop {
+            tokio::time::sleep(Duration::from_millis(self.flush_ms.load(Ordering::Relaxed))).await;
+            self.roster.look_round();
+        }
+    }
+
+    /// Gives back what was reserved, writes down what was used, and closes the store. For an end without requests.
+    pub(super) fn close(&self) {
+        let Some(store) = self.store().take() else { return };
+        let deadline = Instant::now() + CLOSING_MAX;
+        while self.roster.close() {
+            if Instant::now() >= deadline {
+                tracing::error!("the store does not answer: quotas forfeit what was reserved");
+                break;
+            }
+            // Polled: it happens once, and takes a transaction or two.
+            thread::sleep(Duration::from_millis(1));
+        }
+        store.close();
+    }
+
+    fn store(&self) -> MutexGuard<'_, Option<Arc<Store>>> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
