@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::hint::black_box;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,9 +12,16 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use http::HeaderMap;
 use tollgate::admission::fair_share::{
     Asked, FairQueue, Member, Place, Seat, SeatTerms, Seats, Share, Turn, Waiting,
 };
+use tollgate::admission::quota::{Backend, Grant, Lane, Order, QuotaCharges};
+use tollgate::admission::{RateCharges, RateRequest};
+use tollgate::config;
+use tollgate::control::{Foundation, PoolSet, compile};
+use tollgate::telemetry::Metrics;
+use tollgate::tenant::State;
 use tollgate::time::Clock;
 use tollgate::types::TenantId;
 
@@ -22,6 +31,61 @@ const BACKLOGGED: [usize; 3] = [10, 1_000, 100_000];
 fn shares(seats: &Arc<Seats>, count: usize) -> Vec<Arc<Share>> {
     let ids = (0..count).filter_map(|nth| TenantId::parse(&format!("t{nth}")).ok());
     ids.map(|id| seats.share(id)).collect()
+}
+
+/// A store that grants whatever is asked for, at once.
+#[derive(Debug)]
+struct Plenty;
+
+impl Backend for Plenty {
+    fn submit(&self, order: Order, _: Lane) {
+        let granted = order.want;
+        order.answer(Ok(Grant { granted, used: granted, oldest_ms: None }));
+    }
+}
+
+/// All that is asked of a request that finds its route: state, addresses, a rate, two quotas, a seat; and the end of it.
+#[allow(clippy::expect_used, reason = "what is written here is valid")]
+fn a_whole_admission(c: &mut Criterion) {
+    let text = "listeners: [{ bind: 127.0.0.1:8080 }]\n\
+        tenancy: { identify: [{ host: \"{tenant}.app.example.com\" }] }\n\
+        plans: { free: { rate_limit: { rate: 1000000000/s }, quotas: [\
+            { name: monthly, meter: requests, limit: 1000000000000000, per: month },\
+            { name: egress, meter: response_bytes, limit: 5TiB, per: month }] } }\n\
+        pools: { shared: { endpoints: [\"http://127.0.0.1:9001\"], concurrency: { limit: 64 } } }\n\
+        default_pool: shared\n\
+        tenants: [{ id: acme, plan: free, access: { allow: [192.0.2.0/24] } }]\n";
+    let loaded = config::load_str(text, "admission.yaml").expect("a configuration that loads");
+    let metrics = Arc::new(Metrics::new(10).expect("metrics"));
+    let foundation = Foundation::new(metrics, Clock::system());
+    foundation.roster.connect(Arc::new(Plenty));
+    let snapshot = compile(&loaded.document, 1, &PoolSet::default(), &foundation).snapshot;
+    let tenant = snapshot.directory.by_id("acme").expect("a tenant");
+    let pool = tenant.pool.as_ref().expect("a pool");
+    let client: IpAddr = "192.0.2.1".parse().expect("an address");
+    let fields = HeaderMap::new();
+    let asked = RateRequest { route: 0, cost: NonZeroU32::MIN, client, fields: &fields };
+    let admit = || {
+        let open = black_box(tenant).state == State::Active && tenant.access.allows(client);
+        let rates = tenant.rates.charge(&asked, |_| {});
+        let refused = rates.as_ref().is_some_and(|rates| rates.violation().is_some());
+        let mut quotas = tenant.quotas.open(asked.cost);
+        let decided = quotas.as_mut().is_some_and(|quotas| matches!(quotas.charge(), Ok(true)));
+        let seat = tenant.account.share(pool.seats()).ask(tenant.seats);
+        (open && !refused && decided, rates, quotas, seat)
+    };
+    // The first blocks are ordered, and answered at once.
+    while !admit().0 {
+        tenant.quotas.list().iter().for_each(|quota| _ = quota.state().ask(Instant::now()));
+    }
+    c.bench_function("admission/state, addresses, rate, two quotas, seat", |b| {
+        b.iter(|| {
+            let (admitted, mut rates, mut quotas, seat) = admit();
+            rates.iter_mut().for_each(RateCharges::keep);
+            quotas.iter_mut().for_each(QuotaCharges::keep);
+            (admitted, seat.is_ok())
+        });
+    });
 }
 
 fn a_free_seat(c: &mut Criterion) {
@@ -198,5 +262,5 @@ fn the_longest_hold(_: &mut Criterion) {
     [grow, double, join, next, settle, leave, walk].into_iter().for_each(Times::print);
 }
 
-criterion_group!(benches, a_free_seat, a_seat_in_a_backlog, the_longest_hold);
+criterion_group!(benches, a_whole_admission, a_free_seat, a_seat_in_a_backlog, the_longest_hold);
 criterion_main!(benches);
