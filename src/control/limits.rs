@@ -72,7 +72,8 @@ fn quota(quota: &QuotaDescription) -> Value {
         "name": &*quota.name,
         "meter": quota.meter,
         "limit": quota.limit,
-        "used": quota.used,
+        // What this process alone has seen is no answer.
+        "used": quota.known.then_some(quota.used),
         // Kept for requests to come, in a block that a crash would forfeit.
         "reserved": quota.reserved,
         "window": quota.window,
@@ -80,7 +81,7 @@ fn quota(quota: &QuotaDescription) -> Value {
         "period_end": time(quota.period_end_ms),
         "on_exceed": quota.on_exceed,
         "soft": quota.soft,
-        "soft_passed": quota.soft_passed,
+        "soft_passed": quota.known.then_some(quota.soft_passed),
         "on_outage": quota.on_outage,
         // Whether the store has said what is used; before a tenant's first request nobody has asked it.
         "known": quota.known,
