@@ -159,8 +159,15 @@ impl Exchange {
     }
 
     /// What the exchange holds of its pool becomes something else.
-    pub(super) fn reseat(&mut self, into: impl FnOnce(Seated) -> Seated) {
-        self.seated = self.seated.take().map(into);
+    ///
+    /// # Errors
+    /// It can't: the exchange holds nothing then.
+    pub(super) fn reseat(
+        &mut self,
+        into: impl FnOnce(Seated) -> Result<Seated, Rejection>,
+    ) -> Result<(), Rejection> {
+        self.seated = self.seated.take().map(into).transpose()?;
+        Ok(())
     }
 
     /// The endpoint is done with it: whatever the client takes to read the rest, nobody has to wait for it.

@@ -2,6 +2,7 @@
 
 mod exchange;
 mod forward;
+mod gates;
 mod pipeline;
 mod problem;
 mod rejection;

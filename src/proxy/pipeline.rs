@@ -17,13 +17,14 @@ use tokio::time::Instant;
 
 use super::exchange::Exchange;
 use super::forward::{self, Outbound};
+use super::gates::{charge, has_feature, is_served};
 use super::rejection::Rejection;
 use super::response::ResponseBody;
-use super::seating::{self, Nursery, Seated};
+use super::seating::{self, Nursery};
 use super::snapshot::{RouteTarget, Snapshot, SnapshotCell};
 use super::{problem, tunnel};
 use crate::admission::quota::QuotaCharges;
-use crate::admission::{RateCharges, RateRequest, StandingList};
+use crate::admission::{RateRequest, StandingList};
 use crate::http::body::{Bounds, RequestBody};
 use crate::http::checks::{self, Checked};
 use crate::http::client_addr::Client;
@@ -34,7 +35,7 @@ use crate::http::server::Handler;
 use crate::routing::{self, Route, Target};
 use crate::telemetry::access_log::AccessLogSender;
 use crate::telemetry::{Metrics, TenantMeter};
-use crate::tenant::{State, Tenant, Unidentified};
+use crate::tenant::{Tenant, Unidentified};
 use crate::types::{HostName, RequestIds};
 use crate::upstream::{Answer, Pool, UpstreamClient};
 
@@ -134,11 +135,15 @@ impl Proxy {
         let (mut head, body) = match answered {
             Ok(Answer::Response(response)) => {
                 let (head, body) = response.into_parts();
-                books.reseat(|seated| seated.answered(&pool, &head.headers, &self.streams));
+                if let Err(rejection) =
+                    books.reseat(|seated| seated.answered(&pool, &head.headers, &self.streams))
+                {
+                    return Err((rejection, books));
+                }
                 (head, Ok(body))
             }
             Ok(Answer::Switched(response, upgraded)) => {
-                books.reseat(Seated::switched);
+                let _ = books.reseat(|seated| Ok(seated.switched()));
                 (response.into_parts().0, Err(upgraded))
             }
             Err(rejection) => return Err((rejection, books)),
@@ -291,42 +296,6 @@ impl Arrival<'_> {
         books.flow = Some(flow);
         body
     }
-}
-
-fn is_served(tenant: &Tenant, client: Client) -> Result<(), Rejection> {
-    match tenant.state {
-        State::Active => {}
-        State::Suspended => return Err(Rejection::Suspended),
-        State::PastDue => return Err(Rejection::PastDue),
-        State::Maintenance => return Err(Rejection::Maintenance),
-    }
-    let known = client.is_known || tenant.access.is_open();
-    if known && tenant.access.allows(client.ip) { Ok(()) } else { Err(Rejection::AccessDenied) }
-}
-
-fn has_feature(tenant: &Tenant, route: &Route<RouteTarget>) -> Result<(), Rejection> {
-    match &route.requires_feature {
-        Some(feature) if !tenant.has_feature(feature) => {
-            Err(Rejection::FeatureNotInPlan(Arc::clone(feature)))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The gates that cost something, behind all others: what they take is given back when the exchange ends, unless it is
-/// kept.
-fn charge(tenant: &Tenant, asked: &RateRequest<'_>, books: &mut Exchange) -> Result<(), Rejection> {
-    let meter = &tenant.account.meter;
-    books.rates = tenant.rates.charge(asked, |limit| meter.shadow_rejected(limit));
-    if let Some(violation) = books.rates.as_ref().and_then(RateCharges::violation) {
-        return Err(Rejection::RateLimited(violation));
-    }
-    books.quotas = tenant.quotas.open(asked.cost);
-    if let Some(quotas) = &mut books.quotas {
-        // What is not decided now is when the store has answered: see `serve`.
-        quotas.charge()?;
-    }
-    Ok(())
 }
 
 /// Whether an endpoint's silence or words say that it has more to do than it can (RFC 9110 §15.6.4).

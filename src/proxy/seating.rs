@@ -56,10 +56,7 @@ pub(super) async fn seat(
     wait: &mut Option<Duration>,
 ) -> Result<Seated, Rejection> {
     let share = tenant.account.share(pool.seats());
-    let stream = switches.then(|| StreamSeat::take(&share)).transpose().map_err(|full| match full {
-        StreamsFull::Tenant => Rejection::ConcurrencyExceeded,
-        StreamsFull::Pool => Rejection::NoCapacity,
-    })?;
+    let stream = if switches { Some(stream(&share)?) } else { None };
     let seat = match share.ask(tenant.seats).map_err(|QueueFull| Rejection::ConcurrencyExceeded)? {
         Asked::Seated(seat) => seat,
         Asked::Waits(waiting) => {
@@ -108,25 +105,48 @@ impl Seated {
         }
     }
 
-    /// The endpoint has answered: no stream after all, or one that only its age will tell.
-    pub(super) fn answered(self, pool: &Pool, fields: &HeaderMap, nursery: &Nursery) -> Self {
+    /// The endpoint has answered: no stream after all, or one that will be when it is old.
+    ///
+    /// # Errors
+    /// It is an event stream, and there are as many streams as may be: it would keep its seat for ever.
+    pub(super) fn answered(
+        self,
+        pool: &Pool,
+        fields: &HeaderMap,
+        nursery: &Nursery,
+    ) -> Result<Self, Rejection> {
         let seat = match self {
-            Self::Both(seat, _) => Self::Seat(seat),
-            other => other,
+            Self::Both(seat, _) | Self::Seat(seat) => seat,
+            other => return Ok(other),
         };
-        if is_event_stream(fields) { nursery.take(seat, pool.seats().stream_after()) } else { seat }
+        let young = match kind(fields) {
+            Kind::Whole => return Ok(Self::Seat(seat)),
+            Kind::Events => {
+                let stream = stream(seat.share())?;
+                Self::Both(seat, stream)
+            }
+            Kind::Calls => Self::Seat(seat),
+        };
+        Ok(nursery.take(young, pool.seats().stream_after()))
     }
 }
 
+/// A stream's seat.
+fn stream(share: &Arc<Share>) -> Result<StreamSeat, Rejection> {
+    StreamSeat::take(share).map_err(|full| match full {
+        StreamsFull::Tenant => Rejection::ConcurrencyExceeded,
+        StreamsFull::Pool => Rejection::NoCapacity,
+    })
+}
+
 impl Ageing {
-    /// Gives up the seat for a stream's, if there is one.
+    /// Gives up the seat for a stream's; a call, which could not be refused for it, also where there is none.
     fn grow_old(&self) {
         let mut seated = self.seated.borrow_mut();
-        if let Some(Seated::Seat(seat)) = &*seated
-            && let Ok(stream) = StreamSeat::take(seat.share())
-        {
-            *seated = Some(Seated::Stream(stream));
-        }
+        *seated = seated.take().map(|seated| match seated {
+            Seated::Seat(seat) => Seated::Stream(StreamSeat::exceed(seat.share())),
+            other => other.switched(),
+        });
     }
 }
 
@@ -141,8 +161,7 @@ impl Nursery {
         Seated::Ageing(ageing)
     }
 
-    /// Lets go of the streams that have ended, and moves those that have become old to seats of their own. Those
-    /// for which there is none are asked again the next time.
+    /// Lets go of the streams that have ended, and moves those that have become old to seats of their own.
     pub(super) fn look(&self, now: Instant) {
         self.0.borrow_mut().retain(|stream| {
             let Some(stream) = stream.upgrade() else { return false };
@@ -154,12 +173,27 @@ impl Nursery {
     }
 }
 
-/// Responses that may last: server-sent events, parts that replace each other, gRPC (of whose calls only the
-/// age tells which stream).
-fn is_event_stream(fields: &HeaderMap) -> bool {
-    let Some(kind) = fields.get(CONTENT_TYPE).map(|kind| kind.as_bytes()) else { return false };
-    let known: [&[u8]; 3] = [b"text/event-stream", b"application/grpc", b"multipart/x-mixed-replace"];
-    known.iter().any(|known| kind.get(..known.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(known)))
+/// Whether a response is one that lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It ends when all of it has been said.
+    Whole,
+    /// Server-sent events, or parts that replace each other: it lasts.
+    Events,
+    /// gRPC: of its calls only the age tells which are streams.
+    Calls,
+}
+
+fn kind(fields: &HeaderMap) -> Kind {
+    let Some(kind) = fields.get(CONTENT_TYPE).map(|kind| kind.as_bytes()) else { return Kind::Whole };
+    let is = |known: &[u8]| kind.get(..known.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(known));
+    if is(b"text/event-stream") || is(b"multipart/x-mixed-replace") {
+        Kind::Events
+    } else if is(b"application/grpc") {
+        Kind::Calls
+    } else {
+        Kind::Whole
+    }
 }
 
 #[cfg(test)]
@@ -168,13 +202,16 @@ mod tests {
     use http::HeaderValue;
 
     #[test]
-    fn event_streams_are_told_by_their_type() {
-        let of = |kind: &'static str| {
-            is_event_stream(&HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(kind))]))
+    fn streams_are_told_by_their_type() {
+        let of = |name: &'static str| {
+            kind(&HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(name))]))
         };
-        assert!(
-            of("text/event-stream") && of("Text/Event-Stream; charset=utf-8") && of("application/grpc+proto")
+        assert_eq!(of("text/event-stream"), Kind::Events);
+        assert_eq!(of("Text/Event-Stream; charset=utf-8"), Kind::Events);
+        assert_eq!(of("application/grpc+proto"), Kind::Calls);
+        assert_eq!(
+            (of("text/html"), of("text/event"), kind(&HeaderMap::new())),
+            (Kind::Whole, Kind::Whole, Kind::Whole)
         );
-        assert!(!of("text/html") && !of("text/event") && !is_event_stream(&HeaderMap::new()));
     }
 }

@@ -302,3 +302,41 @@ fn a_client_that_reads_slowly_keeps_no_seat_of_an_endpoint_that_is_done() {
     eventually("all have been asked for", || origin.requests().len() == 5);
     drop(clients);
 }
+
+#[test]
+fn event_streams_beyond_the_bounds_are_refused_and_keep_no_seat() {
+    let origin = Origin::serving(|request, peer| {
+        if request.target == "/events" {
+            peer.send(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
+            );
+            peer.send_chunk("data: 1\n\n");
+            // Until the gateway ends it.
+            while peer.fill().is_ok() {}
+        } else {
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    let more = "concurrency: { limit: 2, stream_after: 50ms, streams: { limit: 3, max_per_tenant: 2 } }";
+    let gateway = config()
+        .pool("shared", &[origin.address()], more)
+        .set("plans", "{ free: { concurrency: { max_wait: 1m } } }")
+        .start();
+    let mut streams: Vec<Client> = Vec::new();
+    for _ in 0..2 {
+        streams.push(asking(&gateway, ACME, "/events"));
+        assert_eq!(streams.last_mut().unwrap().response_head().unwrap().status, 200);
+    }
+    gateway.ask(&get(ACME, "/events")).assert_refused(429, "concurrency_exceeded");
+    let mut other = asking(&gateway, GLOBEX, "/events");
+    assert_eq!(other.response_head().unwrap().status, 200);
+    gateway.ask(&get(GLOBEX, "/events")).assert_refused(503, "no_capacity");
+    assert_eq!(gateway.metric("tollgate_pool_streams", &[("pool", "shared")]), 3.0);
+    // None of them has kept a seat for long.
+    gateway.ask(&get(GLOBEX, "/")).assert_status(200);
+    drop((streams, other));
+    eventually("all is given back", || {
+        gateway.metric("tollgate_pool_streams", &[("pool", "shared")]) == 0.0
+            && gateway.metric("tollgate_pool_seats_in_use", &[("pool", "shared")]) == 0.0
+    });
+}

@@ -94,6 +94,16 @@ impl StreamSeat {
     }
 }
 
+impl StreamSeat {
+    /// Takes a stream's seat whatever the bounds: for what is a stream already, and would keep another's seat. It counts
+    /// against those that come.
+    pub fn exceed(share: &Arc<Share>) -> Self {
+        share.streams.fetch_add(1, Ordering::Relaxed);
+        share.seats().streams.count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(share))
+    }
+}
+
 impl Drop for StreamSeat {
     fn drop(&mut self) {
         self.0.seats().streams.count.fetch_sub(1, Ordering::Relaxed);
