@@ -58,10 +58,7 @@ impl ResponseBody {
     }
 
     /// An endpoint's body.
-    pub(super) fn upstream(body: UpstreamBody, mut exchange: Box<Exchange>) -> Self {
-        if body.is_end_stream() {
-            exchange.endpoint_is_done();
-        }
+    pub(super) fn upstream(body: UpstreamBody, exchange: Box<Exchange>) -> Self {
         Self(Held::Own(Sending { content: Content::Upstream(body), exchange: Some(exchange) }))
     }
 
@@ -130,12 +127,7 @@ impl Sending {
                 Poll::Ready(Some(Ok(frame)))
             }
             Content::Upstream(body) => {
-                let polled = Pin::new(&mut *body).poll_frame(cx);
-                if body.is_end_stream()
-                    && let Some(exchange) = &mut self.exchange
-                {
-                    exchange.endpoint_is_done();
-                }
+                let polled = Pin::new(body).poll_frame(cx);
                 match &polled {
                     Poll::Ready(Some(Ok(frame))) => self.count(frame),
                     Poll::Ready(Some(Err(failure))) => {
