@@ -170,6 +170,11 @@ impl Exchange {
         Ok(())
     }
 
+    /// The endpoint is done with it: whatever the client takes to read the rest, nobody has to wait for it.
+    pub(super) fn unseat(&mut self) {
+        self.seated = None;
+    }
+
     /// The request goes upstream: since when, from the first time on.
     pub(super) fn goes_upstream(&mut self) -> Instant {
         *self.upstream_since.get_or_insert_with(Instant::now)

@@ -13,6 +13,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
+use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use super::exchange::Exchange;
@@ -139,6 +140,11 @@ impl Proxy {
                     books.reseat(|seated| seated.answered(&pool, &head.headers, &self.streams))
                 {
                     return Err((rejection, books));
+                }
+                if body.is_received() && pool.seats().is_wanted() {
+                    // Whoever the seat goes to is sent upstream first: the endpoint would be idle meanwhile.
+                    books.unseat();
+                    yield_now().await;
                 }
                 (head, Ok(body))
             }

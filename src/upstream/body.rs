@@ -36,7 +36,7 @@ pub enum ResponseFailure {
 /// A response's body. When it has been read to its end, its connection serves the next request.
 #[derive(Debug)]
 pub struct UpstreamBody {
-    wire: Option<Wire>,
+    left: Option<Left>,
     decoder: Decoder,
     keep_alive: bool,
     lease: Lease,
@@ -44,6 +44,15 @@ pub struct UpstreamBody {
     expires: Option<Instant>,
     deadline: Option<Deadline>,
     waiting: bool,
+}
+
+/// Where the rest of a body is.
+#[derive(Debug)]
+enum Left {
+    /// To come by the connection.
+    Coming(Wire),
+    /// Here: the last of it came with what was read before.
+    Here(Bytes),
 }
 
 /// Who uses the connection.
@@ -76,23 +85,42 @@ impl UpstreamBody {
         deadline: Deadline,
     ) -> Self {
         let deadline = Some(deadline);
-        let mut body =
-            Self { wire: Some(wire), decoder, keep_alive, lease, idle, expires, deadline, waiting: false };
+        let (left, waiting) = (Some(Left::Coming(wire)), false);
+        let mut body = Self { left, decoder, keep_alive, lease, idle, expires, deadline, waiting };
+        let whole = body.whole();
         if body.decoder.is_ended() {
             body.finish();
         }
+        body.left = whole.map(Left::Here).or(body.left);
         body
+    }
+
+    /// The endpoint has said its last byte: its connection is free.
+    #[must_use]
+    pub fn is_received(&self) -> bool {
+        self.decoder.is_ended()
+    }
+
+    /// A body that came with its head: its connection need not wait for the client.
+    fn whole(&mut self) -> Option<Bytes> {
+        let Some(Left::Coming(Wire::Own(line))) = &mut self.left else { return None };
+        let here = line.read.len() as u64;
+        self.decoder.left().filter(|left| (1..=here).contains(left))?;
+        match self.decoder.next(&mut line.read) {
+            Ok(Decoded::Data(data)) => Some(data),
+            _ => None,
+        }
     }
 
     /// The body has been read to its end: the connection is free, if it can be used again.
     fn finish(&mut self) {
-        let line = match self.wire.take() {
-            Some(Wire::Own(line)) => Some(line),
-            Some(Wire::Shared(line, sending)) => {
+        let line = match self.left.take() {
+            Some(Left::Coming(Wire::Own(line))) => Some(line),
+            Some(Left::Coming(Wire::Shared(line, sending))) => {
                 drop(sending);
                 Rc::try_unwrap(line).ok().map(|line| Box::new(line.into_inner()))
             }
-            None => None,
+            Some(Left::Here(_)) | None => None,
         };
         let Lease { idle, endpoint, idle_max, keep } = &self.lease;
         if let Some(line) = line.filter(|line| self.keep_alive && line.upload == Upload::Done) {
@@ -104,7 +132,7 @@ impl UpstreamBody {
     }
 
     fn fail(&mut self, why: ResponseFailure) -> Poll<Option<Result<Frame<Bytes>, ResponseFailure>>> {
-        self.wire = None;
+        self.left = None;
         Poll::Ready(Some(Err(why)))
     }
 
@@ -151,10 +179,17 @@ impl Body for UpstreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseFailure>>> {
         let this = &mut *self;
-        let polled = match &mut this.wire {
+        let polled = match &mut this.left {
             None => return Poll::Ready(None),
-            Some(Wire::Own(line)) => poll_next(line, &mut this.decoder, cx),
-            Some(Wire::Shared(line, _)) => poll_next(&mut line.borrow_mut(), &mut this.decoder, cx),
+            Some(Left::Here(rest)) => {
+                let rest = std::mem::take(rest);
+                this.left = None;
+                return Poll::Ready(Some(Ok(Frame::data(rest))));
+            }
+            Some(Left::Coming(Wire::Own(line))) => poll_next(line, &mut this.decoder, cx),
+            Some(Left::Coming(Wire::Shared(line, _))) => {
+                poll_next(&mut line.borrow_mut(), &mut this.decoder, cx)
+            }
         };
         let frame = match polled {
             Poll::Ready(Ok(Decoded::Data(data))) => Some(Frame::data(data)),
@@ -179,10 +214,13 @@ impl Body for UpstreamBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.wire.is_none()
+        self.left.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.decoder.left().map_or_else(SizeHint::default, SizeHint::with_exact)
+        match &self.left {
+            Some(Left::Here(rest)) => SizeHint::with_exact(rest.len() as u64),
+            _ => self.decoder.left().map_or_else(SizeHint::default, SizeHint::with_exact),
+        }
     }
 }

@@ -117,6 +117,12 @@ impl Seats {
         self.in_use.count()
     }
 
+    /// Whether a request waits that the next free seat goes to.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        self.in_use.is_flagged()
+    }
+
     /// How many requests wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
