@@ -66,3 +66,22 @@ fn a_mouse_waits_for_a_request_of_each_where_estimates_are_wrong() {
         }
     });
 }
+
+/// Who holds less than its part of the seats takes the next that is free, also behind requests of its own.
+#[test]
+fn what_a_mouse_asks_for_within_its_part_waits_for_a_free_seat_only() {
+    seeded(|seed| {
+        let mut world = World::new(seed, 64);
+        for _ in 0..10 {
+            world.add(Habit::closed(64, Size::Uniform(50 * MS, 150 * MS)));
+        }
+        // Two seats and a half on average, while its part is 64 / 11.
+        let mouse = world.add(Habit::open(40 * MS, Size::Uniform(50 * MS, 150 * MS)));
+        world.run(600 * S);
+        let mouse = &world.tenants[mouse];
+        let waited_us = mouse.waits_ns / 1000 / u128::from(mouse.served);
+        eprintln!("within its part: {} served, waited {waited_us} µs on average", mouse.served);
+        // A seat becomes free every 1.6 ms.
+        assert!(mouse.served > 14_000 && waited_us < 5000);
+    });
+}

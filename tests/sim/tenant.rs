@@ -105,6 +105,8 @@ pub struct Tenant {
     pub done_ns: u128,
     /// The longest that a request waited since the last reading.
     pub waited_ns: u64,
+    /// How long all of them waited together.
+    pub waits_ns: u128,
 }
 
 impl Tenant {
@@ -123,6 +125,7 @@ impl Tenant {
             began_ns: 0,
             done_ns: 0,
             waited_ns: 0,
+            waits_ns: 0,
         }
     }
 

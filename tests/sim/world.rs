@@ -304,6 +304,7 @@ impl World {
         let waited_ns = self.now_ns - since_ns;
         assert!(waited_ns <= request.promise_ns, "waited {waited_ns} ns, promised {}", request.promise_ns);
         tenant.waited_ns = tenant.waited_ns.max(waited_ns);
+        tenant.waits_ns += u128::from(waited_ns);
         self.running += 1;
         if self.origin.takes(at) {
             self.plan(request.size_ns * self.origin.slowness, Event::Answer(at));

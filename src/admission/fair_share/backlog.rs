@@ -23,8 +23,14 @@ const OVERRUN_NS: u64 = 10_000_000_000;
 /// by place.
 pub(super) type Key = (bool, u128, u64, u32);
 
+/// The order of tenants by what they hold: seats with one more, for the weight; then by finish, then by place.
+pub(super) type Load = (u64, u128, u32);
+
+/// One seat at weight 1.
+pub(super) const LOAD_ONE: u64 = 1 << 24;
+
 /// How far ahead the order looks: what a request costs counts up to this. See the module above.
-const AHEAD_NS: u64 = 1_000_000_000;
+pub(super) const AHEAD_NS: u64 = 1_000_000_000;
 
 /// Where ties of tenants begin that are not fresh.
 const STALE: u64 = 1 << 63;
@@ -72,6 +78,10 @@ pub(super) struct Backlog<M> {
     pub(super) waiting: u32,
     /// Where it stands, if a request of it may be served.
     pub(super) key: Option<Key>,
+    /// And with what it holds.
+    pub(super) load: Option<Load>,
+    /// Its weight, while it waits or is served.
+    pub(super) active_weight: u32,
     /// The tag until which it owes, if that is all that it does.
     pub(super) owes: Option<u128>,
     /// When it came, if it has not had more than its part and has not been served since.
@@ -107,6 +117,8 @@ impl<M> Backlog<M> {
             last: None,
             waiting: 0,
             key: None,
+            load: None,
+            active_weight: 0,
             owes: None,
             fresh: None,
             overrun: 0,
@@ -142,6 +154,11 @@ impl<M> Backlog<M> {
         let tie = self.fresh.unwrap_or(STALE | u64::from(held));
         let finish = self.tag(now_ns).saturating_add(self.ahead(estimate_ns));
         (held >= self.terms.reserved, finish, tie, at)
+    }
+
+    /// What it would hold with one seat more.
+    pub(super) fn load(&self, held: u32, (_, finish, _, at): Key) -> Load {
+        ((u64::from(held) + 1) * LOAD_ONE / u64::from(self.terms.weight.max(1)), finish, at)
     }
 
     /// What the order looks ahead for a request that is thought to take so long.
@@ -207,6 +224,11 @@ impl<M> Backlog<M> {
             0
         };
         self.settled = self.settled.saturating_add(self.over_weight(due));
+    }
+
+    /// What counts of it among those that wait or are served.
+    pub(super) fn weight_if_active(&self) -> u32 {
+        if self.is_idle() { 0 } else { self.terms.weight.max(1) }
     }
 
     /// Whether it is known for what it owes only, if for anything.

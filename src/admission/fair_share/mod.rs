@@ -41,6 +41,14 @@
 //! again: what was charged beyond them since it was last the tenant's turn is forgiven when nothing of it has waited or been
 //! served for a tenth of a second (`PAUSE_NS`), and above ten seconds of seat-time at once (`OVERRUN_NS`).
 //!
+//! **Below its part.** What a tenant has had says little about now where it asks seldom: its second request, a
+//! moment after its first, would wait for every tenant's turn, though it holds a single seat of the many that are
+//! its part. So before the order is asked, the next seat goes to whoever holds the least for its weight, if it has no
+//! more than its **part** with one more: `seats · wᵢ / Σw` over the tenants that wait or are served. That is max-min
+//! fairness of the moment, to which the order adds that of the past: it shares what the parts, rounded down, leave over, and
+//! where there are more tenants than seats all. So that what was received stays fair too, nobody goes first that way who is
+//! further ahead of *V* than its part of the time that one request takes. It is served out of turn, so it does not move *V*.
+//!
 //! **While nobody waits** seats are taken and given back by a few atomics, and nothing is charged. Virtual time
 //! then runs as fast as a single tenant with all the seats would have driven it, so that old debts end.
 //! A seat taken in such a time and given back in a backlog is charged what fell into the backlog, and no more than its estimate: to have
@@ -51,7 +59,8 @@
 //!
 //! # Bounds
 //!
-//! A request of a tenant that has had less than its part waits for one seat to become free, and then for those whose finish is
+//! A request of a tenant that holds less than its part, and is not ahead, waits for one seat to become free, of those that such tenants do
+//! not take before it; that of a tenant that has had less than its part waits for one seat to become free, and then for those whose finish is
 //! before its own: each tenant's requests up to what its own cost, with what it is ahead by, so for its own part
 //! of the time that all of them take. Estimates that are too low let others before it: at most one request of each such
 //! tenant that is then charged what it took. Seats are never idle while a request

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use slab::Slab;
 
-use super::backlog::{Backlog, Key, SCALE, VirtualTime};
+use super::backlog::{AHEAD_NS, Backlog, Key, LOAD_ONE, Load, SCALE, VirtualTime};
 use super::member::{Charged, Member, Place, QueueFull, SeatTerms, Ticket, Turn};
 
 /// How many tags that time has outrun are looked at anew before one is taken as it is: what bounds the
@@ -26,6 +26,10 @@ pub struct FairQueue<M, W> {
     waiters: Slab<Waiter<W>>,
     /// Tenants with a request that may be served.
     order: BTreeSet<Key>,
+    /// The same, by what they hold.
+    loads: BTreeSet<Load>,
+    /// The weights of those that wait or are served.
+    active_weight: u64,
     /// Tenants that neither wait nor are served, and owe: by the tag from which on they don't.
     owing: BTreeSet<(u128, u32)>,
     /// Virtual time.
@@ -51,6 +55,8 @@ impl<M, W> Default for FairQueue<M, W> {
             tenants: Slab::new(),
             waiters: Slab::new(),
             order: BTreeSet::new(),
+            loads: BTreeSet::new(),
+            active_weight: 0,
             owing: BTreeSet::new(),
             virtual_time: VirtualTime::default(),
             calm_since_ns: Some(0),
@@ -119,11 +125,12 @@ impl<M: Member, W> FairQueue<M, W> {
 
     /// Gives a free seat to the next request.
     pub fn next(&mut self, now_ns: u64, seats: u32) -> Option<Turn<M, W>> {
-        let (is_shared, .., at) = self.first(now_ns)?;
+        let (is_shared, .., first) = self.first(now_ns)?;
+        let at = if is_shared { self.below_part(now_ns, seats).unwrap_or(first) } else { first };
         let (_, waiter) = self.unlink(self.tenants.get(at as usize)?.first?)?;
         let backlog = self.tenants.get_mut(at as usize)?;
-        if is_shared {
-            // A reservation is served out of turn: its start says nothing of the others'.
+        if is_shared && at == first {
+            // Who is served out of turn has a start that says nothing of the others'.
             let tag = backlog.tag(now_ns);
             self.virtual_time.pass(tag, tag.saturating_add(backlog.ahead(backlog.member.hold_ns())));
             backlog.is_due();
@@ -239,6 +246,21 @@ impl<M: Member, W> FairQueue<M, W> {
         self.order.first().copied()
     }
 
+    /// The tenant that holds the least for its weight, if it has no more than its part with one more, and is not ahead
+    /// by more than its part of the time that a request of it takes.
+    fn below_part(&self, now_ns: u64, seats: u32) -> Option<u32> {
+        let (seats, weights) = (u128::from(seats), u128::from(self.active_weight));
+        let below = |(load, ..): &&Load| u128::from(*load) * weights <= seats * u128::from(LOAD_ONE);
+        let is_due = |at: &u32| {
+            self.tenants.get(*at as usize).is_some_and(|backlog| {
+                let ahead = u128::from(backlog.member.hold_ns().min(AHEAD_NS)) * SCALE * seats / weights;
+                backlog.tag(now_ns) <= self.virtual_time.start.saturating_add(ahead)
+            })
+        };
+        let loads = self.loads.iter().take(LOOKS as usize);
+        loads.take_while(below).map(|(.., at)| *at).find(is_due)
+    }
+
     /// Takes a request out of its tenant's list.
     fn unlink(&mut self, at: u32) -> Option<(u32, W)> {
         let Waiter { tenant, waiter, before, behind, .. } = self.waiters.try_remove(at as usize)?;
@@ -269,6 +291,12 @@ impl<M: Member, W> FairQueue<M, W> {
         if let Some(key) = &key {
             self.order.remove(key);
         }
+        if let Some(load) = backlog.load.take() {
+            self.loads.remove(&load);
+        }
+        let weight = backlog.weight_if_active();
+        self.active_weight -= u64::from(std::mem::replace(&mut backlog.active_weight, weight));
+        self.active_weight += u64::from(weight);
         let owed = backlog.owes.take();
         if let Some(tag) = owed {
             self.owing.remove(&(tag, at));
@@ -288,6 +316,9 @@ impl<M: Member, W> FairQueue<M, W> {
             let key = backlog.key(now_ns, held, backlog.member.hold_ns(), at);
             backlog.key = Some(key);
             self.order.insert(key);
+            let load = backlog.load(held, key);
+            backlog.load = Some(load);
+            self.loads.insert(load);
         } else if backlog.is_idle() {
             if owed.is_none() {
                 backlog.pauses(now_ns);
@@ -323,42 +354,7 @@ impl<M: Member, W> FairQueue<M, W> {
             backlog.member.set_place(None);
         }
     }
-
-    /// Whether all parts agree with each other. For tests; walks everything.
-    ///
-    /// # Errors
-    /// What does not hold.
-    pub fn check_invariants(&self) -> Result<(), &'static str> {
-        let holds = |holds: bool, what| if holds { Ok(()) } else { Err(what) };
-        let mut waiting = 0;
-        for (at, backlog) in &self.tenants {
-            let at = at as u32;
-            let (mut count, mut next, mut last) = (0, backlog.first, None);
-            while let Some(here) = next {
-                let waiter = self.waiters.get(here as usize).ok_or("a list names a request that is gone")?;
-                holds(waiter.tenant == at, "a request waits in another tenant's list")?;
-                holds(waiter.before == last, "a list does not lead back")?;
-                (count, last, next) = (count + 1, next, waiter.behind);
-                holds(count <= self.waiters.len(), "a list runs in a circle")?;
-            }
-            holds(backlog.last == last, "a list ends elsewhere")?;
-            holds(count == backlog.waiting as usize, "a count of waiting requests is wrong")?;
-            waiting += count;
-            let can_be_served = count > 0 && backlog.member.held() < backlog.terms.max;
-            holds(backlog.key.is_some() == can_be_served, "a tenant is in the order, or not, wrongly")?;
-            let known = backlog.key.is_none_or(|key| self.order.contains(&key) && key.3 == at);
-            holds(known, "a key is not in the order")?;
-            holds(backlog.owes.is_none() || backlog.is_idle(), "a tenant owes only, and does not")?;
-            let known = backlog.owes.is_none_or(|tag| self.owing.contains(&(tag, at)));
-            holds(known, "a debt is not known")?;
-            holds(!backlog.is_idle() || backlog.owes.is_some(), "an idle tenant is kept")?;
-            holds(backlog.member.place() == Some(Place(at)), "a tenant does not know its place")?;
-        }
-        holds(waiting == self.waiters.len(), "a request waits in no list")?;
-        let keys = self.tenants.iter().filter(|(_, backlog)| backlog.key.is_some()).count();
-        holds(keys == self.order.len(), "the order has keys of no tenant")?;
-        let debts = self.tenants.iter().filter(|(_, backlog)| backlog.owes.is_some()).count();
-        holds(debts == self.owing.len(), "there are debts of no tenant")?;
-        holds(self.order.is_empty() == self.calm_since_ns.is_some(), "calm is not known to be")
-    }
 }
+
+#[path = "queue_invariants.rs"]
+mod invariants;

@@ -55,6 +55,8 @@ struct Naive {
     overrun: u128,
     fresh: Option<usize>,
     can_be_served: bool,
+    /// Its finish when something last happened to it.
+    ranked: u128,
     waits_since_ns: u64,
     idle_since_ns: Option<u64>,
 }
@@ -179,14 +181,14 @@ impl Both {
     /// No seat stays free that somebody could have.
     fn serve(&mut self) {
         while (self.running.len() as u32) < self.limit {
-            let expected = self.choose();
+            let (first, expected) = (self.first(), self.choose());
             let turn = self.queue.next(self.now_ns, self.limit);
             assert_eq!(turn.as_ref().map(|turn| turn.waiter), expected.map(|(_, request)| request));
             let (Some((who, request)), Some(turn)) = (expected, turn) else { break };
             self.waiting.retain(|(waiting, ..)| *waiting != request);
             self.running.push((who, turn.charged));
             let naive = &mut self.naive[who];
-            if self.fakes[who].held() > naive.terms.reserved {
+            if first == Some(who) && self.fakes[who].held() > naive.terms.reserved {
                 let start = naive.tag(self.now_ns);
                 let finish = start + naive.over_weight(self.fakes[who].hold_ns().min(SECOND_NS));
                 self.starts = self.starts.max(start);
@@ -200,8 +202,12 @@ impl Both {
         }
     }
 
-    /// Whose turn it is: looked for from end to end.
-    fn choose(&self) -> Option<(usize, usize)> {
+    fn can_be_served(&self) -> impl Iterator<Item = usize> {
+        (0..TENANTS).filter(|who| self.naive[*who].can_be_served)
+    }
+
+    /// Whose turn it is in the order of what they have had: looked for from end to end.
+    fn first(&self) -> Option<usize> {
         let key = |who: &usize| {
             let (naive, fake) = (&self.naive[*who], &self.fakes[*who]);
             let ahead = naive.over_weight(fake.hold_ns().min(SECOND_NS));
@@ -210,7 +216,31 @@ impl Both {
             let seats = if naive.fresh.is_some() { 0 } else { fake.held() };
             (fake.held() >= naive.terms.reserved, finish, naive.fresh.is_none(), naive.fresh, seats, place)
         };
-        let who = (0..TENANTS).filter(|who| self.naive[*who].can_be_served).min_by_key(key)?;
+        self.can_be_served().min_by_key(key)
+    }
+
+    /// Who holds the least for its weight, if one more makes no more than its part of the seats.
+    fn below_part(&self) -> Option<usize> {
+        let one_more = |who: usize| (u64::from(self.fakes[who].held()) + 1) << 24;
+        let load = |who: usize| one_more(who) / u64::from(self.naive[who].terms.weight);
+        let is_active = |naive: &&Naive| !naive.waiting.is_empty() || !naive.serving.is_empty();
+        let weights: u64 =
+            self.naive.iter().filter(is_active).map(|naive| u64::from(naive.terms.weight)).sum();
+        let key =
+            |who: &usize| (load(*who), self.naive[*who].ranked, self.fakes[*who].place().map(|at| at.0));
+        let is_due = |who: &usize| {
+            let ahead = u128::from(self.fakes[*who].hold_ns().min(SECOND_NS)) * SCALE;
+            let ahead = ahead * u128::from(self.limit) / u128::from(weights);
+            self.naive[*who].tag(self.now_ns) <= self.starts + ahead
+        };
+        let below = |who: &usize| load(*who) * weights <= u64::from(self.limit) << 24;
+        self.can_be_served().filter(below).filter(is_due).min_by_key(key)
+    }
+
+    fn choose(&self) -> Option<(usize, usize)> {
+        let first = self.first()?;
+        let is_reserved = self.fakes[first].held() < self.naive[first].terms.reserved;
+        let who = if is_reserved { first } else { self.below_part().unwrap_or(first) };
         Some((who, self.naive[who].waiting[0]))
     }
 
@@ -239,7 +269,9 @@ impl Both {
                 naive.overrun = 0;
             }
         }
+        let ahead = self.naive[who].over_weight(self.fakes[who].hold_ns().min(SECOND_NS));
         let naive = &mut self.naive[who];
+        naive.ranked = naive.tag(self.now_ns) + ahead;
         if naive.waiting.is_empty() && naive.serving.is_empty() && naive.idle_since_ns.is_none() {
             naive.idle_since_ns = Some(self.now_ns);
             naive.forgive(naive.over_weight(10 * SECOND_NS));
