@@ -7,6 +7,7 @@
 //! configured it is refused, whatever address the listener is bound to.
 
 mod auth;
+mod pools;
 mod problem;
 mod routes;
 mod server;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::control::EndpointChange;
 use crate::telemetry::Metrics;
 
 pub use auth::Token;
@@ -48,6 +50,21 @@ pub trait Control: Send + Sync + 'static {
     /// What `/api/v1/tenants/{id}/limits` shows: how a tenant stands with each of its limits. `None` where there
     /// is no such tenant.
     fn tenant_limits(&self, id: &str) -> Option<Value>;
+
+    /// What `/api/v1/pools` shows: how all pools stand.
+    fn pools(&self) -> Value;
+
+    /// What `/api/v1/pools/{pool}` shows.
+    ///
+    /// # Errors
+    /// The problem document: there is no such pool.
+    fn pool(&self, name: &str) -> Result<Value, Value>;
+
+    /// Changes an endpoint of a pool, by both their names. The pool as it stands then.
+    ///
+    /// # Errors
+    /// The problem document: there is no such pool, or no such endpoint in it.
+    fn change_endpoint(&self, pool: &str, endpoint: &str, change: EndpointChange) -> Result<Value, Value>;
 
     /// Reads the configuration anew and takes it into use, or changes nothing. The error is a problem
     /// document (RFC 9457) with the diagnostics; missing standard members are filled in.

@@ -11,14 +11,14 @@ use serde_json::{Map, Value};
 pub(super) struct Problem {
     status: StatusCode,
     members: Map<String, Value>,
-    headers: HeaderMap,
+    headers: Box<HeaderMap>,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, code: &str) -> Self {
         let mut members = Map::new();
         members.insert("code".to_owned(), code.into());
-        Self { status, members, headers: HeaderMap::new() }
+        Self { status, members, headers: Box::default() }
     }
 
     /// A document that somebody else has written. What it lacks is filled in.
@@ -55,7 +55,7 @@ impl IntoResponse for Problem {
         members.entry("title").or_insert_with(|| about(status.canonical_reason().unwrap_or("Error")));
         let mut response = Response::new(Body::from(Value::Object(members).to_string()));
         *response.status_mut() = status;
-        *response.headers_mut() = headers;
+        *response.headers_mut() = *headers;
         let fixed = [(CONTENT_TYPE, "application/problem+json"), (CACHE_CONTROL, "no-store")];
         for (name, value) in fixed {
             response.headers_mut().insert(name, HeaderValue::from_static(value));

@@ -18,6 +18,7 @@ use tower::timeout::TimeoutLayer;
 
 use super::AdminState;
 use super::auth::require_token;
+use super::pools;
 use super::problem::Problem;
 
 /// How long an answer may take: reading a large configuration anew takes seconds.
@@ -34,6 +35,7 @@ pub(super) fn router(state: AdminState) -> Router {
     let api = Router::new()
         .route("/status", get(status))
         .route("/tenants/{id}/limits", get(tenant_limits))
+        .nest("/pools", pools::router())
         .route("/reload", post(reload))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -112,7 +114,7 @@ fn too_slow() -> Problem {
         .detail("the gateway did not come to an answer in time")
 }
 
-fn json(document: &Value) -> Response {
+pub(super) fn json(document: &Value) -> Response {
     let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
     (headers, document.to_string()).into_response()
 }

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::server::{Patience, serve_patiently};
 use super::*;
+use crate::control::EndpointChange;
 
 const TOKEN: &str = "correct-horse";
 
@@ -38,6 +39,22 @@ impl Control for Gateway {
 
     fn tenant_limits(&self, id: &str) -> Option<Value> {
         (id == "acme").then(|| json!({ "tenant": id }))
+    }
+
+    fn pools(&self) -> Value {
+        json!({ "pools": [{ "name": "shared" }] })
+    }
+
+    fn pool(&self, name: &str) -> Result<Value, Value> {
+        match name {
+            "shared" => Ok(json!({ "name": name })),
+            _ => Err(json!({ "status": 404, "code": "unknown_pool" })),
+        }
+    }
+
+    fn change_endpoint(&self, pool: &str, endpoint: &str, change: EndpointChange) -> Result<Value, Value> {
+        self.pool(pool)?;
+        Ok(json!({ "endpoint": endpoint, "drained": change == EndpointChange::Drain }))
     }
 
     fn reload(&self) -> Reload<'_> {

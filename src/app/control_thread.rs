@@ -16,6 +16,7 @@ use super::core::Core;
 use super::gateway::ReloadFailure;
 use super::watch;
 use crate::admin::{self, AdminState, Control, Reload, Token};
+use crate::control::EndpointChange;
 use crate::listen;
 
 /// How often it is looked at which tenants deserve metric series of their own.
@@ -108,6 +109,18 @@ impl Control for Steering {
 
     fn tenant_limits(&self, id: &str) -> Option<Value> {
         self.0.tenant_limits(id)
+    }
+
+    fn pools(&self) -> Value {
+        self.0.pools()
+    }
+
+    fn pool(&self, name: &str) -> Result<Value, Value> {
+        self.0.pool(name)
+    }
+
+    fn change_endpoint(&self, pool: &str, endpoint: &str, change: EndpointChange) -> Result<Value, Value> {
+        self.0.change_endpoint(pool, endpoint, change)
     }
 
     fn reload(&self) -> Reload<'_> {

@@ -14,7 +14,10 @@ use super::gateway::{Options, ReloadFailure, Source};
 use super::keeper::Keeper;
 use super::worker::{Command, Worker, WorkerShare};
 use crate::config::{self, Diagnostic, Document, Loaded, Quarantined, Workers};
-use crate::control::{Compiled, Fingerprint, Foundation, LastReload, PoolSet, Status, compile, limits};
+use crate::control;
+use crate::control::{
+    Compiled, EndpointChange, Fingerprint, Foundation, LastReload, PoolSet, Status, compile, limits,
+};
 use crate::listen::{ConnectionCaps, bind};
 use crate::proxy::SnapshotCell;
 use crate::telemetry::Metrics;
@@ -307,6 +310,26 @@ impl Core {
     /// How a tenant stands with its limits, if there is such a tenant.
     pub(super) fn tenant_limits(&self, id: &str) -> Option<Value> {
         limits(&self.snapshot.load(), id)
+    }
+
+    /// How all pools stand.
+    pub(super) fn pools(&self) -> Value {
+        control::pools(&self.running().pools)
+    }
+
+    /// How a pool stands.
+    pub(super) fn pool(&self, name: &str) -> Result<Value, Value> {
+        control::pool(&self.running().pools, name)
+    }
+
+    /// Changes an endpoint, and tells how its pool stands.
+    pub(super) fn change_endpoint(
+        &self,
+        pool: &str,
+        endpoint: &str,
+        change: EndpointChange,
+    ) -> Result<Value, Value> {
+        control::change_endpoint(&self.running().pools, pool, endpoint, change)
     }
 
     pub(super) fn drain(&self) {

@@ -152,13 +152,15 @@ fn pools(document: &Document, previous: &PoolSet, foundation: &Foundation) -> Po
 }
 
 fn pool(written: &config::Pool, before: Option<&Pool>, foundation: &Foundation) -> Pool {
+    let meter = foundation.metrics.pool(&written.name);
     let endpoints = written.endpoints.iter().map(|endpoint| {
         let address = match &endpoint.host {
             EndpointHost::Ip(ip) => Address::Ip((*ip, endpoint.port).into()),
             EndpointHost::Name(name) => Address::Name(name.clone(), endpoint.port),
         };
         let same = before.and_then(|pool| pool.endpoints().iter().find(|old| *old.address() == address));
-        same.cloned().unwrap_or_else(|| Arc::new(Endpoint::new(address)))
+        let new = |address| Endpoint::new(&written.name, address, |name| meter.endpoint(name));
+        same.cloned().unwrap_or_else(|| Arc::new(new(address)))
     });
     let timeouts = Timeouts {
         connect: written.timeouts.connect,
@@ -166,10 +168,10 @@ fn pool(written: &config::Pool, before: Option<&Pool>, foundation: &Foundation) 
         idle: written.timeouts.idle,
         keep_alive: written.timeouts.keep_alive,
     };
-    let meter = foundation.metrics.pool(&written.name);
     let seats = foundation.seats.open(&written.name, &foundation.seat_clock);
     meter.show_seats(Arc::downgrade(&seats) as _);
-    Pool::new(&written.name, endpoints.collect(), timeouts, written.max_idle, seats, meter)
+    let endpoints = endpoints.collect();
+    Pool::new(&written.name, endpoints, timeouts, written.max_idle, seats, meter)
 }
 
 /// Sets how many seats a pool has. Those in use stay; its tenants' parts stay.

@@ -3,6 +3,7 @@
 mod compile;
 mod fingerprint;
 mod limits;
+mod pools;
 mod quotas;
 mod rates;
 mod status;
@@ -10,4 +11,5 @@ mod status;
 pub use compile::{Compiled, Foundation, PoolSet, compile};
 pub use fingerprint::Fingerprint;
 pub use limits::limits;
+pub use pools::{EndpointChange, change_endpoint, pool, pools};
 pub use status::{LastReload, Status};

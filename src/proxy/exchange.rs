@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderValue, Method, Uri, Version};
+use http::{HeaderValue, Method, StatusCode, Uri, Version};
 use tokio::time::Instant;
 
 use super::pipeline::Books;
@@ -19,10 +19,10 @@ use crate::admission::RateCharges;
 use crate::admission::quota::{QuotaCharges, Used};
 use crate::http::body::BodyFlow;
 use crate::http::conn::InFlight;
-use crate::telemetry::RequestRecord;
 use crate::telemetry::access_log::Entry;
+use crate::telemetry::{EndpointFailure, RequestRecord};
 use crate::tenant::Tenant;
-use crate::upstream::{Endpoint, Outbox, Pool, ResponseFailure};
+use crate::upstream::{Endpoint, Outbox, Pool, ResponseFailure, Running};
 
 /// The status that the log gives a request whose client left before any (nginx's).
 const CLIENT_CLOSED: u16 = 499;
@@ -63,8 +63,10 @@ pub(super) struct Exchange {
     pub(super) route: Option<Arc<str>>,
     /// The pool that it went to.
     pub(super) pool: Option<Arc<Pool>>,
-    /// The last endpoint that it went to.
-    pub(super) endpoint: Option<Arc<Endpoint>>,
+    /// The last endpoint that it went to, and whether that is at work on it.
+    running: Option<Running>,
+    /// When it went there.
+    attempt_since: Option<Instant>,
     /// When it first went upstream.
     upstream_since: Option<Instant>,
     /// From then to the response's head.
@@ -117,7 +119,8 @@ impl Exchange {
             quotas: None,
             route: None,
             pool: None,
-            endpoint: None,
+            running: None,
+            attempt_since: None,
             upstream_since: None,
             upstream: None,
             retries: 0,
@@ -170,14 +173,43 @@ impl Exchange {
         Ok(())
     }
 
-    /// The endpoint is done with it: whatever the client takes to read the rest, nobody has to wait for it.
+    /// The endpoint has said its last byte.
+    pub(super) fn endpoint_is_done(&mut self) {
+        self.running.iter_mut().for_each(Running::end);
+    }
+
+    /// Gives its seat up: whatever the client takes to read the rest, nobody has to wait for it.
     pub(super) fn unseat(&mut self) {
         self.seated = None;
     }
 
-    /// The request goes upstream: since when, from the first time on.
-    pub(super) fn goes_upstream(&mut self) -> Instant {
-        *self.upstream_since.get_or_insert_with(Instant::now)
+    /// The request goes to an endpoint: since when.
+    pub(super) fn goes_to(&mut self, endpoint: &Arc<Endpoint>) -> Instant {
+        let now = Instant::now();
+        self.upstream_since.get_or_insert(now);
+        self.attempt_since = Some(now);
+        if self.running.replace(endpoint.begin()).is_some() {
+            self.retries += 1;
+            self.pool.iter().for_each(|pool| pool.meter().retried());
+        }
+        now
+    }
+
+    /// The endpoint has failed it, in that way.
+    pub(super) fn endpoint_failed(&mut self, how: EndpointFailure) {
+        let Some(running) = &mut self.running else { return };
+        running.end();
+        running.endpoint().meter().failed(how);
+    }
+
+    /// The endpoint has answered with that status.
+    pub(super) fn endpoint_answered(&self, status: StatusCode) {
+        let (Some(running), Some(since)) = (&self.running, self.attempt_since) else { return };
+        let meter = running.endpoint().meter();
+        meter.answered(since.elapsed());
+        if status.is_server_error() {
+            meter.failed(EndpointFailure::Status);
+        }
     }
 
     /// The response's head is there, or none will come: the endpoint `failed`.
@@ -266,7 +298,7 @@ impl Drop for Exchange {
             tenant: self.tenant.as_ref().map(|tenant| &tenant.id),
             route: self.route.as_deref(),
             pool: self.pool.as_ref().map(|pool| &**pool.name()),
-            endpoint: self.endpoint.as_ref().map(|endpoint| &**endpoint.name()),
+            endpoint: self.running.as_ref().map(|running| &**running.endpoint().name()),
             method: &self.method,
             host: self.host.as_ref().map(HeaderValue::as_bytes),
             uri: &self.uri,

@@ -20,6 +20,7 @@ use crate::http::names::X_REQUEST_ID;
 use crate::http::wire::Malformed;
 use crate::http::{checks::Checked, forwarded};
 use crate::routing::Route;
+use crate::telemetry::EndpointFailure;
 use crate::tenant::Tenant;
 use crate::upstream::{Answer, Endpoint, Outbox, Pool, SendFailure, Terms, UpstreamClient};
 
@@ -108,9 +109,8 @@ pub(super) async fn exchange(
 ) -> Result<Answer, Rejection> {
     let mut failure = Rejection::NoEndpoint;
     for endpoint in pool.candidates() {
-        attempt(books, pool, endpoint);
         match at_endpoint(upstream, pool, endpoint, upgrade.is_some(), expires, books).await {
-            Ok(answer) => return received(answer, upgrade),
+            Ok(answer) => return received(answer, upgrade, books),
             Err(Unanswered::Elsewhere(why)) => failure = why,
             Err(Unanswered::Final(why)) => return Err(why),
         }
@@ -128,21 +128,20 @@ async fn at_endpoint(
     expires: Option<Instant>,
     books: &mut Exchange,
 ) -> Result<Answer, Unanswered> {
-    let since = books.goes_upstream();
-    let flow = books.flow.as_deref();
-    let terms = Terms { expires, flow, since, fresh: upgrade, upgrade };
+    let since = books.goes_to(endpoint);
+    let flow = books.flow.clone();
+    let terms = Terms { expires, flow: flow.as_deref(), since, fresh: upgrade, upgrade };
     let failure = match upstream.send(pool, endpoint, &mut books.outgoing, terms).await {
         Ok(answer) => return Ok(answer),
         Err(failure) => failure,
     };
     if !matches!(failure, SendFailure::Broken { reused: true }) || !may_repeat(books.outgoing.as_mut()) {
-        return Err(unanswered(pool, endpoint, failure, flow));
+        return Err(unanswered(failure, endpoint, books));
     }
-    books.retries += 1;
-    pool.meter().retried();
-    let terms = Terms { since: Instant::now(), fresh: true, ..terms };
+    // Not the endpoint's failure: it had closed a connection that it was not using.
+    let terms = Terms { since: books.goes_to(endpoint), fresh: true, ..terms };
     let sent = upstream.send(pool, endpoint, &mut books.outgoing, terms).await;
-    sent.map_err(|failure| unanswered(pool, endpoint, failure, flow))
+    sent.map_err(|failure| unanswered(failure, endpoint, books))
 }
 
 /// RFC 9110 §9.2.2: a request is repeated when it is idempotent, or when nothing of it has arrived; and
@@ -152,39 +151,52 @@ fn may_repeat(outgoing: Option<&mut Outbox>) -> bool {
         .is_some_and(|outbox| (outbox.is_untouched() || outbox.method().is_idempotent()) && outbox.rewind())
 }
 
-fn attempt(books: &mut Exchange, pool: &Arc<Pool>, endpoint: &Arc<Endpoint>) {
-    if books.endpoint.replace(Arc::clone(endpoint)).is_some() {
-        books.retries += 1;
-        pool.meter().retried();
-    }
-}
-
-fn unanswered(pool: &Pool, endpoint: &Endpoint, failure: SendFailure, flow: Option<&BodyFlow>) -> Unanswered {
-    Unanswered::Final(match failure {
+fn unanswered(failure: SendFailure, endpoint: &Endpoint, books: &mut Exchange) -> Unanswered {
+    let (how, rejection) = match failure {
         SendFailure::Connect(why) => {
-            tracing::debug!(pool = &**pool.name(), endpoint = &**endpoint.name(), %why, "no connection");
+            tracing::debug!(endpoint = &**endpoint.name(), %why, "no connection");
+            books.endpoint_failed(EndpointFailure::Connect);
             return Unanswered::Elsewhere(Rejection::UpstreamConnect(why));
         }
-        SendFailure::Broken { .. } => Rejection::UpstreamProtocol("connection_terminated"),
-        SendFailure::Protocol => Rejection::UpstreamProtocol("http_protocol_error"),
-        SendFailure::Timeout => Rejection::UpstreamTimeout,
-        SendFailure::RequestBody => match flow.and_then(BodyFlow::failure) {
-            Some(BodyFailure::TooLarge) => Rejection::BodyTooLarge,
-            Some(BodyFailure::Malformed) => Rejection::Malformed(Malformed::Chunk),
-            _ => Rejection::BodyIncomplete,
-        },
-    })
+        SendFailure::Broken { .. } => {
+            (EndpointFailure::Reset, Rejection::UpstreamProtocol("connection_terminated"))
+        }
+        SendFailure::Protocol => {
+            (EndpointFailure::Protocol, Rejection::UpstreamProtocol("http_protocol_error"))
+        }
+        SendFailure::Timeout => (EndpointFailure::Timeout, Rejection::UpstreamTimeout),
+        SendFailure::RequestBody => {
+            // The client's failure, not the endpoint's.
+            return Unanswered::Final(match books.flow.as_deref().and_then(BodyFlow::failure) {
+                Some(BodyFailure::TooLarge) => Rejection::BodyTooLarge,
+                Some(BodyFailure::Malformed) => Rejection::Malformed(Malformed::Chunk),
+                _ => Rejection::BodyIncomplete,
+            });
+        }
+    };
+    books.endpoint_failed(how);
+    Unanswered::Final(rejection)
 }
 
 /// Checks what the client has not looked at: the status (RFC 9110 §15: 100 to 599), and a switch of
 /// protocols that it was not asked for.
-fn received(answer: Answer, upgrade: Option<&HeaderValue>) -> Result<Answer, Rejection> {
-    match &answer {
-        Answer::Response(response) if (200..=599).contains(&response.status().as_u16()) => Ok(answer),
-        Answer::Response(_) => Err(Rejection::UpstreamProtocol("http_protocol_error")),
-        Answer::Switched(head, _) if upgrade.is_some_and(|name| tunnel::agrees(head.headers(), name)) => {
-            Ok(answer)
+fn received(
+    answer: Answer,
+    upgrade: Option<&HeaderValue>,
+    books: &mut Exchange,
+) -> Result<Answer, Rejection> {
+    let wrong = match &answer {
+        Answer::Response(response) if (200..=599).contains(&response.status().as_u16()) => {
+            books.endpoint_answered(response.status());
+            return Ok(answer);
         }
-        Answer::Switched(..) => Err(Rejection::UpstreamProtocol("http_upgrade_failed")),
-    }
+        Answer::Switched(head, _) if upgrade.is_some_and(|name| tunnel::agrees(head.headers(), name)) => {
+            books.endpoint_answered(head.status());
+            return Ok(answer);
+        }
+        Answer::Response(_) => "http_protocol_error",
+        Answer::Switched(..) => "http_upgrade_failed",
+    };
+    books.endpoint_failed(EndpointFailure::Protocol);
+    Err(Rejection::UpstreamProtocol(wrong))
 }

@@ -141,10 +141,13 @@ impl Proxy {
                 {
                     return Err((rejection, books));
                 }
-                if body.is_received() && pool.seats().is_wanted() {
-                    // Whoever the seat goes to is sent upstream first: the endpoint would be idle meanwhile.
-                    books.unseat();
-                    yield_now().await;
+                if body.is_received() {
+                    books.endpoint_is_done();
+                    if pool.seats().is_wanted() {
+                        // Whoever the seat goes to is sent upstream first: the endpoint would be idle meanwhile.
+                        books.unseat();
+                        yield_now().await;
+                    }
                 }
                 (head, Ok(body))
             }

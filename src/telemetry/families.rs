@@ -78,7 +78,17 @@ families! {
     UPSTREAM_RETRIES: COUNTER "tollgate_upstream_retries_total" ["pool"]
         "Requests sent to a pool's endpoints once more.";
     ENDPOINT_UP: GAUGE "tollgate_endpoint_up" ["pool", "endpoint"]
-        "Whether an endpoint takes requests (1) or not (0).";
+        "Whether an endpoint could be connected to last (1) or not (0).";
+    ENDPOINT_DRAINING: GAUGE "tollgate_endpoint_draining" ["pool", "endpoint"]
+        "Whether an operator has told an endpoint to take no new requests (1) or not (0).";
+    ENDPOINT_REQUESTS: COUNTER "tollgate_endpoint_requests_total" ["pool", "endpoint"]
+        "Requests sent to an endpoint, each attempt counted.";
+    ENDPOINT_IN_FLIGHT: GAUGE "tollgate_endpoint_requests_in_flight" ["pool", "endpoint"]
+        "Requests that an endpoint is working on now.";
+    ENDPOINT_FAILURES: COUNTER "tollgate_endpoint_failures_total" ["pool", "endpoint", "kind"]
+        "Requests that an endpoint failed: no connection, a reset, silence, no response, or a status from 500 to 599.";
+    ENDPOINT_DURATION: HISTOGRAM "tollgate_endpoint_duration_seconds" ["pool", "endpoint"]
+        "Time from sending a request to an endpoint to its response's head.";
 
     CONNECTIONS: GAUGE "tollgate_connections" ["listener", "protocol"]
         "Connections from clients that are open now.";

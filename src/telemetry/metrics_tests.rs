@@ -2,6 +2,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use super::*;
+use crate::telemetry::EndpointFailure;
 use crate::telemetry::{Protocol, RequestRecord, SeatReading};
 
 /// A pool of two seats, for one of which acme waits, and globex too.
@@ -59,8 +60,12 @@ fn busy() -> (Metrics, Arc<Waiting>) {
     let pool = metrics.pool("shared");
     pool.upstream_observe(Duration::from_micros(500));
     pool.retried();
-    pool.set_endpoint_up("http://127.0.0.1:9001", true);
-    pool.set_endpoint_up("unix:/run/\"odd\"\\name.sock", false);
+    let endpoint = pool.endpoint("http://127.0.0.1:9001");
+    endpoint.started();
+    endpoint.answered(Duration::from_micros(500));
+    endpoint.failed(EndpointFailure::Status);
+    endpoint.set_draining(true);
+    assert!(pool.endpoint("unix:/run/\"odd\"\\name.sock").set_up(false));
     drop(pool.connection_opened());
     let seats = Arc::new(Waiting);
     pool.show_seats(Arc::downgrade(&seats) as _);

@@ -5,6 +5,7 @@
 
 pub mod access_log;
 mod connections;
+mod endpoints;
 mod families;
 mod histogram;
 pub mod log;
@@ -19,6 +20,7 @@ mod stripe;
 mod tenants;
 
 pub use connections::{ListenerMeter, OpenConnection, Protocol};
+pub use endpoints::{EndpointFailure, EndpointMeter};
 pub use metrics::{AccessLogMeter, Metrics, MetricsError};
 pub use pools::PoolMeter;
 pub use quotas::{QuotaGauge, QuotaMeter, StoreMeter};

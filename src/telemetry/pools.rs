@@ -8,19 +8,19 @@ use std::time::Duration;
 use prometheus::proto::MetricFamily;
 
 use super::connections::OpenConnection;
+use super::endpoints::{EndpointMeter, EndpointReading, EndpointTable};
 use super::families::{self, Family, Source};
 use super::histogram::{LATENCY, StripedHistogram};
 use super::seats::SeatReading;
 
-/// One pool's meter, resolved when the pool is loaded. Recording locks and allocates nothing;
-/// [`set_endpoint_up`](Self::set_endpoint_up) is for the rare changes of health.
+/// One pool's meter, resolved when the pool is loaded. Recording locks and allocates nothing.
 #[derive(Debug, Default)]
 pub struct PoolMeter {
     upstream_duration: StripedHistogram,
     connections_opened: AtomicU64,
     connections_open: Arc<AtomicI64>,
     retries: AtomicU64,
-    endpoints: Mutex<BTreeMap<Box<str>, bool>>,
+    endpoints: EndpointTable,
     seats: Mutex<Option<Weak<dyn SeatReading>>>,
 }
 
@@ -46,19 +46,15 @@ impl PoolMeter {
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// An endpoint takes requests, or takes none. An endpoint is shown from its first call on.
-    pub fn set_endpoint_up(&self, endpoint: &str, up: bool) {
-        let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
-        match endpoints.get_mut(endpoint) {
-            Some(was) => *was = up,
-            None => drop(endpoints.insert(endpoint.into(), up)),
-        }
+    /// An endpoint's meter. It is shown from the first call on.
+    #[must_use]
+    pub fn endpoint(&self, name: &str) -> Arc<EndpointMeter> {
+        self.endpoints.meter(name)
     }
 
     /// Forgets the endpoints that are gone.
     pub fn retain_endpoints(&self, keep: impl Fn(&str) -> bool) {
-        let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
-        endpoints.retain(|endpoint, _| keep(endpoint));
+        self.endpoints.retain(keep);
     }
 }
 
@@ -91,12 +87,17 @@ impl PoolTable {
 
 impl Source for PoolTable {
     fn families() -> &'static [&'static Family] {
-        static FAMILIES: [&Family; 5] = [
+        static FAMILIES: [&Family; 10] = [
             &families::UPSTREAM_DURATION,
             &families::UPSTREAM_CONNECTIONS_TOTAL,
             &families::UPSTREAM_CONNECTIONS,
             &families::UPSTREAM_RETRIES,
             &families::ENDPOINT_UP,
+            &families::ENDPOINT_DRAINING,
+            &families::ENDPOINT_REQUESTS,
+            &families::ENDPOINT_IN_FLIGHT,
+            &families::ENDPOINT_FAILURES,
+            &families::ENDPOINT_DURATION,
         ];
         &FAMILIES
     }
@@ -104,7 +105,7 @@ impl Source for PoolTable {
     fn collect(&self) -> Vec<MetricFamily> {
         let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (mut durations, mut opened, mut open) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut retries, mut ups) = (Vec::new(), Vec::new());
+        let (mut retries, mut endpoints) = (Vec::new(), EndpointReading::default());
         for (name, pool) in &pools {
             let duration = pool.upstream_duration.read();
             durations.push(families::UPSTREAM_DURATION.histogram(&[name], &LATENCY, &duration));
@@ -114,16 +115,15 @@ impl Source for PoolTable {
             open.push(families::UPSTREAM_CONNECTIONS.value(&[name], count as f64));
             let count = pool.retries.load(Ordering::Relaxed);
             retries.push(families::UPSTREAM_RETRIES.value(&[name], count as f64));
-            for (endpoint, up) in &*pool.endpoints.lock().unwrap_or_else(PoisonError::into_inner) {
-                ups.push(families::ENDPOINT_UP.value(&[name, endpoint], f64::from(u8::from(*up))));
-            }
+            endpoints.take(name, &pool.endpoints);
         }
-        vec![
+        let mut families = vec![
             families::UPSTREAM_DURATION.of(durations),
             families::UPSTREAM_CONNECTIONS_TOTAL.of(opened),
             families::UPSTREAM_CONNECTIONS.of(open),
             families::UPSTREAM_RETRIES.of(retries),
-            families::ENDPOINT_UP.of(ups),
-        ]
+        ];
+        families.extend(endpoints.families());
+        families
     }
 }

@@ -13,10 +13,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::body::{Sending, UpstreamBody, Wire};
 use super::connect::{ConnectFailure, connect};
+use super::endpoint::Endpoint;
 use super::inbox::{self, Head};
 use super::line::{Idle, Lease, Line, Upload};
 use super::outbox::{Outbox, SendBroken, send_rest};
-use super::pool::{Endpoint, Pool};
+use super::pool::Pool;
 use crate::http::body::BodyFlow;
 use crate::time::Deadline;
 
@@ -174,7 +175,7 @@ impl UpstreamClient {
             // Says nothing of the endpoint: only that this request has no more time.
             Some(expires) => timeout_at(expires, connecting).await.map_err(|_| SendFailure::Timeout)?,
         };
-        pool.note_reachable(endpoint, opened.is_ok());
+        endpoint.note_reachable(opened.is_ok());
         let io = opened.map_err(SendFailure::Connect)?;
         Ok(Box::new(Line::new(io, pool.meter().connection_opened())))
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
-use super::pool::Address;
+use super::endpoint::Address;
 
 /// Why there is no connection. Nothing of a request was sent.
 #[derive(Debug, thiserror::Error)]

@@ -14,8 +14,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::endpoint::EndpointId;
 use super::inbox::FieldSpans;
-use super::pool::EndpointId;
 use crate::telemetry::OpenConnection;
 use crate::time::Deadline;
 

@@ -7,6 +7,7 @@
 mod body;
 mod client;
 mod connect;
+mod endpoint;
 mod inbox;
 mod line;
 mod outbox;
@@ -15,5 +16,6 @@ mod pool;
 pub use body::{ResponseFailure, UpstreamBody};
 pub use client::{Answer, SendFailure, Terms, Upgraded, UpstreamClient};
 pub use connect::ConnectFailure;
+pub use endpoint::{Address, Endpoint, EndpointId, Running};
 pub use outbox::Outbox;
-pub use pool::{Address, Endpoint, EndpointId, Pool, Timeouts};
+pub use pool::{Pool, Timeouts};

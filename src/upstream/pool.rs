@@ -1,11 +1,9 @@
-//! Pools and endpoints as they run: immutable but for a turn and a light.
+//! Pools as they run: immutable but for a turn.
 
-use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::endpoint::Endpoint;
 use crate::admission::fair_share::Seats;
 use crate::balance::RoundRobin;
 use crate::telemetry::PoolMeter;
@@ -35,69 +33,6 @@ pub struct Timeouts {
     pub keep_alive: Duration,
 }
 
-/// One server of a pool.
-#[derive(Debug)]
-pub struct Endpoint {
-    id: EndpointId,
-    name: Arc<str>,
-    address: Address,
-    up: AtomicBool,
-}
-
-/// Tells endpoints apart: connections belong to one, and a reload that keeps the endpoint keeps them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct EndpointId(u64);
-
-/// Where an endpoint listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Address {
-    /// An address and port.
-    Ip(SocketAddr),
-    /// A name, resolved at each connect, and a port.
-    Name(String, u16),
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ip(address) => address.fmt(f),
-            Self::Name(name, port) => write!(f, "{name}:{port}"),
-        }
-    }
-}
-
-impl Endpoint {
-    /// An endpoint at an address, not like any other even at the same one.
-    #[must_use]
-    pub fn new(address: Address) -> Self {
-        static IDS: AtomicU64 = AtomicU64::new(1);
-        Self {
-            id: EndpointId(IDS.fetch_add(1, Ordering::Relaxed)),
-            name: address.to_string().into(),
-            address,
-            up: AtomicBool::new(true),
-        }
-    }
-
-    /// Its identity.
-    #[must_use]
-    pub fn id(&self) -> EndpointId {
-        self.id
-    }
-
-    /// `host:port`, for the log. Never shown to a client.
-    #[must_use]
-    pub fn name(&self) -> &Arc<str> {
-        &self.name
-    }
-
-    /// Where it listens.
-    #[must_use]
-    pub fn address(&self) -> &Address {
-        &self.address
-    }
-}
-
 impl Pool {
     /// A pool of these endpoints.
     #[must_use]
@@ -109,9 +44,6 @@ impl Pool {
         seats: Arc<Seats>,
         meter: Arc<PoolMeter>,
     ) -> Self {
-        for endpoint in &endpoints {
-            meter.set_endpoint_up(&endpoint.name, endpoint.up.load(Ordering::Relaxed));
-        }
         let endpoints = endpoints.into();
         Self { name: name.into(), endpoints, turn: RoundRobin::default(), timeouts, idle_max, seats, meter }
     }
@@ -128,11 +60,19 @@ impl Pool {
         &self.endpoints
     }
 
-    /// The endpoints in the order in which to try them for one request: the next in turn, then the rest.
+    /// The endpoints in the order in which to try them for one request: the next in turn, then the rest. Those that
+    /// drain take none.
     pub fn candidates(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
         let len = self.endpoints.len();
         let first = self.turn.next(len);
-        (0..len).filter_map(move |step| self.endpoints.get((first + step) % len))
+        let endpoints = (0..len).filter_map(move |step| self.endpoints.get((first + step) % len));
+        endpoints.filter(|endpoint| !endpoint.meter().is_draining())
+    }
+
+    /// The endpoint of that name.
+    #[must_use]
+    pub fn endpoint(&self, name: &str) -> Option<&Arc<Endpoint>> {
+        self.endpoints.iter().find(|endpoint| **endpoint.name() == *name)
     }
 
     /// Its deadlines.
@@ -157,18 +97,5 @@ impl Pool {
     #[must_use]
     pub fn meter(&self) -> &Arc<PoolMeter> {
         &self.meter
-    }
-
-    /// An endpoint could, or could not, be connected to. Metered only when it changes.
-    pub fn note_reachable(&self, endpoint: &Endpoint, up: bool) {
-        if endpoint.up.load(Ordering::Relaxed) != up && endpoint.up.swap(up, Ordering::Relaxed) != up {
-            self.meter.set_endpoint_up(&endpoint.name, up);
-            tracing::info!(
-                pool = &*self.name,
-                endpoint = &*endpoint.name,
-                up,
-                "endpoint reachability changed"
-            );
-        }
     }
 }

@@ -18,6 +18,7 @@ mod harness_itself;
 mod identify;
 mod isolation;
 mod limits;
+mod pools;
 mod quota_kill;
 mod quotas;
 mod rate_limit;

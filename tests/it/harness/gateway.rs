@@ -9,7 +9,7 @@ use tollgate::time::{Clock, ManualClock};
 
 use super::client::Client;
 use super::config::Config;
-use super::message::{Message, Response, get};
+use super::message::{Message, Response, get, post};
 use super::wait::{Watchdog, eventually_some, test_name, watchdog};
 
 /// The bearer token of the admin API.
@@ -109,6 +109,14 @@ impl TestGateway {
     pub fn admin(&self, path: &str) -> Response {
         let authorization = format!("Bearer {ADMIN_TOKEN}");
         let message = get("admin.test", path).header("Authorization", &authorization);
+        Client::connect(self.admin_address()).ask(&message.header("Connection", "close"))
+    }
+
+    /// Tells the admin listener something, with the token.
+    #[track_caller]
+    pub fn admin_post(&self, path: &str, body: &str) -> Response {
+        let authorization = format!("Bearer {ADMIN_TOKEN}");
+        let message = post("admin.test", path, body).header("Authorization", &authorization);
         Client::connect(self.admin_address()).ask(&message.header("Connection", "close"))
     }
 

@@ -1,0 +1,81 @@
+//! `/api/v1/pools`: how pools stand, and their endpoints drained.
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, PathRejection};
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::{get, post};
+use http::StatusCode;
+use serde_json::Value;
+
+use super::AdminState;
+use super::problem::Problem;
+use super::routes::json;
+use crate::control::EndpointChange;
+
+/// The routes below `/pools`.
+pub(super) fn router() -> Router<AdminState> {
+    Router::new()
+        .route("/", get(pools))
+        .route("/{pool}", get(pool))
+        .route("/{pool}/drain", post(drain))
+        .route("/{pool}/undrain", post(undrain))
+}
+
+async fn pools(State(state): State<AdminState>) -> Response {
+    json(&state.control.pools())
+}
+
+async fn pool(
+    State(state): State<AdminState>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    answer(state.control.pool(&name_of(name)?))
+}
+
+async fn drain(
+    State(state): State<AdminState>,
+    name: Result<Path<String>, PathRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    change(&state, name, body, EndpointChange::Drain)
+}
+
+async fn undrain(
+    State(state): State<AdminState>,
+    name: Result<Path<String>, PathRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    change(&state, name, body, EndpointChange::Undrain)
+}
+
+fn change(
+    state: &AdminState,
+    name: Result<Path<String>, PathRejection>,
+    body: Result<Bytes, BytesRejection>,
+    change: EndpointChange,
+) -> Result<Response, Problem> {
+    let name = name_of(name)?;
+    let body = body.map_err(|rejection| wrong_body(rejection.status()))?;
+    let document: Value = serde_json::from_slice(&body).map_err(|_| wrong_body(StatusCode::BAD_REQUEST))?;
+    let endpoint = document.get("endpoint").and_then(Value::as_str);
+    let endpoint = endpoint.ok_or_else(|| wrong_body(StatusCode::BAD_REQUEST))?;
+    answer(state.control.change_endpoint(&name, endpoint, change))
+}
+
+fn name_of(name: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+    let unknown =
+        |_| Problem::new(StatusCode::NOT_FOUND, "unknown_pool").detail("there is no pool of this name");
+    name.map(|Path(name)| name).map_err(unknown)
+}
+
+fn wrong_body(status: StatusCode) -> Problem {
+    Problem::new(status, "bad_body")
+        .detail(r#"say which endpoint, by its name in the pool: {"endpoint": "127.0.0.1:9001"}"#)
+}
+
+fn answer(answered: Result<Value, Value>) -> Result<Response, Problem> {
+    let refused = |document| Problem::from_document(document, StatusCode::NOT_FOUND, "not_found");
+    answered.map(|document| json(&document)).map_err(refused)
+}

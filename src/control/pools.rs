@@ -1,0 +1,86 @@
+//! How pools stand, and what an operator changes of them while they run: `/api/v1/pools`.
+
+use serde_json::{Value, json};
+
+use super::compile::PoolSet;
+use crate::telemetry::EndpointFailure;
+use crate::upstream::{Endpoint, Pool};
+
+/// What an operator changes of an endpoint: until it is changed back, or the gateway ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndpointChange {
+    /// It takes no new requests; those that it has run to their end.
+    Drain,
+    /// It takes requests again.
+    Undrain,
+}
+
+/// All pools, as of now.
+#[must_use]
+pub fn pools(set: &PoolSet) -> Value {
+    json!({ "pools": set.pools().map(|pool| describe(pool)).collect::<Vec<_>>() })
+}
+
+/// One pool, as of now.
+///
+/// # Errors
+/// The problem document: there is no such pool.
+pub fn pool(set: &PoolSet, name: &str) -> Result<Value, Value> {
+    find(set, name).map(describe)
+}
+
+/// Changes an endpoint. The pool as it stands then; what was so already is no error.
+///
+/// # Errors
+/// The problem document: there is no such pool, or no such endpoint in it.
+pub fn change_endpoint(
+    set: &PoolSet,
+    name: &str,
+    endpoint: &str,
+    change: EndpointChange,
+) -> Result<Value, Value> {
+    let pool = find(set, name)?;
+    let Some(endpoint) = pool.endpoint(endpoint) else {
+        let names: Vec<&str> = pool.endpoints().iter().map(|endpoint| &**endpoint.name()).collect();
+        let detail = format!("the pool has no endpoint of this name; it has {}", names.join(", "));
+        return Err(json!({ "status": 404, "code": "unknown_endpoint", "detail": detail }));
+    };
+    match change {
+        EndpointChange::Drain => endpoint.set_draining(true),
+        EndpointChange::Undrain => endpoint.set_draining(false),
+    }
+    Ok(describe(pool))
+}
+
+fn find<'s>(set: &'s PoolSet, name: &str) -> Result<&'s Pool, Value> {
+    let found = set.pools().find(|pool| **pool.name() == *name);
+    found.map(|pool| &**pool).ok_or_else(
+        || json!({ "status": 404, "code": "unknown_pool", "detail": "there is no pool of this name" }),
+    )
+}
+
+fn describe(pool: &Pool) -> Value {
+    let seats = pool.seats();
+    let limit = Some(seats.limit()).filter(|limit| *limit < u32::MAX);
+    json!({
+        "name": &**pool.name(),
+        "endpoints": pool.endpoints().iter().map(|endpoint| describe_endpoint(endpoint)).collect::<Vec<_>>(),
+        "seats": limit,
+        "seats_in_use": seats.in_use(),
+        "waiting": seats.waiting(),
+        "streams": seats.streams(),
+    })
+}
+
+fn describe_endpoint(endpoint: &Endpoint) -> Value {
+    let meter = endpoint.meter();
+    let failures = EndpointFailure::ALL.map(|how| (how.name().to_owned(), meter.failures(how).into()));
+    json!({
+        "name": &**endpoint.name(),
+        "up": meter.is_up(),
+        "draining": meter.is_draining(),
+        "in_flight": meter.in_flight(),
+        "requests": meter.requests(),
+        "failures": serde_json::Map::from_iter(failures),
+    })
+}

@@ -1,0 +1,124 @@
+//! One server of a pool: where it listens, how it stands, and what it is working on.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::telemetry::EndpointMeter;
+
+/// One server of a pool. It outlives reloads that keep it.
+#[derive(Debug)]
+pub struct Endpoint {
+    id: EndpointId,
+    pool: Arc<str>,
+    name: Arc<str>,
+    address: Address,
+    meter: Arc<EndpointMeter>,
+}
+
+/// Tells endpoints apart: connections belong to one, and a reload that keeps the endpoint keeps them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct EndpointId(u64);
+
+/// Where an endpoint listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// An address and port.
+    Ip(SocketAddr),
+    /// A name, resolved at each connect, and a port.
+    Name(String, u16),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Name(name, port) => write!(f, "{name}:{port}"),
+        }
+    }
+}
+
+/// A request that an endpoint is working on: counted until it has ended, or this is dropped.
+#[derive(Debug)]
+#[must_use = "the request counts as in flight only as long as this lives"]
+pub struct Running {
+    endpoint: Arc<Endpoint>,
+    is_counted: bool,
+}
+
+impl Endpoint {
+    /// An endpoint of a pool at an address, not like any other even at the same one. `meter` tells the meter of a name.
+    #[must_use]
+    pub fn new(pool: &str, address: Address, meter: impl FnOnce(&str) -> Arc<EndpointMeter>) -> Self {
+        static IDS: AtomicU64 = AtomicU64::new(1);
+        let name: Arc<str> = address.to_string().into();
+        let meter = meter(&name);
+        Self { id: EndpointId(IDS.fetch_add(1, Ordering::Relaxed)), pool: pool.into(), name, address, meter }
+    }
+
+    /// Its identity.
+    #[must_use]
+    pub fn id(&self) -> EndpointId {
+        self.id
+    }
+
+    /// `host:port`, for the log and the operator. Never shown to a client.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Its meter.
+    #[must_use]
+    pub fn meter(&self) -> &EndpointMeter {
+        &self.meter
+    }
+
+    /// A request is sent to it.
+    pub fn begin(self: &Arc<Self>) -> Running {
+        self.meter.started();
+        Running { endpoint: Arc::clone(self), is_counted: true }
+    }
+
+    /// It could, or could not, be connected to.
+    pub fn note_reachable(&self, up: bool) {
+        if self.meter.set_up(up) {
+            tracing::info!(pool = &*self.pool, endpoint = &*self.name, up, "endpoint reachability changed");
+        }
+    }
+
+    /// An operator says whether it is to take new requests. Those that it has run to their end.
+    pub fn set_draining(&self, draining: bool) {
+        if self.meter.set_draining(draining) {
+            tracing::info!(pool = &*self.pool, endpoint = &*self.name, draining, "endpoint draining changed");
+        }
+    }
+}
+
+impl Running {
+    /// Who works on it, or did.
+    #[must_use]
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+
+    /// The endpoint has no more to do with it.
+    pub fn end(&mut self) {
+        if std::mem::take(&mut self.is_counted) {
+            self.endpoint.meter.ended();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
