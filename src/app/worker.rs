@@ -56,6 +56,8 @@ impl Worker {
             // A `LocalRuntime` can't leave the thread that it is made on.
             match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
                 Ok(runtime) => {
+                    let tasks = runtime.handle().metrics();
+                    share.metrics.worker_started(index, move || tasks.num_alive_tasks());
                     let _ = started.send(Ok(()));
                     runtime.block_on(run(share, inbox));
                     // Whatever is still open now has had its time.

@@ -99,6 +99,9 @@ families! {
     MALFORMED_REQUESTS: COUNTER "tollgate_malformed_requests_total" ["reason"]
         "Requests that broke the rules of HTTP.";
 
+    WORKER_TASKS: GAUGE "tollgate_worker_tasks" ["worker"]
+        "Tasks that live on a worker: its connections, and what they have started.";
+
     ACCESS_LOG_DROPPED: COUNTER "tollgate_access_log_dropped_total" []
         "Access log entries lost because a buffer was full or the log could not be written.";
     ACCESS_LOG_WRITE_ERRORS: COUNTER "tollgate_access_log_write_errors_total" []

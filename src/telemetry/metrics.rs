@@ -14,6 +14,7 @@ use super::process::ProcessSource;
 use super::quotas::KeptMeters;
 use super::seats::SeatSource;
 use super::tenants::{LimitSlot, TenantMeter, TenantTable};
+use super::workers::WorkerTable;
 use crate::types::TenantId;
 
 /// All metrics of one gateway, in a registry of its own: several gateways can share a process.
@@ -23,6 +24,7 @@ pub struct Metrics {
     tenants: Arc<TenantTable>,
     pools: Arc<PoolTable>,
     listeners: Arc<ListenerTable>,
+    workers: Arc<WorkerTable>,
     overhead: Arc<Overhead>,
     connections_refused: IntCounterVec,
     malformed_requests: IntCounterVec,
@@ -56,6 +58,7 @@ impl Metrics {
         let tenants = source(&registry, TenantTable::new(tenants_max))?;
         let pools = source(&registry, PoolTable::default())?;
         let listeners = source(&registry, ListenerTable::default())?;
+        let workers = source(&registry, WorkerTable::default())?;
         let overhead = source(&registry, Overhead::default())?;
         source(&registry, SeatSource { pools: Arc::clone(&pools), tenants: Arc::clone(&tenants) })?;
         source(&registry, ProcessSource)?;
@@ -79,6 +82,7 @@ impl Metrics {
             tenants,
             pools,
             listeners,
+            workers,
             overhead,
             access_log,
             reload_successful,
@@ -131,6 +135,11 @@ impl Metrics {
     /// Drops the meters of pools that are gone, with all their series.
     pub fn retain_pools(&self, keep: impl Fn(&str) -> bool) {
         self.pools.retain(keep);
+    }
+
+    /// A worker has started: how many tasks live on it is asked for when the metrics are.
+    pub fn worker_started(&self, worker: usize, tasks: impl Fn() -> usize + Send + Sync + 'static) {
+        self.workers.add(worker, Box::new(tasks));
     }
 
     /// The one meter of a listener, by the address it is bound to.

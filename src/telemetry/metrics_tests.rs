@@ -69,6 +69,7 @@ fn busy() -> (Metrics, Arc<Waiting>) {
     drop(pool.connection_opened());
     let seats = Arc::new(Waiting);
     pool.show_seats(Arc::downgrade(&seats) as _);
+    metrics.worker_started(0, || 3);
     metrics.listener("0.0.0.0:8080").accepted();
     metrics.overhead_observe(Duration::from_micros(20));
     metrics.connection_refused("limit");

@@ -18,6 +18,7 @@ mod seats;
 mod series;
 mod stripe;
 mod tenants;
+mod workers;
 
 pub use connections::{ListenerMeter, OpenConnection, Protocol};
 pub use endpoints::{EndpointFailure, EndpointMeter};

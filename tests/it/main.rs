@@ -10,6 +10,7 @@ mod admission;
 mod attack;
 mod bodies;
 mod cli;
+mod faults;
 mod forwarding;
 mod h2_bounds;
 mod h2c;
