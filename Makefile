@@ -9,7 +9,7 @@ FUZZ ?= host wire forwarded yaml
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint schema audit bench bench-compare bench-fairness bench-syscalls bench-reload fuzz
+.PHONY: help demo test lint schema audit bench bench-compare bench-fairness bench-syscalls bench-reload bench-idle fuzz
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -56,6 +56,10 @@ bench-reload: ## Reload every second for a minute at full load: nothing may be l
 	$(CARGO) build --release --locked
 	benches/compare/install
 	benches/compare/reload_under_load.py --seconds 60
+
+bench-idle: ## Measure what an idle connection costs in memory
+	$(CARGO) build --release --locked
+	benches/idle_connections.py
 
 # RUSTC_BOOTSTRAP lets the stable compiler take the sanitizer's flags, so that fuzzing needs no
 # second toolchain.

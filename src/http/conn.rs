@@ -47,6 +47,9 @@ pub struct ConnState {
     tunnel: Cell<Tunnel>,
     early_bytes: Cell<bool>,
     unread: Cell<bool>,
+    parking: Cell<bool>,
+    /// How often it has been parked.
+    pub(super) parked: Cell<u32>,
     streams: RefCell<Vec<std::rc::Weak<dyn Stallable>>>,
     tunnel_task: RefCell<Option<TunnelTask>>,
     /// The forwarding fields for the last `Host` seen: clients keep to one.
@@ -84,6 +87,8 @@ impl ConnState {
             tunnel: Cell::new(Tunnel::Undecided),
             early_bytes: Cell::new(false),
             unread: Cell::new(false),
+            parking: Cell::new(false),
+            parked: Cell::new(0),
             streams: RefCell::default(),
             tunnel_task: RefCell::new(None),
             forwarded_memo: RefCell::new(None),
@@ -160,6 +165,15 @@ impl ConnState {
     /// Whether nothing is going on: no request is being answered, and none has begun to arrive.
     pub(super) fn is_quiet(&self) -> bool {
         !self.is_busy() && !self.reading_head.get()
+    }
+
+    /// Whether hyper is to end without the connection; whether it was so before.
+    pub(super) fn park(&self, parking: bool) -> bool {
+        self.parking.replace(parking)
+    }
+
+    pub(super) fn is_parking(&self) -> bool {
+        self.parking.get()
     }
 
     /// Has the stalled among this (HTTP/2) connection's responses let go of what they hold.

@@ -44,7 +44,8 @@ pub fn lines(
     element(&mut lines, &conn.peer_text, host);
     lines.extend_from_slice(b"\r\n");
     let lines = Bytes::from(lines);
-    *memo = Some((host.clone(), lines.clone()));
+    // A copy: the value is a part of the buffer that its head was read into, which would live as long as this.
+    *memo = HeaderValue::from_bytes(host.as_bytes()).ok().map(|host| (host, lines.clone()));
     lines
 }
 

@@ -109,7 +109,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
 
     /// Waits for as many bytes as tell HTTP/2 from HTTP/1.1; they stay to be read.
     pub async fn spoken(&mut self) -> Spoken {
-        let mut buffer = [0_u8; 2048];
         loop {
             let seen = self.held.get(..self.held.len().min(PREFACE.len())).unwrap_or_default();
             if !seen.is_empty() && !PREFACE.starts_with(seen) {
@@ -122,22 +121,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
                 self.set_head_since(None);
                 return Spoken::Http2;
             }
-            let read = std::future::poll_fn(|cx| {
-                let mut buf = ReadBuf::new(&mut buffer);
-                match Pin::new(&mut self.io).poll_read(cx, &mut buf) {
-                    Poll::Ready(result) => Poll::Ready(result.map(|()| buf.filled().len())),
-                    Poll::Pending => {
-                        ready!(self.poll_head_deadline(cx));
-                        Poll::Ready(Ok(0))
-                    }
-                }
+            let read = std::future::poll_fn(|cx| match self.poll_read_held(cx) {
+                Poll::Ready(result) => Poll::Ready(result),
+                Poll::Pending => self.poll_head_deadline(cx).map(|()| Ok(0)),
             });
-            match read.await {
-                Ok(0) | Err(_) => return Spoken::Closed,
-                Ok(len) => {
-                    self.held.extend_from_slice(buffer.get(..len).unwrap_or_default());
-                }
+            if !matches!(read.await, Ok(1..)) {
+                return Spoken::Closed;
             }
+        }
+    }
+
+    /// Waits between two requests for more bytes, which stay to be read; `false` when none will come.
+    pub fn poll_arrival(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if self.held.is_empty() {
+            let read = ready!(self.poll_read_held(cx));
+            self.unseen = true;
+            return Poll::Ready(matches!(read, Ok(1..)));
+        }
+        Poll::Ready(true)
+    }
+
+    /// Takes back bytes that were passed and not used: they are the next to pass.
+    pub fn take_back(&mut self, unused: &[u8]) {
+        if !unused.is_empty() {
+            self.held.splice(..self.sent, unused.iter().copied());
+            (self.ready, self.sent) = (self.ready - self.sent + unused.len(), 0);
         }
     }
 
@@ -359,6 +367,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Write for Guard<S> {
     /// reset, and the reset destroys an early answer on its way (RFC 9112 §9.6).
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.state.is_parking() {
+            // hyper ends, the connection goes on.
+            return Poll::Ready(Ok(()));
+        }
         if this.linger.is_none() {
             ready!(Pin::new(&mut this.io).poll_shutdown(cx)?);
             this.linger = Some(Deadline::at(Instant::now() + LINGER));

@@ -6,14 +6,14 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -21,6 +21,8 @@ use tokio::time::Instant;
 
 use super::conn::ConnState;
 use super::guard::{ConnDeadlines, Guard, Spoken};
+use super::h1;
+use super::quiet::Quiet;
 use super::wire::HeadLimits;
 use crate::telemetry::{OpenConnection, Protocol};
 use crate::time::Deadline;
@@ -100,7 +102,7 @@ impl Connections {
 }
 
 /// One connection's place among the open ones.
-struct Entered {
+pub(super) struct Entered {
     connections: Rc<Connections>,
     slot: usize,
     registered: Cell<bool>,
@@ -108,7 +110,7 @@ struct Entered {
 
 impl Entered {
     /// Whether to wind up; registers for the news the first time.
-    fn is_draining(&self, cx: &Context<'_>) -> bool {
+    pub(super) fn is_draining(&self, cx: &Context<'_>) -> bool {
         if !self.registered.replace(true)
             && let Some(slot) = self.connections.wakers.borrow_mut().get_mut(self.slot)
         {
@@ -162,11 +164,12 @@ pub async fn serve<S, H>(
         Spoken::Closed => {}
         Spoken::Http1 => {
             let _open = opened(Protocol::Http1);
-            http1(guard, state, settings, handler, &entered).await;
+            h1::serve(guard, state, settings, handler, &entered).await;
         }
         Spoken::Http2 => {
             let _open = opened(Protocol::Http2);
-            http2(guard, state, settings, handler, &entered).await;
+            // Apart, so that a connection that does not speak it has no room for it.
+            Box::pin(http2(guard, state, settings, handler, &entered)).await;
         }
     }
 }
@@ -177,51 +180,6 @@ struct DropTunnel(Rc<ConnState>);
 impl Drop for DropTunnel {
     fn drop(&mut self) {
         drop(self.0.tunnel_task());
-    }
-}
-
-async fn http1<S, H>(
-    guard: Guard<S>,
-    state: Rc<ConnState>,
-    settings: ServerSettings,
-    handler: Rc<H>,
-    entered: &Entered,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
-    H: Handler + 'static,
-{
-    let mut builder = http1::Builder::new();
-    // One write for head and small body; the guard offers no vectored writes.
-    builder.writev(false);
-    if settings.head.fields_max > 100 {
-        builder.max_headers(settings.head.fields_max);
-    }
-    builder.max_buf_size(settings.head.head_bytes_max.max(64 * 1024) + 8 * 1024);
-    let service = service_fn(|request| Rc::clone(&handler).handle(Rc::clone(&state), request));
-    let mut conn = builder.serve_connection(guard, service);
-    let mut quiet = Quiet::new(settings.deadlines);
-    let mut told = false;
-    let ended = poll_fn(|cx| {
-        if !told && entered.is_draining(cx) {
-            told = true;
-            Pin::new(&mut conn).graceful_shutdown();
-        }
-        if let Poll::Ready(ended) = Pin::new(&mut conn).poll(cx) {
-            return Poll::Ready(ended.is_ok());
-        }
-        ready!(quiet.poll(&state, cx));
-        // Closed as it is: nothing has been asked that was not answered.
-        Poll::Ready(false)
-    })
-    .await;
-    if ended && let Some(tunnel) = state.tunnel_task() {
-        let parts = conn.into_parts();
-        let (io, held) = parts.io.into_inner();
-        let mut read = parts.read_buf;
-        if !held.is_empty() {
-            read = [&*read, &*held].concat().into();
-        }
-        tunnel(Box::new(io), read).await;
     }
 }
 
@@ -276,42 +234,6 @@ async fn http2<S, H>(
         if told && over { Poll::Ready(Ok(())) } else { Poll::Pending }
     })
     .await;
-}
-
-/// The time that a connection may pass without a request: for the first one as long as for a head, then
-/// as long as a connection is kept. HTTP/2 is then asked to end (GOAWAY), and soon after cut.
-struct Quiet {
-    deadlines: ConnDeadlines,
-    grace: Duration,
-    requests: u64,
-    active: bool,
-    deadline: Deadline,
-}
-
-impl Quiet {
-    fn new(deadlines: ConnDeadlines) -> Self {
-        let deadline = Deadline::at(Instant::now() + deadlines.header_read);
-        Self { deadlines, grace: deadlines.keep_alive, requests: 0, active: false, deadline }
-    }
-
-    /// Ready when it has been quiet for too long. Reads the clock once a request.
-    fn poll(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<()> {
-        if !state.is_quiet() {
-            self.active = true;
-            return Poll::Pending;
-        }
-        if std::mem::take(&mut self.active) || state.requests() != self.requests {
-            self.requests = state.requests();
-            self.deadline.set(Instant::now() + self.grace);
-        }
-        self.deadline.poll(cx)
-    }
-
-    /// The connection was asked to end: from now on it has as long as a head may take.
-    fn wind_up(&mut self) {
-        self.grace = self.deadlines.header_read;
-        self.deadline.set(Instant::now() + self.grace);
-    }
 }
 
 /// Runs an HTTP/2 connection's streams on the connection's own thread.

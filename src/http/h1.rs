@@ -1,0 +1,131 @@
+//! An HTTP/1.1 connection: hyper while requests come, and next to nothing while none do.
+//!
+//! hyper keeps a buffer of 8 KiB for reading and one for writing, whether or not anything is read or written. Most
+//! connections of a busy edge are idle most of the time, so one that has been quiet for a while is **parked**: hyper is
+//! let go of with all that it holds, and the guard waits for the next byte, which is given to another hyper.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Poll, ready};
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::conn::ConnState;
+use super::guard::Guard;
+use super::quiet::Quiet;
+use super::server::{Entered, Handler, ServerSettings};
+
+/// How long a connection is quiet before it is parked: longer than a client pauses between the parts of a page.
+const PARK_AFTER: Duration = Duration::from_secs(5);
+
+/// Serves a connection until it ends.
+pub(super) async fn serve<S, H>(
+    mut guard: Guard<S>,
+    state: Rc<ConnState>,
+    settings: ServerSettings,
+    handler: Rc<H>,
+    entered: &Entered,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    H: Handler + 'static,
+{
+    let mut quiet = Quiet::new(settings.deadlines);
+    loop {
+        // Apart, so that its room is given back while the connection is parked.
+        let session = session(guard, &state, settings, &handler, entered, &mut quiet);
+        let Some(parked) = Box::pin(session).await else { return };
+        guard = parked;
+        state.parked.set(state.parked.get() + 1);
+        let more = poll_fn(|cx| {
+            if entered.is_draining(cx) {
+                return Poll::Ready(false);
+            }
+            if let Poll::Ready(more) = guard.poll_arrival(cx) {
+                return Poll::Ready(more);
+            }
+            // Closed as it is: nothing has been asked that was not answered.
+            quiet.poll(&state, cx).map(|()| false)
+        });
+        if !more.await {
+            return;
+        }
+    }
+}
+
+/// Lets hyper serve a connection until it ends, or is to be parked: then its guard is left.
+async fn session<S, H>(
+    guard: Guard<S>,
+    state: &Rc<ConnState>,
+    settings: ServerSettings,
+    handler: &Rc<H>,
+    entered: &Entered,
+    quiet: &mut Quiet,
+) -> Option<Guard<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    H: Handler + 'static,
+{
+    let mut builder = http1::Builder::new();
+    // One write for head and small body; the guard offers no vectored writes.
+    builder.writev(false);
+    if settings.head.fields_max > 100 {
+        builder.max_headers(settings.head.fields_max);
+    }
+    builder.max_buf_size(settings.head.head_bytes_max.max(64 * 1024) + 8 * 1024);
+    let service = service_fn(|request| Rc::clone(handler).handle(Rc::clone(state), request));
+    let mut conn = builder.serve_connection(guard, service);
+    let mut told = false;
+    // How many requests there had been when it was to be parked.
+    let mut parking = None;
+    let ended = poll_fn(|cx| {
+        loop {
+            if !told && entered.is_draining(cx) {
+                told = true;
+                state.park(false);
+                Pin::new(&mut conn).graceful_shutdown();
+            }
+            if let Poll::Ready(ended) = Pin::new(&mut conn).poll(cx) {
+                return Poll::Ready(ended.is_ok());
+            }
+            ready!(quiet.poll_for(PARK_AFTER, state, cx));
+            if told || parking.is_some() || quiet.poll(state, cx).is_ready() {
+                // Closed as it is: nothing has been asked that was not answered.
+                return Poll::Ready(false);
+            }
+            // hyper ends when nothing is under way, and the guard keeps the socket open.
+            parking = Some(state.requests());
+            state.park(true);
+            Pin::new(&mut conn).graceful_shutdown();
+        }
+    })
+    .await;
+    let was_parked = state.park(false);
+    if !ended {
+        return None;
+    }
+    if let Some(tunnel) = state.tunnel_task() {
+        let parts = conn.into_parts();
+        let (io, held) = parts.io.into_inner();
+        let mut read = parts.read_buf;
+        if !held.is_empty() {
+            read = [&*read, &*held].concat().into();
+        }
+        tunnel(Box::new(io), read).await;
+        return None;
+    }
+    if !was_parked || parking != Some(state.requests()) {
+        return None;
+    }
+    let parts = conn.into_parts();
+    let mut guard = parts.io;
+    guard.take_back(&parts.read_buf);
+    Some(guard)
+}
+
+#[cfg(test)]
+#[path = "h1_tests.rs"]
+mod tests;
