@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::endpoint::Endpoint;
 use crate::admission::fair_share::Seats;
-use crate::balance::RoundRobin;
+use crate::balance::Turn;
 use crate::telemetry::PoolMeter;
 
 /// A set of interchangeable endpoints.
@@ -13,7 +13,7 @@ use crate::telemetry::PoolMeter;
 pub struct Pool {
     name: Arc<str>,
     endpoints: Box<[Arc<Endpoint>]>,
-    turn: RoundRobin,
+    turn: Turn,
     timeouts: Timeouts,
     idle_max: usize,
     seats: Arc<Seats>,
@@ -45,7 +45,7 @@ impl Pool {
         meter: Arc<PoolMeter>,
     ) -> Self {
         let endpoints = endpoints.into();
-        Self { name: name.into(), endpoints, turn: RoundRobin::default(), timeouts, idle_max, seats, meter }
+        Self { name: name.into(), endpoints, turn: Turn::default(), timeouts, idle_max, seats, meter }
     }
 
     /// Its name.
