@@ -1,0 +1,234 @@
+//! The pure core: what failures and time make of the endpoints of a pool.
+
+use std::sync::Arc;
+
+use slab::Slab;
+
+use super::blame::Blame;
+use super::rate;
+use super::streak::{Streak, Tenants};
+use super::tally::Tally;
+use super::{Cause, Change, Outcome, OutlierTerms, TENANTS_MAX};
+
+/// A pool's endpoints, and the window that runs.
+#[derive(Debug)]
+pub(super) struct Detector {
+    terms: OutlierTerms,
+    endpoints: Slab<Endpoint>,
+    ejected: usize,
+    withheld: u64,
+    window_since_ns: u64,
+}
+
+/// What is known of an endpoint, beside its tally.
+#[derive(Debug)]
+struct Endpoint {
+    name: u64,
+    tally: Arc<Tally>,
+    streak: Streak,
+    /// Failures in this window whose cause can be the request.
+    blame: Blame,
+    /// Failures in this window whose cause cannot be.
+    connects: u64,
+    /// Who was seen in the window before.
+    before: [u64; TENANTS_MAX],
+    /// How many times the base time the last ejection took, less what good behaviour took off.
+    times: u32,
+    /// Until when it is ejected.
+    until_ns: Option<u64>,
+    usable_since_ns: u64,
+}
+
+impl Detector {
+    pub(super) fn new(terms: OutlierTerms, now_ns: u64) -> Self {
+        Self { terms, endpoints: Slab::new(), ejected: 0, withheld: 0, window_since_ns: now_ns }
+    }
+
+    pub(super) fn set_terms(&mut self, terms: OutlierTerms) {
+        self.terms = terms;
+        self.endpoints
+            .iter()
+            .for_each(|(_, endpoint)| endpoint.tally.set_counting(terms.success_rate.is_some()));
+    }
+
+    pub(super) fn watch(&mut self, now_ns: u64, name: u64, tally: Arc<Tally>) -> usize {
+        tally.set_counting(self.terms.success_rate.is_some());
+        self.endpoints.insert(Endpoint {
+            name,
+            tally,
+            streak: Streak::default(),
+            blame: Blame::default(),
+            connects: 0,
+            before: [0; TENANTS_MAX],
+            times: 0,
+            until_ns: None,
+            usable_since_ns: now_ns,
+        })
+    }
+
+    pub(super) fn forget(&mut self, place: usize) {
+        let gone = self.endpoints.try_remove(place);
+        self.ejected -= usize::from(gone.is_some_and(|endpoint| endpoint.until_ns.is_some()));
+    }
+
+    pub(super) fn ejected(&self) -> usize {
+        self.ejected
+    }
+
+    pub(super) fn withheld(&self) -> u64 {
+        self.withheld
+    }
+
+    pub(super) fn ejected_until(&self, place: usize) -> Option<u64> {
+        self.endpoints.get(place)?.until_ns
+    }
+
+    pub(super) fn fail(
+        &mut self,
+        now_ns: u64,
+        place: usize,
+        tenant: u64,
+        outcome: Outcome,
+    ) -> Option<Change> {
+        let endpoint = self.endpoints.get_mut(place)?;
+        if endpoint.until_ns.is_some() {
+            return None;
+        }
+        endpoint.add(tenant, outcome);
+        let cause = endpoint.accused(&self.terms)?;
+        self.eject(now_ns, place, cause)
+    }
+
+    pub(super) fn tick(&mut self, now_ns: u64) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for (_, endpoint) in &mut self.endpoints {
+            if endpoint.until_ns.is_some_and(|until_ns| until_ns <= now_ns) {
+                endpoint.readmit(now_ns);
+                self.ejected -= 1;
+                changes.push(Change::Readmitted { endpoint: endpoint.name });
+            }
+        }
+        let interval_ns = self.terms.interval_ns();
+        let windows = now_ns.saturating_sub(self.window_since_ns) / interval_ns;
+        if windows > 0 {
+            self.compare(now_ns, &mut changes);
+            let since_ns = self.window_since_ns;
+            for (_, endpoint) in &mut self.endpoints {
+                let late = endpoint.usable_since_ns.saturating_sub(since_ns).div_ceil(interval_ns);
+                endpoint.turn(windows.saturating_sub(late));
+            }
+            self.window_since_ns = since_ns.saturating_add(windows.saturating_mul(interval_ns));
+        }
+        changes
+    }
+
+    pub(super) fn next_due(&self) -> u64 {
+        let window_ends_ns = self.window_since_ns.saturating_add(self.terms.interval_ns());
+        let ejections = self.endpoints.iter().filter_map(|(_, endpoint)| endpoint.until_ns);
+        ejections.fold(window_ends_ns, u64::min)
+    }
+
+    /// Ejects whose success rate is too far below the others', worst first.
+    fn compare(&mut self, now_ns: u64, changes: &mut Vec<Change>) {
+        let Some(terms) = self.terms.success_rate else { return };
+        let mut samples: Vec<_> = self
+            .endpoints
+            .iter()
+            .filter_map(|(place, endpoint)| {
+                let (successes, failures) = endpoint.sample(&self.terms)?;
+                let requests = successes + failures;
+                let enough = requests > 0 && requests >= terms.min_requests;
+                enough.then(|| (place, successes as f64 / requests as f64, failures))
+            })
+            .collect();
+        let rates: Vec<f64> = samples.iter().map(|(_, rate, _)| *rate).collect();
+        let Some(threshold) = rate::threshold(&rates, &terms) else { return };
+        samples.sort_by(|(_, a, _), (_, b, _)| a.total_cmp(b));
+        for (place, rate, failures) in samples {
+            if rate < threshold && failures >= u64::from(self.terms.consecutive_failures) {
+                changes.extend(self.eject(now_ns, place, Cause::SuccessRate { rate, threshold }));
+            }
+        }
+    }
+
+    fn eject(&mut self, now_ns: u64, place: usize, cause: Cause) -> Option<Change> {
+        if !self.terms.has_room(self.ejected, self.endpoints.len()) {
+            self.withheld += 1;
+            return None;
+        }
+        let endpoint = self.endpoints.get_mut(place)?;
+        let until_ns = now_ns.saturating_add(endpoint.eject(&self.terms));
+        endpoint.until_ns = Some(until_ns);
+        self.ejected += 1;
+        Some(Change::Ejected { endpoint: endpoint.name, cause, until_ns })
+    }
+}
+
+impl Endpoint {
+    fn add(&mut self, tenant: u64, outcome: Outcome) {
+        if !self.tally.fail(tenant) {
+            self.streak = Streak::default();
+        }
+        self.streak.add(tenant, outcome);
+        match outcome {
+            Outcome::Connect => self.connects += 1,
+            _ => self.blame.add(tenant),
+        }
+    }
+
+    /// Whether the streak is the endpoint's fault.
+    fn accused(&self, terms: &OutlierTerms) -> Option<Cause> {
+        let Streak { connects, failures, .. } = self.streak;
+        let enough = |count: u32| terms.consecutive_failures > 0 && count >= terms.consecutive_failures;
+        let tenants = self.streak.tenants();
+        if enough(connects) {
+            Some(Cause::Connects(connects))
+        } else if enough(failures) && tenants >= self.tenants_needed(terms) {
+            Some(Cause::Failures { count: failures, tenants })
+        } else {
+            None
+        }
+    }
+
+    /// How many tenants have to fail: no more than there lately were.
+    fn tenants_needed(&self, terms: &OutlierTerms) -> usize {
+        let mut seen = Tenants::from(self.tally.seen());
+        self.before.iter().filter(|tenant| **tenant != 0).for_each(|tenant| seen.add(*tenant));
+        terms.min_tenants.min(seen.len()).max(1)
+    }
+
+    /// Successes and failures of this window, as they are compared.
+    fn sample(&self, terms: &OutlierTerms) -> Option<(u64, u64)> {
+        let blamed = self.blame.without(self.tenants_needed(terms) - 1);
+        self.until_ns.is_none().then(|| (self.tally.successes(), self.connects + blamed))
+    }
+
+    /// Marks it ejected; for how many nanoseconds.
+    fn eject(&mut self, terms: &OutlierTerms) -> u64 {
+        self.tally.set_ejected(true);
+        // No further than to the maximum: else good behaviour would take forever to count.
+        if self.times == 0 || terms.ejection_ns(self.times) < terms.ejection_ns(u32::MAX) {
+            self.times += 1;
+        }
+        terms.ejection_ns(self.times)
+    }
+
+    fn readmit(&mut self, now_ns: u64) {
+        self.until_ns = None;
+        self.usable_since_ns = now_ns;
+        self.blame = Blame::default();
+        self.connects = 0;
+        self.tally.set_ejected(false);
+    }
+
+    /// Begins another window; in so many whole ones it could be used.
+    fn turn(&mut self, windows_usable: u64) {
+        if self.until_ns.is_none() {
+            self.times = self.times.saturating_sub(u32::try_from(windows_usable).unwrap_or(u32::MAX));
+        }
+        self.before = self.tally.seen();
+        self.tally.begin();
+        self.blame = Blame::default();
+        self.connects = 0;
+    }
+}

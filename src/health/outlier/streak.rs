@@ -1,0 +1,48 @@
+//! Failures without a success between them.
+
+use super::{Outcome, TENANTS_MAX};
+
+/// A run of failures.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Streak {
+    /// Failures to connect.
+    pub(super) connects: u32,
+    /// All failures.
+    pub(super) failures: u32,
+    tenants: Tenants,
+}
+
+/// A few different tenants, by their hashes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Tenants([u64; TENANTS_MAX]);
+
+impl Streak {
+    pub(super) fn add(&mut self, tenant: u64, outcome: Outcome) {
+        self.connects = self.connects.saturating_add(u32::from(outcome == Outcome::Connect));
+        self.failures = self.failures.saturating_add(1);
+        self.tenants.add(tenant);
+    }
+
+    /// How many tenants failed, up to [`TENANTS_MAX`].
+    pub(super) fn tenants(&self) -> usize {
+        self.tenants.len()
+    }
+}
+
+impl Tenants {
+    pub(super) fn add(&mut self, tenant: u64) {
+        if let Some(place) = self.0.iter_mut().find(|there| **there == tenant || **there == 0) {
+            *place = tenant;
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.iter().filter(|tenant| **tenant != 0).count()
+    }
+}
+
+impl From<[u64; TENANTS_MAX]> for Tenants {
+    fn from(seen: [u64; TENANTS_MAX]) -> Self {
+        Self(seen)
+    }
+}
