@@ -18,6 +18,7 @@ pub mod health;
 pub mod http;
 pub mod listen;
 pub mod proxy;
+pub mod retry;
 pub mod routing;
 pub mod store;
 pub mod telemetry;

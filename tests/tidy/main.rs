@@ -12,7 +12,7 @@ use source::{Source, is_word};
 const LAYERS: [&[&str]; 8] = [
     &["types", "time"],
     &["telemetry"],
-    &["config", "listen", "http", "routing", "admission", "balance", "health", "upstream"],
+    &["config", "listen", "http", "routing", "admission", "balance", "health", "retry", "upstream"],
     &["tenant", "store"],
     &["proxy"],
     &["control"],
