@@ -35,6 +35,8 @@ pub struct Survey {
     pub request_id: bool,
     /// A name with an underscore that an application (CGI, WSGI, Rack) would read as one of the gateway's.
     pub disguised: bool,
+    /// `Content-Type`.
+    pub content_type: bool,
     /// `Cookie` lines (HTTP/2 may send several).
     pub cookies: u32,
 }
@@ -104,6 +106,7 @@ impl Survey {
             "x-forwarded-for" => (self.forwarded_for, self.forwarding) = (true, true),
             "x-real-ip" => self.forwarding = true,
             "x-request-id" => self.request_id = true,
+            "content-type" => self.content_type = true,
             "cookie" => self.cookies = 1,
             _ if text.starts_with("x-forwarded-") => self.forwarding = true,
             _ => {

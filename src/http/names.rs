@@ -24,3 +24,9 @@ pub static RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub static QUOTA_WARNING: HeaderName = HeaderName::from_static("x-tollgate-quota-warning");
 /// `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10).
 pub static RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+/// `grpc-status`: how a call ended.
+pub static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+/// `grpc-message`: the same in words.
+pub static GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+/// `grpc-retry-pushback-ms` (gRFC A6): when to try again.
+pub static GRPC_RETRY_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");

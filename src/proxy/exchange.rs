@@ -45,6 +45,8 @@ pub(super) struct Exchange {
     uri: Uri,
     host: Option<HeaderValue>,
     version: Version,
+    /// Whether it is a gRPC call, which a refusal has to be written for.
+    pub(super) grpc: bool,
     /// Who asked.
     pub(super) client: IpAddr,
     /// Whose request it is, once that is known.
@@ -110,6 +112,7 @@ impl Exchange {
             uri: head.uri.clone(),
             host,
             version: head.version,
+            grpc: false,
             client,
             tenant: None,
             seated: None,

@@ -3,6 +3,7 @@
 mod exchange;
 mod forward;
 mod gates;
+mod grpc;
 mod pipeline;
 mod problem;
 mod rejection;
@@ -11,6 +12,7 @@ mod seating;
 mod snapshot;
 mod tunnel;
 
+pub use grpc::GrpcStatus;
 pub use pipeline::Proxy;
 pub use rejection::Rejection;
 pub use response::ResponseBody;

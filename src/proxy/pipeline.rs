@@ -23,7 +23,7 @@ use super::rejection::Rejection;
 use super::response::ResponseBody;
 use super::seating::{self, Nursery};
 use super::snapshot::{RouteTarget, Snapshot, SnapshotCell};
-use super::{problem, tunnel};
+use super::{grpc, problem, tunnel};
 use crate::admission::quota::QuotaCharges;
 use crate::admission::{RateRequest, StandingList};
 use crate::http::body::{Bounds, RequestBody};
@@ -198,6 +198,7 @@ impl Proxy {
         };
         let books = Rc::clone(&self.books);
         let mut books = Exchange::open(books, in_flight, &head, request_id, client.ip, snapshot.access_log);
+        books.grpc = survey.content_type && grpc::is_call(&head.headers);
         if let Some(why) = malformed {
             books.forget_stand_in();
             return Err((Rejection::Malformed(why), books));
@@ -216,7 +217,11 @@ impl Proxy {
     fn refuse(rejection: &Rejection, mut books: Box<Exchange>) -> Response<ResponseBody> {
         books.rejected(rejection);
         let tenant = books.tenant.as_ref().map(|tenant| tenant.id.as_str());
-        let (mut head, body) = problem::respond(rejection, tenant, &books.request_id).into_parts();
+        let response = match books.grpc {
+            true => grpc::respond(rejection),
+            false => problem::respond(rejection, tenant, &books.request_id),
+        };
+        let (mut head, body) = response.into_parts();
         name_request(&mut head.headers, &books);
         // RFC 9110 §9.3.2: as for GET, without the body.
         let body = if *books.method() == Method::HEAD {

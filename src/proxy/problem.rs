@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Response};
 use serde::Serialize;
 
 use super::rejection::Rejection;
@@ -50,6 +50,13 @@ pub(super) fn respond(
     *response.status_mut() = row.status;
     let fields = response.headers_mut();
     fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    explain(fields, rejection);
+    response
+}
+
+/// What a refusal says in its head, whatever the client speaks: why, when to try again, and whether to do so elsewhere.
+pub(super) fn explain(fields: &mut HeaderMap, rejection: &Rejection) {
+    let row = rejection.row();
     if let Ok(status) =
         HeaderValue::try_from(format!("tollgate; error={}; details=\"{}\"", row.proxy_status, row.code))
     {
@@ -61,5 +68,4 @@ pub(super) fn respond(
     if rejection.closes() {
         fields.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    response
 }

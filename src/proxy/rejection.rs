@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
+use super::grpc::GrpcStatus;
 use crate::admission::Violation;
 use crate::admission::quota::QuotaRefusal;
 use crate::http::checks::BadRequest;
@@ -81,6 +82,8 @@ pub struct Row {
     pub title: &'static str,
     /// The error type of RFC 9209 §2.3.
     pub proxy_status: &'static str,
+    /// What a gRPC client is told instead of the status.
+    pub grpc: GrpcStatus,
 }
 
 /// Reduced capacity or used-up quota, as registered for problem types (draft-ietf-httpapi-ratelimit-headers-10 §8).
@@ -91,82 +94,92 @@ impl Rejection {
     /// Its row.
     #[must_use]
     pub fn row(&self) -> Row {
+        use GrpcStatus::*;
         let denied = "http_request_denied";
-        let row = |status, code, title, proxy_status| Row { status, code, title, proxy_status };
+        let row = |status, code, title, proxy_status, grpc| Row { status, code, title, proxy_status, grpc };
+        let bad = |status, code, title| row(status, code, title, "http_request_error", Internal);
         match self {
             Self::Malformed(Malformed::HeadTimeout) => {
-                row(StatusCode::REQUEST_TIMEOUT, "request_timeout", "Request Timeout", "http_request_error")
+                bad(StatusCode::REQUEST_TIMEOUT, "request_timeout", "Request Timeout")
             }
             Self::Malformed(why) => {
                 let status = StatusCode::from_u16(why.status()).unwrap_or(StatusCode::BAD_REQUEST);
-                row(status, "bad_request", "Malformed Request", "http_request_error")
+                bad(status, "bad_request", "Malformed Request")
             }
-            Self::BadRequest(bad) => row(bad.status, "bad_request", "Bad Request", "http_request_error"),
-            Self::BadPath => row(StatusCode::BAD_REQUEST, "bad_request", "Bad Request", "http_request_error"),
-            Self::UnsupportedUpgrade => row(
-                StatusCode::BAD_REQUEST,
-                "unsupported_upgrade",
-                "Unsupported Upgrade",
-                "http_request_error",
-            ),
-            Self::UnknownTenant => row(StatusCode::NOT_FOUND, "unknown_tenant", "Unknown Tenant", denied),
-            Self::TenantConflict => {
-                row(StatusCode::BAD_REQUEST, "tenant_conflict", "Conflicting Tenants", "http_request_error")
+            Self::BadRequest(why) => bad(why.status, "bad_request", "Bad Request"),
+            Self::BadPath => bad(StatusCode::BAD_REQUEST, "bad_request", "Bad Request"),
+            Self::UnsupportedUpgrade => {
+                bad(StatusCode::BAD_REQUEST, "unsupported_upgrade", "Unsupported Upgrade")
             }
-            Self::Suspended => row(StatusCode::FORBIDDEN, "tenant_suspended", "Tenant Suspended", denied),
+            Self::UnknownTenant => {
+                row(StatusCode::NOT_FOUND, "unknown_tenant", "Unknown Tenant", denied, Unimplemented)
+            }
+            Self::TenantConflict => bad(StatusCode::BAD_REQUEST, "tenant_conflict", "Conflicting Tenants"),
+            Self::Suspended => {
+                row(StatusCode::FORBIDDEN, "tenant_suspended", "Tenant Suspended", denied, PermissionDenied)
+            }
             Self::PastDue => {
-                row(StatusCode::PAYMENT_REQUIRED, "payment_required", "Payment Required", denied)
+                let status = StatusCode::PAYMENT_REQUIRED;
+                row(status, "payment_required", "Payment Required", denied, FailedPrecondition)
             }
             Self::Maintenance => {
-                row(StatusCode::SERVICE_UNAVAILABLE, "maintenance", "Under Maintenance", denied)
+                row(StatusCode::SERVICE_UNAVAILABLE, "maintenance", "Under Maintenance", denied, Unavailable)
             }
-            Self::AccessDenied => row(StatusCode::FORBIDDEN, "access_denied", "Access Denied", denied),
-            Self::NoRoute => row(StatusCode::NOT_FOUND, "no_route", "No Route", "destination_not_found"),
+            Self::AccessDenied => {
+                row(StatusCode::FORBIDDEN, "access_denied", "Access Denied", denied, PermissionDenied)
+            }
+            Self::NoRoute => {
+                let (status, error) = (StatusCode::NOT_FOUND, "destination_not_found");
+                row(status, "no_route", "No Route", error, Unimplemented)
+            }
             Self::FeatureNotInPlan(_) => {
-                row(StatusCode::FORBIDDEN, "feature_not_in_plan", "Feature Not in Plan", denied)
+                let title = "Feature Not in Plan";
+                row(StatusCode::FORBIDDEN, "feature_not_in_plan", title, denied, PermissionDenied)
             }
             Self::RateLimited(_) => {
-                row(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Rate Limit Exceeded", denied)
+                let (status, title) = (StatusCode::TOO_MANY_REQUESTS, "Rate Limit Exceeded");
+                row(status, "rate_limited", title, denied, ResourceExhausted)
             }
             Self::QuotaExceeded(_) => {
-                row(StatusCode::TOO_MANY_REQUESTS, "quota_exceeded", "Quota Exceeded", denied)
+                let (status, title) = (StatusCode::TOO_MANY_REQUESTS, "Quota Exceeded");
+                row(status, "quota_exceeded", title, denied, ResourceExhausted)
             }
-            Self::QuotaUnavailable => row(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "quota_unavailable",
-                "Quota Unavailable",
-                "proxy_internal_error",
-            ),
-            Self::ConcurrencyExceeded => row(
-                StatusCode::TOO_MANY_REQUESTS,
-                "concurrency_exceeded",
-                "Too Many Requests in Flight",
-                denied,
-            ),
+            Self::QuotaUnavailable => {
+                let (status, error) = (StatusCode::SERVICE_UNAVAILABLE, "proxy_internal_error");
+                row(status, "quota_unavailable", "Quota Unavailable", error, Unavailable)
+            }
+            Self::ConcurrencyExceeded => {
+                let (status, title) = (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests in Flight");
+                row(status, "concurrency_exceeded", title, denied, ResourceExhausted)
+            }
             Self::NoCapacity => {
-                row(StatusCode::SERVICE_UNAVAILABLE, "no_capacity", "No Capacity", "connection_limit_reached")
+                let (status, error) = (StatusCode::SERVICE_UNAVAILABLE, "connection_limit_reached");
+                row(status, "no_capacity", "No Capacity", error, Unavailable)
             }
             Self::BodyTooLarge => {
-                row(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Request Body Too Large", denied)
+                let (status, title) = (StatusCode::PAYLOAD_TOO_LARGE, "Request Body Too Large");
+                row(status, "body_too_large", title, denied, ResourceExhausted)
             }
             Self::BodyIncomplete => {
-                row(StatusCode::REQUEST_TIMEOUT, "request_timeout", "Request Timeout", "http_request_error")
+                let (status, error) = (StatusCode::REQUEST_TIMEOUT, "http_request_error");
+                row(status, "request_timeout", "Request Timeout", error, Cancelled)
             }
             Self::NoEndpoint => {
-                row(StatusCode::SERVICE_UNAVAILABLE, "no_endpoint", "No Endpoint", "destination_unavailable")
+                let (status, error) = (StatusCode::SERVICE_UNAVAILABLE, "destination_unavailable");
+                row(status, "no_endpoint", "No Endpoint", error, Unavailable)
             }
             Self::UpstreamConnect(why) => {
-                row(StatusCode::BAD_GATEWAY, "upstream_connect", "Upstream Unreachable", why.proxy_status())
+                let (status, title) = (StatusCode::BAD_GATEWAY, "Upstream Unreachable");
+                row(status, "upstream_connect", title, why.proxy_status(), Unavailable)
             }
             Self::UpstreamProtocol(why) => {
-                row(StatusCode::BAD_GATEWAY, "upstream_protocol", "Invalid Upstream Response", why)
+                let (status, title) = (StatusCode::BAD_GATEWAY, "Invalid Upstream Response");
+                row(status, "upstream_protocol", title, why, Unavailable)
             }
-            Self::UpstreamTimeout => row(
-                StatusCode::GATEWAY_TIMEOUT,
-                "upstream_timeout",
-                "Upstream Timeout",
-                "connection_read_timeout",
-            ),
+            Self::UpstreamTimeout => {
+                let (status, error) = (StatusCode::GATEWAY_TIMEOUT, "connection_read_timeout");
+                row(status, "upstream_timeout", "Upstream Timeout", error, DeadlineExceeded)
+            }
         }
     }
 

@@ -12,6 +12,7 @@ mod bodies;
 mod cli;
 mod faults;
 mod forwarding;
+mod grpc;
 mod h2_bounds;
 mod h2c;
 mod harness;
