@@ -37,6 +37,8 @@ pub struct Survey {
     pub disguised: bool,
     /// `Content-Type`.
     pub content_type: bool,
+    /// `grpc-timeout` or `X-Request-Timeout`.
+    pub timeouts: bool,
     /// `Cookie` lines (HTTP/2 may send several).
     pub cookies: u32,
 }
@@ -107,6 +109,7 @@ impl Survey {
             "x-real-ip" => self.forwarding = true,
             "x-request-id" => self.request_id = true,
             "content-type" => self.content_type = true,
+            "grpc-timeout" | "x-request-timeout" => self.timeouts = true,
             "cookie" => self.cookies = 1,
             _ if text.starts_with("x-forwarded-") => self.forwarding = true,
             _ => {

@@ -13,4 +13,5 @@ pub mod hop_by_hop;
 pub mod names;
 mod quiet;
 pub mod server;
+pub mod timeouts;
 pub mod wire;

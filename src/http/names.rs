@@ -28,5 +28,9 @@ pub static RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-pol
 pub static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 /// `grpc-message`: the same in words.
 pub static GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+/// `grpc-timeout`: how long a call may take.
+pub static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+/// `X-Request-Timeout`: the same of any request.
+pub static X_REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout");
 /// `grpc-retry-pushback-ms` (gRFC A6): when to try again.
 pub static GRPC_RETRY_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");

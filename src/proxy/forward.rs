@@ -17,6 +17,7 @@ use crate::http::body::{BodyFailure, BodyFlow, RequestBody};
 use crate::http::conn::ConnState;
 use crate::http::hop_by_hop::{self, Survey};
 use crate::http::names::X_REQUEST_ID;
+use crate::http::timeouts::Timeouts;
 use crate::http::wire::Malformed;
 use crate::http::{checks::Checked, forwarded};
 use crate::routing::Route;
@@ -34,6 +35,7 @@ pub(super) struct Outbound<'a> {
     pub(super) tenant: &'a Tenant,
     pub(super) route: &'a Route<RouteTarget>,
     pub(super) request_id: &'a HeaderValue,
+    pub(super) expires: Option<Instant>,
 }
 
 impl Outbound<'_> {
@@ -54,6 +56,10 @@ impl Outbound<'_> {
         }
         self.tenant.request_headers.iter().for_each(|rules| rules.apply(fields));
         self.route.request_headers.apply(fields);
+        let timeouts = match self.expires {
+            Some(_) if self.survey.timeouts => Timeouts::take(fields),
+            _ => Timeouts::default(),
+        };
         let host = &self.checked.host_value;
         let forwarding = forwarded::lines(fields, self.survey, self.via_trusted, self.conn, host);
         if head.uri.authority().is_some() || self.checked.host.is_none() {
@@ -69,7 +75,11 @@ impl Outbound<'_> {
             _ => b"\r\nvia: 1.1 tollgate\r\n",
         };
         let own = [&*forwarding, &self.tenant.id_line, b"x-request-id: ", self.request_id.as_bytes(), via];
-        Outbox::new(&head, &own, body, text)
+        let mut outbox = Outbox::new(&head, &own, body, text);
+        if let Some(expires) = self.expires {
+            outbox.tell_time_left(timeouts, expires);
+        }
+        outbox
     }
 }
 
@@ -109,6 +119,9 @@ pub(super) async fn exchange(
 ) -> Result<Answer, Rejection> {
     let mut failure = Rejection::NoEndpoint;
     for endpoint in pool.candidates() {
+        if expires.is_some_and(|expires| expires <= Instant::now()) {
+            return Err(Rejection::UpstreamTimeout);
+        }
         match at_endpoint(upstream, pool, endpoint, upgrade.is_some(), expires, books).await {
             Ok(answer) => return received(answer, upgrade, books),
             Err(Unanswered::Elsewhere(why)) => failure = why,

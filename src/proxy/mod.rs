@@ -1,6 +1,7 @@
 //! The spine: what happens to a request, in one straight function, and its books.
 
 mod exchange;
+mod expiry;
 mod forward;
 mod gates;
 mod grpc;

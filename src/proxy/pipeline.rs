@@ -17,6 +17,7 @@ use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use super::exchange::Exchange;
+use super::expiry::Expiry;
 use super::forward::{self, Outbound};
 use super::gates::{charge, has_feature, is_served};
 use super::rejection::Rejection;
@@ -33,6 +34,7 @@ use crate::http::conn::ConnState;
 use crate::http::hop_by_hop::{self, Survey};
 use crate::http::names::{QUOTA_WARNING, RATELIMIT, RATELIMIT_POLICY, X_REQUEST_ID};
 use crate::http::server::Handler;
+use crate::http::timeouts::Timeouts;
 use crate::routing::{self, Route, Target};
 use crate::telemetry::access_log::AccessLogSender;
 use crate::telemetry::{Metrics, TenantMeter};
@@ -60,12 +62,13 @@ pub(super) struct Books {
     pub(super) ending: Cell<bool>,
 }
 
-/// A request that is let in: whose it is, where to, and what it asks to switch to.
+/// A request that is let in: whose it is, where to, what it asks to switch to, and until when.
 struct Admitted {
     tenant: Arc<Tenant>,
     route: Arc<Route<RouteTarget>>,
     pool: Arc<Pool>,
     switch: Option<HeaderValue>,
+    expiry: Expiry,
 }
 
 /// What is known of a request before anything is decided about it.
@@ -118,8 +121,8 @@ impl Proxy {
         request: Request<Incoming>,
     ) -> Result<Response<ResponseBody>, (Rejection, Box<Exchange>)> {
         let (mut books, admitted) = self.receive(conn, request)?;
-        let Admitted { tenant, route, pool, switch } = admitted;
-        let expires = route.timeout.map(|timeout| books.started() + timeout);
+        let Admitted { tenant, route, pool, switch, expiry } = admitted;
+        let expires = expiry.at;
 
         if let Some(quotas) = books.quotas.as_mut().filter(|quotas| !quotas.is_decided())
             && let Err(refusal) = quotas.decide().await
@@ -132,7 +135,7 @@ impl Proxy {
             Err(rejection) => return Err((rejection, books)),
         }
         let answered = forward::exchange(&self.upstream, &pool, switch.as_ref(), expires, &mut books).await;
-        books.came_back(is_congestion(&answered));
+        books.came_back(is_congestion(&answered) && !expiry.is_clients_and_over());
         let (mut head, body) = match answered {
             Ok(Answer::Response(response)) => {
                 let (head, body) = response.into_parts();
@@ -274,6 +277,7 @@ impl Arrival<'_> {
             fields: &head.headers,
         };
         charge(tenant, &asked, books)?;
+        let expiry = self.expiry(&head, route, books);
         let idle = pool.timeouts().idle;
         let body = self.body(body, tenant.request_body_max, idle, books);
         let outbound = Outbound {
@@ -285,10 +289,19 @@ impl Arrival<'_> {
             tenant,
             route,
             request_id: &books.request_id,
+            expires: expiry.at,
         };
         books.outgoing = Some(outbound.encode(head, body, switch.as_ref(), text));
         let (tenant, route, pool) = (Arc::clone(tenant), Arc::clone(route), Arc::clone(pool));
-        Ok(Admitted { tenant, route, pool, switch })
+        Ok(Admitted { tenant, route, pool, switch, expiry })
+    }
+
+    fn expiry(&self, head: &Parts, route: &Route<RouteTarget>, books: &Exchange) -> Expiry {
+        let client = match self.survey.timeouts {
+            true => Timeouts::of(&head.headers),
+            false => Timeouts::default(),
+        };
+        Expiry::new(books.started(), route.timeout, &client)
     }
 
     fn identify(&self, checked: &Checked, head: &Parts) -> Result<&Arc<Tenant>, Rejection> {

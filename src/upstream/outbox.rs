@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -15,9 +16,11 @@ use http::request::Parts;
 use http_body::{Body, Frame};
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use super::line::{Line, Upload};
 use crate::http::body::RequestBody;
+use crate::http::timeouts::Timeouts;
 
 /// A piece of a body of at most this many octets is written together with what stands before it.
 const FLAT_MAX: usize = 8 * 1024;
@@ -35,6 +38,15 @@ pub struct Outbox {
     body: RequestBody,
     framing: Framing,
     progress: Progress,
+    /// Where the head says how much time is left.
+    clock: Option<Box<Clock>>,
+}
+
+#[derive(Debug)]
+struct Clock {
+    timeouts: Timeouts,
+    expires: Instant,
+    lines: Range<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +105,28 @@ impl Outbox {
         };
         let body_ended = framing == Framing::None;
         let progress = Progress { touched: false, body_taken: false, body_ended, stopped: false };
-        Self { text, written: 0, method: head.method.clone(), piece: Bytes::new(), body, framing, progress }
+        let method = head.method.clone();
+        Self { text, written: 0, method, piece: Bytes::new(), body, framing, progress, clock: None }
+    }
+
+    /// Has the endpoint told how much time is left at the moment in which the request is sent, by the fields that
+    /// the client used. To be called before the first sending.
+    pub fn tell_time_left(&mut self, timeouts: Timeouts, expires: Instant) {
+        if timeouts.shortest().is_some() && !self.progress.body_taken {
+            // Behind the last field: before the line that ends the head.
+            let end = self.text.len().saturating_sub(2);
+            self.clock = Some(Box::new(Clock { timeouts, expires, lines: end..end }));
+        }
+    }
+
+    fn wind_clock(&mut self) {
+        if let Some(clock) = &mut self.clock {
+            let left = clock.expires.saturating_duration_since(Instant::now());
+            let lines = clock.timeouts.lines(left);
+            let start = clock.lines.start;
+            drop(self.text.splice(clock.lines.clone(), lines.bytes()));
+            clock.lines = start..start + lines.len();
+        }
     }
 
     /// The request's method.
@@ -148,6 +181,9 @@ impl Outbox {
     ) -> Poll<Result<(), SendBroken>> {
         if self.progress.stopped {
             return Poll::Ready(Ok(()));
+        }
+        if !self.progress.touched {
+            self.wind_clock();
         }
         loop {
             // A small piece goes out with the head, in one write.

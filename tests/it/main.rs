@@ -10,6 +10,7 @@ mod admission;
 mod attack;
 mod bodies;
 mod cli;
+mod deadlines;
 mod faults;
 mod forwarding;
 mod grpc;
