@@ -14,4 +14,5 @@ pub mod names;
 mod quiet;
 pub mod server;
 pub mod timeouts;
+pub mod websocket;
 pub mod wire;

@@ -213,3 +213,15 @@ fn received(
     books.endpoint_failed(EndpointFailure::Protocol);
     Err(Rejection::UpstreamProtocol(wrong))
 }
+
+/// Whether an endpoint's silence or words say that it has more to do than it can (RFC 9110 §15.6.4).
+pub(super) fn is_congestion(answered: &Result<Answer, Rejection>) -> bool {
+    match answered {
+        Ok(Answer::Response(response)) => matches!(response.status().as_u16(), 503 | 504),
+        Ok(Answer::Switched(..)) => false,
+        Err(rejection) => matches!(
+            rejection,
+            Rejection::UpstreamTimeout | Rejection::UpstreamConnect(_) | Rejection::UpstreamProtocol(_)
+        ),
+    }
+}

@@ -10,7 +10,7 @@ use arc_swap::Cache;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::task::yield_now;
@@ -21,20 +21,20 @@ use super::expiry::Expiry;
 use super::forward::{self, Outbound};
 use super::gates::{charge, has_feature, is_served};
 use super::rejection::Rejection;
-use super::response::ResponseBody;
+use super::response::{ResponseBody, name_request};
 use super::seating::{self, Nursery};
 use super::snapshot::{RouteTarget, Snapshot, SnapshotCell};
 use super::{grpc, problem, tunnel};
-use crate::admission::quota::QuotaCharges;
-use crate::admission::{RateRequest, StandingList};
+use crate::admission::RateRequest;
 use crate::http::body::{Bounds, RequestBody};
 use crate::http::checks::{self, Checked};
 use crate::http::client_addr::Client;
 use crate::http::conn::ConnState;
 use crate::http::hop_by_hop::{self, Survey};
-use crate::http::names::{QUOTA_WARNING, RATELIMIT, RATELIMIT_POLICY, X_REQUEST_ID};
+use crate::http::names::X_REQUEST_ID;
 use crate::http::server::Handler;
 use crate::http::timeouts::Timeouts;
+use crate::http::websocket::Handshake;
 use crate::routing::{self, Route, Target};
 use crate::telemetry::access_log::AccessLogSender;
 use crate::telemetry::{Metrics, TenantMeter};
@@ -77,6 +77,7 @@ struct Arrival<'a> {
     conn: &'a Rc<ConnState>,
     survey: &'a Survey,
     client: Client,
+    handshake: Option<&'a Handshake>,
 }
 
 impl Proxy {
@@ -118,9 +119,10 @@ impl Proxy {
     async fn serve(
         &self,
         conn: &Rc<ConnState>,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
     ) -> Result<Response<ResponseBody>, (Rejection, Box<Exchange>)> {
-        let (mut books, admitted) = self.receive(conn, request)?;
+        let handshake = Handshake::take(&mut request);
+        let (mut books, admitted) = self.receive(conn, request, handshake.as_ref())?;
         let Admitted { tenant, route, pool, switch, expiry } = admitted;
         let expires = expiry.at;
 
@@ -135,7 +137,11 @@ impl Proxy {
             Err(rejection) => return Err((rejection, books)),
         }
         let answered = forward::exchange(&self.upstream, &pool, switch.as_ref(), expires, &mut books).await;
-        books.came_back(is_congestion(&answered) && !expiry.is_clients_and_over());
+        let answered = match &handshake {
+            Some(handshake) => answered.and_then(|answer| tunnel::shaken(handshake, answer)),
+            None => answered,
+        };
+        books.came_back(forward::is_congestion(&answered) && !expiry.is_clients_and_over());
         let (mut head, body) = match answered {
             Ok(Answer::Response(response)) => {
                 let (head, body) = response.into_parts();
@@ -167,6 +173,9 @@ impl Proxy {
         tenant.response_headers.iter().for_each(|rules| rules.apply(&mut head.headers));
         route.response_headers.apply(&mut head.headers);
         name_request(&mut head.headers, &books);
+        if handshake.is_some() && head.status == StatusCode::SWITCHING_PROTOCOLS {
+            head.status = StatusCode::OK;
+        }
         books.answered(head.status.as_u16());
         match body {
             Ok(body) => {
@@ -175,10 +184,17 @@ impl Proxy {
                 Ok(Response::from_parts(head, body))
             }
             Err(upgraded) => {
+                let tunnel = tunnel::task(upgraded, books, pool.timeouts().idle);
+                if let Some(handshake) = handshake {
+                    return Ok(Response::from_parts(
+                        tunnel::open(handshake, head, tunnel),
+                        ResponseBody::none(),
+                    ));
+                }
                 if let Some(protocol) = &switch {
                     tunnel::ask(&mut head.headers, protocol);
                 }
-                conn.take_tunnel(tunnel::task(upgraded, books, pool.timeouts().idle));
+                conn.take_tunnel(tunnel);
                 Ok(Response::from_parts(head, ResponseBody::none()))
             }
         }
@@ -189,6 +205,7 @@ impl Proxy {
         &self,
         conn: &Rc<ConnState>,
         request: Request<Incoming>,
+        handshake: Option<&Handshake>,
     ) -> Result<(Box<Exchange>, Admitted), (Rejection, Box<Exchange>)> {
         let (in_flight, malformed) = conn.begin();
         let snapshot = self.snapshot();
@@ -210,7 +227,7 @@ impl Proxy {
             // Until all of it has been read, the client may be sending.
             conn.leave_unread();
         }
-        let arrival = Arrival { snapshot: &snapshot, conn, survey: &survey, client };
+        let arrival = Arrival { snapshot: &snapshot, conn, survey: &survey, client, handshake };
         match arrival.admit(head, body, self.upstream.text(), &mut books) {
             Ok(admitted) => Ok((books, admitted)),
             Err(rejection) => Err((rejection, books)),
@@ -242,7 +259,7 @@ impl Arrival<'_> {
     /// else is settled.
     fn admit(
         &self,
-        head: Parts,
+        mut head: Parts,
         body: Incoming,
         text: Vec<u8>,
         books: &mut Exchange,
@@ -263,7 +280,13 @@ impl Arrival<'_> {
         if body.size_hint().lower() > tenant.request_body_max {
             return Err(Rejection::BodyTooLarge);
         }
-        let switch = tunnel::wanted(&head, self.survey, !body.is_end_stream())?;
+        let switch = match self.handshake {
+            Some(handshake) => {
+                handshake.ask(&mut head.headers);
+                Some(Handshake::protocol())
+            }
+            None => tunnel::wanted(&head, self.survey, !body.is_end_stream())?,
+        };
         let pool = match &route.target {
             Target::Pool(pool) => Some(pool),
             Target::Tenant => tenant.pool.as_ref(),
@@ -322,47 +345,6 @@ impl Arrival<'_> {
         let (body, flow) = RequestBody::streamed(body, Rc::clone(self.conn), bounds);
         books.flow = Some(flow);
         body
-    }
-}
-
-/// Whether an endpoint's silence or words say that it has more to do than it can (RFC 9110 §15.6.4).
-fn is_congestion(answered: &Result<Answer, Rejection>) -> bool {
-    match answered {
-        Ok(Answer::Response(response)) => matches!(response.status().as_u16(), 503 | 504),
-        Ok(Answer::Switched(..)) => false,
-        Err(rejection) => matches!(
-            rejection,
-            Rejection::UpstreamTimeout | Rejection::UpstreamConnect(_) | Rejection::UpstreamProtocol(_)
-        ),
-    }
-}
-
-/// What every response says: which request it answers, and what is left of the tenant's limits.
-fn name_request(fields: &mut HeaderMap, books: &Exchange) {
-    fields.insert(X_REQUEST_ID.clone(), books.request_id.clone());
-    let Some(tenant) = &books.tenant else { return };
-    let mut left = StandingList::default();
-    let policy = match &books.rates {
-        Some(charges) => {
-            charges.tell(&mut left);
-            charges.policy_field()
-        }
-        None => {
-            tenant.rates.tell(&mut left);
-            tenant.rates.policy_field()
-        }
-    };
-    match &books.quotas {
-        Some(charges) => charges.tell(&mut left),
-        None => tenant.quotas.tell(&mut left),
-    }
-    let warning = books.quotas.as_ref().and_then(QuotaCharges::warning);
-    if let Some(warning) = warning.and_then(|warning| HeaderValue::try_from(warning).ok()) {
-        fields.insert(QUOTA_WARNING.clone(), warning);
-    }
-    if let (Some(policy), Some(left)) = (policy, left.field()) {
-        fields.insert(RATELIMIT_POLICY.clone(), policy.clone());
-        fields.insert(RATELIMIT.clone(), left);
     }
 }
 

@@ -1,4 +1,4 @@
-//! What goes back to the client: a response's body, and with it the exchange that ends when it ends.
+//! What goes back to the client: what every response says, and its body, with which the exchange ends.
 
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
@@ -7,11 +7,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
 use super::exchange::Exchange;
+use crate::admission::StandingList;
+use crate::admission::quota::QuotaCharges;
 use crate::http::conn::{ConnState, Stallable};
+use crate::http::names::{QUOTA_WARNING, RATELIMIT, RATELIMIT_POLICY, X_REQUEST_ID};
 use crate::upstream::{ResponseFailure, UpstreamBody};
 
 /// A response's body. Dropping it, read or not, closes the exchange's books.
@@ -206,5 +210,34 @@ impl Body for ResponseBody {
             Held::Own(sending) => sending.size_hint(),
             Held::Watched(watched) => watched.sending.borrow().size_hint(),
         }
+    }
+}
+
+/// What every response says: which request it answers, and what is left of the tenant's limits.
+pub(super) fn name_request(fields: &mut HeaderMap, books: &Exchange) {
+    fields.insert(X_REQUEST_ID.clone(), books.request_id.clone());
+    let Some(tenant) = &books.tenant else { return };
+    let mut left = StandingList::default();
+    let policy = match &books.rates {
+        Some(charges) => {
+            charges.tell(&mut left);
+            charges.policy_field()
+        }
+        None => {
+            tenant.rates.tell(&mut left);
+            tenant.rates.policy_field()
+        }
+    };
+    match &books.quotas {
+        Some(charges) => charges.tell(&mut left),
+        None => tenant.quotas.tell(&mut left),
+    }
+    let warning = books.quotas.as_ref().and_then(QuotaCharges::warning);
+    if let Some(warning) = warning.and_then(|warning| HeaderValue::try_from(warning).ok()) {
+        fields.insert(QUOTA_WARNING.clone(), warning);
+    }
+    if let (Some(policy), Some(left)) = (policy, left.field()) {
+        fields.insert(RATELIMIT_POLICY.clone(), policy.clone());
+        fields.insert(RATELIMIT.clone(), left);
     }
 }

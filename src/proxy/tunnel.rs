@@ -7,18 +7,20 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use http::header::{CONNECTION, HeaderMap, HeaderValue, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, UPGRADE};
 use http::request::Parts;
-use http::{Method, Version};
+use http::{Method, Version, response};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
+use tokio::task::spawn_local;
 use tokio::time::Instant;
 
 use super::exchange::Exchange;
 use super::rejection::Rejection;
 use crate::http::conn::{RawIo, TunnelTask};
 use crate::http::hop_by_hop::{Survey, has_token};
+use crate::http::websocket::Handshake;
 use crate::time::Deadline;
-use crate::upstream::Upgraded;
+use crate::upstream::{Answer, Upgraded};
 
 /// Octets that a tunnel holds in each direction.
 const TUNNEL_BUFFER: usize = 16 * 1024;
@@ -63,6 +65,31 @@ pub(super) fn ask(fields: &mut HeaderMap, protocol: &HeaderValue) {
 /// Whether a 101 switches to what was asked for.
 pub(super) fn agrees(fields: &HeaderMap, protocol: &HeaderValue) -> bool {
     fields.get(UPGRADE).is_some_and(|got| got.as_bytes().eq_ignore_ascii_case(protocol.as_bytes()))
+}
+
+/// Whether an endpoint's answer to a handshake over HTTP/2 can be passed on.
+///
+/// # Errors
+/// It switched without having understood the handshake, or said that all was well without switching: its client
+/// would take that for a WebSocket.
+pub(super) fn shaken(handshake: &Handshake, answer: Answer) -> Result<Answer, Rejection> {
+    let fits = match &answer {
+        Answer::Switched(head, _) => handshake.is_accepted(head.headers()),
+        Answer::Response(response) => !response.status().is_success(),
+    };
+    if fits { Ok(answer) } else { Err(Rejection::UpstreamProtocol("http_upgrade_failed")) }
+}
+
+/// The head that opens a stream over HTTP/2 (RFC 8441 §5), and behind it `tunnel`: it ends with the stream or the worker.
+pub(super) fn open(handshake: Handshake, mut head: response::Parts, tunnel: TunnelTask) -> response::Parts {
+    head.headers.remove(SEC_WEBSOCKET_ACCEPT);
+    head.headers.remove(CONTENT_LENGTH);
+    spawn_local(async move {
+        if let Some(stream) = handshake.stream().await {
+            tunnel(stream, Bytes::new()).await;
+        }
+    });
+    head
 }
 
 /// Carries bytes both ways until both sides have ended, one has failed, or neither has said

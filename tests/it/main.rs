@@ -36,3 +36,4 @@ mod stale_connections;
 mod streams;
 mod upgrade;
 mod upstream_failures;
+mod websocket_h2;

@@ -12,7 +12,7 @@ use http::{HeaderMap, StatusCode};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-use super::wait::DEADLINE;
+use super::wait::{DEADLINE, eventually_async};
 
 /// Runs a test's asynchronous part, within the deadline.
 #[track_caller]
@@ -82,6 +82,12 @@ impl H2Client {
     ) -> Result<(ResponseFuture, SendStream<Bytes>), h2::Error> {
         let mut sender = self.sender.clone().ready().await?;
         sender.send_request(request, end)
+    }
+
+    /// Waits until the gateway has offered extended CONNECT (RFC 8441).
+    pub async fn extended_connect(&self) {
+        let offered = || self.sender.is_extended_connect_protocol_enabled();
+        eventually_async("extended CONNECT is offered", offered).await;
     }
 
     /// Waits until the gateway has ended the connection.

@@ -20,7 +20,7 @@ pub use client::Client;
 pub use config::{ACME, Config, GLOBEX, config};
 pub use gate::Gate;
 pub use gateway::{ADMIN_TOKEN, TestGateway};
-pub use h2_client::{H2Client, H2Response, block_on};
+pub use h2_client::{H2Client, H2Response, block_on, read, send_body};
 pub use message::{Ending, Message, Request, Response, fingerprint, get, post, request};
 pub use origin::{Origin, refused_address};
 pub use peer::Silence;
