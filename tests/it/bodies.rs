@@ -158,6 +158,68 @@ fn expect_100_continue_is_answered_before_the_body_is_sent() {
 }
 
 #[test]
+fn a_refused_request_is_not_asked_for_its_body() {
+    let origin = Origin::echo();
+    let plans = "{ free: { request_body: { max: 10B } } }";
+    let gateway = config().to(&origin).set("plans", plans).start();
+    for (host, length, status) in [("nobody.app.test", 4, 404), (ACME, 11, 413)] {
+        let mut client = gateway.connect();
+        let head = format!("POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n");
+        client.send(format!("{head}Expect: 100-continue\r\n\r\n"));
+        assert_eq!(client.response(false).map(|response| response.status), Ok(status), "no 100 before it");
+    }
+    origin.assert_untouched();
+}
+
+#[test]
+fn curl_sends_no_body_that_is_refused() {
+    let origin = Origin::echo();
+    let gateway = config().to(&origin).start();
+    let ask = |host: &str| {
+        let output = std::process::Command::new("curl")
+            .args([
+                "-sSv",
+                "--max-time",
+                "10",
+                "--expect100-timeout",
+                "9",
+                "-o",
+                "/dev/null",
+                "-w",
+                "%{size_upload}",
+            ])
+            .args(["-H", "Expect: 100-continue", "-d", "body", "-H", &format!("Host: {host}")])
+            .arg(format!("http://{}/", gateway.address()))
+            .output()
+            .unwrap();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (sent, said) = ask(ACME);
+    assert!(sent == "4" && said.contains("HTTP/1.1 100 Continue"), "{sent} {said}");
+    let (sent, said) = ask("nobody.app.test");
+    assert!(sent == "0" && said.contains("HTTP/1.1 404") && !said.contains("HTTP/1.1 100"), "{sent} {said}");
+}
+
+#[test]
+fn trailers_can_not_say_what_only_a_head_may() {
+    let origin = Origin::answering(
+        "HTTP/1.1 200 OK\r\nTrailer: X-Sum, Set-Cookie, Content-Length\r\nTransfer-Encoding: chunked\r\n\r\n\
+         2\r\nok\r\n0\r\nX-Sum: 7\r\nSet-Cookie: a=b\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n",
+    );
+    let gateway = config().to(&origin).start();
+    let forbidden = "Host: globex.app.test\r\nX-Tenant-Id: globex\r\nX_Tenant_Id: globex\r\nX-End: yes\r\n\
+                     Authorization: Basic eDp5\r\nX-Forwarded-For: 192.0.2.1\r\nContent-Length: 7\r\n";
+    let message =
+        request("POST", ACME, "/").header("TE", "trailers").chunks_and_trailers(&[b"body"], forbidden);
+    let response = gateway.ask(&message);
+    let names = |trailers: Vec<(String, String)>| -> Vec<String> {
+        trailers.into_iter().map(|trailer| lower(trailer).0).collect()
+    };
+    assert_eq!(names(response.trailers), ["x-sum"]);
+    assert_eq!(names(origin.last_request().trailers), ["x-end"]);
+}
+
+#[test]
 fn early_hints_are_passed_on() {
     let origin = Origin::answering(
         "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n\

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use futures_util::future::join_all;
 
-use crate::harness::{ACME, Gate, H2Client, Origin, block_on, config, eventually_async, fingerprint};
+use crate::harness::{ACME, Gate, H2Client, Origin, block_on, config, eventually_async, fingerprint, read};
 
 #[test]
 fn a_request_over_http_2_reaches_the_origin_as_http_1() {
@@ -87,6 +87,51 @@ fn trailers_of_the_origin_reach_the_client() {
     let response =
         block_on(async { H2Client::connect(gateway.address()).await.get(ACME, "/").await.unwrap() });
     assert_eq!(response.trailers.get("grpc-status").map(|v| v.as_bytes()), Some(&b"0"[..]));
+}
+
+#[test]
+fn trailers_of_the_client_reach_the_origin() {
+    let origin = Origin::echo();
+    let gateway = config().to(&origin).start();
+    let answer = block_on(async {
+        let client = H2Client::connect(gateway.address()).await;
+        let mut request = post("/");
+        request.headers_mut().insert("te", "trailers".parse().unwrap());
+        let (response, mut stream) = client.open(request, false).await.unwrap();
+        stream.send_data("body".into(), false).unwrap();
+        let trailers = [("x-end", "yes"), ("x-tenant-id", "globex"), ("authorization", "Basic eDp5")];
+        let trailers = trailers.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        stream.send_trailers(trailers.into_iter().collect()).unwrap();
+        read(response).await.unwrap()
+    });
+    assert_eq!(answer.status, 200);
+    let seen = origin.last_request();
+    assert_eq!((seen.header("te"), seen.body.as_slice()), (Some("trailers"), &b"body"[..]));
+    assert_eq!(seen.trailers, [("x-end".to_owned(), "yes".to_owned())]);
+}
+
+#[test]
+fn a_head_204_and_304_have_no_body_here_either() {
+    let origin = Origin::serving(|request, peer| {
+        let answer = match request.target.as_str() {
+            "/204" => "HTTP/1.1 204 No Content\r\n\r\n",
+            "/304" => "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n",
+            _ => "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",
+        };
+        peer.send(answer);
+    });
+    let gateway = config().to(&origin).start();
+    block_on(async {
+        let client = H2Client::connect(gateway.address()).await;
+        let head = http::Request::head(format!("http://{ACME}/")).body(()).unwrap();
+        let head = client.send(head, &[]).await.unwrap();
+        assert_eq!((head.status.as_u16(), &head.headers["content-length"]), (200, &"9".parse().unwrap()));
+        for (path, status) in [("/204", 204), ("/304", 304)] {
+            let answer = client.get(ACME, path).await.unwrap();
+            assert_eq!((answer.status.as_u16(), answer.body.len()), (status, 0));
+        }
+    });
+    assert_eq!(origin.connections(), 1);
 }
 
 #[test]
