@@ -7,10 +7,11 @@ use std::pin::Pin;
 use std::task::Waker;
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderValue, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
+use super::interim::Interim;
 use super::wire::Malformed;
 
 /// A socket that HTTP has let go of, whatever it is made of.
@@ -50,6 +51,7 @@ pub struct ConnState {
     parking: Cell<bool>,
     /// How often it has been parked.
     pub(super) parked: Cell<u32>,
+    pub(super) interim: Interim,
     streams: RefCell<Vec<std::rc::Weak<dyn Stallable>>>,
     tunnel_task: RefCell<Option<TunnelTask>>,
     /// The forwarding fields for the last `Host` seen: clients keep to one.
@@ -89,6 +91,7 @@ impl ConnState {
             unread: Cell::new(false),
             parking: Cell::new(false),
             parked: Cell::new(0),
+            interim: Interim::default(),
             streams: RefCell::default(),
             tunnel_task: RefCell::new(None),
             forwarded_memo: RefCell::new(None),
@@ -198,6 +201,14 @@ impl ConnState {
         streams.push(stream);
     }
 
+    /// Passes an interim response (1xx) on to the client of the present request, where that is possible: hyper's
+    /// HTTP/2 has no way of sending one.
+    pub fn pass_interim(&self, response: &Response<()>) {
+        if !self.h2.get() {
+            self.interim.push(response);
+        }
+    }
+
     pub(super) fn tunnel(&self) -> Tunnel {
         self.tunnel.get()
     }
@@ -240,6 +251,14 @@ impl std::fmt::Debug for ConnState {
 /// Marks the connection as busy while it lives.
 #[derive(Debug)]
 pub struct InFlight(std::rc::Rc<ConnState>);
+
+impl InFlight {
+    /// The connection.
+    #[must_use]
+    pub fn conn(&self) -> &std::rc::Rc<ConnState> {
+        &self.0
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {

@@ -10,6 +10,7 @@ pub mod forwarded;
 pub mod guard;
 mod h1;
 pub mod hop_by_hop;
+mod interim;
 pub mod names;
 mod quiet;
 pub mod server;

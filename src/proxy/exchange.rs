@@ -35,7 +35,8 @@ const DRAINING: &str = "draining";
 #[derive(Debug)]
 pub(super) struct Exchange {
     books: Rc<Books>,
-    _in_flight: InFlight,
+    /// The request's mark on its connection.
+    pub(super) in_flight: InFlight,
     started: Instant,
     /// The wall clock's time, where the log wants it.
     started_at: Option<SystemTime>,
@@ -44,7 +45,8 @@ pub(super) struct Exchange {
     method: Method,
     uri: Uri,
     host: Option<HeaderValue>,
-    version: Version,
+    /// Its protocol's version.
+    pub(super) version: Version,
     /// Whether it is a gRPC call, which a refusal has to be written for.
     pub(super) grpc: bool,
     /// Who asked.
@@ -104,7 +106,7 @@ impl Exchange {
         };
         Box::new(Self {
             books,
-            _in_flight: in_flight,
+            in_flight,
             started: Instant::now(),
             started_at: logged.then(SystemTime::now),
             request_id,

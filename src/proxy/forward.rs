@@ -1,6 +1,7 @@
 //! Sending a request upstream until an endpoint has answered it: fields on the way out, the retries
 //! that are safe without being asked for, fields on the way back.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
@@ -143,7 +144,10 @@ async fn at_endpoint(
 ) -> Result<Answer, Unanswered> {
     let since = books.goes_to(endpoint);
     let flow = books.flow.clone();
-    let terms = Terms { expires, flow: flow.as_deref(), since, fresh: upgrade, upgrade };
+    // HTTP/1.0 knows no interim responses (RFC 9110 §15.2).
+    let conn = (books.version == Version::HTTP_11).then(|| Rc::clone(books.in_flight.conn()));
+    let (flow, interim) = (flow.as_deref(), conn.as_deref());
+    let terms = Terms { expires, flow, since, fresh: upgrade, upgrade, interim };
     let failure = match upstream.send(pool, endpoint, &mut books.outgoing, terms).await {
         Ok(answer) => return Ok(answer),
         Err(failure) => failure,

@@ -19,6 +19,7 @@ use super::line::{Idle, Lease, Line, Upload};
 use super::outbox::{Outbox, SendBroken, send_rest};
 use super::pool::Pool;
 use crate::http::body::BodyFlow;
+use crate::http::conn::ConnState;
 use crate::time::Deadline;
 
 /// Interim responses (1xx) that are passed over before the response.
@@ -79,6 +80,8 @@ pub struct Terms<'a> {
     pub fresh: bool,
     /// Whether it asks for another protocol: a 101 is then an answer.
     pub upgrade: bool,
+    /// Who wants to hear of interim responses.
+    pub interim: Option<&'a ConnState>,
 }
 
 impl UpstreamClient {
@@ -221,6 +224,9 @@ fn poll_exchange(
                 StatusCode::SWITCHING_PROTOCOLS => return Poll::Ready(Err(SendFailure::Protocol)),
                 status if status.is_informational() && *interim < INTERIM_MAX => {
                     *interim += 1;
+                    if let Some(conn) = terms.interim {
+                        conn.pass_interim(&head.response);
+                    }
                     continue;
                 }
                 status if status.is_informational() => return Poll::Ready(Err(SendFailure::Protocol)),

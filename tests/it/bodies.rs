@@ -220,21 +220,6 @@ fn trailers_can_not_say_what_only_a_head_may() {
 }
 
 #[test]
-fn early_hints_are_passed_on() {
-    let origin = Origin::answering(
-        "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n\
-         HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
-    );
-    let gateway = config().to(&origin).start();
-    let mut client = gateway.connect();
-    client.send(get(ACME, "/").bytes());
-    let first = client.answer();
-    // A client that can't be told goes without; it must never take the hint for the answer.
-    let last = if first.status == 103 { client.answer() } else { first };
-    assert_eq!((last.status, last.text().as_str()), (200, "ok"));
-}
-
-#[test]
 fn an_answer_before_the_end_of_the_upload_reaches_the_client() {
     let origin = Origin::on_connection(|_, mut peer| {
         peer.request_head();

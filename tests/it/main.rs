@@ -19,6 +19,7 @@ mod h2c;
 mod harness;
 mod harness_itself;
 mod identify;
+mod interim;
 mod isolation;
 mod limits;
 mod pools;

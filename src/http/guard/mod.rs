@@ -5,10 +5,12 @@
 //! that comes in pieces is held back until it is complete. A head that is refused is replaced
 //! by a minimal good one that carries the verdict in [`ConnState`], so that a refusal is
 //! answered, logged and counted by the same pipeline as every other, and hyper never sees the
-//! bytes. It never writes and never parses what it passes.
+//! bytes. It never parses what it passes, and of itself writes interim responses only.
 //!
 //! It also keeps the connection's own deadlines: a head that comes too slowly (408), a
 //! connection that idles (closed), a peer that stops reading (reset).
+
+mod write;
 
 use std::io;
 use std::pin::Pin;
@@ -16,7 +18,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::rt::{Read, ReadBufCursor};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
@@ -29,9 +31,6 @@ const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r
 
 /// The connection preface of HTTP/2 (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// How long what a peer still sends is read after the last answer.
-const LINGER: Duration = Duration::from_secs(2);
 
 /// Deadlines of one downstream connection.
 #[derive(Debug, Clone, Copy)]
@@ -335,58 +334,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Read for Guard<S> {
                     this.held = Vec::new();
                     (this.sent, this.ready) = (0, 0);
                     this.refuse(Malformed::HeadTimeout);
-                }
-            }
-        }
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Write for Guard<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let this = &mut *self;
-        match Pin::new(&mut this.io).poll_write(cx, buf) {
-            Poll::Ready(result) => {
-                this.write_deadline = None;
-                Poll::Ready(result)
-            }
-            Poll::Pending => {
-                let stall = this.deadlines.write_stall;
-                let timer = this.write_deadline.get_or_insert_with(|| Deadline::at(Instant::now() + stall));
-                ready!(timer.poll(cx));
-                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-            }
-        }
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    /// Closes so that the peer can still read the answer: our side first, then what it goes on
-    /// sending is read and thrown away for a while. A socket that is closed with bytes unread is
-    /// reset, and the reset destroys an early answer on its way (RFC 9112 §9.6).
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if this.state.is_parking() {
-            // hyper ends, the connection goes on.
-            return Poll::Ready(Ok(()));
-        }
-        if this.linger.is_none() {
-            ready!(Pin::new(&mut this.io).poll_shutdown(cx)?);
-            this.linger = Some(Deadline::at(Instant::now() + LINGER));
-        }
-        if !this.framed || !this.state.owes_linger() {
-            return Poll::Ready(Ok(()));
-        }
-        let mut buffer = [0_u8; 4096];
-        loop {
-            let mut buf = ReadBuf::new(&mut buffer);
-            match Pin::new(&mut this.io).poll_read(cx, &mut buf) {
-                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
-                Poll::Ready(_) => return Poll::Ready(Ok(())),
-                Poll::Pending => {
-                    let Some(linger) = this.linger.as_mut() else { return Poll::Ready(Ok(())) };
-                    return linger.poll(cx).map(Ok);
                 }
             }
         }

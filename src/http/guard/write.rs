@@ -1,0 +1,99 @@
+//! The guard's way out: hyper's bytes as they are, interim responses between them, and an end that loses no answer.
+
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::rt::Write;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+use super::Guard;
+use crate::time::Deadline;
+
+/// How long what a peer still sends is read after the last answer.
+const LINGER: Duration = Duration::from_secs(2);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
+    fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match Pin::new(&mut self.io).poll_write(cx, buf) {
+            Poll::Ready(result) => {
+                self.write_deadline = None;
+                Poll::Ready(result)
+            }
+            Poll::Pending => {
+                let stall = self.deadlines.write_stall;
+                let timer = self.write_deadline.get_or_insert_with(|| Deadline::at(Instant::now() + stall));
+                ready!(timer.poll(cx));
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+        }
+    }
+
+    /// Interim responses go before whatever hyper says next. They come from a handler that has not answered yet, and
+    /// only while all that hyper had said before was taken: so they stand between two messages.
+    fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let state = Rc::clone(&self.state);
+        while !state.interim.is_empty() {
+            let sent = state.interim.write(|waiting| {
+                let sent = self.poll_send(cx, waiting);
+                let len = if let Poll::Ready(Ok(len)) = &sent { *len } else { 0 };
+                (sent, len)
+            });
+            if ready!(sent)? == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Write for Guard<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if !self.state.interim.is_empty() {
+            ready!(self.poll_interim(cx))?;
+        }
+        let sent = self.poll_send(cx, buf);
+        self.state.interim.note_written(matches!(&sent, Poll::Ready(Ok(len)) if *len == buf.len()));
+        sent
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.state.interim.is_empty() {
+            ready!(self.poll_interim(cx))?;
+        }
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    /// Closes so that the peer can still read the answer: our side first, then what it goes on
+    /// sending is read and thrown away for a while. A socket that is closed with bytes unread is
+    /// reset, and the reset destroys an early answer on its way (RFC 9112 §9.6).
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.state.is_parking() {
+            // hyper ends, the connection goes on.
+            return Poll::Ready(Ok(()));
+        }
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut this.io).poll_shutdown(cx)?);
+            this.linger = Some(Deadline::at(Instant::now() + LINGER));
+        }
+        if !this.framed || !this.state.owes_linger() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut buffer = [0_u8; 4096];
+        loop {
+            let mut buf = ReadBuf::new(&mut buffer);
+            match Pin::new(&mut this.io).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending => {
+                    let Some(linger) = this.linger.as_mut() else { return Poll::Ready(Ok(())) };
+                    return linger.poll(cx).map(Ok);
+                }
+            }
+        }
+    }
+}
