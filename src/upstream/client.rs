@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, timeout_at};
 
@@ -15,6 +14,7 @@ use super::body::{Sending, UpstreamBody, Wire};
 use super::connect::{ConnectFailure, connect};
 use super::endpoint::Endpoint;
 use super::inbox::{self, Head};
+use super::io::Socket;
 use super::line::{Idle, Lease, Line, Upload};
 use super::outbox::{Outbox, SendBroken, send_rest};
 use super::pool::Pool;
@@ -43,8 +43,8 @@ pub enum Answer {
 /// An upstream connection that has switched protocols.
 #[derive(Debug)]
 pub struct Upgraded {
-    /// The socket.
-    pub io: TcpStream,
+    /// The connection.
+    pub io: Socket,
     /// Bytes that came right behind the 101.
     pub read: Bytes,
 }

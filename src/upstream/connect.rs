@@ -4,10 +4,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::time::timeout;
 
 use super::endpoint::Address;
+use super::io::Socket;
 
 /// Why there is no connection. Nothing of a request was sent.
 #[derive(Debug, thiserror::Error)]
@@ -29,21 +30,29 @@ impl ConnectFailure {
     pub fn proxy_status(&self) -> &'static str {
         match self {
             Self::Resolve(_) => "dns_error",
-            Self::Connect(error) if error.kind() == io::ErrorKind::ConnectionRefused => "connection_refused",
-            Self::Connect(_) => "destination_ip_unroutable",
+            Self::Connect(error) => match error.kind() {
+                io::ErrorKind::ConnectionRefused => "connection_refused",
+                // Of a Unix domain socket: nobody has made it yet, or not for us.
+                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => "destination_unavailable",
+                _ => "destination_ip_unroutable",
+            },
             Self::Timeout => "connection_timeout",
         }
     }
 }
 
 /// Connects; a name's addresses are tried in turn.
-pub(super) async fn connect(address: &Address, within: Duration) -> Result<TcpStream, ConnectFailure> {
+pub(super) async fn connect(address: &Address, within: Duration) -> Result<Socket, ConnectFailure> {
     timeout(within, open(address)).await.map_err(|_| ConnectFailure::Timeout)?
 }
 
-async fn open(address: &Address) -> Result<TcpStream, ConnectFailure> {
+async fn open(address: &Address) -> Result<Socket, ConnectFailure> {
     let (name, port) = match address {
         Address::Ip(address) => return open_at(*address).await.map_err(ConnectFailure::Connect),
+        Address::Unix(path) => {
+            let opened = UnixStream::connect(path).await.map(Socket::Unix);
+            return opened.map_err(ConnectFailure::Connect);
+        }
         Address::Name(name, port) => (name.as_str(), *port),
     };
     let addresses = lookup_host((name, port)).await.map_err(ConnectFailure::Resolve)?;
@@ -60,8 +69,8 @@ async fn open(address: &Address) -> Result<TcpStream, ConnectFailure> {
     })
 }
 
-async fn open_at(address: SocketAddr) -> io::Result<TcpStream> {
+async fn open_at(address: SocketAddr) -> io::Result<Socket> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    Ok(stream)
+    Ok(Socket::Tcp(stream))
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -28,6 +29,8 @@ pub enum Address {
     Ip(SocketAddr),
     /// A name, resolved at each connect, and a port.
     Name(String, u16),
+    /// The path of a Unix domain socket.
+    Unix(PathBuf),
 }
 
 impl fmt::Display for Address {
@@ -35,6 +38,7 @@ impl fmt::Display for Address {
         match self {
             Self::Ip(address) => address.fmt(f),
             Self::Name(name, port) => write!(f, "{name}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }
@@ -63,7 +67,7 @@ impl Endpoint {
         self.id
     }
 
-    /// `host:port`, for the log and the operator. Never shown to a client.
+    /// `host:port` or `unix:PATH`, for the log and the operator. Never shown to a client.
     #[must_use]
     pub fn name(&self) -> &Arc<str> {
         &self.name

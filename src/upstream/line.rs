@@ -11,11 +11,11 @@ use std::time::Duration;
 use bytes::BytesMut;
 use hashbrown::HashMap;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::endpoint::EndpointId;
 use super::inbox::FieldSpans;
+use super::io::Socket;
 use crate::telemetry::OpenConnection;
 use crate::time::Deadline;
 
@@ -28,7 +28,7 @@ const READ_MAX: usize = 64 * 1024;
 /// task, once.
 #[derive(Debug)]
 pub(super) struct Line {
-    pub(super) io: TcpStream,
+    pub(super) io: Socket,
     /// What was read and not taken yet.
     pub(super) read: BytesMut,
     /// For reading heads.
@@ -51,7 +51,7 @@ pub(super) enum Upload {
 }
 
 impl Line {
-    pub(super) fn new(io: TcpStream, open: OpenConnection) -> Self {
+    pub(super) fn new(io: Socket, open: OpenConnection) -> Self {
         Self {
             io,
             read: BytesMut::new(),

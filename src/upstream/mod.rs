@@ -1,14 +1,15 @@
 //! Pools, their endpoints, and the one narrow seam to them: a request in, a response's head and body out.
 //!
 //! The HTTP/1.1 client is our own and runs on the request's own task: `outbox` encodes and sends,
-//! `inbox` reads heads and framing, `line` is a connection and the store of idle ones, `client` puts them
-//! together. Which endpoint, whether again, and until when is decided above (`proxy::forward`).
+//! `inbox` reads heads and framing, `io` is the stream of bytes, `line` a connection over it and the
+//! store of idle ones, `client` puts them together. Which endpoint, whether again, and until when is decided above (`proxy::forward`).
 
 mod body;
 mod client;
 mod connect;
 mod endpoint;
 mod inbox;
+mod io;
 mod line;
 mod outbox;
 mod pool;
@@ -17,5 +18,6 @@ pub use body::{ResponseFailure, UpstreamBody};
 pub use client::{Answer, SendFailure, Terms, Upgraded, UpstreamClient};
 pub use connect::ConnectFailure;
 pub use endpoint::{Address, Endpoint, EndpointId, Running};
+pub use io::Socket;
 pub use outbox::Outbox;
 pub use pool::{Pool, Timeouts};

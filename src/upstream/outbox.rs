@@ -15,9 +15,9 @@ use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use http::request::Parts;
 use http_body::{Body, Frame};
 use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::io::Socket;
 use super::line::{Line, Upload};
 use crate::http::body::RequestBody;
 use crate::http::timeouts::Timeouts;
@@ -176,7 +176,7 @@ impl Outbox {
     /// Sends what can be sent now; ready when all has been.
     pub(super) fn poll_send(
         &mut self,
-        io: &mut TcpStream,
+        io: &mut Socket,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), SendBroken>> {
         if self.progress.stopped {
@@ -195,7 +195,7 @@ impl Outbox {
         }
     }
 
-    fn poll_write(&mut self, io: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_write(&mut self, io: &mut Socket, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let text = self.text.get(self.written..).unwrap_or_default();
         let written = if self.piece.is_empty() {
             ready!(Pin::new(io).poll_write(cx, text))?

@@ -35,6 +35,7 @@ mod shutdown;
 mod smuggling;
 mod stale_connections;
 mod streams;
+mod transports;
 mod upgrade;
 mod upstream_failures;
 mod websocket_h2;

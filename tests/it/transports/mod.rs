@@ -1,0 +1,142 @@
+//! The upstream client over each transport, against origins of the test's own.
+
+mod unix;
+
+use std::cell::Cell;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::BodyExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::time::Instant;
+use tollgate::admission::fair_share::Seats;
+use tollgate::http::body::RequestBody;
+use tollgate::telemetry::Metrics;
+use tollgate::time::Clock;
+use tollgate::upstream::{
+    Address, Answer, Endpoint, Outbox, Pool, SendFailure, Terms, Timeouts, UpstreamClient,
+};
+
+use crate::harness::DEADLINE;
+
+/// Runs a test as a worker runs requests, within the deadline.
+fn on_a_worker<F: Future>(test: F) -> F::Output {
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
+    runtime.block_on(async { tokio::time::timeout(DEADLINE, test).await.expect("nothing in time") })
+}
+
+/// A worker's client, and a pool of one endpoint.
+struct Scene {
+    client: UpstreamClient,
+    pool: Pool,
+    endpoint: Arc<Endpoint>,
+}
+
+impl Scene {
+    fn to(endpoint: Endpoint) -> Self {
+        let endpoint = Arc::new(endpoint);
+        let patience = Duration::from_secs(2);
+        let timeouts =
+            Timeouts { connect: patience, response_header: patience, idle: patience, keep_alive: patience };
+        let seats = Seats::new(u32::MAX, Clock::system());
+        let meter = Metrics::new(1).unwrap().pool("p");
+        let pool = Pool::new("p", vec![Arc::clone(&endpoint)], timeouts, 8, seats, meter);
+        Self { client: UpstreamClient::default(), pool, endpoint }
+    }
+
+    async fn send(&self, request: http::Request<()>) -> Result<Answer, SendFailure> {
+        let upgrade = request.headers().contains_key("upgrade");
+        let (head, ()) = request.into_parts();
+        let mut outgoing =
+            Some(Outbox::new(&head, &[b"via: 1.1 test\r\n"], RequestBody::empty(), self.client.text()));
+        let terms =
+            Terms { expires: None, flow: None, since: Instant::now(), fresh: false, upgrade, interim: None };
+        self.client.send(&self.pool, &self.endpoint, &mut outgoing, terms).await
+    }
+
+    /// The body that a GET brings.
+    async fn get(&self) -> Result<String, SendFailure> {
+        match self.send(get()).await? {
+            Answer::Response(response) => {
+                let body = response.into_body().collect().await.expect("a whole body");
+                Ok(String::from_utf8(body.to_bytes().to_vec()).unwrap())
+            }
+            Answer::Switched(..) => panic!("nobody asked for it"),
+        }
+    }
+
+    /// Why a GET has no connection, as `Proxy-Status` says it.
+    async fn refusal(&self) -> &'static str {
+        match self.get().await {
+            Err(SendFailure::Connect(why)) => why.proxy_status(),
+            other => panic!("expected no connection, got {other:?}"),
+        }
+    }
+}
+
+fn get() -> http::Request<()> {
+    http::Request::get("http://origin.test/hello").header("host", "origin.test").body(()).unwrap()
+}
+
+/// Serves HTTP/1.1 on a connection: answers each request with `text`, and one that asks for another
+/// protocol with a 101, then with whatever comes, upper-cased.
+async fn serve(mut io: impl AsyncRead + AsyncWrite + Unpin, text: &str) {
+    let mut read = Vec::new();
+    loop {
+        while !read.ends_with(b"\r\n\r\n") {
+            if io.read_buf(&mut read).await.unwrap_or(0) == 0 {
+                return;
+            }
+        }
+        let head = String::from_utf8(std::mem::take(&mut read)).unwrap();
+        if head.contains("upgrade: shout") {
+            break;
+        }
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{text}", text.len());
+        io.write_all(answer.as_bytes()).await.unwrap();
+        io.flush().await.unwrap();
+    }
+    io.write_all(b"HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: shout\r\n\r\n").await.unwrap();
+    io.flush().await.unwrap();
+    while io.read_buf(&mut read).await.is_ok_and(|read| read > 0) {
+        io.write_all(&read.to_ascii_uppercase()).await.unwrap();
+        io.flush().await.unwrap();
+        read.clear();
+    }
+    io.write_all(b" BYE").await.unwrap();
+    let _ = io.shutdown().await;
+}
+
+/// Asserts that a connection that has switched protocols carries bytes both ways, also after one side's end.
+async fn assert_tunnels(scene: &Scene) {
+    let mut request = get();
+    request.headers_mut().insert("connection", "upgrade".parse().unwrap());
+    request.headers_mut().insert("upgrade", "shout".parse().unwrap());
+    let Answer::Switched(_, mut upgraded) = scene.send(request).await.unwrap() else { panic!("no switch") };
+    upgraded.io.write_all(b"hello").await.unwrap();
+    upgraded.io.shutdown().await.unwrap();
+    let mut heard = upgraded.read.to_vec();
+    upgraded.io.read_to_end(&mut heard).await.unwrap();
+    assert_eq!(String::from_utf8(heard).unwrap(), "HELLO BYE");
+}
+
+/// Counts.
+#[derive(Clone, Default)]
+struct Count(Rc<Cell<usize>>);
+
+impl Count {
+    fn one_more(&self) {
+        self.0.set(self.0.get() + 1);
+    }
+
+    fn get(&self) -> usize {
+        self.0.get()
+    }
+}
+
+fn endpoint(address: Address) -> Endpoint {
+    Endpoint::new("p", address, |_| Arc::default())
+}
