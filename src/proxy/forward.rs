@@ -178,6 +178,7 @@ fn unanswered(failure: SendFailure, endpoint: &Endpoint, books: &mut Exchange) -
         SendFailure::Broken { .. } => {
             (EndpointFailure::Reset, Rejection::UpstreamProtocol("connection_terminated"))
         }
+        SendFailure::Alert => (EndpointFailure::Protocol, Rejection::UpstreamProtocol("tls_alert_received")),
         SendFailure::Protocol => {
             (EndpointFailure::Protocol, Rejection::UpstreamProtocol("http_protocol_error"))
         }

@@ -14,10 +14,11 @@ use super::body::{Sending, UpstreamBody, Wire};
 use super::connect::{ConnectFailure, connect};
 use super::endpoint::Endpoint;
 use super::inbox::{self, Head};
-use super::io::Socket;
+use super::io::Io;
 use super::line::{Idle, Lease, Line, Upload};
 use super::outbox::{Outbox, SendBroken, send_rest};
 use super::pool::Pool;
+use super::tls::is_alert;
 use crate::http::body::BodyFlow;
 use crate::http::conn::ConnState;
 use crate::time::Deadline;
@@ -44,7 +45,7 @@ pub enum Answer {
 #[derive(Debug)]
 pub struct Upgraded {
     /// The connection.
-    pub io: Socket,
+    pub io: Io,
     /// Bytes that came right behind the 101.
     pub read: Bytes,
 }
@@ -59,6 +60,9 @@ pub enum SendFailure {
         /// Whether it had served before, so that its end may just have crossed the request.
         reused: bool,
     },
+    /// The endpoint ended the connection by a TLS alert before a response: most often it wants another
+    /// certificate of the gateway, or any.
+    Alert,
     /// What came is no response.
     Protocol,
     /// The request's body failed: see its [`BodyFlow`].
@@ -172,7 +176,7 @@ impl UpstreamClient {
         endpoint: &Endpoint,
         expires: Option<Instant>,
     ) -> Result<Box<Line>, SendFailure> {
-        let connecting = connect(endpoint.address(), pool.timeouts().connect);
+        let connecting = connect(endpoint.address(), endpoint.tls(), pool.timeouts().connect);
         let opened = match expires {
             None => connecting.await,
             // Says nothing of the endpoint: only that this request has no more time.
@@ -236,6 +240,9 @@ fn poll_exchange(
             Err(_) => return Poll::Ready(Err(SendFailure::Protocol)),
         }
         match line.poll_fill(0, cx) {
+            Poll::Ready(Err(error)) if !line.served && is_alert(&error) => {
+                return Poll::Ready(Err(SendFailure::Alert));
+            }
             Poll::Ready(Ok(0) | Err(_)) if line.read.is_empty() && *interim == 0 => {
                 return Poll::Ready(Err(SendFailure::Broken { reused: line.served }));
             }

@@ -8,7 +8,8 @@ use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::time::timeout;
 
 use super::endpoint::Address;
-use super::io::Socket;
+use super::io::{Io, Socket};
+use super::tls::{ClientTls, handshake_status};
 
 /// Why there is no connection. Nothing of a request was sent.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,12 @@ pub enum ConnectFailure {
     /// It took longer than `timeouts.connect`.
     #[error("no connection in time")]
     Timeout,
+    /// The TLS handshake came to nothing.
+    #[error("no TLS: {0}")]
+    Handshake(#[source] io::Error),
+    /// The TLS handshake took longer than it may.
+    #[error("no TLS in time")]
+    HandshakeTimeout,
 }
 
 impl ConnectFailure {
@@ -36,14 +43,24 @@ impl ConnectFailure {
                 io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => "destination_unavailable",
                 _ => "destination_ip_unroutable",
             },
-            Self::Timeout => "connection_timeout",
+            Self::Handshake(error) => handshake_status(error),
+            Self::Timeout | Self::HandshakeTimeout => "connection_timeout",
         }
     }
 }
 
-/// Connects; a name's addresses are tried in turn.
-pub(super) async fn connect(address: &Address, within: Duration) -> Result<Socket, ConnectFailure> {
-    timeout(within, open(address)).await.map_err(|_| ConnectFailure::Timeout)?
+/// Connects; a name's addresses are tried in turn. `within` is for the connection alone: the handshake
+/// has a time of its own.
+pub(super) async fn connect(
+    address: &Address,
+    tls: Option<&ClientTls>,
+    within: Duration,
+) -> Result<Io, ConnectFailure> {
+    let socket = timeout(within, open(address)).await.map_err(|_| ConnectFailure::Timeout)??;
+    match tls {
+        None => Ok(Io::Plain(socket)),
+        Some(tls) => tls.secure(socket, address).await,
+    }
 }
 
 async fn open(address: &Address) -> Result<Socket, ConnectFailure> {

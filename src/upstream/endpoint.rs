@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::tls::ClientTls;
 use crate::telemetry::EndpointMeter;
 
 /// One server of a pool. It outlives reloads that keep it.
@@ -15,6 +16,7 @@ pub struct Endpoint {
     pool: Arc<str>,
     name: Arc<str>,
     address: Address,
+    tls: Option<Arc<ClientTls>>,
     meter: Arc<EndpointMeter>,
 }
 
@@ -58,7 +60,15 @@ impl Endpoint {
         static IDS: AtomicU64 = AtomicU64::new(1);
         let name: Arc<str> = address.to_string().into();
         let meter = meter(&name);
-        Self { id: EndpointId(IDS.fetch_add(1, Ordering::Relaxed)), pool: pool.into(), name, address, meter }
+        let id = EndpointId(IDS.fetch_add(1, Ordering::Relaxed));
+        Self { id, pool: pool.into(), name, address, tls: None, meter }
+    }
+
+    /// The same, spoken to over TLS. Its connections are trusted on these terms: with other terms it is another
+    /// endpoint.
+    #[must_use]
+    pub fn secure(self, tls: Arc<ClientTls>) -> Self {
+        Self { tls: Some(tls), ..self }
     }
 
     /// Its identity.
@@ -77,6 +87,12 @@ impl Endpoint {
     #[must_use]
     pub fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// How it is spoken to over TLS, if it is.
+    #[must_use]
+    pub fn tls(&self) -> Option<&ClientTls> {
+        self.tls.as_deref()
     }
 
     /// Its meter.

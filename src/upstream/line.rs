@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::endpoint::EndpointId;
 use super::inbox::FieldSpans;
-use super::io::Socket;
+use super::io::Io;
 use crate::telemetry::OpenConnection;
 use crate::time::Deadline;
 
@@ -28,7 +28,7 @@ const READ_MAX: usize = 64 * 1024;
 /// task, once.
 #[derive(Debug)]
 pub(super) struct Line {
-    pub(super) io: Socket,
+    pub(super) io: Io,
     /// What was read and not taken yet.
     pub(super) read: BytesMut,
     /// For reading heads.
@@ -51,7 +51,7 @@ pub(super) enum Upload {
 }
 
 impl Line {
-    pub(super) fn new(io: Socket, open: OpenConnection) -> Self {
+    pub(super) fn new(io: Io, open: OpenConnection) -> Self {
         Self {
             io,
             read: BytesMut::new(),

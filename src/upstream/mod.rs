@@ -1,7 +1,7 @@
 //! Pools, their endpoints, and the one narrow seam to them: a request in, a response's head and body out.
 //!
 //! The HTTP/1.1 client is our own and runs on the request's own task: `outbox` encodes and sends,
-//! `inbox` reads heads and framing, `io` is the stream of bytes, `line` a connection over it and the
+//! `inbox` reads heads and framing, `io` is the stream of bytes (`tls` secures it), `line` a connection over it and the
 //! store of idle ones, `client` puts them together. Which endpoint, whether again, and until when is decided above (`proxy::forward`).
 
 mod body;
@@ -13,11 +13,14 @@ mod io;
 mod line;
 mod outbox;
 mod pool;
+mod tls;
+mod unverified;
 
 pub use body::{ResponseFailure, UpstreamBody};
 pub use client::{Answer, SendFailure, Terms, Upgraded, UpstreamClient};
 pub use connect::ConnectFailure;
 pub use endpoint::{Address, Endpoint, EndpointId, Running};
-pub use io::Socket;
+pub use io::{Io, Socket};
 pub use outbox::Outbox;
 pub use pool::{Pool, Timeouts};
+pub use tls::{ClientTls, IdentityPem, Roots, TlsTerms, TlsTermsError, Trust, roots_from_pem, system_roots};

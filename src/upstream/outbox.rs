@@ -17,7 +17,7 @@ use http_body::{Body, Frame};
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
-use super::io::Socket;
+use super::io::Io;
 use super::line::{Line, Upload};
 use crate::http::body::RequestBody;
 use crate::http::timeouts::Timeouts;
@@ -56,7 +56,7 @@ enum Framing {
     Chunked,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Progress {
     /// A byte was given to a connection.
     touched: bool,
@@ -64,6 +64,8 @@ struct Progress {
     body_taken: bool,
     /// The body has no further piece.
     body_ended: bool,
+    /// The connection may still hold bytes back: TLS has encrypted, but not sent them.
+    unflushed: bool,
     /// Not a byte more will be taken: the endpoint has closed its side.
     stopped: bool,
 }
@@ -104,7 +106,7 @@ impl Outbox {
             Framing::Length
         };
         let body_ended = framing == Framing::None;
-        let progress = Progress { touched: false, body_taken: false, body_ended, stopped: false };
+        let progress = Progress { body_ended, ..Progress::default() };
         let method = head.method.clone();
         Self { text, written: 0, method, piece: Bytes::new(), body, framing, progress, clock: None }
     }
@@ -137,7 +139,12 @@ impl Outbox {
 
     /// Whether all of it has been sent.
     pub(super) fn is_sent(&self) -> bool {
-        self.progress.body_ended && self.written == self.text.len() && self.piece.is_empty()
+        self.progress.body_ended && self.is_written() && !self.progress.unflushed
+    }
+
+    /// Whether the connection has taken all that there is so far.
+    fn is_written(&self) -> bool {
+        self.written == self.text.len() && self.piece.is_empty()
     }
 
     /// Whether no connection took a byte of it: then another may have it, whatever it does.
@@ -155,6 +162,7 @@ impl Outbox {
         self.written = 0;
         self.progress.touched = false;
         self.progress.stopped = false;
+        self.progress.unflushed = false;
         true
     }
 
@@ -174,11 +182,7 @@ impl Outbox {
     }
 
     /// Sends what can be sent now; ready when all has been.
-    pub(super) fn poll_send(
-        &mut self,
-        io: &mut Socket,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), SendBroken>> {
+    pub(super) fn poll_send(&mut self, io: &mut Io, cx: &mut Context<'_>) -> Poll<Result<(), SendBroken>> {
         if self.progress.stopped {
             return Poll::Ready(Ok(()));
         }
@@ -188,14 +192,15 @@ impl Outbox {
         loop {
             // A small piece goes out with the head, in one write.
             self.poll_piece(cx)?;
-            if self.written == self.text.len() && self.piece.is_empty() {
+            if self.is_written() {
+                ready!(self.poll_flush(io, cx)).map_err(|_| SendBroken::Connection)?;
                 return if self.progress.body_ended { Poll::Ready(Ok(())) } else { Poll::Pending };
             }
             ready!(self.poll_write(io, cx)).map_err(|_| SendBroken::Connection)?;
         }
     }
 
-    fn poll_write(&mut self, io: &mut Socket, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_write(&mut self, io: &mut Io, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let text = self.text.get(self.written..).unwrap_or_default();
         let written = if self.piece.is_empty() {
             ready!(Pin::new(io).poll_write(cx, text))?
@@ -207,9 +212,18 @@ impl Outbox {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
         self.progress.touched = true;
+        self.progress.unflushed = true;
         let of_text = written.min(text.len());
         self.written += of_text;
         self.piece.advance((written - of_text).min(self.piece.len()));
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_flush(&mut self, io: &mut Io, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.progress.unflushed {
+            ready!(Pin::new(io).poll_flush(cx))?;
+            self.progress.unflushed = false;
+        }
         Poll::Ready(Ok(()))
     }
 

@@ -1,5 +1,6 @@
 //! The upstream client over each transport, against origins of the test's own.
 
+mod tls;
 mod unix;
 
 use std::cell::Cell;
@@ -66,6 +67,11 @@ impl Scene {
             }
             Answer::Switched(..) => panic!("nobody asked for it"),
         }
+    }
+
+    /// Why a GET fails.
+    async fn failure(&self) -> SendFailure {
+        self.get().await.expect_err("expected no answer")
     }
 
     /// Why a GET has no connection, as `Proxy-Status` says it.
