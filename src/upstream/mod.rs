@@ -7,6 +7,7 @@
 mod body;
 mod client;
 mod connect;
+pub mod dns;
 mod endpoint;
 mod inbox;
 mod io;

@@ -1,5 +1,6 @@
 //! The upstream client over each transport, against origins of the test's own.
 
+mod dns;
 mod tls;
 mod unix;
 

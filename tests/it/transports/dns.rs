@@ -1,0 +1,105 @@
+//! Names whose addresses change, as a DNS server of the test's own tells them.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tollgate::upstream::dns::Resolver;
+
+use crate::harness::{block_on, eventually_async};
+
+/// What a name has: so many addresses 127.0.0.N, or nothing that the server would tell.
+type Zone = Arc<Mutex<Option<Vec<u8>>>>;
+
+/// A DNS server that knows one zone, with a time to live of 0.
+struct Server {
+    address: SocketAddr,
+    zone: Zone,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Server {
+    fn with(addresses: &[u8]) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let zone: Zone = Arc::new(Mutex::new(Some(addresses.to_vec())));
+        let asked = Arc::new(AtomicUsize::new(0));
+        let (answers, counted) = (Arc::clone(&zone), Arc::clone(&asked));
+        std::thread::spawn(move || {
+            let mut query = [0; 512];
+            while let Ok((len, from)) = socket.recv_from(&mut query) {
+                counted.fetch_add(1, Ordering::SeqCst);
+                let answer = answer(&query[..len], answers.lock().unwrap().as_deref());
+                let _ = socket.send_to(&answer, from);
+            }
+        });
+        Self { address, zone, asked }
+    }
+
+    fn set(&self, zone: Option<&[u8]>) {
+        *self.zone.lock().unwrap() = zone.map(<[u8]>::to_vec);
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+/// An answer (RFC 1035 §4.1): its question again, and an A record an address; SERVFAIL for none.
+fn answer(query: &[u8], zone: Option<&[u8]>) -> Vec<u8> {
+    let name = query[12..].iter().position(|byte| *byte == 0).unwrap() + 13;
+    let question = &query[12..name + 4];
+    let wants_v4 = question[question.len() - 4..][..2] == [0, 1];
+    let addresses = if wants_v4 { zone.unwrap_or_default() } else { &[] };
+    let code = if zone.is_some() { 0x80 } else { 0x82 };
+    let mut message = query[..2].to_vec();
+    message.extend([0x85, code, 0, 1, 0, u8::try_from(addresses.len()).unwrap(), 0, 0, 0, 0]);
+    message.extend(question);
+    for address in addresses {
+        message.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 127, 0, 0, *address]);
+    }
+    message
+}
+
+fn at(addresses: &[u8]) -> Vec<SocketAddr> {
+    addresses.iter().map(|last| SocketAddr::from(([127, 0, 0, *last], 8080))).collect()
+}
+
+#[test]
+fn a_name_is_followed_and_its_last_addresses_outlive_its_server() {
+    let server = Server::with(&[2, 1]);
+    block_on(async {
+        let resolver = Resolver::of_servers(&[server.address]).unwrap();
+        let mut watched = resolver.watch("app.test.", 8080);
+        watched.changed().await.unwrap();
+        assert_eq!(*watched.borrow_and_update(), at(&[1, 2]));
+
+        server.set(Some(&[3, 2]));
+        watched.changed().await.unwrap();
+        assert_eq!(*watched.borrow_and_update(), at(&[2, 3]));
+
+        server.set(None);
+        let before = server.asked();
+        eventually_async("the server is asked in vain", || server.asked() > before + 2).await;
+        assert_eq!(*watched.borrow(), at(&[2, 3]));
+        assert!(!watched.has_changed().unwrap(), "the last answer stays");
+
+        server.set(Some(&[4]));
+        watched.changed().await.unwrap();
+        assert_eq!(*watched.borrow_and_update(), at(&[4]));
+    });
+}
+
+#[test]
+fn a_name_that_nobody_watches_is_looked_up_no_more() {
+    let server = Server::with(&[1]);
+    block_on(async {
+        let resolver = Resolver::of_servers(&[server.address]).unwrap();
+        let mut watched = resolver.watch("app.test.", 8080);
+        watched.changed().await.unwrap();
+        let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        let with = tasks();
+        drop(watched);
+        eventually_async("the task ends", || tasks() < with).await;
+    });
+}
