@@ -12,7 +12,8 @@ use crate::admission::Access;
 use crate::admission::fair_share::{SeatLimit, SeatTable, SeatTerms, StreamTerms};
 use crate::admission::quota::{Quotas, Roster};
 use crate::config::{
-    self, Document, Domain, EndpointHost, IdentifyRule, PathMatch, RoutePool, UnknownTenant,
+    self, Document, Domain, EndpointHost, EndpointScheme, EndpointTarget, IdentifyRule, PathMatch, RoutePool,
+    UnknownTenant,
 };
 use crate::http::client_addr::TrustedProxies;
 use crate::http::guard::ConnDeadlines;
@@ -153,14 +154,11 @@ fn pools(document: &Document, previous: &PoolSet, foundation: &Foundation) -> Po
 
 fn pool(written: &config::Pool, before: Option<&Pool>, foundation: &Foundation) -> Pool {
     let meter = foundation.metrics.pool(&written.name);
-    let endpoints = written.endpoints.iter().map(|endpoint| {
-        let address = match &endpoint.host {
-            EndpointHost::Ip(ip) => Address::Ip((*ip, endpoint.port).into()),
-            EndpointHost::Name(name) => Address::Name(name.clone(), endpoint.port),
-        };
+    let endpoints = written.endpoints.iter().filter_map(|endpoint| {
+        let address = address(&endpoint.target)?;
         let same = before.and_then(|pool| pool.endpoints().iter().find(|old| *old.address() == address));
         let new = |address| Endpoint::new(&written.name, address, |name| meter.endpoint(name));
-        same.cloned().unwrap_or_else(|| Arc::new(new(address)))
+        Some(same.cloned().unwrap_or_else(|| Arc::new(new(address))))
     });
     let timeouts = Timeouts {
         connect: written.timeouts.connect,
@@ -172,6 +170,17 @@ fn pool(written: &config::Pool, before: Option<&Pool>, foundation: &Foundation) 
     meter.show_seats(Arc::downgrade(&seats) as _);
     let endpoints = endpoints.collect();
     Pool::new(&written.name, endpoints, timeouts, written.max_idle, seats, meter)
+}
+
+/// Where to connect to; `None` for kinds of endpoints that a document with them does not load yet.
+fn address(target: &EndpointTarget) -> Option<Address> {
+    match target {
+        EndpointTarget::Host { scheme: EndpointScheme::Http, host, port } => Some(match host {
+            EndpointHost::Ip(ip) => Address::Ip((*ip, *port).into()),
+            EndpointHost::Name(name) => Address::Name(name.clone(), *port),
+        }),
+        EndpointTarget::Host { .. } | EndpointTarget::Dns { .. } | EndpointTarget::Unix(_) => None,
+    }
 }
 
 /// Sets how many seats a pool has. Those in use stay; its tenants' parts stay.

@@ -4,12 +4,14 @@
 
 mod host;
 mod id;
+mod percent;
 mod request_id;
 mod secret;
 mod units;
 
 pub use host::{HostName, InvalidHost};
 pub use id::{InvalidTenantId, TenantId};
+pub use percent::{InvalidPercent, Percent};
 pub use request_id::RequestIds;
 pub use secret::Secret;
 pub use units::{ByteSize, InvalidUnit, Rate, TimeSpan};

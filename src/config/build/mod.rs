@@ -4,7 +4,6 @@
 //! the value, so that what follows is checked too. Whoever called looks at the findings.
 
 mod concurrency;
-mod endpoint;
 mod headers;
 mod listeners;
 mod plans;

@@ -150,6 +150,13 @@ impl Usage<'_> {
             )
             .chain(self.tenants.iter().filter_map(|c| c.tenant.pool.as_deref()))
             .chain(self.config.default_pool.iter().map(|pool| pool.value.as_str()))
+            .chain(
+                self.config
+                    .pools
+                    .iter()
+                    .filter_map(|(_, pool)| pool.failover.as_ref())
+                    .map(|pool| pool.value.as_str()),
+            )
             .collect();
         for entry in self.config.pools.0.iter().filter(|entry| !used.contains(entry.key.value.as_str())) {
             self.builder

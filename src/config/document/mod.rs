@@ -24,7 +24,11 @@ use ipnet::IpNet;
 pub use concurrency::{Concurrency, SeatLimit, Seats};
 pub use listeners::{Admin, Limits, Listener, Workers};
 pub use plans::{HeaderRules, Plan};
-pub use pools::{Endpoint, EndpointHost, Pool, Timeouts};
+pub use pools::{
+    Backoff, CircuitBreaker, CircuitLimits, ClientCertificate, Endpoint, EndpointHost, EndpointScheme,
+    EndpointTarget, HashKey, HealthCheck, HttpProbe, LoadBalancing, OutlierDetection, PemFile, Pool, Probe,
+    Protocol, Retries, RetryOn, SuccessRate, Timeouts, UpstreamTls,
+};
 pub use quotas::{CalendarUnit, Meter, Metering, OnExceed, OnOutage, Quota, StoreLocation, TimeZone, Window};
 pub use rates::{DEFAULT_RATE_LIMIT, NamedRateLimit, RateKey, RateLimit, RateLimitOverride};
 pub use routes::{PathMatch, Route, RouteMatch, RoutePool};

@@ -29,7 +29,10 @@ pub(super) use concurrency::{Adaptive, Concurrency, Seats};
 pub(super) use headers::{HeaderRules, HeaderValueText};
 pub(super) use listeners::{Admin, Limits, Listener, Workers};
 pub(super) use plans::Plan;
-pub(super) use pools::{LoadBalancing, Pool, Protocol};
+pub(super) use pools::{
+    Backoff, CircuitBreaker, HealthCheck, LoadBalancing, OutlierDetection, Pool, Protocol, Retries, RetryOn,
+    Statuses, SuccessRate, Timeouts, UpstreamTls,
+};
 pub(super) use quotas::{Amount, OnExceed, Quota, Threshold};
 pub(super) use rates::{NamedRateLimit, RateKey, RateLimit, RouteRateLimit, TenantRateLimit};
 pub(super) use routes::{Match, Route};

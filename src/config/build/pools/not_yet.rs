@@ -1,0 +1,73 @@
+//! What pools can be told and the gateway can't do yet: refused, never ignored.
+//!
+//! This is the only list of it. When a feature is there its line goes, and with it "Not supported yet" at the key in
+//! `written` and the entry in README's table.
+
+use crate::config::decode::Spanned;
+use crate::config::document::{EndpointScheme, EndpointTarget};
+use crate::config::findings::Findings;
+use crate::config::source::Mark;
+use crate::config::written::{LoadBalancing, Pool, Protocol};
+
+/// Refuses the keys of a pool that do nothing yet.
+pub(super) fn refuse(findings: &Findings, pool: &Pool) {
+    let timeouts = &pool.timeouts;
+    let keys = [
+        key("`slow_start`", &pool.slow_start),
+        key("`health_check`", &pool.health_check),
+        key("`outlier_detection`", &pool.outlier_detection),
+        key("`panic_threshold`", &pool.panic_threshold),
+        key("`circuit_breaker`", &pool.circuit_breaker),
+        key("`retries`", &pool.retries),
+        key("`failover`", &pool.failover),
+        key("`tls`", &pool.tls),
+        key("`isolate_connections`", &pool.isolate_connections),
+        key("`drain`", &pool.drain),
+        key("`timeouts.tls`", &timeouts.tls),
+        key("`timeouts.request`", &timeouts.request),
+    ];
+    for (mark, what) in keys.into_iter().flatten() {
+        findings.not_supported(mark, what);
+    }
+    for weight in pool.endpoints.value.0.iter().filter_map(|endpoint| endpoint.weight.as_ref()) {
+        findings.not_supported(weight.key, "`weight`");
+    }
+    if let Some(way) = &pool.load_balancing {
+        let later = match way.value {
+            LoadBalancing::RoundRobin => None,
+            LoadBalancing::LeastRequest => Some("`load_balancing: least_request`"),
+            LoadBalancing::PeakEwma => Some("`load_balancing: peak_ewma`"),
+            LoadBalancing::ConsistentHash(_) => Some("`load_balancing: consistent_hash`"),
+        };
+        instead(findings, way.mark, later, "write `round_robin`, or leave it out");
+    }
+    if let Some(protocol) = &pool.protocol {
+        let later = match protocol.value {
+            // In clear text, `auto` is HTTP/1.1; over TLS its endpoints are refused.
+            Protocol::Http1 | Protocol::Auto => None,
+            Protocol::H2 => Some("`protocol: h2`"),
+        };
+        instead(findings, protocol.mark, later, "write `http1`, or leave it out");
+    }
+}
+
+/// Refuses endpoints of a kind that can't be reached yet.
+pub(super) fn refuse_endpoint(findings: &Findings, mark: Mark, target: &EndpointTarget) {
+    let later = match target {
+        EndpointTarget::Host { scheme: EndpointScheme::Http, .. } => None,
+        EndpointTarget::Host { scheme: EndpointScheme::Https, .. } => Some("an endpoint over TLS (https)"),
+        EndpointTarget::Dns { .. } => Some("an endpoint found by DNS (dns+http)"),
+        EndpointTarget::Unix(_) => Some("an endpoint on a Unix socket"),
+    };
+    instead(findings, mark, later, "write http://HOST:PORT for now");
+}
+
+fn key<'k, T>(what: &'k str, written: &Option<Spanned<T>>) -> Option<(Mark, &'k str)> {
+    written.as_ref().map(|written| (written.key, what))
+}
+
+fn instead(findings: &Findings, mark: Mark, later: Option<&str>, hint: &str) {
+    if let Some(what) = later {
+        findings.not_supported_but(mark, what, hint);
+    }
+}

@@ -1,0 +1,148 @@
+//! TLS to endpoints.
+
+use std::net::IpAddr;
+
+use super::Builder;
+use crate::config::decode::Spanned;
+use crate::config::document::{ClientCertificate, Endpoint, EndpointHost, PemFile, UpstreamTls};
+use crate::config::written;
+use crate::types::{HostName, Secret};
+
+impl Builder<'_> {
+    pub(super) fn tls(
+        &mut self,
+        written: Option<&Spanned<written::UpstreamTls>>,
+        endpoints: &[Endpoint],
+    ) -> Option<UpstreamTls> {
+        let tls = written?;
+        if !endpoints.is_empty() && !endpoints.iter().any(|endpoint| endpoint.target.is_tls()) {
+            self.findings
+                .error("invalid-value", tls.key, "`tls` is there, but no endpoint is spoken to over TLS")
+                .hint("write https:// before the endpoints, or remove `tls`");
+        }
+        let insecure = tls.value.insecure.as_ref().filter(|insecure| insecure.value);
+        if let Some(insecure) = insecure {
+            self.findings
+                .warning(
+                    "insecure-tls",
+                    insecure.mark,
+                    "every certificate is believed: whoever is on the way can read and change all",
+                )
+                .hint("write the authority's file as `ca`, and remove `insecure`");
+        }
+        if let (Some(insecure), Some(ca)) = (insecure, &tls.value.ca) {
+            self.findings
+                .error("conflicting-keys", ca.key, "`ca` is never asked where every certificate is believed")
+                .hint("keep `ca`, and remove `insecure`")
+                .see(insecure.mark, "`insecure` is");
+        }
+        Some(UpstreamTls {
+            ca: tls.value.ca.as_ref().and_then(|file| self.certificates(file)),
+            client: self.client_certificate(&tls.value),
+            server_name: tls.value.server_name.as_ref().and_then(|name| self.server_name(name)),
+            insecure: insecure.is_some(),
+        })
+    }
+
+    fn client_certificate(&mut self, written: &written::UpstreamTls) -> Option<ClientCertificate> {
+        let (cert, key) = match (&written.client_cert, &written.client_key) {
+            (None, None) => return None,
+            (Some(cert), Some(key)) => (cert, key),
+            (Some(alone), None) => return self.lonely(alone, "client_cert", "client_key"),
+            (None, Some(alone)) => return self.lonely(alone, "client_key", "client_cert"),
+        };
+        let (chain, key) = (self.certificates(cert), self.private_key(key));
+        chain.zip(key).map(|(chain, key)| ClientCertificate { chain, key })
+    }
+
+    fn lonely<T>(&self, alone: &Spanned<String>, there: &str, missing: &str) -> Option<T> {
+        self.findings
+            .error("missing-key", alone.key, format!("`{there}` is there without `{missing}`"))
+            .hint(format!("add `{missing}:` here"));
+        None
+    }
+
+    fn certificates(&mut self, written: &Spanned<String>) -> Option<PemFile> {
+        let text = self.read_file(written)?;
+        if !has_block(&text, |label| label == "CERTIFICATE") {
+            self.findings
+                .error(
+                    "invalid-value",
+                    written.mark,
+                    format!("the file `{}` has no certificate in PEM", written.value),
+                )
+                .hint("it needs a block that begins with -----BEGIN CERTIFICATE-----");
+            return None;
+        }
+        Some(PemFile { path: self.path(&written.value), text: text.into() })
+    }
+
+    fn private_key(&mut self, written: &Spanned<String>) -> Option<Secret> {
+        let text = self.read_file(written)?;
+        if has_block(&text, |label| matches!(label, "PRIVATE KEY" | "RSA PRIVATE KEY" | "EC PRIVATE KEY")) {
+            return Some(Secret::new(text));
+        }
+        let (what, hint) = if text.contains("ENCRYPTED") {
+            (
+                "is encrypted",
+                "decrypt it, for example with `openssl pkey`, and keep the file from other users",
+            )
+        } else {
+            ("has no private key in PEM", "it needs a block that begins with -----BEGIN PRIVATE KEY-----")
+        };
+        self.findings
+            .error("invalid-value", written.mark, format!("the file `{}` {what}", written.value))
+            .hint(hint);
+        None
+    }
+
+    fn server_name(&self, written: &Spanned<String>) -> Option<EndpointHost> {
+        let name = written.value.as_str();
+        if let Ok(ip) = name.parse::<IpAddr>() {
+            return Some(EndpointHost::Ip(ip));
+        }
+        let why = match HostName::parse(name.as_bytes()) {
+            Ok(host) if host.port().is_none() && !name.starts_with('[') => {
+                return Some(EndpointHost::Name(host.as_str().to_owned()));
+            }
+            Ok(_) => "it has more than a name".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        self.findings
+            .error("invalid-value", written.mark, format!("`{name}` is no server name: {why}"))
+            .hint("write the name in the endpoint's certificate, like app.internal");
+        None
+    }
+}
+
+/// Whether a text has a PEM block (RFC 7468) of such a label, begun and ended.
+fn has_block(text: &str, is: impl Fn(&str) -> bool) -> bool {
+    let label = |line: &'_ str, what: &str| -> Option<String> {
+        let label = line.trim_end().strip_prefix(what)?.strip_suffix("-----")?;
+        is(label).then(|| label.to_owned())
+    };
+    let mut lines = text.lines();
+    while let Some(begun) = lines.by_ref().find_map(|line| label(line, "-----BEGIN ")) {
+        if lines.by_ref().find_map(|line| label(line, "-----END ")).is_some_and(|ended| ended == begun) {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_one_that_begins_and_ends() {
+        let certificate = |text: &str| has_block(text, |label| label == "CERTIFICATE");
+        assert!(certificate("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"));
+        assert!(certificate(
+            "subject: x\r\n-----BEGIN CERTIFICATE-----\r\nMIIB\r\n-----END CERTIFICATE-----"
+        ));
+        assert!(!certificate("-----BEGIN CERTIFICATE-----\nMIIB\n"));
+        assert!(!certificate("-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n"));
+        assert!(!certificate(""));
+    }
+}

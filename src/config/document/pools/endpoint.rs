@@ -1,0 +1,119 @@
+//! Endpoints of pools.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// An endpoint of a pool.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    /// Where it is.
+    pub target: EndpointTarget,
+    /// Its part of requests beside the others', from 1 to [`Endpoint::WEIGHT_MAX`].
+    pub weight: u16,
+}
+
+/// Where an endpoint is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum EndpointTarget {
+    /// A host: `http://HOST:PORT` or `https://HOST:PORT`. A name stands for one endpoint, whatever addresses it has.
+    Host {
+        /// Whether over TLS.
+        scheme: EndpointScheme,
+        /// The host.
+        host: EndpointHost,
+        /// The port; the scheme's where none was written.
+        port: u16,
+    },
+    /// Every address of a name, each an endpoint of its own: `dns+http://NAME:PORT` or `dns+https://NAME:PORT`.
+    Dns {
+        /// Whether over TLS.
+        scheme: EndpointScheme,
+        /// The name in lower case.
+        name: String,
+        /// The port; the scheme's where none was written.
+        port: u16,
+    },
+    /// A Unix socket at an absolute path, in clear text: `unix:/PATH`.
+    Unix(PathBuf),
+}
+
+/// Whether an endpoint is spoken to over TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndpointScheme {
+    /// In clear text.
+    Http,
+    /// Over TLS.
+    Https,
+}
+
+/// The host of an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum EndpointHost {
+    /// An address.
+    Ip(IpAddr),
+    /// A name in lower case, to be resolved.
+    Name(String),
+}
+
+impl Endpoint {
+    /// The greatest weight.
+    pub const WEIGHT_MAX: u16 = 1_000;
+}
+
+impl EndpointTarget {
+    /// Whether it is spoken to over TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        match self {
+            Self::Host { scheme, .. } | Self::Dns { scheme, .. } => *scheme == EndpointScheme::Https,
+            Self::Unix(_) => false,
+        }
+    }
+}
+
+impl EndpointScheme {
+    /// As it is written: `http` or `https`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// The port where none is written.
+    #[must_use]
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.target.fmt(f)
+    }
+}
+
+impl fmt::Display for EndpointTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host { scheme, host, port } => write!(f, "{}://{host}:{port}", scheme.as_str()),
+            Self::Dns { scheme, name, port } => write!(f, "dns+{}://{name}:{port}", scheme.as_str()),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl fmt::Display for EndpointHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
+            Self::Ip(IpAddr::V4(ip)) => write!(f, "{ip}"),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
