@@ -37,7 +37,13 @@ pub(super) fn secret_part<'l>(line: &str, mut above: impl Iterator<Item = &'l st
     if parent.is_some_and(|parent| value_of_secret_key(parent).is_some()) {
         return Some(own..line.len());
     }
-    password_in_url(line)
+    password_in_url(line).or_else(|| private_key(line))
+}
+
+/// A private key in PEM (RFC 7468) on one line.
+fn private_key(line: &str) -> Option<Range<usize>> {
+    let start = line.find("-----BEGIN ")?;
+    line.get(start..)?.contains("PRIVATE KEY").then_some(start..line.len())
 }
 
 fn value_of_secret_key(line: &str) -> Option<usize> {
@@ -123,6 +129,9 @@ mod tests {
         assert_eq!(hidden("  token: ${TOKEN}", &[]), "");
         assert_eq!(hidden("  token_file: secrets/admin.token", &[]), "");
         assert_eq!(hidden("  bind: 127.0.0.1:9900", &["admin:"]), "");
+        let key = "-----BEGIN EC PRIVATE KEY-----\\nMIIhunter2\" }";
+        assert_eq!(hidden(&format!("  tls: {{ client_key: \"{key}"), &[]), key);
+        assert_eq!(hidden("  ca: -----BEGIN CERTIFICATE-----", &[]), "");
         assert_eq!(hidden("", &[]), "");
     }
 }

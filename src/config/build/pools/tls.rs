@@ -63,7 +63,7 @@ impl Builder<'_> {
     }
 
     fn certificates(&mut self, written: &Spanned<String>) -> Option<PemFile> {
-        let text = self.read_file(written)?;
+        let text = self.pem_text(written)?;
         if !has_block(&text, |label| label == "CERTIFICATE") {
             self.findings
                 .error(
@@ -78,7 +78,7 @@ impl Builder<'_> {
     }
 
     fn private_key(&mut self, written: &Spanned<String>) -> Option<Secret> {
-        let text = self.read_file(written)?;
+        let text = self.pem_text(written)?;
         if has_block(&text, |label| matches!(label, "PRIVATE KEY" | "RSA PRIVATE KEY" | "EC PRIVATE KEY")) {
             return Some(Secret::new(text));
         }
@@ -94,6 +94,21 @@ impl Builder<'_> {
             .error("invalid-value", written.mark, format!("the file `{}` {what}", written.value))
             .hint(hint);
         None
+    }
+
+    /// Reads a file of PEM. One that stands where its path should is not shown: it may be a key.
+    fn pem_text(&mut self, written: &Spanned<String>) -> Option<String> {
+        if written.value.contains("-----BEGIN") {
+            self.findings
+                .error(
+                    "invalid-value",
+                    written.mark,
+                    "this is the PEM itself, where the path of a file belongs",
+                )
+                .hint("put it into a file that other users can't read, and write its path");
+            return None;
+        }
+        self.read_file(written)
     }
 
     fn server_name(&self, written: &Spanned<String>) -> Option<EndpointHost> {

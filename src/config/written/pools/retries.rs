@@ -66,6 +66,11 @@ impl<'de> Deserialize<'de> for RetryOn {
                 match word {
                     "connect_failure" => Ok(RetryOn::ConnectFailure),
                     "reset" => Ok(RetryOn::Reset),
+                    // Words of other proxies, which stand for statuses.
+                    "timeout" => Err(E::custom("`timeout` is written as its status\nwrite 504")),
+                    "5xx" | "gateway-error" | "gateway_error" => Err(E::custom(format!(
+                        "`{word}` is written as its statuses\nwrite them, like 502, 503, 504"
+                    ))),
                     _ => Err(E::unknown_variant(word, &["connect_failure", "reset"])),
                 }
             }
