@@ -14,6 +14,9 @@ use super::problem::Problem;
 use super::routes::json;
 use crate::control::EndpointChange;
 
+/// The largest weight, as in the configuration.
+const WEIGHT_MAX: u32 = 1000;
+
 /// The routes below `/pools`.
 pub(super) fn router() -> Router<AdminState> {
     Router::new()
@@ -21,6 +24,7 @@ pub(super) fn router() -> Router<AdminState> {
         .route("/{pool}", get(pool))
         .route("/{pool}/drain", post(drain))
         .route("/{pool}/undrain", post(undrain))
+        .route("/{pool}/weight", post(weight))
 }
 
 async fn pools(State(state): State<AdminState>) -> Response {
@@ -39,7 +43,7 @@ async fn drain(
     name: Result<Path<String>, PathRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    change(&state, name, body, EndpointChange::Drain)
+    change(&state, name, body, |_| Some(EndpointChange::Drain))
 }
 
 async fn undrain(
@@ -47,20 +51,35 @@ async fn undrain(
     name: Result<Path<String>, PathRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    change(&state, name, body, EndpointChange::Undrain)
+    change(&state, name, body, |_| Some(EndpointChange::Undrain))
+}
+
+async fn weight(
+    State(state): State<AdminState>,
+    name: Result<Path<String>, PathRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    change(&state, name, body, |document| {
+        let weight = document.get("weight").and_then(Value::as_u64)?;
+        u32::try_from(weight).ok().filter(|weight| *weight <= WEIGHT_MAX).map(EndpointChange::Weight)
+    })
 }
 
 fn change(
     state: &AdminState,
     name: Result<Path<String>, PathRejection>,
     body: Result<Bytes, BytesRejection>,
-    change: EndpointChange,
+    change: impl FnOnce(&Value) -> Option<EndpointChange>,
 ) -> Result<Response, Problem> {
     let name = name_of(name)?;
     let body = body.map_err(|rejection| wrong_body(rejection.status()))?;
     let document: Value = serde_json::from_slice(&body).map_err(|_| wrong_body(StatusCode::BAD_REQUEST))?;
     let endpoint = document.get("endpoint").and_then(Value::as_str);
     let endpoint = endpoint.ok_or_else(|| wrong_body(StatusCode::BAD_REQUEST))?;
+    let change = change(&document).ok_or_else(|| {
+        Problem::new(StatusCode::BAD_REQUEST, "bad_body")
+            .detail(r#"say its weight too, from 0 to 1000: {"endpoint": "127.0.0.1:9001", "weight": 10}"#)
+    })?;
     answer(state.control.change_endpoint(&name, endpoint, change))
 }
 

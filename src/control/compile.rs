@@ -11,9 +11,10 @@ use super::rates::Rates;
 use crate::admission::Access;
 use crate::admission::fair_share::{SeatLimit, SeatTable, SeatTerms, StreamTerms};
 use crate::admission::quota::{Quotas, Roster};
+use crate::balance::{Policy, Rules};
 use crate::config::{
-    self, Document, Domain, EndpointHost, EndpointScheme, EndpointTarget, IdentifyRule, PathMatch, RoutePool,
-    UnknownTenant,
+    self, Document, Domain, EndpointHost, EndpointScheme, EndpointTarget, HashKey, IdentifyRule,
+    LoadBalancing, PathMatch, RoutePool, UnknownTenant,
 };
 use crate::http::client_addr::TrustedProxies;
 use crate::http::guard::ConnDeadlines;
@@ -25,7 +26,7 @@ use crate::routing::{HeaderRules, MatchRule, PathRule, Route, RouteTable, Target
 use crate::telemetry::Metrics;
 use crate::tenant::{Accounts, Directory, HostPattern, Identify, Rule, State, Tenant};
 use crate::time::Clock;
-use crate::upstream::{Address, Endpoint, Pool, Timeouts};
+use crate::upstream::{Address, Balancing, Endpoint, HashOf, Pool, Timeouts};
 
 /// What outlives every configuration.
 #[derive(Debug)]
@@ -158,7 +159,7 @@ fn pool(written: &config::Pool, before: Option<&Pool>, foundation: &Foundation) 
         let address = address(&endpoint.target)?;
         let same = before.and_then(|pool| pool.endpoints().iter().find(|old| *old.address() == address));
         let new = |address| Endpoint::new(&written.name, address, |name| meter.endpoint(name));
-        Some(same.cloned().unwrap_or_else(|| Arc::new(new(address))))
+        Some((same.cloned().unwrap_or_else(|| Arc::new(new(address))), u32::from(endpoint.weight)))
     });
     let timeouts = Timeouts {
         connect: written.timeouts.connect,
@@ -169,7 +170,31 @@ fn pool(written: &config::Pool, before: Option<&Pool>, foundation: &Foundation) 
     let seats = foundation.seats.open(&written.name, &foundation.seat_clock);
     meter.show_seats(Arc::downgrade(&seats) as _);
     let endpoints = endpoints.collect();
-    Pool::new(&written.name, endpoints, timeouts, written.max_idle, seats, meter)
+    let balancing = balancing(written, before.map(Pool::balancing));
+    Pool::new(&written.name, endpoints, balancing, timeouts, written.max_idle, seats, meter)
+}
+
+fn balancing(written: &config::Pool, before: Option<&Balancing>) -> Balancing {
+    let (policy, hashed) = match &written.load_balancing {
+        LoadBalancing::RoundRobin => (Policy::RoundRobin, None),
+        LoadBalancing::LeastRequest => (Policy::LeastRequest, None),
+        LoadBalancing::PeakEwma => (Policy::PeakEwma, None),
+        LoadBalancing::ConsistentHash(of) => {
+            let of = match of {
+                HashKey::Header(name) => HashOf::Header(name.clone()),
+                HashKey::Cookie(name) => HashOf::Cookie(name.as_str().into()),
+                HashKey::ClientIp => HashOf::Client,
+                HashKey::Tenant => HashOf::Tenant,
+            };
+            (Policy::ConsistentHash, Some(of))
+        }
+    };
+    let rules = Rules::of(policy);
+    let rules = match written.slow_start {
+        Some(window) => rules.slow_start(window),
+        None => rules,
+    };
+    Balancing::new(rules, hashed, before)
 }
 
 /// Where to connect to; `None` for kinds of endpoints that a document with them does not load yet.

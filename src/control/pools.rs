@@ -13,6 +13,8 @@ pub enum EndpointChange {
     Drain,
     /// It takes requests again.
     Undrain,
+    /// Its part of the requests, beside the others' weights. With 0 it takes no new ones.
+    Weight(u32),
 }
 
 /// All pools, as of now.
@@ -48,7 +50,9 @@ pub fn change_endpoint(
     match change {
         EndpointChange::Drain => endpoint.set_draining(true),
         EndpointChange::Undrain => endpoint.set_draining(false),
+        EndpointChange::Weight(weight) => endpoint.set_weight(weight),
     }
+    pool.line_up();
     Ok(describe(pool))
 }
 
@@ -79,6 +83,8 @@ fn describe_endpoint(endpoint: &Endpoint) -> Value {
         "name": &**endpoint.name(),
         "up": meter.is_up(),
         "draining": meter.is_draining(),
+        "weight": endpoint.gauge().map(|gauge| gauge.weight()),
+        "latency_ms": endpoint.gauge().and_then(|gauge| gauge.latency()).map(|latency| latency.as_secs_f64() * 1e3),
         "in_flight": meter.in_flight(),
         "requests": meter.requests(),
         "failures": serde_json::Map::from_iter(failures),

@@ -17,6 +17,7 @@ use super::rejection::Rejection;
 use super::seating::Seated;
 use crate::admission::RateCharges;
 use crate::admission::quota::{QuotaCharges, Used};
+use crate::balance::Key;
 use crate::http::body::BodyFlow;
 use crate::http::conn::InFlight;
 use crate::telemetry::access_log::Entry;
@@ -65,6 +66,8 @@ pub(super) struct Exchange {
     pub(super) quotas: Option<QuotaCharges>,
     /// Its route's name, once there is one.
     pub(super) route: Option<Arc<str>>,
+    /// What it is kept together with others by when its endpoint is chosen.
+    pub(super) balance_key: Option<Key>,
     /// The pool that it went to.
     pub(super) pool: Option<Arc<Pool>>,
     /// The last endpoint that it went to, and whether that is at work on it.
@@ -123,6 +126,7 @@ impl Exchange {
             rates: None,
             quotas: None,
             route: None,
+            balance_key: None,
             pool: None,
             running: None,
             attempt_since: None,
@@ -193,7 +197,7 @@ impl Exchange {
         let now = Instant::now();
         self.upstream_since.get_or_insert(now);
         self.attempt_since = Some(now);
-        if self.running.replace(endpoint.begin()).is_some() {
+        if self.running.replace(endpoint.begin(now)).is_some() {
             self.retries += 1;
             self.pool.iter().for_each(|pool| pool.meter().retried());
         }
@@ -210,10 +214,9 @@ impl Exchange {
     /// The endpoint has answered with that status.
     pub(super) fn endpoint_answered(&self, status: StatusCode) {
         let (Some(running), Some(since)) = (&self.running, self.attempt_since) else { return };
-        let meter = running.endpoint().meter();
-        meter.answered(since.elapsed());
+        running.answered(since.elapsed());
         if status.is_server_error() {
-            meter.failed(EndpointFailure::Status);
+            running.endpoint().meter().failed(EndpointFailure::Status);
         }
     }
 

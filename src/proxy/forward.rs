@@ -119,13 +119,15 @@ pub(super) async fn exchange(
     books: &mut Exchange,
 ) -> Result<Answer, Rejection> {
     let mut failure = Rejection::NoEndpoint;
-    for endpoint in pool.candidates() {
-        if expires.is_some_and(|expires| expires <= Instant::now()) {
+    let mut choice = pool.choose(books.balance_key);
+    let mut now = Instant::now();
+    while let Some(endpoint) = choice.next(now) {
+        if expires.is_some_and(|expires| expires <= now) {
             return Err(Rejection::UpstreamTimeout);
         }
-        match at_endpoint(upstream, pool, endpoint, upgrade.is_some(), expires, books).await {
+        match at_endpoint(upstream, pool, &endpoint, upgrade.is_some(), expires, books).await {
             Ok(answer) => return received(answer, upgrade, books),
-            Err(Unanswered::Elsewhere(why)) => failure = why,
+            Err(Unanswered::Elsewhere(why)) => (failure, now) = (why, Instant::now()),
             Err(Unanswered::Final(why)) => return Err(why),
         }
     }

@@ -293,6 +293,7 @@ impl Arrival<'_> {
         };
         let pool = pool.ok_or(Rejection::NoEndpoint)?;
         books.pool = Some(Arc::clone(pool));
+        books.balance_key = pool.balancing().key(&head.headers, self.client.ip, &tenant.id);
         let asked = RateRequest {
             route: route.index,
             cost: route.cost,

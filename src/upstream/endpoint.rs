@@ -3,10 +3,15 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use tokio::time::Instant;
+
+use super::balancing::ns_of;
 use super::tls::ClientTls;
+use crate::balance::{self, Gauge};
 use crate::telemetry::EndpointMeter;
 
 /// One server of a pool. It outlives reloads that keep it.
@@ -18,6 +23,7 @@ pub struct Endpoint {
     address: Address,
     tls: Option<Arc<ClientTls>>,
     meter: Arc<EndpointMeter>,
+    gauge: OnceLock<Arc<Gauge>>,
 }
 
 /// Tells endpoints apart: connections belong to one, and a reload that keeps the endpoint keeps them.
@@ -51,6 +57,7 @@ impl fmt::Display for Address {
 pub struct Running {
     endpoint: Arc<Endpoint>,
     is_counted: bool,
+    load: Option<balance::Running>,
 }
 
 impl Endpoint {
@@ -61,7 +68,7 @@ impl Endpoint {
         let name: Arc<str> = address.to_string().into();
         let meter = meter(&name);
         let id = EndpointId(IDS.fetch_add(1, Ordering::Relaxed));
-        Self { id, pool: pool.into(), name, address, tls: None, meter }
+        Self { id, pool: pool.into(), name, address, tls: None, meter, gauge: OnceLock::new() }
     }
 
     /// The same, spoken to over TLS. Its connections are trusted on these terms: with other terms it is another
@@ -101,10 +108,29 @@ impl Endpoint {
         &self.meter
     }
 
+    /// What balancing knows of it, once it is in a pool.
+    #[must_use]
+    pub fn gauge(&self) -> Option<&Arc<Gauge>> {
+        self.gauge.get()
+    }
+
+    /// It comes into a pool, or into the same again, with another weight.
+    pub(super) fn join(&self, weight: u32, gauge: impl FnOnce() -> Arc<Gauge>) {
+        self.gauge.get_or_init(gauge).set_weight(weight);
+    }
+
     /// A request is sent to it.
-    pub fn begin(self: &Arc<Self>) -> Running {
+    pub fn begin(self: &Arc<Self>, now: Instant) -> Running {
         self.meter.started();
-        Running { endpoint: Arc::clone(self), is_counted: true }
+        let load = self.gauge.get().map(|gauge| gauge.begin(ns_of(now)));
+        Running { endpoint: Arc::clone(self), is_counted: true, load }
+    }
+
+    /// An operator says what its part of the requests is: until the pool's configuration changes.
+    pub fn set_weight(&self, weight: u32) {
+        let Some(gauge) = self.gauge.get().filter(|gauge| gauge.weight() != weight) else { return };
+        gauge.set_weight(weight);
+        tracing::info!(pool = &*self.pool, endpoint = &*self.name, weight, "endpoint weight changed");
     }
 
     /// It could, or could not, be connected to.
@@ -129,8 +155,15 @@ impl Running {
         &self.endpoint
     }
 
+    /// The endpoint has answered after that time.
+    pub fn answered(&self, after: Duration) {
+        self.endpoint.meter.answered(after);
+        self.load.iter().for_each(|load| load.observe(after));
+    }
+
     /// The endpoint has no more to do with it.
     pub fn end(&mut self) {
+        self.load = None;
         if std::mem::take(&mut self.is_counted) {
             self.endpoint.meter.ended();
         }

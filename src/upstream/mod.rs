@@ -4,6 +4,7 @@
 //! `inbox` reads heads and framing, `io` is the stream of bytes (`tls` secures it), `line` a connection over it and the
 //! store of idle ones, `client` puts them together. Which endpoint, whether again, and until when is decided above (`proxy::forward`).
 
+mod balancing;
 mod body;
 mod client;
 mod connect;
@@ -17,6 +18,7 @@ mod pool;
 mod tls;
 mod unverified;
 
+pub use balancing::{Balancing, Choice, HashOf};
 pub use body::{ResponseFailure, UpstreamBody};
 pub use client::{Answer, SendFailure, Terms, Upgraded, UpstreamClient};
 pub use connect::ConnectFailure;

@@ -1,11 +1,14 @@
-//! Pools as they run: immutable but for a turn.
+//! Pools as they run: immutable but for which of their endpoints may be chosen.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
+use super::balancing::{Balancing, Choice, Lineup};
 use super::endpoint::Endpoint;
 use crate::admission::fair_share::Seats;
-use crate::balance::Turn;
+use crate::balance::Key;
 use crate::telemetry::PoolMeter;
 
 /// A set of interchangeable endpoints.
@@ -13,7 +16,8 @@ use crate::telemetry::PoolMeter;
 pub struct Pool {
     name: Arc<str>,
     endpoints: Box<[Arc<Endpoint>]>,
-    turn: Turn,
+    balancing: Balancing,
+    lineup: ArcSwap<Lineup>,
     timeouts: Timeouts,
     idle_max: usize,
     seats: Arc<Seats>,
@@ -34,18 +38,21 @@ pub struct Timeouts {
 }
 
 impl Pool {
-    /// A pool of these endpoints.
+    /// A pool of these endpoints, each with its weight.
     #[must_use]
     pub fn new(
         name: &str,
-        endpoints: Vec<Arc<Endpoint>>,
+        endpoints: Vec<(Arc<Endpoint>, u32)>,
+        balancing: Balancing,
         timeouts: Timeouts,
         idle_max: usize,
         seats: Arc<Seats>,
         meter: Arc<PoolMeter>,
     ) -> Self {
-        let endpoints = endpoints.into();
-        Self { name: name.into(), endpoints, turn: Turn::default(), timeouts, idle_max, seats, meter }
+        endpoints.iter().for_each(|(endpoint, weight)| balancing.admit(endpoint, *weight));
+        let endpoints: Box<[_]> = endpoints.into_iter().map(|(endpoint, _)| endpoint).collect();
+        let lineup = ArcSwap::from_pointee(balancing.lineup(&endpoints));
+        Self { name: name.into(), endpoints, balancing, lineup, timeouts, idle_max, seats, meter }
     }
 
     /// Its name.
@@ -60,13 +67,21 @@ impl Pool {
         &self.endpoints
     }
 
-    /// The endpoints in the order in which to try them for one request: the next in turn, then the rest. Those that
-    /// drain take none.
-    pub fn candidates(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
-        let len = self.endpoints.len();
-        let first = self.turn.next(len);
-        let endpoints = (0..len).filter_map(move |step| self.endpoints.get((first + step) % len));
-        endpoints.filter(|endpoint| !endpoint.meter().is_draining())
+    /// How its requests are spread.
+    #[must_use]
+    pub fn balancing(&self) -> &Balancing {
+        &self.balancing
+    }
+
+    /// The endpoints for a request, and for its retries: of those that may be chosen now.
+    #[must_use]
+    pub fn choose(&self, key: Option<Key>) -> Choice {
+        Choice::new(self.lineup.load_full(), key)
+    }
+
+    /// Looks anew which endpoints may be chosen. Computes tables: for whoever changes something, not for requests.
+    pub fn line_up(&self) {
+        self.lineup.store(Arc::new(self.balancing.lineup(&self.endpoints)));
     }
 
     /// The endpoint of that name.

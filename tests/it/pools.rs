@@ -117,3 +117,96 @@ fn what_is_asked_wrongly_says_how_to_ask() {
     }
     gateway.ask(&get(ACME, "/")).assert_status(200);
 }
+
+/// So many requests, and who answered each.
+fn answers(
+    gateway: &TestGateway,
+    count: usize,
+    message: impl Fn(usize) -> crate::harness::Message,
+) -> Vec<String> {
+    (0..count).map(|nth| gateway.ask(&message(nth)).text()).collect()
+}
+
+fn count(answers: &[String], of: &str) -> usize {
+    answers.iter().filter(|answer| *answer == of).count()
+}
+
+#[test]
+fn weights_are_kept_and_can_be_changed_while_it_runs() {
+    let (one, two) = (Origin::saying("one"), Origin::saying("two"));
+    let pool = format!(
+        "{{ load_balancing: round_robin, endpoints: [{{ url: 'http://{}', weight: 3 }}, 'http://{}'] }}",
+        one.address(),
+        two.address()
+    );
+    let gateway = config().pool_as("shared", pool).start();
+    let seen = answers(&gateway, 40, |_| get(ACME, "/"));
+    assert_eq!((count(&seen, "one"), count(&seen, "two")), (30, 10));
+    let weigh = |weight: &str| {
+        let body = format!(r#"{{"endpoint": "{}", "weight": {weight}}}"#, one.address());
+        gateway.admin_post("/api/v1/pools/shared/weight", &body)
+    };
+    weigh("1").assert_status(200);
+    assert_eq!(endpoint(&gateway, &one)["weight"], 1);
+    let seen = answers(&gateway, 40, |_| get(ACME, "/"));
+    assert_eq!(count(&seen, "one"), 20);
+    weigh("0").assert_status(200);
+    assert_eq!(count(&answers(&gateway, 10, |_| get(ACME, "/")), "one"), 0);
+    for wrong in ["-1", "1001", "\"3\"", "null"] {
+        weigh(wrong).assert_refused(400, "bad_body");
+    }
+}
+
+#[test]
+fn a_busy_endpoint_gets_less_by_requests_in_flight() {
+    let gate = Gate::shut();
+    let waits = gate.clone();
+    let busy = Origin::serving(move |_, peer| {
+        waits.pass();
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbusy");
+    });
+    let idle = Origin::saying("idle");
+    let gateway = config().pool("shared", &[busy.address(), idle.address()], "").start();
+    let mut held = Vec::new();
+    eventually("one request is at the busy endpoint", || {
+        let mut client = gateway.connect();
+        client.send(get(ACME, "/").bytes());
+        held.push(client);
+        eventually("it has arrived somewhere", || gate.waiting() + idle.requests().len() == held.len());
+        gate.waiting() == 1
+    });
+    // Of any two the one with nothing in flight is chosen, and there are but two.
+    let before = idle.requests().len();
+    for _ in 0..20 {
+        assert_eq!(gateway.ask(&get(ACME, "/")).text(), "idle");
+    }
+    assert_eq!((gate.waiting(), idle.requests().len() - before), (1, 20));
+    gate.throw_open();
+}
+
+#[test]
+fn what_has_the_same_hash_goes_to_the_same_endpoint() {
+    let origins: Vec<Origin> = (0..5).map(|nth| Origin::saying(&format!("origin-{nth}"))).collect();
+    let addresses: Vec<_> = origins.iter().map(Origin::address).collect();
+    for (of, message) in [
+        (
+            "{ header: X-Session }",
+            (|nth| get(ACME, "/").header("X-Session", &format!("s{nth}"))) as fn(usize) -> _,
+        ),
+        ("{ cookie: sid }", |nth| get(ACME, "/").header("Cookie", &format!("a=1; sid=s{nth}; b=2"))),
+    ] {
+        let policy = format!("load_balancing: {{ consistent_hash: {of} }}");
+        let gateway = config().pool("shared", &addresses, &policy).start();
+        let first = answers(&gateway, 40, message);
+        assert_eq!(answers(&gateway, 40, message), first, "{of}");
+        for nth in 0..5 {
+            assert!(count(&first, &format!("origin-{nth}")) > 0, "{of}: {first:?}");
+        }
+    }
+    for of in ["client_ip", "tenant"] {
+        let policy = format!("load_balancing: {{ consistent_hash: {of} }}");
+        let gateway = config().pool("shared", &addresses, &policy).start();
+        let seen = answers(&gateway, 20, |_| get(ACME, "/"));
+        assert_eq!(count(&seen, &seen[0]), 20, "{of}: {seen:?}");
+    }
+}

@@ -57,10 +57,14 @@ impl Config {
     }
 
     /// Adds or replaces a pool; `more` is YAML of further keys, as `timeouts: { connect: 1s }`.
-    pub fn pool(mut self, name: &str, endpoints: &[SocketAddr], more: &str) -> Self {
+    pub fn pool(self, name: &str, endpoints: &[SocketAddr], more: &str) -> Self {
         let endpoints: Vec<_> = endpoints.iter().map(|address| format!("'http://{address}'")).collect();
         let more = if more.is_empty() { String::new() } else { format!(", {more}") };
-        let yaml = format!("{{ endpoints: [{}]{more} }}", endpoints.join(", "));
+        self.pool_as(name, format!("{{ endpoints: [{}]{more} }}", endpoints.join(", ")))
+    }
+
+    /// Adds or replaces a pool, as this YAML says.
+    pub fn pool_as(mut self, name: &str, yaml: String) -> Self {
         self.pools.retain(|(known, _)| known != name);
         self.pools.push((name.to_owned(), yaml));
         self

@@ -19,7 +19,7 @@ use tollgate::http::body::RequestBody;
 use tollgate::telemetry::Metrics;
 use tollgate::time::Clock;
 use tollgate::upstream::{
-    Address, Answer, Endpoint, Outbox, Pool, SendFailure, Terms, Timeouts, UpstreamClient,
+    Address, Answer, Balancing, Endpoint, Outbox, Pool, SendFailure, Terms, Timeouts, UpstreamClient,
 };
 
 use crate::harness::DEADLINE;
@@ -45,7 +45,8 @@ impl Scene {
             Timeouts { connect: patience, response_header: patience, idle: patience, keep_alive: patience };
         let seats = Seats::new(u32::MAX, Clock::system());
         let meter = Metrics::new(1).unwrap().pool("p");
-        let pool = Pool::new("p", vec![Arc::clone(&endpoint)], timeouts, 8, seats, meter);
+        let pool =
+            Pool::new("p", vec![(Arc::clone(&endpoint), 1)], Balancing::in_turn(), timeouts, 8, seats, meter);
         Self { client: UpstreamClient::default(), pool, endpoint }
     }
 

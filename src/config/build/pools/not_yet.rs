@@ -7,13 +7,12 @@ use crate::config::decode::Spanned;
 use crate::config::document::{EndpointScheme, EndpointTarget};
 use crate::config::findings::Findings;
 use crate::config::source::Mark;
-use crate::config::written::{LoadBalancing, Pool, Protocol};
+use crate::config::written::{Pool, Protocol};
 
 /// Refuses the keys of a pool that do nothing yet.
 pub(super) fn refuse(findings: &Findings, pool: &Pool) {
     let timeouts = &pool.timeouts;
     let keys = [
-        key("`slow_start`", &pool.slow_start),
         key("`health_check`", &pool.health_check),
         key("`outlier_detection`", &pool.outlier_detection),
         key("`panic_threshold`", &pool.panic_threshold),
@@ -28,18 +27,6 @@ pub(super) fn refuse(findings: &Findings, pool: &Pool) {
     ];
     for (mark, what) in keys.into_iter().flatten() {
         findings.not_supported(mark, what);
-    }
-    for weight in pool.endpoints.value.0.iter().filter_map(|endpoint| endpoint.weight.as_ref()) {
-        findings.not_supported(weight.key, "`weight`");
-    }
-    if let Some(way) = &pool.load_balancing {
-        let later = match way.value {
-            LoadBalancing::RoundRobin => None,
-            LoadBalancing::LeastRequest => Some("`load_balancing: least_request`"),
-            LoadBalancing::PeakEwma => Some("`load_balancing: peak_ewma`"),
-            LoadBalancing::ConsistentHash(_) => Some("`load_balancing: consistent_hash`"),
-        };
-        instead(findings, way.mark, later, "write `round_robin`, or leave it out");
     }
     if let Some(protocol) = &pool.protocol {
         let later = match protocol.value {

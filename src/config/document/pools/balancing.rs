@@ -29,6 +29,6 @@ pub enum HashKey {
 }
 
 impl LoadBalancing {
-    /// How, where nothing is written. The only place that says so; to become `LeastRequest` when that can be done.
-    pub const DEFAULT: Self = Self::RoundRobin;
+    /// How, where nothing is written.
+    pub const DEFAULT: Self = Self::LeastRequest;
 }

@@ -23,7 +23,7 @@ pub(in crate::config) struct Endpoint {
 struct EndpointMapping {
     /// Where it listens: http://HOST:PORT, https://HOST:PORT, dns+http://NAME:PORT, dns+https://NAME:PORT or unix:/PATH.
     url: Spanned<String>,
-    /// Its part of requests beside the others'. Default 1. Not supported yet.
+    /// Its part of requests beside the others'. Default 1.
     #[schemars(range(min = 1, max = 1000))]
     weight: Option<Spanned<u32>>,
 }

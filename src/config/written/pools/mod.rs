@@ -29,9 +29,9 @@ pub(in crate::config) struct Pool {
     /// Where its endpoints listen: http://HOST:PORT. Others (https, unix:, dns+http) are not supported yet.
     #[schemars(length(min = 1))]
     pub endpoints: Spanned<List<Endpoint>>,
-    /// How an endpoint is chosen. Default for now: round_robin; the others are not supported yet.
+    /// How an endpoint is chosen. Default least_request.
     pub load_balancing: Option<Spanned<LoadBalancing>>,
-    /// How long the share of an endpoint that comes in grows to its whole. Default: it has all at once. Not supported yet.
+    /// How long the share of an endpoint that comes in grows to its whole. Default: it has all at once.
     pub slow_start: Option<Spanned<TimeSpan>>,
     /// Seats shared fairly among tenants. Default: as many as are wanted.
     pub concurrency: Option<Spanned<Seats>>,

@@ -1,0 +1,151 @@
+//! How a pool's requests are spread over its endpoints, and which of these may be chosen now.
+
+use std::net::IpAddr;
+use std::sync::{Arc, LazyLock};
+
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderName};
+use tokio::time::Instant;
+
+use super::endpoint::Endpoint;
+use crate::balance::{Ask, Balancer, Key, Member, Policy, Roster, Rules};
+use crate::types::TenantId;
+
+/// The moment that gauges count nanoseconds from.
+static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Nanoseconds since a moment that is the same for the whole process.
+pub(super) fn ns_of(moment: Instant) -> u64 {
+    u64::try_from(moment.saturating_duration_since(*EPOCH).as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// How a pool's requests are spread.
+#[derive(Debug)]
+pub struct Balancing {
+    balancer: Balancer,
+    hashed: Option<HashOf>,
+}
+
+/// What a consistent hash is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HashOf {
+    /// A field's value.
+    Header(HeaderName),
+    /// A cookie's value.
+    Cookie(Box<str>),
+    /// The client's address.
+    Client,
+    /// The tenant's id.
+    Tenant,
+}
+
+impl Balancing {
+    /// By these rules; `hashed` counts under consistent hashing. On from `before`, where the pool was there before, so that
+    /// what its endpoints are working on is still counted.
+    #[must_use]
+    pub fn new(rules: Rules, hashed: Option<HashOf>, before: Option<&Self>) -> Self {
+        let balancer = match before {
+            Some(before) => before.balancer.with_rules(rules),
+            None => Balancer::new(rules),
+        };
+        Self { balancer, hashed }
+    }
+
+    /// In turn.
+    #[must_use]
+    pub fn in_turn() -> Self {
+        Self::new(Rules::of(Policy::RoundRobin), None, None)
+    }
+
+    /// What a request is kept together with others by; `None`: nothing.
+    #[must_use]
+    pub fn key(&self, fields: &HeaderMap, client: IpAddr, tenant: &TenantId) -> Option<Key> {
+        match self.hashed.as_ref()? {
+            HashOf::Header(name) => fields.get(name).map(|value| Key::of(value.as_bytes())),
+            HashOf::Cookie(name) => cookie(fields, name).map(Key::of),
+            HashOf::Client => Some(match client {
+                IpAddr::V4(ip) => Key::of(&ip.octets()),
+                IpAddr::V6(ip) => Key::of(&ip.octets()),
+            }),
+            HashOf::Tenant => Some(Key::of(tenant.as_str().as_bytes())),
+        }
+    }
+
+    /// An endpoint comes in, with a weight.
+    pub(super) fn admit(&self, endpoint: &Endpoint, weight: u32) {
+        endpoint.join(weight, || self.balancer.gauge(weight, ns_of(Instant::now())));
+    }
+
+    /// Those of the endpoints that may be chosen now.
+    pub(super) fn lineup(&self, endpoints: &[Arc<Endpoint>]) -> Lineup {
+        let usable = endpoints.iter().filter(|endpoint| !endpoint.meter().is_draining());
+        let (endpoints, members): (Vec<_>, Vec<_>) = usable
+            .filter_map(|endpoint| {
+                Some((Arc::clone(endpoint), Member::new(endpoint.name(), Arc::clone(endpoint.gauge()?))))
+            })
+            .unzip();
+        Lineup { roster: self.balancer.roster(&members), endpoints: endpoints.into() }
+    }
+}
+
+/// The value of a cookie (RFC 6265 §4.2.1): the first of that name.
+fn cookie<'f>(fields: &'f HeaderMap, name: &str) -> Option<&'f [u8]> {
+    let lines = fields.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes);
+    let mut pairs = lines.flat_map(|line| line.split(|byte| *byte == b';')).map(<[u8]>::trim_ascii);
+    pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}
+
+/// The endpoints that may be chosen. Never changes: another takes its place.
+#[derive(Debug)]
+pub(super) struct Lineup {
+    roster: Roster,
+    endpoints: Box<[Arc<Endpoint>]>,
+}
+
+/// The endpoints for one request: one after another, none twice.
+#[derive(Debug)]
+pub struct Choice {
+    lineup: Arc<Lineup>,
+    key: Option<Key>,
+    tried: Vec<usize>,
+}
+
+impl Choice {
+    pub(super) fn new(lineup: Arc<Lineup>, key: Option<Key>) -> Self {
+        Self { lineup, key, tried: Vec::new() }
+    }
+
+    /// The next endpoint to try; none when all were tried.
+    pub fn next(&mut self, now: Instant) -> Option<Arc<Endpoint>> {
+        let Lineup { roster, endpoints } = &*self.lineup;
+        if self.tried.len() >= endpoints.len() {
+            return None;
+        }
+        let ask = Ask { now_ns: ns_of(now), random: fastrand::u64(..), key: self.key, tried: &self.tried };
+        let at = roster.pick(ask).filter(|at| !self.tried.contains(at))?;
+        self.tried.push(at);
+        endpoints.get(at).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn a_cookie_is_found_by_its_whole_name() {
+        let fields = |lines: &[&'static str]| {
+            lines.iter().map(|line| (COOKIE, HeaderValue::from_static(line))).collect::<HeaderMap>()
+        };
+        for (lines, value) in [
+            (&["sid=a"][..], Some("a")),
+            (&["x=1; sid=a=b ;sid=c"], Some("a=b")),
+            (&["xsid=1; sidx=2", "  sid="], Some("")),
+            (&["sid", "id=1"], None),
+            (&[], None),
+        ] {
+            assert_eq!(cookie(&fields(lines), "sid"), value.map(str::as_bytes), "{lines:?}");
+        }
+    }
+}
