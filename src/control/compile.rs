@@ -22,11 +22,13 @@ use crate::http::hop_by_hop::Reserved;
 use crate::http::server::ServerSettings;
 use crate::http::wire::HeadLimits;
 use crate::proxy::{RouteTarget, Snapshot};
+use crate::retry::{Backoff, BudgetTerms, Conditions};
 use crate::routing::{HeaderRules, MatchRule, PathRule, Route, RouteTable, Target};
 use crate::telemetry::Metrics;
 use crate::tenant::{Accounts, Directory, HostPattern, Identify, Rule, State, Tenant};
 use crate::time::Clock;
-use crate::upstream::{Address, Balancing, Endpoint, HashOf, Pool, Timeouts};
+use crate::types::Percent;
+use crate::upstream::{Address, Balancing, Endpoint, HashOf, Pool, RetryTerms, Timeouts};
 
 /// What outlives every configuration.
 #[derive(Debug)]
@@ -171,7 +173,28 @@ fn pool(written: &config::Pool, before: Option<&Pool>, foundation: &Foundation) 
     meter.show_seats(Arc::downgrade(&seats) as _);
     let endpoints = endpoints.collect();
     let balancing = balancing(written, before.map(Pool::balancing));
-    Pool::new(&written.name, endpoints, balancing, timeouts, written.max_idle, seats, meter)
+    let retries =
+        written.retries.as_ref().map(|retries| self::retries(retries, before.and_then(Pool::retries)));
+    Pool::new(&written.name, endpoints, balancing, timeouts, written.max_idle, seats, meter).retrying(retries)
+}
+
+fn retries(written: &config::Retries, before: Option<&RetryTerms>) -> RetryTerms {
+    let terms = |percent: Percent| BudgetTerms { percent: percent.get().into(), ..BudgetTerms::default() };
+    let config::RetryOn { connect_failure, reset, statuses } = &written.on;
+    let on = Conditions::none();
+    let on = if *connect_failure { on.connect_failure() } else { on };
+    let on = if *reset { on.reset() } else { on };
+    let on = statuses.iter().fold(on, |on, status| on.status(*status).unwrap_or(on));
+    let budget = before.map_or_else(Arc::default, |before| Arc::clone(&before.budget));
+    budget.set_terms(terms(written.budget));
+    RetryTerms {
+        max: written.max.into(),
+        on,
+        budget,
+        tenant_budget: terms(written.tenant_budget),
+        per_try: written.per_try_timeout,
+        backoff: Backoff { base: written.backoff.base, max: written.backoff.max },
+    }
 }
 
 fn balancing(written: &config::Pool, before: Option<&Balancing>) -> Balancing {

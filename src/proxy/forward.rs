@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::exchange::Exchange;
 use super::rejection::Rejection;
+use super::retrying::Retrying;
 use super::snapshot::{RouteTarget, Snapshot};
 use super::tunnel;
 use crate::http::body::{BodyFailure, BodyFlow, RequestBody};
@@ -21,10 +22,11 @@ use crate::http::names::X_REQUEST_ID;
 use crate::http::timeouts::Timeouts;
 use crate::http::wire::Malformed;
 use crate::http::{checks::Checked, forwarded};
+use crate::retry::Failed;
 use crate::routing::Route;
 use crate::telemetry::EndpointFailure;
 use crate::tenant::Tenant;
-use crate::upstream::{Answer, Endpoint, Outbox, Pool, SendFailure, Terms, UpstreamClient};
+use crate::upstream::{Answer, Endpoint, Outbox, Pool, RetryTerms, SendFailure, Terms, UpstreamClient};
 
 /// What the upstream request's fields are made from.
 pub(super) struct Outbound<'a> {
@@ -105,12 +107,14 @@ fn frame(head: &mut Parts, body: &RequestBody) {
 enum Unanswered {
     /// It has seen nothing of the request: another may have it.
     Elsewhere(Rejection),
+    /// The request may have had an effect.
+    Failed(Failed, Rejection),
     /// The request can't be repeated.
     Final(Rejection),
 }
 
-/// Sends the request to one endpoint after another until one has answered, repeating only what is
-/// safe: what no endpoint has taken a byte of, and once what an idle connection's end may have crossed.
+/// Sends the request to one endpoint after another until one has answered. What no endpoint has taken a byte of
+/// goes to each of them; whatever else is repeated is the pool's to say, and only where it is safe.
 pub(super) async fn exchange(
     upstream: &UpstreamClient,
     pool: &Arc<Pool>,
@@ -118,20 +122,40 @@ pub(super) async fn exchange(
     expires: Option<Instant>,
     books: &mut Exchange,
 ) -> Result<Answer, Rejection> {
-    let mut failure = Rejection::NoEndpoint;
     let mut choice = pool.choose(books.balance_key);
-    let mut now = Instant::now();
-    while let Some(endpoint) = choice.next(now) {
+    let mut retrying = Retrying::new(pool, books.tenant.as_ref());
+    let mut failure = Rejection::NoEndpoint;
+    loop {
+        let now = Instant::now();
         if expires.is_some_and(|expires| expires <= now) {
             return Err(Rejection::UpstreamTimeout);
         }
-        match at_endpoint(upstream, pool, &endpoint, upgrade.is_some(), expires, books).await {
-            Ok(answer) => return received(answer, upgrade, books),
-            Err(Unanswered::Elsewhere(why)) => (failure, now) = (why, Instant::now()),
-            Err(Unanswered::Final(why)) => return Err(why),
+        let (failed, outcome) = match choice.next(now) {
+            None if choice.is_empty() => return Err(failure),
+            None => (Failed::Connect, Err(failure)),
+            Some(endpoint) => {
+                let retry = retrying.terms();
+                match at_endpoint(upstream, pool, &endpoint, upgrade.is_some(), expires, retry, books).await {
+                    Ok(answer) => {
+                        let answer = received(answer, upgrade, books)?;
+                        (Failed::Status(answer.status().as_u16()), Ok(answer))
+                    }
+                    Err(Unanswered::Elsewhere(why)) => {
+                        failure = why;
+                        continue;
+                    }
+                    Err(Unanswered::Failed(failed, why)) => (failed, Err(why)),
+                    Err(Unanswered::Final(why)) => return Err(why),
+                }
+            }
+        };
+        if !retrying.again(failed, books.outgoing.as_mut(), expires).await {
+            return outcome;
         }
+        books.endpoint_is_done();
+        choice.forgive();
+        failure = outcome.err().unwrap_or(Rejection::NoEndpoint);
     }
-    Err(failure)
 }
 
 /// Tries an idle connection, and when its end crossed the request a fresh one: whatever the idle
@@ -142,6 +166,7 @@ async fn at_endpoint(
     endpoint: &Arc<Endpoint>,
     upgrade: bool,
     expires: Option<Instant>,
+    retry: Option<&RetryTerms>,
     books: &mut Exchange,
 ) -> Result<Answer, Unanswered> {
     let since = books.goes_to(endpoint);
@@ -149,7 +174,7 @@ async fn at_endpoint(
     // HTTP/1.0 knows no interim responses (RFC 9110 §15.2).
     let conn = (books.version == Version::HTTP_11).then(|| Rc::clone(books.in_flight.conn()));
     let (flow, interim) = (flow.as_deref(), conn.as_deref());
-    let terms = Terms { expires, flow, since, fresh: upgrade, upgrade, interim };
+    let terms = Terms { expires, flow, since, fresh: upgrade, upgrade, retry, interim };
     let failure = match upstream.send(pool, endpoint, &mut books.outgoing, terms).await {
         Ok(answer) => return Ok(answer),
         Err(failure) => failure,
@@ -171,20 +196,22 @@ fn may_repeat(outgoing: Option<&mut Outbox>) -> bool {
 }
 
 fn unanswered(failure: SendFailure, endpoint: &Endpoint, books: &mut Exchange) -> Unanswered {
-    let (how, rejection) = match failure {
+    let (how, failed, rejection) = match failure {
         SendFailure::Connect(why) => {
             tracing::debug!(endpoint = &**endpoint.name(), %why, "no connection");
             books.endpoint_failed(EndpointFailure::Connect);
             return Unanswered::Elsewhere(Rejection::UpstreamConnect(why));
         }
         SendFailure::Broken { .. } => {
-            (EndpointFailure::Reset, Rejection::UpstreamProtocol("connection_terminated"))
+            (EndpointFailure::Reset, Failed::Reset, Rejection::UpstreamProtocol("connection_terminated"))
         }
-        SendFailure::Alert => (EndpointFailure::Protocol, Rejection::UpstreamProtocol("tls_alert_received")),
+        SendFailure::Alert => {
+            (EndpointFailure::Protocol, Failed::Reset, Rejection::UpstreamProtocol("tls_alert_received"))
+        }
         SendFailure::Protocol => {
-            (EndpointFailure::Protocol, Rejection::UpstreamProtocol("http_protocol_error"))
+            (EndpointFailure::Protocol, Failed::Reset, Rejection::UpstreamProtocol("http_protocol_error"))
         }
-        SendFailure::Timeout => (EndpointFailure::Timeout, Rejection::UpstreamTimeout),
+        SendFailure::Timeout => (EndpointFailure::Timeout, Failed::Timeout, Rejection::UpstreamTimeout),
         SendFailure::RequestBody => {
             // The client's failure, not the endpoint's.
             return Unanswered::Final(match books.flow.as_deref().and_then(BodyFlow::failure) {
@@ -195,7 +222,7 @@ fn unanswered(failure: SendFailure, endpoint: &Endpoint, books: &mut Exchange) -
         }
     };
     books.endpoint_failed(how);
-    Unanswered::Final(rejection)
+    Unanswered::Failed(failed, rejection)
 }
 
 /// Checks what the client has not looked at: the status (RFC 9110 §15: 100 to 599), and a switch of

@@ -9,6 +9,7 @@ mod pipeline;
 mod problem;
 mod rejection;
 mod response;
+mod retrying;
 mod seating;
 mod snapshot;
 mod tunnel;

@@ -1,6 +1,6 @@
 //! What of a tenant outlives its configuration, so that a reload forgets nothing.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 use hashbrown::HashMap;
@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use crate::admission::RateStates;
 use crate::admission::fair_share::{Seats, Share};
 use crate::admission::quota::{Quota, QuotaSpec, QuotaState, Roster};
+use crate::retry::{Budget, BudgetTerms};
 use crate::telemetry::{Metrics, TenantMeter};
 use crate::types::TenantId;
 
@@ -23,6 +24,8 @@ pub struct Account {
     quotas: Mutex<Vec<Arc<QuotaState>>>,
     /// Its parts in the seats of the pools that it has used: one a pool, and few pools a tenant.
     shares: ArcSwap<Vec<Arc<Share>>>,
+    /// Its budgets of retries in pools that have any.
+    budgets: ArcSwap<Vec<(Weak<Seats>, Arc<Budget>)>>,
 }
 
 impl Account {
@@ -33,6 +36,7 @@ impl Account {
             id: id.clone(),
             quotas: Mutex::default(),
             shares: ArcSwap::default(),
+            budgets: ArcSwap::default(),
         }
     }
 
@@ -54,6 +58,26 @@ impl Account {
             }
         });
         of(&self.shares.load()).unwrap_or(new)
+    }
+
+    /// Its budget of retries in the pool that has these seats, made when it is first asked for.
+    pub fn budget(&self, seats: &Arc<Seats>, terms: BudgetTerms) -> Arc<Budget> {
+        let of = |budgets: &Vec<(Weak<Seats>, Arc<Budget>)>| {
+            let own = budgets.iter().find(|(of, _)| std::ptr::eq(of.as_ptr(), Arc::as_ptr(seats)));
+            own.map(|(_, budget)| Arc::clone(budget))
+        };
+        if let Some(budget) = of(&self.budgets.load()) {
+            return budget;
+        }
+        let new = Arc::new(Budget::new(terms));
+        self.budgets.rcu(|budgets| match of(budgets) {
+            Some(_) => Vec::clone(budgets),
+            None => {
+                let kept = budgets.iter().filter(|(of, _)| of.strong_count() > 0);
+                kept.chain([&(Arc::downgrade(seats), Arc::clone(&new))]).cloned().collect()
+            }
+        });
+        of(&self.budgets.load()).unwrap_or(new)
     }
 
     /// A quota of it, which goes on from where the one of the same name, meter and window was.

@@ -115,6 +115,19 @@ impl Choice {
         Self { lineup, key, tried: Vec::new() }
     }
 
+    /// Whether there is no endpoint at all that may be chosen.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lineup.endpoints.is_empty()
+    }
+
+    /// From now on those may be tried again that were tried before, where there are no others.
+    pub fn forgive(&mut self) {
+        if self.tried.len() >= self.lineup.endpoints.len() {
+            self.tried.clear();
+        }
+    }
+
     /// The next endpoint to try; none when all were tried.
     pub fn next(&mut self, now: Instant) -> Option<Arc<Endpoint>> {
         let Lineup { roster, endpoints } = &*self.lineup;

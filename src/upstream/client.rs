@@ -18,9 +18,11 @@ use super::io::Io;
 use super::line::{Idle, Lease, Line, Upload};
 use super::outbox::{Outbox, SendBroken, send_rest};
 use super::pool::Pool;
+use super::retries::RetryTerms;
 use super::tls::is_alert;
 use crate::http::body::BodyFlow;
 use crate::http::conn::ConnState;
+use crate::retry::Failed;
 use crate::time::Deadline;
 
 /// Interim responses (1xx) that are passed over before the response.
@@ -71,6 +73,17 @@ pub enum SendFailure {
     Timeout,
 }
 
+impl Answer {
+    /// The endpoint's status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Response(response) => response.status(),
+            Self::Switched(head, _) => head.status(),
+        }
+    }
+}
+
 /// How a request is to be sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms<'a> {
@@ -84,6 +97,8 @@ pub struct Terms<'a> {
     pub fresh: bool,
     /// Whether it asks for another protocol: a 101 is then an answer.
     pub upgrade: bool,
+    /// At which answers the request is left, to be sent once more.
+    pub retry: Option<&'a RetryTerms>,
     /// Who wants to hear of interim responses.
     pub interim: Option<&'a ConnState>,
 }
@@ -153,7 +168,12 @@ impl UpstreamClient {
                     if sent.is_stopped() {
                         line.upload = Upload::Failed;
                     }
-                    self.idle.keep_text(sent.into_text());
+                    let failed = Failed::Status(response.status().as_u16());
+                    if terms.retry.is_some_and(|terms| terms.on.matches(failed)) {
+                        *outgoing = Some(sent);
+                    } else {
+                        self.idle.keep_text(sent.into_text());
+                    }
                 }
                 Wire::Own(line)
             }
@@ -254,7 +274,9 @@ fn poll_exchange(
 }
 
 fn until(from: Instant, pool: &Pool, terms: Terms<'_>) -> Instant {
-    let head = from + pool.timeouts().response_header;
+    let within = pool.timeouts().response_header;
+    let within = terms.retry.and_then(|terms| terms.per_try).map_or(within, |per_try| per_try.min(within));
+    let head = from + within;
     terms.expires.map_or(head, |expires| expires.min(head))
 }
 

@@ -15,6 +15,7 @@ mod io;
 mod line;
 mod outbox;
 mod pool;
+mod retries;
 mod tls;
 mod unverified;
 
@@ -26,4 +27,5 @@ pub use endpoint::{Address, Endpoint, EndpointId, Running};
 pub use io::{Io, Socket};
 pub use outbox::Outbox;
 pub use pool::{Pool, Timeouts};
+pub use retries::RetryTerms;
 pub use tls::{ClientTls, IdentityPem, Roots, TlsTerms, TlsTermsError, Trust, roots_from_pem, system_roots};

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 
 use super::balancing::{Balancing, Choice, Lineup};
 use super::endpoint::Endpoint;
+use super::retries::RetryTerms;
 use crate::admission::fair_share::Seats;
 use crate::balance::Key;
 use crate::telemetry::PoolMeter;
@@ -18,6 +19,7 @@ pub struct Pool {
     endpoints: Box<[Arc<Endpoint>]>,
     balancing: Balancing,
     lineup: ArcSwap<Lineup>,
+    retries: Option<RetryTerms>,
     timeouts: Timeouts,
     idle_max: usize,
     seats: Arc<Seats>,
@@ -52,7 +54,23 @@ impl Pool {
         endpoints.iter().for_each(|(endpoint, weight)| balancing.admit(endpoint, *weight));
         let endpoints: Box<[_]> = endpoints.into_iter().map(|(endpoint, _)| endpoint).collect();
         let lineup = ArcSwap::from_pointee(balancing.lineup(&endpoints));
-        Self { name: name.into(), endpoints, balancing, lineup, timeouts, idle_max, seats, meter }
+        Self {
+            name: name.into(),
+            endpoints,
+            balancing,
+            lineup,
+            retries: None,
+            timeouts,
+            idle_max,
+            seats,
+            meter,
+        }
+    }
+
+    /// The same, which sends requests again.
+    #[must_use]
+    pub fn retrying(self, retries: Option<RetryTerms>) -> Self {
+        Self { retries, ..self }
     }
 
     /// Its name.
@@ -88,6 +106,12 @@ impl Pool {
     #[must_use]
     pub fn endpoint(&self, name: &str) -> Option<&Arc<Endpoint>> {
         self.endpoints.iter().find(|endpoint| **endpoint.name() == *name)
+    }
+
+    /// How its requests are sent again, if they are.
+    #[must_use]
+    pub fn retries(&self) -> Option<&RetryTerms> {
+        self.retries.as_ref()
     }
 
     /// Its deadlines.

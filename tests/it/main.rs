@@ -29,6 +29,7 @@ mod rate_limit;
 mod rate_limits;
 mod refusals;
 mod reload;
+mod retries;
 mod routing;
 mod seats;
 mod shutdown;

@@ -32,11 +32,13 @@ const LAYERS: [&[&str]; 8] = [
 ];
 
 /// What may be imported within a layer. Mechanisms know as little of each other as can be.
-const BESIDE: [(&str, &str); 4] = [
+const BESIDE: [(&str, &str); 5] = [
     // A request's body and the framing of chunks are the same on both sides.
     ("upstream", "http"),
     // A pool asks the balancer whose turn it is.
     ("upstream", "balance"),
+    // A pool says how its requests are sent again.
+    ("upstream", "retry"),
     // A pool has seats.
     ("upstream", "admission"),
     // The commands start the gateway; the gateway knows nothing of commands.

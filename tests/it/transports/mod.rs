@@ -55,8 +55,15 @@ impl Scene {
         let (head, ()) = request.into_parts();
         let mut outgoing =
             Some(Outbox::new(&head, &[b"via: 1.1 test\r\n"], RequestBody::empty(), self.client.text()));
-        let terms =
-            Terms { expires: None, flow: None, since: Instant::now(), fresh: false, upgrade, interim: None };
+        let terms = Terms {
+            expires: None,
+            flow: None,
+            since: Instant::now(),
+            fresh: false,
+            upgrade,
+            retry: None,
+            interim: None,
+        };
         self.client.send(&self.pool, &self.endpoint, &mut outgoing, terms).await
     }
 

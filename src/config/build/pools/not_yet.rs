@@ -17,7 +17,7 @@ pub(super) fn refuse(findings: &Findings, pool: &Pool) {
         key("`outlier_detection`", &pool.outlier_detection),
         key("`panic_threshold`", &pool.panic_threshold),
         key("`circuit_breaker`", &pool.circuit_breaker),
-        key("`retries`", &pool.retries),
+        pool.retries.as_ref().and_then(|retries| key("`retries.buffer`", &retries.value.buffer)),
         key("`failover`", &pool.failover),
         key("`tls`", &pool.tls),
         key("`isolate_connections`", &pool.isolate_connections),

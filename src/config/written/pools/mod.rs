@@ -43,7 +43,7 @@ pub(in crate::config) struct Pool {
     pub panic_threshold: Option<Spanned<Percent>>,
     /// How much there may be at once; what is beyond is refused at once. Default: no bounds. Not supported yet.
     pub circuit_breaker: Option<Spanned<CircuitBreaker>>,
-    /// Retries. Default: only of what had no effect for certain; `{}` is retries with their defaults. Not supported yet.
+    /// Retries. Default: only of what had no effect for certain; `{}` is retries with their defaults.
     pub retries: Option<Spanned<Retries>>,
     /// Deadlines.
     #[serde(default)]

@@ -1,0 +1,76 @@
+//! One request's retries: whether there is another try, by what went wrong, by what was sent, and by what the pool and the
+//! tenant can bear.
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::retry::{Budget, Failed, Live, Retry, Sent};
+use crate::tenant::Tenant;
+use crate::upstream::{Outbox, Pool, RetryTerms};
+
+/// See the module. Where a pool retries nothing it does nothing.
+pub(super) struct Retrying<'p> {
+    own: Option<Own<'p>>,
+    count: u32,
+}
+
+struct Own<'p> {
+    terms: &'p RetryTerms,
+    tenant: Arc<Budget>,
+    /// The request counts as live in both budgets.
+    _live: [Live; 2],
+    /// And its retry as under way.
+    under_way: Option<[Retry; 2]>,
+}
+
+impl<'p> Retrying<'p> {
+    /// A request begins.
+    pub(super) fn new(pool: &'p Pool, tenant: Option<&Arc<Tenant>>) -> Self {
+        let own = pool.retries().zip(tenant).map(|(terms, tenant)| {
+            let tenant = tenant.account.budget(pool.seats(), terms.tenant_budget);
+            let live = [terms.budget.begin(), tenant.begin()];
+            Own { terms, tenant, _live: live, under_way: None }
+        });
+        Self { own, count: 0 }
+    }
+
+    /// How the pool retries, if it does.
+    pub(super) fn terms(&self) -> Option<&'p RetryTerms> {
+        self.own.as_ref().map(|own| own.terms)
+    }
+
+    /// Whether there is another try, and waits until its time has come. The request is back at its first byte then.
+    pub(super) async fn again(
+        &mut self,
+        failed: Failed,
+        outgoing: Option<&mut Outbox>,
+        expires: Option<Instant>,
+    ) -> bool {
+        let Some(own) = &mut self.own else { return false };
+        let Some(outbox) = outgoing.filter(|_| self.count < own.terms.max) else { return false };
+        let sent = Sent {
+            any: !outbox.is_untouched(),
+            idempotent: outbox.method().is_idempotent(),
+            at_hand: outbox.rewind(),
+        };
+        // A try that takes too long is to its client what a 504 is.
+        let is_504 = failed == Failed::Timeout && own.terms.on.matches(Failed::Status(504));
+        let is_wanted = is_504 || own.terms.on.matches(failed);
+        if !is_wanted || !sent.may_repeat(failed) {
+            return false;
+        }
+        own.under_way = None;
+        own.under_way = own.terms.budget.retry().zip(own.tenant.retry()).map(|(pool, tenant)| [pool, tenant]);
+        if own.under_way.is_none() {
+            return false;
+        }
+        self.count += 1;
+        let until = Instant::now() + own.terms.backoff.delay(self.count, fastrand::u64(..));
+        if expires.is_some_and(|expires| expires <= until) {
+            return false;
+        }
+        sleep_until(until).await;
+        true
+    }
+}
