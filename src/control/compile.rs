@@ -1,34 +1,27 @@
 //! From a document to a snapshot: every name resolved, everything shared that can be, and what
 //! lived before the reload (connections, limiter states, meters) taken over.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use super::pool_set::PoolSet;
 use super::quotas::QuotaSpecs;
 use super::rates::Rates;
 use crate::admission::Access;
-use crate::admission::fair_share::{SeatLimit, SeatTable, SeatTerms, StreamTerms};
+use crate::admission::fair_share::{SeatTable, SeatTerms};
 use crate::admission::quota::{Quotas, Roster};
-use crate::balance::{Policy, Rules};
-use crate::config::{
-    self, Document, Domain, EndpointHost, EndpointScheme, EndpointTarget, HashKey, IdentifyRule,
-    LoadBalancing, PathMatch, RoutePool, UnknownTenant,
-};
+use crate::config::{self, Document, Domain, IdentifyRule, PathMatch, RoutePool, UnknownTenant};
 use crate::http::client_addr::TrustedProxies;
 use crate::http::guard::ConnDeadlines;
 use crate::http::hop_by_hop::Reserved;
 use crate::http::server::ServerSettings;
 use crate::http::wire::HeadLimits;
 use crate::proxy::{RouteTarget, Snapshot};
-use crate::retry::{Backoff, BudgetTerms, Conditions};
 use crate::routing::{HeaderRules, MatchRule, PathRule, Route, RouteTable, Target};
 use crate::telemetry::Metrics;
 use crate::tenant::{Accounts, Directory, HostPattern, Identify, Rule, State, Tenant};
 use crate::time::Clock;
-use crate::types::Percent;
-use crate::upstream::{Address, Balancing, Endpoint, HashOf, Pool, RetryTerms, Timeouts};
 
 /// What outlives every configuration.
 #[derive(Debug)]
@@ -57,10 +50,6 @@ impl Foundation {
     }
 }
 
-/// The pools of a configuration, and what each was made from.
-#[derive(Debug, Default)]
-pub struct PoolSet(BTreeMap<String, (config::Pool, Arc<Pool>)>);
-
 /// A document, compiled.
 #[derive(Debug)]
 pub struct Compiled {
@@ -86,8 +75,8 @@ pub fn compile(
     previous: &PoolSet,
     foundation: &Foundation,
 ) -> Compiled {
-    let pools = pools(document, previous, foundation);
-    let pool = |name: &str| pools.0.get(name).map(|(_, pool)| Arc::clone(pool));
+    let pools = previous.next(document, foundation);
+    let pool = |name: &str| pools.pool(name).cloned();
     let directory = directory(document, &pool, foundation);
     let unknown = match &document.tenancy.unknown {
         UnknownTenant::Reject => None,
@@ -127,122 +116,6 @@ pub fn compile(
         access_log: document.access_log.is_some(),
     };
     Compiled { snapshot, pools }
-}
-
-impl PoolSet {
-    /// All pools.
-    pub fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
-        self.0.values().map(|(_, pool)| pool)
-    }
-
-    /// Whether there is a pool of that name.
-    #[must_use]
-    pub fn contains(&self, name: &str) -> bool {
-        self.0.contains_key(name)
-    }
-}
-
-fn pools(document: &Document, previous: &PoolSet, foundation: &Foundation) -> PoolSet {
-    let compiled = document.pools.iter().map(|(name, written)| {
-        let before = previous.0.get(name);
-        let pool = match before {
-            Some((unchanged, pool)) if unchanged == written => Arc::clone(pool),
-            _ => Arc::new(pool(written, before.map(|(_, pool)| &**pool), foundation)),
-        };
-        seat(&pool, &written.seats);
-        (name.clone(), (written.clone(), pool))
-    });
-    PoolSet(compiled.collect())
-}
-
-fn pool(written: &config::Pool, before: Option<&Pool>, foundation: &Foundation) -> Pool {
-    let meter = foundation.metrics.pool(&written.name);
-    let endpoints = written.endpoints.iter().filter_map(|endpoint| {
-        let address = address(&endpoint.target)?;
-        let same = before.and_then(|pool| pool.endpoints().iter().find(|old| *old.address() == address));
-        let new = |address| Endpoint::new(&written.name, address, |name| meter.endpoint(name));
-        Some((same.cloned().unwrap_or_else(|| Arc::new(new(address))), u32::from(endpoint.weight)))
-    });
-    let timeouts = Timeouts {
-        connect: written.timeouts.connect,
-        response_header: written.timeouts.response_header,
-        idle: written.timeouts.idle,
-        keep_alive: written.timeouts.keep_alive,
-    };
-    let seats = foundation.seats.open(&written.name, &foundation.seat_clock);
-    meter.show_seats(Arc::downgrade(&seats) as _);
-    let endpoints = endpoints.collect();
-    let balancing = balancing(written, before.map(Pool::balancing));
-    let retries =
-        written.retries.as_ref().map(|retries| self::retries(retries, before.and_then(Pool::retries)));
-    Pool::new(&written.name, endpoints, balancing, timeouts, written.max_idle, seats, meter).retrying(retries)
-}
-
-fn retries(written: &config::Retries, before: Option<&RetryTerms>) -> RetryTerms {
-    let terms = |percent: Percent| BudgetTerms { percent: percent.get().into(), ..BudgetTerms::default() };
-    let config::RetryOn { connect_failure, reset, statuses } = &written.on;
-    let on = Conditions::none();
-    let on = if *connect_failure { on.connect_failure() } else { on };
-    let on = if *reset { on.reset() } else { on };
-    let on = statuses.iter().fold(on, |on, status| on.status(*status).unwrap_or(on));
-    let budget = before.map_or_else(Arc::default, |before| Arc::clone(&before.budget));
-    budget.set_terms(terms(written.budget));
-    RetryTerms {
-        max: written.max.into(),
-        on,
-        budget,
-        tenant_budget: terms(written.tenant_budget),
-        per_try: written.per_try_timeout,
-        backoff: Backoff { base: written.backoff.base, max: written.backoff.max },
-    }
-}
-
-fn balancing(written: &config::Pool, before: Option<&Balancing>) -> Balancing {
-    let (policy, hashed) = match &written.load_balancing {
-        LoadBalancing::RoundRobin => (Policy::RoundRobin, None),
-        LoadBalancing::LeastRequest => (Policy::LeastRequest, None),
-        LoadBalancing::PeakEwma => (Policy::PeakEwma, None),
-        LoadBalancing::ConsistentHash(of) => {
-            let of = match of {
-                HashKey::Header(name) => HashOf::Header(name.clone()),
-                HashKey::Cookie(name) => HashOf::Cookie(name.as_str().into()),
-                HashKey::ClientIp => HashOf::Client,
-                HashKey::Tenant => HashOf::Tenant,
-            };
-            (Policy::ConsistentHash, Some(of))
-        }
-    };
-    let rules = Rules::of(policy);
-    let rules = match written.slow_start {
-        Some(window) => rules.slow_start(window),
-        None => rules,
-    };
-    Balancing::new(rules, hashed, before)
-}
-
-/// Where to connect to; `None` for kinds of endpoints that a document with them does not load yet.
-fn address(target: &EndpointTarget) -> Option<Address> {
-    match target {
-        EndpointTarget::Host { scheme: EndpointScheme::Http, host, port } => Some(match host {
-            EndpointHost::Ip(ip) => Address::Ip((*ip, *port).into()),
-            EndpointHost::Name(name) => Address::Name(name.clone(), *port),
-        }),
-        EndpointTarget::Host { .. } | EndpointTarget::Dns { .. } | EndpointTarget::Unix(_) => None,
-    }
-}
-
-/// Sets how many seats a pool has. Those in use stay; its tenants' parts stay.
-fn seat(pool: &Pool, written: &config::Seats) {
-    pool.seats().set_streams(StreamTerms {
-        max: written.streams_max,
-        max_per_tenant: written.streams_max_per_tenant,
-        after: written.stream_after,
-    });
-    pool.seats().set_limit(match written.limit {
-        None => SeatLimit::None,
-        Some(config::SeatLimit::Fixed(seats)) => SeatLimit::Fixed(seats),
-        Some(config::SeatLimit::Adaptive { min, max }) => SeatLimit::Adaptive { min, max },
-    });
 }
 
 fn seat_terms(written: config::Concurrency) -> SeatTerms {

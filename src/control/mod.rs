@@ -3,13 +3,16 @@
 mod compile;
 mod fingerprint;
 mod limits;
+mod pool_set;
+mod pool_terms;
 mod pools;
 mod quotas;
 mod rates;
 mod status;
 
-pub use compile::{Compiled, Foundation, PoolSet, compile};
+pub use compile::{Compiled, Foundation, compile};
 pub use fingerprint::Fingerprint;
 pub use limits::limits;
+pub use pool_set::PoolSet;
 pub use pools::{EndpointChange, change_endpoint, pool, pools};
 pub use status::{LastReload, Status};

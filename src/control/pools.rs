@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::compile::PoolSet;
+use super::pool_set::PoolSet;
 use crate::telemetry::EndpointFailure;
 use crate::upstream::{Endpoint, Pool};
 

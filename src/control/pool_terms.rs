@@ -1,0 +1,53 @@
+//! What a pool's document says of choosing endpoints and of retries, as what runs.
+
+use std::sync::Arc;
+
+use crate::balance::{Policy, Rules};
+use crate::config::{self, HashKey, LoadBalancing};
+use crate::retry::{Backoff, BudgetTerms, Conditions};
+use crate::types::Percent;
+use crate::upstream::{Balancing, HashOf, RetryTerms};
+
+/// How requests are sent again. The budget goes on from where it was.
+pub(super) fn retries(written: &config::Retries, before: Option<&RetryTerms>) -> RetryTerms {
+    let terms = |percent: Percent| BudgetTerms { percent: percent.get().into(), ..BudgetTerms::default() };
+    let config::RetryOn { connect_failure, reset, statuses } = &written.on;
+    let on = Conditions::none();
+    let on = if *connect_failure { on.connect_failure() } else { on };
+    let on = if *reset { on.reset() } else { on };
+    let on = statuses.iter().fold(on, |on, status| on.status(*status).unwrap_or(on));
+    let budget = before.map_or_else(Arc::default, |before| Arc::clone(&before.budget));
+    budget.set_terms(terms(written.budget));
+    RetryTerms {
+        max: written.max.into(),
+        on,
+        budget,
+        tenant_budget: terms(written.tenant_budget),
+        per_try: written.per_try_timeout,
+        backoff: Backoff { base: written.backoff.base, max: written.backoff.max },
+    }
+}
+
+/// How requests are spread. What endpoints are working on is still counted.
+pub(super) fn balancing(written: &config::Pool, before: Option<&Balancing>) -> Balancing {
+    let (policy, hashed) = match &written.load_balancing {
+        LoadBalancing::RoundRobin => (Policy::RoundRobin, None),
+        LoadBalancing::LeastRequest => (Policy::LeastRequest, None),
+        LoadBalancing::PeakEwma => (Policy::PeakEwma, None),
+        LoadBalancing::ConsistentHash(of) => {
+            let of = match of {
+                HashKey::Header(name) => HashOf::Header(name.clone()),
+                HashKey::Cookie(name) => HashOf::Cookie(name.as_str().into()),
+                HashKey::ClientIp => HashOf::Client,
+                HashKey::Tenant => HashOf::Tenant,
+            };
+            (Policy::ConsistentHash, Some(of))
+        }
+    };
+    let rules = Rules::of(policy);
+    let rules = match written.slow_start {
+        Some(window) => rules.slow_start(window),
+        None => rules,
+    };
+    Balancing::new(rules, hashed, before)
+}
