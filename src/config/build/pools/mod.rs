@@ -5,6 +5,7 @@ mod endpoint;
 mod failover;
 mod health;
 mod not_yet;
+mod pem;
 mod retries;
 #[cfg(test)]
 mod tests;

@@ -175,9 +175,14 @@ fn tls_is_read_with_its_files_and_shows_no_key() {
     let folder = tempfile::tempdir().unwrap();
     let pem = |label: &str| format!("-----BEGIN {label}-----\nMIIBhidden\n-----END {label}-----\n");
     let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
-    write("ca.pem", pem("CERTIFICATE"));
-    write("gw.pem", pem("CERTIFICATE"));
-    write("gw.key", pem("EC PRIVATE KEY"));
+    let made = || rcgen::generate_simple_self_signed(vec!["gw.test".to_owned()]).unwrap();
+    let (own, other) = (made(), made());
+    let secret = own.signing_key.serialize_pem();
+    write("ca.pem", own.cert.pem());
+    write("broken.pem", own.cert.pem() + &pem("CERTIFICATE"));
+    write("gw.pem", own.cert.pem());
+    write("gw.key", secret.clone());
+    write("other.key", other.signing_key.serialize_pem());
     write("locked.key", pem("ENCRYPTED PRIVATE KEY"));
     let of = |tls: &str| {
         let text = format!("  a: {{ endpoints: ['https://a', http://b], tls: {tls} }}\n");
@@ -188,16 +193,23 @@ fn tls_is_read_with_its_files_and_shows_no_key() {
         of("{ ca: ca.pem, client_cert: gw.pem, client_key: gw.key, server_name: App.Internal }");
     assert!(found.is_empty(), "{found:#?}");
     assert_eq!(tls.ca.as_ref().unwrap().path, folder.path().join("ca.pem"));
-    assert_eq!(&*tls.ca.as_ref().unwrap().text, pem("CERTIFICATE"));
-    assert_eq!(tls.client.as_ref().unwrap().key.expose(), pem("EC PRIVATE KEY"));
+    assert_eq!(&*tls.ca.as_ref().unwrap().text, own.cert.pem());
+    assert_eq!(tls.client.as_ref().unwrap().key.expose(), secret);
     assert_eq!(tls.server_name, Some(EndpointHost::Name("app.internal".to_owned())));
-    assert!(!format!("{tls:?}").contains("hidden"));
+    assert!(secret.lines().skip(1).all(|line| !format!("{tls:?}").contains(line)));
 
     let codes = |tls: &str| of(tls).1;
     let path = "the file `locked.key` is encrypted";
     assert_eq!(codes("{ client_cert: gw.pem, client_key: locked.key }"), [format!("invalid-value: {path}")]);
     let path = "the file `gw.pem` has no private key in PEM";
     assert_eq!(codes("{ client_cert: gw.pem, client_key: gw.pem }"), [format!("invalid-value: {path}")]);
+    let apart = "the file `other.key` can't be used: it is not the key of the certificate";
+    assert_eq!(codes("{ client_cert: gw.pem, client_key: other.key }"), [format!("invalid-value: {apart}")]);
+    let broken = codes("{ ca: broken.pem }").concat();
+    assert!(
+        broken.starts_with("invalid-value: the file `broken.pem` can't be used: its certificate 2"),
+        "{broken}"
+    );
     assert_eq!(
         codes("{ client_cert: gw.pem }"),
         ["missing-key: `client_cert` is there without `client_key`"]

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::Builder;
+use super::pem::{IdentityError, check_authorities, check_identity, has_block};
 use crate::config::decode::Spanned;
 use crate::config::document::{ClientCertificate, Endpoint, EndpointHost, PemFile, UpstreamTls};
 use crate::config::written;
@@ -37,7 +38,7 @@ impl Builder<'_> {
                 .see(insecure.mark, "`insecure` is");
         }
         Some(UpstreamTls {
-            ca: tls.value.ca.as_ref().and_then(|file| self.certificates(file)),
+            ca: tls.value.ca.as_ref().and_then(|file| self.authorities(file)),
             client: self.client_certificate(&tls.value),
             server_name: tls.value.server_name.as_ref().and_then(|name| self.server_name(name)),
             insecure: insecure.is_some(),
@@ -51,8 +52,34 @@ impl Builder<'_> {
             (Some(alone), None) => return self.lonely(alone, "client_cert", "client_key"),
             (None, Some(alone)) => return self.lonely(alone, "client_key", "client_cert"),
         };
-        let (chain, key) = (self.certificates(cert), self.private_key(key));
-        chain.zip(key).map(|(chain, key)| ClientCertificate { chain, key })
+        let (chain, secret) = self.certificates(cert).zip(self.private_key(key))?;
+        if let Err(why) = check_identity(&chain.text, secret.expose()) {
+            self.no_identity(why, cert, key);
+        }
+        Some(ClientCertificate { chain, key: secret })
+    }
+
+    fn no_identity(&self, why: IdentityError, cert: &Spanned<String>, key: &Spanned<String>) {
+        let invalid = |written: &Spanned<String>, what: String| {
+            let message = format!("the file `{}` can't be used: {what}", written.value);
+            self.findings.error("invalid-value", written.mark, message)
+        };
+        match why {
+            IdentityError::Chain(what) => invalid(cert, what),
+            IdentityError::Key(what) => invalid(key, what),
+            IdentityError::Apart => invalid(key, "it is not the key of the certificate".to_owned())
+                .hint("the gateway's own certificate must be the first in its file")
+                .see(cert.mark, "the certificate is"),
+        };
+    }
+
+    fn authorities(&mut self, written: &Spanned<String>) -> Option<PemFile> {
+        let file = self.certificates(written)?;
+        if let Err(why) = check_authorities(&file.text) {
+            let message = format!("the file `{}` can't be used: {why}", written.value);
+            self.findings.error("invalid-value", written.mark, message);
+        }
+        Some(file)
     }
 
     fn lonely<T>(&self, alone: &Spanned<String>, there: &str, missing: &str) -> Option<T> {
@@ -127,37 +154,5 @@ impl Builder<'_> {
             .error("invalid-value", written.mark, format!("`{name}` is no server name: {why}"))
             .hint("write the name in the endpoint's certificate, like app.internal");
         None
-    }
-}
-
-/// Whether a text has a PEM block (RFC 7468) of such a label, begun and ended.
-fn has_block(text: &str, is: impl Fn(&str) -> bool) -> bool {
-    let label = |line: &'_ str, what: &str| -> Option<String> {
-        let label = line.trim_end().strip_prefix(what)?.strip_suffix("-----")?;
-        is(label).then(|| label.to_owned())
-    };
-    let mut lines = text.lines();
-    while let Some(begun) = lines.by_ref().find_map(|line| label(line, "-----BEGIN ")) {
-        if lines.by_ref().find_map(|line| label(line, "-----END ")).is_some_and(|ended| ended == begun) {
-            return true;
-        }
-    }
-    false
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_block_is_one_that_begins_and_ends() {
-        let certificate = |text: &str| has_block(text, |label| label == "CERTIFICATE");
-        assert!(certificate("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"));
-        assert!(certificate(
-            "subject: x\r\n-----BEGIN CERTIFICATE-----\r\nMIIB\r\n-----END CERTIFICATE-----"
-        ));
-        assert!(!certificate("-----BEGIN CERTIFICATE-----\nMIIB\n"));
-        assert!(!certificate("-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n"));
-        assert!(!certificate(""));
     }
 }

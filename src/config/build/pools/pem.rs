@@ -1,0 +1,113 @@
+//! What files of PEM (RFC 7468) hold: certificates and keys, checked before they are used.
+
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use rustls::{Error, InconsistentKeys, RootCertStore};
+
+/// Whether a text has a block of such a label, begun and ended.
+pub(super) fn has_block(text: &str, is: impl Fn(&str) -> bool) -> bool {
+    let label = |line: &'_ str, what: &str| -> Option<String> {
+        let label = line.trim_end().strip_prefix(what)?.strip_suffix("-----")?;
+        is(label).then(|| label.to_owned())
+    };
+    let mut lines = text.lines();
+    while let Some(begun) = lines.by_ref().find_map(|line| label(line, "-----BEGIN ")) {
+        if lines.by_ref().find_map(|line| label(line, "-----END ")).is_some_and(|ended| ended == begun) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Checks that each certificate of a text can be an authority.
+///
+/// # Errors
+/// Which one can't, counted from 1, and why.
+pub(super) fn check_authorities(text: &str) -> Result<(), String> {
+    let mut roots = RootCertStore::empty();
+    for (at, certificate) in CertificateDer::pem_slice_iter(text.as_bytes()).enumerate() {
+        let added = certificate.map_err(|error| error.to_string());
+        let added = added.and_then(|certificate| roots.add(certificate).map_err(|error| error.to_string()));
+        added.map_err(|why| format!("its certificate {} can't be read: {why}", at + 1))?;
+    }
+    Ok(())
+}
+
+/// Why a certificate and a key are no identity.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum IdentityError {
+    /// The chain.
+    Chain(String),
+    /// The key.
+    Key(String),
+    /// The key is another certificate's.
+    Apart,
+}
+
+/// Checks that a certificate, the first of a text, and a key belong together.
+///
+/// # Errors
+/// [`IdentityError`]. None has anything of the key in it.
+pub(super) fn check_identity(chain: &str, key: &str) -> Result<(), IdentityError> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain.as_bytes()).collect();
+    let chain = chain.map_err(|why| IdentityError::Chain(why.to_string()))?;
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes());
+    let key = key.map_err(|_| IdentityError::Key("it is no PEM".to_owned()))?;
+    let provider = ring::default_provider();
+    let signing = provider.key_provider.load_private_key(key);
+    let signing = signing.map_err(|why| IdentityError::Key(why.to_string()))?;
+    match CertifiedKey::new(chain, signing).keys_match() {
+        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(()),
+        Err(Error::InconsistentKeys(_)) => Err(IdentityError::Apart),
+        Err(why) => Err(IdentityError::Chain(why.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+
+    #[test]
+    fn a_block_is_one_that_begins_and_ends() {
+        let certificate = |text: &str| has_block(text, |label| label == "CERTIFICATE");
+        assert!(certificate("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"));
+        assert!(certificate(
+            "subject: x\r\n-----BEGIN CERTIFICATE-----\r\nMIIB\r\n-----END CERTIFICATE-----"
+        ));
+        assert!(!certificate("-----BEGIN CERTIFICATE-----\nMIIB\n"));
+        assert!(!certificate("-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n"));
+        assert!(!certificate(""));
+    }
+
+    fn made() -> (String, String) {
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed(vec!["a.test".to_owned()]).unwrap();
+        (cert.pem(), signing_key.serialize_pem())
+    }
+
+    fn block(label: &str) -> String {
+        format!("-----BEGIN {label}-----\nMIIB\n-----END {label}-----\n")
+    }
+
+    #[test]
+    fn every_authority_must_be_readable() {
+        let (certificate, _) = made();
+        assert_eq!(check_authorities(&certificate), Ok(()));
+        let why = check_authorities(&(certificate + &block("CERTIFICATE"))).unwrap_err();
+        assert!(why.starts_with("its certificate 2 can't be read"), "{why}");
+    }
+
+    #[test]
+    fn a_key_must_be_that_of_the_certificate() {
+        let ((certificate, key), (_, other)) = (made(), made());
+        assert_eq!(check_identity(&certificate, &key), Ok(()));
+        assert_eq!(check_identity(&certificate, &other), Err(IdentityError::Apart));
+        let broken = check_identity(&block("CERTIFICATE"), &key);
+        assert!(matches!(broken, Err(IdentityError::Chain(_))), "{broken:?}");
+        let broken = check_identity(&certificate, &block("PRIVATE KEY"));
+        assert!(matches!(broken, Err(IdentityError::Key(_))), "{broken:?}");
+    }
+}
