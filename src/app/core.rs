@@ -1,24 +1,25 @@
 //! What the gateway is made of, and how a new configuration takes the place of the old one.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 use std::time::SystemTime;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use serde_json::Value;
 
 use super::gateway::{Options, ReloadFailure, Source};
 use super::keeper::Keeper;
+use super::listeners::{Bound, bind_all, hand_out};
 use super::worker::{Command, Worker, WorkerShare};
 use crate::config::{self, Diagnostic, Document, Loaded, Quarantined, Workers};
 use crate::control;
 use crate::control::{
     Compiled, EndpointChange, Fingerprint, Foundation, LastReload, PoolSet, Status, compile, limits,
 };
-use crate::listen::{ConnectionCaps, bind};
+use crate::listen::ConnectionCaps;
 use crate::proxy::SnapshotCell;
 use crate::telemetry::Metrics;
 use crate::telemetry::access_log::{AccessLog, AccessLogSettings};
@@ -52,13 +53,6 @@ struct Running {
     /// What the watched files were like when they were read.
     seen: Fingerprint,
     restart_required: Vec<&'static str>,
-}
-
-/// A listener as it is configured (the port may be 0) and as it is bound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Bound {
-    configured: SocketAddr,
-    address: SocketAddr,
 }
 
 impl Core {
@@ -363,26 +357,6 @@ fn access_log_settings(document: &Document) -> AccessLogSettings {
             sample: log.sample,
         },
         None => AccessLogSettings { path: "-".to_owned(), sample: 0.0 },
-    }
-}
-
-type Sockets = Vec<(Bound, Vec<TcpListener>)>;
-
-fn bind_all(addresses: impl Iterator<Item = SocketAddr>, workers: usize) -> anyhow::Result<Sockets> {
-    addresses
-        .map(|configured| {
-            let sockets = bind(configured, workers)?;
-            let first = sockets.first().ok_or_else(|| anyhow!("no socket for {configured}"))?;
-            Ok((Bound { configured, address: first.local_addr()? }, sockets))
-        })
-        .collect()
-}
-
-fn hand_out(workers: &[Worker], sockets: Sockets) {
-    for (_, sockets) in sockets {
-        for (worker, socket) in workers.iter().zip(sockets) {
-            worker.tell(Command::Listen(socket));
-        }
     }
 }
 

@@ -4,6 +4,7 @@ mod control_thread;
 mod core;
 mod gateway;
 mod keeper;
+mod listeners;
 mod watch;
 mod worker;
 
