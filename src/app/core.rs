@@ -17,7 +17,7 @@ use super::worker::{Command, Worker, WorkerShare};
 use crate::config::{self, Diagnostic, Document, Loaded, Quarantined, Workers};
 use crate::control;
 use crate::control::{
-    Compiled, EndpointChange, Fingerprint, Foundation, LastReload, PoolSet, Status, compile, limits,
+    Compiled, EndpointChange, Fingerprint, Foundation, LastReload, PoolSet, PoolTls, Status, compile, limits,
 };
 use crate::listen::ConnectionCaps;
 use crate::proxy::SnapshotCell;
@@ -67,7 +67,9 @@ impl Core {
         let foundation = Foundation::new(metrics, options.clock);
         let keeper = Keeper::new(Arc::clone(&foundation.roster));
         keeper.open_for(&document, &foundation.metrics)?;
-        let Compiled { snapshot, pools } = compile(&document, 0, &PoolSet::default(), &foundation);
+        let none = PoolSet::default();
+        let tls = PoolTls::of(&document, &none)?;
+        let Compiled { snapshot, pools } = compile(&document, 0, &none, &tls, &foundation);
         keeper.adopt(&document);
         let snapshot = Arc::new(SnapshotCell::from_pointee(snapshot));
         let limits = &document.limits;
@@ -202,6 +204,8 @@ impl Core {
             .partition(|bound| document.listeners.iter().any(|listener| listener.bind == bound.configured));
         let new = document.listeners.iter().map(|listener| listener.bind);
         let new = new.filter(|bind| !kept.iter().any(|bound| bound.configured == *bind));
+        let tls =
+            PoolTls::of(document, &running.pools).map_err(|error| ReloadFailure::Resource(error.into()))?;
         let sockets = bind_all(new, self.worker_count).map_err(ReloadFailure::Resource)?;
         self.keeper.open_for(document, self.metrics()).map_err(ReloadFailure::Resource)?;
         if let Some(log) = &*self.access_log.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -213,7 +217,7 @@ impl Core {
         }
 
         running.generation += 1;
-        let compiled = compile(document, running.generation, &running.pools, &self.foundation);
+        let compiled = compile(document, running.generation, &running.pools, &tls, &self.foundation);
         self.snapshot.store(Arc::new(compiled.snapshot));
         self.caps.set(document.limits.max_connections, document.limits.max_connections_per_client);
         running.listeners = kept;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::pool_set::PoolSet;
+use super::pool_tls::PoolTls;
 use super::quotas::QuotaSpecs;
 use super::rates::Rates;
 use crate::admission::Access;
@@ -67,15 +68,16 @@ struct SharedPlan {
 }
 
 /// Compiles a document. Pools that have not changed are the previous ones, so they keep their
-/// connections; endpoints that have not changed are, too.
+/// connections; endpoints that have not changed are, too. `tls` is that of the same document and the same previous pools.
 #[must_use]
 pub fn compile(
     document: &Document,
     generation: u64,
     previous: &PoolSet,
+    tls: &PoolTls,
     foundation: &Foundation,
 ) -> Compiled {
-    let pools = previous.next(document, foundation);
+    let pools = previous.next(document, tls, foundation);
     let pool = |name: &str| pools.pool(name).cloned();
     let directory = directory(document, &pool, foundation);
     let unknown = match &document.tenancy.unknown {

@@ -1,42 +1,60 @@
 //! The pools that run: made from a document, and from those that ran before where they still fit.
 
 use std::collections::BTreeMap;
+use std::ptr;
 use std::sync::Arc;
 
 use super::compile::Foundation;
 use super::pool_terms::{balancing, retries};
+use super::pool_tls::PoolTls;
 use crate::admission::fair_share::{SeatLimit, StreamTerms};
-use crate::config::{self, Document, EndpointHost, EndpointScheme, EndpointTarget};
-use crate::upstream::{Address, Endpoint, Pool, Timeouts};
+use crate::config::{self, Document, EndpointHost, EndpointTarget};
+use crate::upstream::{Address, ClientTls, Endpoint, Pool, Timeouts};
 
 /// The pools of a configuration, and what each was made from.
 #[derive(Debug, Default)]
-pub struct PoolSet(BTreeMap<String, (config::Pool, Arc<Pool>)>);
+pub struct PoolSet(BTreeMap<String, Made>);
+
+/// A pool that runs, and what it was made from.
+#[derive(Debug)]
+struct Made {
+    written: config::Pool,
+    tls: Option<Arc<ClientTls>>,
+    pool: Arc<Pool>,
+}
 
 impl PoolSet {
     /// The pools of the next document. Those that have not changed are these, so they keep their connections; endpoints
     /// that have not changed are, too.
-    pub(super) fn next(&self, document: &Document, foundation: &Foundation) -> Self {
+    pub(super) fn next(&self, document: &Document, tls: &PoolTls, foundation: &Foundation) -> Self {
         let compiled = document.pools.iter().map(|(name, written)| {
             let before = self.0.get(name);
+            let tls = tls.of_pool(name);
             let pool = match before {
-                Some((unchanged, pool)) if unchanged == written => Arc::clone(pool),
-                _ => Arc::new(pool(written, before.map(|(_, pool)| &**pool), foundation)),
+                Some(made) if made.written == *written => Arc::clone(&made.pool),
+                _ => Arc::new(pool(written, tls, before.map(|made| &*made.pool), foundation)),
             };
             seat(&pool, &written.seats);
-            (name.clone(), (written.clone(), pool))
+            (name.clone(), Made { written: written.clone(), tls: tls.cloned(), pool })
         });
         Self(compiled.collect())
     }
 
     /// The pool of that name.
     pub(super) fn pool(&self, name: &str) -> Option<&Arc<Pool>> {
-        self.0.get(name).map(|(_, pool)| pool)
+        self.0.get(name).map(|made| &made.pool)
+    }
+
+    /// The TLS of the pool of the same name, if it was made on the terms of this one: the contents of files included.
+    pub(super) fn tls_as(&self, written: &config::Pool) -> Option<&Arc<ClientTls>> {
+        let made = self.0.get(&written.name)?;
+        let same = made.written.tls == written.tls && made.written.timeouts.tls == written.timeouts.tls;
+        made.tls.as_ref().filter(|_| same)
     }
 
     /// All pools.
     pub fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
-        self.0.values().map(|(_, pool)| pool)
+        self.0.values().map(|made| &made.pool)
     }
 
     /// Whether there is a pool of that name.
@@ -46,13 +64,26 @@ impl PoolSet {
     }
 }
 
-fn pool(written: &config::Pool, before: Option<&Pool>, foundation: &Foundation) -> Pool {
+fn pool(
+    written: &config::Pool,
+    tls: Option<&Arc<ClientTls>>,
+    before: Option<&Pool>,
+    foundation: &Foundation,
+) -> Pool {
     let meter = foundation.metrics.pool(&written.name);
-    let endpoints = written.endpoints.iter().filter_map(|endpoint| {
-        let address = address(&endpoint.target)?;
-        let same = before.and_then(|pool| pool.endpoints().iter().find(|old| *old.address() == address));
-        let new = |address| Endpoint::new(&written.name, address, |name| meter.endpoint(name));
-        Some((same.cloned().unwrap_or_else(|| Arc::new(new(address))), u32::from(endpoint.weight)))
+    let endpoints = written.endpoints.iter().filter_map(|written_endpoint| {
+        let config::Endpoint { target, weight } = written_endpoint;
+        let address = address(target)?;
+        let tls = tls.filter(|_| target.is_tls());
+        let same = before.and_then(|pool| pool.endpoints().iter().find(|old| is_same(old, &address, tls)));
+        let endpoint = same.cloned().unwrap_or_else(|| {
+            let new = Endpoint::new(&written.name, address, |name| meter.endpoint(name));
+            Arc::new(match tls {
+                Some(tls) => new.secure(Arc::clone(tls)),
+                None => new,
+            })
+        });
+        Some((endpoint, u32::from(*weight)))
     });
     let timeouts = Timeouts {
         connect: written.timeouts.connect,
@@ -69,14 +100,25 @@ fn pool(written: &config::Pool, before: Option<&Pool>, foundation: &Foundation) 
     Pool::new(&written.name, endpoints, balancing, timeouts, written.max_idle, seats, meter).retrying(retries)
 }
 
+/// Whether an endpoint's connections are what new ones would be: to the same place, and trusted on the same terms.
+fn is_same(old: &Endpoint, address: &Address, tls: Option<&Arc<ClientTls>>) -> bool {
+    let same_terms = match (old.tls(), tls) {
+        (Some(old), Some(new)) => ptr::eq(old, &**new),
+        (None, None) => true,
+        _ => false,
+    };
+    same_terms && old.address() == address
+}
+
 /// Where to connect to; `None` for kinds of endpoints that a document with them does not load yet.
 fn address(target: &EndpointTarget) -> Option<Address> {
     match target {
-        EndpointTarget::Host { scheme: EndpointScheme::Http, host, port } => Some(match host {
+        EndpointTarget::Host { host, port, .. } => Some(match host {
             EndpointHost::Ip(ip) => Address::Ip((*ip, *port).into()),
             EndpointHost::Name(name) => Address::Name(name.clone(), *port),
         }),
-        EndpointTarget::Host { .. } | EndpointTarget::Dns { .. } | EndpointTarget::Unix(_) => None,
+        EndpointTarget::Unix(path) => Some(Address::Unix(path.clone())),
+        EndpointTarget::Dns { .. } => None,
     }
 }
 
@@ -92,4 +134,52 @@ fn seat(pool: &Pool, written: &config::Seats) {
         Some(config::SeatLimit::Fixed(seats)) => SeatLimit::Fixed(seats),
         Some(config::SeatLimit::Adaptive { min, max }) => SeatLimit::Adaptive { min, max },
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Metrics;
+    use crate::time::Clock;
+    use crate::upstream::EndpointId;
+
+    fn ids(set: &PoolSet) -> Vec<EndpointId> {
+        set.pools().flat_map(|pool| pool.endpoints().iter().map(|endpoint| endpoint.id())).collect()
+    }
+
+    #[test]
+    fn an_endpoint_stays_while_its_place_and_the_terms_of_its_trust_do() {
+        let foundation = Foundation::new(Arc::new(Metrics::new(1).unwrap()), Clock::system());
+        let next = |before: &PoolSet, pool: &str| {
+            let text = format!(
+                "listeners: [{{ bind: 127.0.0.1:0 }}]\ntenancy: {{ identify: [domain] }}\nplans: {{ free: {{}} }}\n\
+                 routes: [{{ match: {{ path_prefix: / }}, pool: a }}]\npools: {{ a: {pool} }}\n"
+            );
+            let document = config::load_str(&text, "test.yaml").unwrap().document;
+            before.next(&document, &PoolTls::of(&document, before).unwrap(), &foundation)
+        };
+        let (unix, tls) = ("unix:/run/a.sock", "tls: { insecure: true }");
+        let first = next(
+            &PoolSet::default(),
+            &format!("{{ endpoints: ['https://127.0.0.1:1', 'http://127.0.0.1:2', '{unix}'], {tls} }}"),
+        );
+        let [secure, plain, socket] = ids(&first)[..] else { panic!("three endpoints") };
+
+        let more = format!(
+            "{{ endpoints: ['{unix}', 'https://127.0.0.1:1', 'https://127.0.0.1:3'], {tls}, max_idle: 7 }}"
+        );
+        let [same_socket, same_secure, _] = ids(&next(&first, &more))[..] else { panic!("three endpoints") };
+        assert_eq!((same_socket, same_secure), (socket, secure));
+
+        for changed in [
+            format!("{{ endpoints: ['https://127.0.0.1:1', 'http://127.0.0.1:2'], {tls}, timeouts: {{ tls: 1s }} }}"),
+            "{ endpoints: ['https://127.0.0.1:1', 'http://127.0.0.1:2'], tls: { insecure: true, server_name: b.test } }"
+                .to_owned(),
+            "{ endpoints: ['http://127.0.0.1:1', 'http://127.0.0.1:2'] }".to_owned(),
+        ] {
+            let [changed_secure, same_plain] = ids(&next(&first, &changed))[..] else { panic!("two endpoints") };
+            assert_ne!(changed_secure, secure, "{changed}");
+            assert_eq!(same_plain, plain, "{changed}");
+        }
+    }
 }

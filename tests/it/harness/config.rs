@@ -58,7 +58,13 @@ impl Config {
 
     /// Adds or replaces a pool; `more` is YAML of further keys, as `timeouts: { connect: 1s }`.
     pub fn pool(self, name: &str, endpoints: &[SocketAddr], more: &str) -> Self {
-        let endpoints: Vec<_> = endpoints.iter().map(|address| format!("'http://{address}'")).collect();
+        let urls: Vec<_> = endpoints.iter().map(|address| format!("http://{address}")).collect();
+        self.pool_at(name, &urls, more)
+    }
+
+    /// As [`Config::pool`], of endpoints of any kind.
+    pub fn pool_at(self, name: &str, urls: &[String], more: &str) -> Self {
+        let endpoints: Vec<_> = urls.iter().map(|url| format!("'{url}'")).collect();
         let more = if more.is_empty() { String::new() } else { format!(", {more}") };
         self.pool_as(name, format!("{{ endpoints: [{}]{more} }}", endpoints.join(", ")))
     }

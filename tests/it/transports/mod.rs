@@ -1,6 +1,8 @@
-//! The upstream client over each transport, against origins of the test's own.
+//! The upstream client over each transport, against origins of the test's own; and a whole gateway over them.
 
+mod cover;
 mod dns;
+mod gateway;
 mod tls;
 mod unix;
 

@@ -21,13 +21,13 @@ use tollgate::upstream::{
 use super::{Scene, assert_tunnels, endpoint, on_a_worker, serve};
 
 /// A certificate authority.
-struct Authority {
-    pem: String,
+pub(super) struct Authority {
+    pub(super) pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -36,7 +36,7 @@ impl Authority {
     }
 
     /// A certificate for the name, and its key: PEM.
-    fn issue(&self, name: &str) -> (String, String) {
+    pub(super) fn issue(&self, name: &str) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
@@ -51,7 +51,7 @@ impl Authority {
 type Seen = Arc<Mutex<Vec<(Option<String>, HandshakeKind)>>>;
 
 /// What an origin serves with.
-fn acceptor(authority: &Authority, name: &str, clients_of: Option<&Authority>) -> TlsAcceptor {
+pub(super) fn acceptor(authority: &Authority, name: &str, clients_of: Option<&Authority>) -> TlsAcceptor {
     let (certificate, key) = authority.issue(name);
     let provider = Arc::new(ring::default_provider());
     let builder =

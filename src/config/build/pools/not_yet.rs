@@ -4,7 +4,7 @@
 //! `written` and the entry in README's table.
 
 use crate::config::decode::Spanned;
-use crate::config::document::{EndpointScheme, EndpointTarget};
+use crate::config::document::EndpointTarget;
 use crate::config::findings::Findings;
 use crate::config::source::Mark;
 use crate::config::written::{Pool, Protocol};
@@ -19,10 +19,8 @@ pub(super) fn refuse(findings: &Findings, pool: &Pool) {
         key("`circuit_breaker`", &pool.circuit_breaker),
         pool.retries.as_ref().and_then(|retries| key("`retries.buffer`", &retries.value.buffer)),
         key("`failover`", &pool.failover),
-        key("`tls`", &pool.tls),
         key("`isolate_connections`", &pool.isolate_connections),
         key("`drain`", &pool.drain),
-        key("`timeouts.tls`", &timeouts.tls),
         key("`timeouts.request`", &timeouts.request),
     ];
     for (mark, what) in keys.into_iter().flatten() {
@@ -30,7 +28,7 @@ pub(super) fn refuse(findings: &Findings, pool: &Pool) {
     }
     if let Some(protocol) = &pool.protocol {
         let later = match protocol.value {
-            // In clear text, `auto` is HTTP/1.1; over TLS its endpoints are refused.
+            // What `auto` finds is HTTP/1.1: the gateway offers nothing else yet.
             Protocol::Http1 | Protocol::Auto => None,
             Protocol::H2 => Some("`protocol: h2`"),
         };
@@ -41,12 +39,10 @@ pub(super) fn refuse(findings: &Findings, pool: &Pool) {
 /// Refuses endpoints of a kind that can't be reached yet.
 pub(super) fn refuse_endpoint(findings: &Findings, mark: Mark, target: &EndpointTarget) {
     let later = match target {
-        EndpointTarget::Host { scheme: EndpointScheme::Http, .. } => None,
-        EndpointTarget::Host { scheme: EndpointScheme::Https, .. } => Some("an endpoint over TLS (https)"),
+        EndpointTarget::Host { .. } | EndpointTarget::Unix(_) => None,
         EndpointTarget::Dns { .. } => Some("an endpoint found by DNS (dns+http)"),
-        EndpointTarget::Unix(_) => Some("an endpoint on a Unix socket"),
     };
-    instead(findings, mark, later, "write http://HOST:PORT for now");
+    instead(findings, mark, later, "write http://HOST:PORT or https://HOST:PORT for now");
 }
 
 fn key<'k, T>(what: &'k str, written: &Option<Spanned<T>>) -> Option<(Mark, &'k str)> {

@@ -26,7 +26,7 @@ pub(in crate::config) use tls::UpstreamTls;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Pool {
-    /// Where its endpoints listen: http://HOST:PORT. Others (https, unix:, dns+http) are not supported yet.
+    /// Where its endpoints listen: http://HOST:PORT, https://HOST:PORT or unix:/PATH. Those found by DNS (dns+http, dns+https) are not supported yet.
     #[schemars(length(min = 1))]
     pub endpoints: Spanned<List<Endpoint>>,
     /// How an endpoint is chosen. Default least_request.
@@ -52,7 +52,7 @@ pub(in crate::config) struct Pool {
     pub max_idle: Option<Spanned<usize>>,
     /// A pool that is used while fewer than half of the endpoints are healthy. Not supported yet.
     pub failover: Option<Spanned<String>>,
-    /// TLS to the https endpoints. Not supported yet.
+    /// TLS to the https endpoints. Default: the system's authorities are believed.
     pub tls: Option<Spanned<UpstreamTls>>,
     /// The protocol. Default auto.
     pub protocol: Option<Spanned<Protocol>>,
@@ -68,7 +68,7 @@ pub(in crate::config) struct Pool {
 pub(in crate::config) struct Timeouts {
     /// For a connection to be made. Default 1s.
     pub connect: Option<Spanned<TimeSpan>>,
-    /// For the TLS handshake on it. Default 5s. Not supported yet.
+    /// For the TLS handshake on it. Default 5s.
     pub tls: Option<Spanned<TimeSpan>>,
     /// From the request's end to the response's head. Default 30s.
     pub response_header: Option<Spanned<TimeSpan>>,
@@ -88,7 +88,7 @@ pub(in crate::config) enum Protocol {
     Http1,
     /// HTTP/2: by ALPN over TLS, with prior knowledge in clear text. Not supported yet.
     H2,
-    /// Over TLS what ALPN finds, HTTP/2 first; HTTP/1.1 in clear text.
+    /// HTTP/1.1 for now, over TLS too.
     Auto,
 }
 
