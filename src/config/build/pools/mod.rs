@@ -65,7 +65,7 @@ impl Builder<'_> {
                 .error("empty-pool", written.endpoints.key, "a pool needs at least one endpoint")
                 .hint("add one, like http://127.0.0.1:9001");
         }
-        let mut seen: HashMap<EndpointTarget, Mark> = HashMap::new();
+        let mut seen: HashMap<EndpointTarget, (bool, Mark)> = HashMap::new();
         let mut endpoints = Vec::new();
         for written in &written.endpoints.value.0 {
             let url = &written.url;
@@ -74,10 +74,21 @@ impl Builder<'_> {
             match endpoint::parse(&url.value) {
                 Ok(target) => {
                     not_yet::refuse_endpoint(self.findings, url.mark, &target);
-                    if let Some(first) = seen.insert(target.clone(), url.mark) {
+                    let is_tls = target.is_tls();
+                    if let Some((first_is_tls, first)) =
+                        seen.insert(target.in_clear_text(), (is_tls, url.mark))
+                    {
+                        let (twice, hint) = if first_is_tls == is_tls {
+                            (
+                                "twice",
+                                "remove one of the two; `{ url, weight }` gives an endpoint a greater part",
+                            )
+                        } else {
+                            ("with TLS and without", "keep the one that the server speaks at this port")
+                        };
                         self.findings
-                            .error("duplicate-endpoint", url.mark, format!("`{target}` is there twice"))
-                            .hint("remove one of the two; `{ url, weight }` gives an endpoint a greater part")
+                            .error("duplicate-endpoint", url.mark, format!("`{target}` is there {twice}"))
+                            .hint(hint)
                             .see(first, "the other one is");
                     } else {
                         endpoints.push(Endpoint { target, weight });

@@ -70,6 +70,16 @@ fn endpoints_are_texts_or_have_a_weight() {
 }
 
 #[test]
+fn a_place_is_an_endpoint_once() {
+    let found = |endpoints: &str| built(&format!("  a: {{ endpoints: [{endpoints}] }}\n"), "".as_ref()).1;
+    assert!(found("http://a, https://a, http://b:443, unix:/run/a").is_empty(), "other ports");
+    let twice = "duplicate-endpoint: `http://a:80` is there twice";
+    assert_eq!(found("http://a, http://b, http://a:80"), [twice]);
+    let both = "duplicate-endpoint: `https://a:443` is there with TLS and without";
+    assert_eq!(found("http://a:443, https://a"), [both]);
+}
+
+#[test]
 fn balancing_is_a_word_or_a_hash_of_something() {
     let hash = LoadBalancing::ConsistentHash;
     for (written, expected) in [

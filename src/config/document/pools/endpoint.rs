@@ -62,6 +62,17 @@ impl Endpoint {
 }
 
 impl EndpointTarget {
+    /// The same place, spoken to in clear text. A server speaks TLS there or doesn't: a place is an endpoint once.
+    #[must_use]
+    pub fn in_clear_text(&self) -> Self {
+        let mut plain = self.clone();
+        match &mut plain {
+            Self::Host { scheme, .. } | Self::Dns { scheme, .. } => *scheme = EndpointScheme::Http,
+            Self::Unix(_) => {}
+        }
+        plain
+    }
+
     /// Whether it is spoken to over TLS.
     #[must_use]
     pub fn is_tls(&self) -> bool {
