@@ -16,7 +16,7 @@ pub struct PoolTls(BTreeMap<String, Arc<ClientTls>>);
 
 /// Why a pool's endpoints can't be spoken to over TLS.
 #[derive(Debug, thiserror::Error)]
-#[error("the TLS of the pool `{pool}` can't be used: {why}")]
+#[error("the TLS of the pool `{pool}` can't be used")]
 pub struct PoolTlsError {
     /// The pool's name.
     pub pool: String,

@@ -8,8 +8,8 @@ use tokio_tungstenite::tungstenite::Message;
 use super::cover::Cover;
 use super::tls::{Authority, acceptor};
 use crate::harness::{
-    ACME, Config, DEADLINE, Ending, Origin, block_on, config, eventually, fingerprint, get, post, websocket,
-    websocket_echo,
+    ACME, Config, DEADLINE, Ending, Origin, block_on, config, eventually, fingerprint, get, post, tollgate,
+    websocket, websocket_echo,
 };
 
 const MIB: usize = 1 << 20;
@@ -146,6 +146,32 @@ fn a_reload_keeps_connections_until_other_authorities_are_believed() {
     gateway.reload(|c| c.file("ca.pem", &other.pem)).unwrap();
     gateway.ask(&get(ACME, "/")).assert_refused(502, "upstream_connect");
     eventually("the connection that is trusted no longer ends", || origin.open_connections() == 0);
+}
+
+#[test]
+fn a_kept_connection_that_the_origin_closed_under_tls_is_no_error() {
+    let authority = Authority::new();
+    let origin = Origin::answering_once("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nonce");
+    let cover = covered(&origin, &authority);
+    let gateway = believing(&authority, &cover).start();
+    for nth in 1..=4 {
+        assert_eq!(gateway.ask(&get(ACME, "/")).text(), "once");
+        assert_eq!(cover.connections(), nth);
+    }
+}
+
+#[test]
+fn a_system_without_authorities_is_told_before_anything_listens() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = config().pool_at("shared", &["https://127.0.0.1:1".to_owned()], "").write(directory.path());
+    let mut command = tollgate(&["run", "--config", path.to_str().unwrap()]);
+    let nothing = directory.path().join("none");
+    let output = command.env("SSL_CERT_FILE", &nothing).env("SSL_CERT_DIR", &nothing).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for part in ["the TLS of the pool `shared`", "certificate authorities can't be read"] {
+        assert!(said.contains(part), "{part} is missing: {said}");
+    }
 }
 
 #[test]
