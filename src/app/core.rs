@@ -64,7 +64,10 @@ impl Core {
     ) -> anyhow::Result<Self> {
         let Loaded { document, warnings, quarantined, watched } = loaded;
         let metrics = Arc::new(Metrics::new(document.metrics.tenants).context("metrics")?);
-        let foundation = Foundation::new(metrics, options.clock);
+        let foundation = match options.store_patience {
+            Some(patience) => Foundation::with_patience(metrics, options.clock, patience),
+            None => Foundation::new(metrics, options.clock),
+        };
         let keeper = Keeper::new(Arc::clone(&foundation.roster));
         keeper.open_for(&document, &foundation.metrics)?;
         let none = PoolSet::default();

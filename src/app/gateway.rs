@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::control_thread::ControlThread;
 use super::core::Core;
@@ -15,6 +16,9 @@ use crate::time::Clock;
 pub struct Options {
     /// The clock of rate limits.
     pub clock: Clock,
+    /// How long a request waits for the store: longer where the machine is too busy to keep the time that operators are
+    /// promised.
+    pub store_patience: Option<Duration>,
 }
 
 /// Where the configuration comes from.

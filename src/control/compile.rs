@@ -2,6 +2,7 @@
 //! lived before the reload (connections, limiter states, meters) taken over.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hashbrown::HashMap;
 
@@ -48,6 +49,13 @@ impl Foundation {
         let (accounts, seats) = (Accounts::default(), SeatTable::default());
         let roster = Roster::new(clock.clone(), metrics.quotas());
         Self { metrics, accounts, seats, roster, clock, seat_clock: Clock::system() }
+    }
+
+    /// As [`Foundation::new`], where requests wait so long for the store before an outage is declared.
+    #[must_use]
+    pub fn with_patience(metrics: Arc<Metrics>, clock: Clock, patience: Duration) -> Self {
+        let roster = Roster::with_patience(clock.clone(), metrics.quotas(), patience);
+        Self { roster, ..Self::new(metrics, clock) }
     }
 }
 

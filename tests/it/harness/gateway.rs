@@ -12,6 +12,9 @@ use super::config::Config;
 use super::message::{Message, Response, get, post};
 use super::wait::{Watchdog, eventually_some, test_name, watchdog};
 
+/// What a store may take on a machine that is busy with other tests; quota_kill has the real one.
+const STORE_PATIENCE: Duration = Duration::from_millis(800);
+
 /// The bearer token of the admin API.
 pub const ADMIN_TOKEN: &str = "a-token-for-tests";
 
@@ -32,8 +35,9 @@ impl TestGateway {
         let directory = tempfile::tempdir().unwrap();
         let path = config.write(directory.path());
         let (clock, hand) = Clock::manual();
-        let gateway = Gateway::start(Source::File(path), Options { clock })
-            .unwrap_or_else(|error| panic!("{error:?}\n{}", config.text(directory.path())));
+        let gateway =
+            Gateway::start(Source::File(path), Options { clock, store_patience: Some(STORE_PATIENCE) })
+                .unwrap_or_else(|error| panic!("{error:?}\n{}", config.text(directory.path())));
         Self {
             address: gateway.listeners()[0],
             admin: gateway.admin(),
