@@ -179,7 +179,12 @@ async fn at_endpoint(
         Ok(answer) => return Ok(answer),
         Err(failure) => failure,
     };
-    if !matches!(failure, SendFailure::Broken { reused: true }) || !may_repeat(books.outgoing.as_mut()) {
+    let again = match failure {
+        SendFailure::Broken { reused: true } => may_repeat(books.outgoing.as_mut()),
+        SendFailure::Refused { leaving: true } => is_at_hand(books.outgoing.as_mut()),
+        _ => false,
+    };
+    if !again {
         return Err(unanswered(failure, endpoint, books));
     }
     // Not the endpoint's failure: it had closed a connection that it was not using.
@@ -195,6 +200,11 @@ fn may_repeat(outgoing: Option<&mut Outbox>) -> bool {
         .is_some_and(|outbox| (outbox.is_untouched() || outbox.method().is_idempotent()) && outbox.rewind())
 }
 
+/// What no endpoint has processed is repeated whatever its method is, if all of it is still there.
+fn is_at_hand(outgoing: Option<&mut Outbox>) -> bool {
+    outgoing.is_some_and(Outbox::rewind)
+}
+
 fn unanswered(failure: SendFailure, endpoint: &Endpoint, books: &mut Exchange) -> Unanswered {
     let (how, failed, rejection) = match failure {
         SendFailure::Connect(why) => {
@@ -207,6 +217,16 @@ fn unanswered(failure: SendFailure, endpoint: &Endpoint, books: &mut Exchange) -
         }
         SendFailure::Alert => {
             (EndpointFailure::Protocol, Failed::Reset, Rejection::UpstreamProtocol("tls_alert_received"))
+        }
+        SendFailure::Refused { .. } => {
+            books.endpoint_failed(EndpointFailure::Reset);
+            let why = Rejection::UpstreamProtocol("connection_terminated");
+            let elsewhere = is_at_hand(books.outgoing.as_mut());
+            return if elsewhere { Unanswered::Elsewhere(why) } else { Unanswered::Final(why) };
+        }
+        // Not its failure: it is configured to speak what can't switch.
+        SendFailure::NoSwitch => {
+            return Unanswered::Final(Rejection::UpstreamProtocol("http_upgrade_failed"));
         }
         SendFailure::Protocol => {
             (EndpointFailure::Protocol, Failed::Reset, Rejection::UpstreamProtocol("http_protocol_error"))

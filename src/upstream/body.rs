@@ -11,6 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::http2::StreamBody;
 use super::inbox::{Decoded, Decoder};
 use super::line::{Lease, Line, Upload};
 use crate::http::hop_by_hop::{Reserved, strip_trailers};
@@ -33,9 +34,67 @@ pub enum ResponseFailure {
     Expired,
 }
 
-/// A response's body. When it has been read to its end, its connection serves the next request.
+/// A response's body.
 #[derive(Debug)]
-pub struct UpstreamBody {
+pub struct UpstreamBody(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Line(LineBody),
+    Stream(StreamBody),
+}
+
+impl UpstreamBody {
+    pub(super) fn of_line(body: LineBody) -> Self {
+        Self(Kind::Line(body))
+    }
+
+    pub(super) fn of_stream(body: StreamBody) -> Self {
+        Self(Kind::Stream(body))
+    }
+
+    /// The endpoint has said its last byte: its connection is free.
+    #[must_use]
+    pub fn is_received(&self) -> bool {
+        match &self.0 {
+            Kind::Line(body) => body.decoder.is_ended(),
+            Kind::Stream(body) => body.is_received(),
+        }
+    }
+}
+
+impl Body for UpstreamBody {
+    type Data = Bytes;
+    type Error = ResponseFailure;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ResponseFailure>>> {
+        match &mut self.0 {
+            Kind::Line(body) => Pin::new(body).poll_frame(cx),
+            Kind::Stream(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Line(body) => body.is_end_stream(),
+            Kind::Stream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Line(body) => body.size_hint(),
+            Kind::Stream(body) => body.size_hint(),
+        }
+    }
+}
+
+/// A response's body over HTTP/1.1. When it has been read to its end, its connection serves the next request.
+#[derive(Debug)]
+pub(super) struct LineBody {
     left: Option<Left>,
     decoder: Decoder,
     keep_alive: bool,
@@ -74,7 +133,7 @@ impl Drop for Sending {
     }
 }
 
-impl UpstreamBody {
+impl LineBody {
     pub(super) fn new(
         wire: Wire,
         decoder: Decoder,
@@ -93,12 +152,6 @@ impl UpstreamBody {
         }
         body.left = whole.map(Left::Here).or(body.left);
         body
-    }
-
-    /// The endpoint has said its last byte: its connection is free.
-    #[must_use]
-    pub fn is_received(&self) -> bool {
-        self.decoder.is_ended()
     }
 
     /// A body that came with its head: its connection need not wait for the client.
@@ -170,7 +223,7 @@ fn poll_next(
     }
 }
 
-impl Body for UpstreamBody {
+impl Body for LineBody {
     type Data = Bytes;
     type Error = ResponseFailure;
 

@@ -6,13 +6,15 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::uri::Scheme;
 use http::{Response, StatusCode};
 use tokio::task::spawn_local;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-use super::body::{Sending, UpstreamBody, Wire};
-use super::connect::{ConnectFailure, connect};
+use super::body::{LineBody, Sending, UpstreamBody, Wire};
+use super::connect::ConnectFailure;
 use super::endpoint::Endpoint;
+use super::http2::{self, Links};
 use super::inbox::{self, Head};
 use super::io::Io;
 use super::line::{Idle, Lease, Line, Upload};
@@ -20,18 +22,20 @@ use super::outbox::{Outbox, SendBroken, send_rest};
 use super::pool::Pool;
 use super::retries::RetryTerms;
 use super::tls::is_alert;
+use super::way::Way;
 use crate::http::body::BodyFlow;
 use crate::http::conn::ConnState;
 use crate::retry::Failed;
 use crate::time::Deadline;
 
 /// Interim responses (1xx) that are passed over before the response.
-const INTERIM_MAX: u32 = 32;
+pub(super) const INTERIM_MAX: u32 = 32;
 
 /// A worker's connections to all endpoints.
 #[derive(Debug, Default)]
 pub struct UpstreamClient {
-    idle: Rc<Idle>,
+    pub(super) idle: Rc<Idle>,
+    pub(super) links: Links,
 }
 
 /// What an endpoint answers.
@@ -62,6 +66,13 @@ pub enum SendFailure {
         /// Whether it had served before, so that its end may just have crossed the request.
         reused: bool,
     },
+    /// The endpoint has said that it processed nothing of the request, which may go elsewhere if all of it is at hand.
+    Refused {
+        /// Whether it is only ending that connection: a new one may do.
+        leaving: bool,
+    },
+    /// Another protocol was asked for, and the endpoint's can't switch. Nothing was sent.
+    NoSwitch,
     /// The endpoint ended the connection by a TLS alert before a response: most often it wants another
     /// certificate of the gateway, or any.
     Alert,
@@ -123,13 +134,12 @@ impl UpstreamClient {
         terms: Terms<'_>,
     ) -> Result<Answer, SendFailure> {
         let Some(outbox) = outgoing.as_mut() else { return Err(SendFailure::Protocol) };
-        let idle = match terms.fresh {
-            true => None,
-            false => poll_fn(|cx| Poll::Ready(self.idle.take(endpoint.id(), cx))).await,
-        };
-        let mut line = match idle {
-            Some(line) => line,
-            None => self.open(pool, endpoint, terms.expires).await?,
+        let mut line = match self.way(pool, endpoint, terms).await? {
+            Way::Line(line) => line,
+            Way::Link(carried) => {
+                let scheme = if endpoint.tls().is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+                return http2::exchange(carried, scheme, pool, outgoing, terms, &self.idle).await;
+            }
         };
         let mut uploading = terms.flow.is_some();
         let mut deadline = self.idle.deadline(until(terms.since, pool, terms));
@@ -186,42 +196,29 @@ impl UpstreamClient {
             keep: timeouts.keep_alive,
         };
         Ok(Answer::Response(response.map(|()| {
-            UpstreamBody::new(wire, decoder, keep_alive, lease, timeouts.idle, terms.expires, deadline)
+            let expires = terms.expires;
+            let body = LineBody::new(wire, decoder, keep_alive, lease, timeouts.idle, expires, deadline);
+            UpstreamBody::of_line(body)
         })))
-    }
-
-    async fn open(
-        &self,
-        pool: &Pool,
-        endpoint: &Endpoint,
-        expires: Option<Instant>,
-    ) -> Result<Box<Line>, SendFailure> {
-        let connecting = connect(endpoint.address(), endpoint.tls(), pool.timeouts().connect);
-        let opened = match expires {
-            None => connecting.await,
-            // Says nothing of the endpoint: only that this request has no more time.
-            Some(expires) => timeout_at(expires, connecting).await.map_err(|_| SendFailure::Timeout)?,
-        };
-        endpoint.note_reachable(opened.is_ok());
-        let io = opened.map_err(SendFailure::Connect)?;
-        Ok(Box::new(Line::new(io, pool.meter().connection_opened())))
     }
 
     /// Closes idle connections that are not worth keeping: those that are old, were closed by their
     /// endpoint, or lead to an endpoint that is configured no longer. Called about once a second.
     pub fn sweep(&self, is_configured: impl Fn(super::EndpointId) -> bool) {
-        self.idle.sweep(is_configured);
+        self.idle.sweep(&is_configured);
+        self.links.sweep(is_configured);
     }
 
     /// Closes all idle connections.
     pub fn close_idle(&self) {
         self.idle.clear();
+        self.links.clear();
     }
 
     /// Idle connections at present.
     #[must_use]
     pub fn idle(&self) -> usize {
-        self.idle.len()
+        self.idle.len() + self.links.idle()
     }
 }
 
@@ -273,7 +270,7 @@ fn poll_exchange(
     }
 }
 
-fn until(from: Instant, pool: &Pool, terms: Terms<'_>) -> Instant {
+pub(super) fn until(from: Instant, pool: &Pool, terms: Terms<'_>) -> Instant {
     let within = pool.timeouts().response_header;
     let within = terms.retry.and_then(|terms| terms.per_try).map_or(within, |per_try| per_try.min(within));
     let head = from + within;
@@ -282,7 +279,7 @@ fn until(from: Instant, pool: &Pool, terms: Terms<'_>) -> Instant {
 
 /// The time for a response's head runs from the end of the request's body: while a slow client is
 /// still sending, only the whole request's time counts (the body has a deadline of its own).
-fn poll_head_deadline(
+pub(super) fn poll_head_deadline(
     deadline: &mut Deadline,
     pool: &Pool,
     terms: Terms<'_>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::time::timeout;
 
-use super::endpoint::Address;
+use super::endpoint::{Address, Protocol};
 use super::io::{Io, Socket};
 use super::tls::{ClientTls, handshake_status};
 
@@ -23,12 +23,15 @@ pub enum ConnectFailure {
     /// It took longer than `timeouts.connect`.
     #[error("no connection in time")]
     Timeout,
-    /// The TLS handshake came to nothing.
-    #[error("no TLS: {0}")]
+    /// The handshake, of TLS or of HTTP/2, came to nothing.
+    #[error("no TLS or HTTP/2: {0}")]
     Handshake(#[source] io::Error),
     /// The TLS handshake took longer than it may.
     #[error("no TLS in time")]
     HandshakeTimeout,
+    /// It speaks something else where it was to speak HTTP/2.
+    #[error("the endpoint does not speak HTTP/2")]
+    NoHttp2,
 }
 
 impl ConnectFailure {
@@ -44,6 +47,7 @@ impl ConnectFailure {
                 _ => "destination_ip_unroutable",
             },
             Self::Handshake(error) => handshake_status(error),
+            Self::NoHttp2 => "http_protocol_error",
             Self::Timeout | Self::HandshakeTimeout => "connection_timeout",
         }
     }
@@ -54,12 +58,13 @@ impl ConnectFailure {
 pub(super) async fn connect(
     address: &Address,
     tls: Option<&ClientTls>,
+    offer: Protocol,
     within: Duration,
 ) -> Result<Io, ConnectFailure> {
     let socket = timeout(within, open(address)).await.map_err(|_| ConnectFailure::Timeout)??;
     match tls {
         None => Ok(Io::Plain(socket)),
-        Some(tls) => tls.secure(socket, address).await,
+        Some(tls) => tls.secure(socket, address, offer).await,
     }
 }
 

@@ -22,8 +22,21 @@ pub struct Endpoint {
     name: Arc<str>,
     address: Address,
     tls: Option<Arc<ClientTls>>,
+    protocol: Protocol,
     meter: Arc<EndpointMeter>,
     gauge: OnceLock<Arc<Gauge>>,
+}
+
+/// What an endpoint is spoken to in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2: agreed on by ALPN over TLS, else with prior knowledge (RFC 9113 §3).
+    Http2,
+    /// What the endpoint chooses by ALPN over TLS; without, HTTP/1.1.
+    Auto,
 }
 
 /// Tells endpoints apart: connections belong to one, and a reload that keeps the endpoint keeps them.
@@ -68,7 +81,8 @@ impl Endpoint {
         let name: Arc<str> = address.to_string().into();
         let meter = meter(&name);
         let id = EndpointId(IDS.fetch_add(1, Ordering::Relaxed));
-        Self { id, pool: pool.into(), name, address, tls: None, meter, gauge: OnceLock::new() }
+        let (tls, protocol, gauge) = (None, Protocol::Http1, OnceLock::new());
+        Self { id, pool: pool.into(), name, address, tls, protocol, meter, gauge }
     }
 
     /// The same, spoken to over TLS. Its connections are trusted on these terms: with other terms it is another
@@ -76,6 +90,21 @@ impl Endpoint {
     #[must_use]
     pub fn secure(self, tls: Arc<ClientTls>) -> Self {
         Self { tls: Some(tls), ..self }
+    }
+
+    /// The same, spoken to in that protocol. With another it is another endpoint.
+    #[must_use]
+    pub fn speaking(self, protocol: Protocol) -> Self {
+        Self { protocol, ..self }
+    }
+
+    /// What it is spoken to in.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        match self.protocol {
+            Protocol::Auto if self.tls.is_none() => Protocol::Http1,
+            protocol => protocol,
+        }
     }
 
     /// Its identity.

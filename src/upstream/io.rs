@@ -71,6 +71,16 @@ pub enum Io {
     Tls(Box<TlsStream<Socket>>),
 }
 
+impl Io {
+    /// Whether HTTP/2 was agreed on by ALPN; `None` where nothing could be.
+    pub(super) fn chose_http2(&self) -> Option<bool> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => Some(stream.get_ref().1.alpn_protocol() == Some(b"h2")),
+        }
+    }
+}
+
 impl AsyncRead for Io {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {

@@ -2,7 +2,7 @@
 //!
 //! The HTTP/1.1 client is our own and runs on the request's own task: `outbox` encodes and sends,
 //! `inbox` reads heads and framing, `io` is the stream of bytes (`tls` secures it), `line` a connection over it and the
-//! store of idle ones, `client` puts them together. Which endpoint, whether again, and until when is decided above (`proxy::forward`).
+//! store of idle ones, `way` finds the one to go by, `client` puts them together. To endpoints that speak HTTP/2, `http2` does the same over streams of one connection. Which endpoint, whether again, and until when is decided above (`proxy::forward`).
 
 mod balancing;
 mod body;
@@ -10,6 +10,7 @@ mod client;
 mod connect;
 pub mod dns;
 mod endpoint;
+mod http2;
 mod inbox;
 mod io;
 mod line;
@@ -18,12 +19,13 @@ mod pool;
 mod retries;
 mod tls;
 mod unverified;
+mod way;
 
 pub use balancing::{Balancing, Choice, HashOf};
 pub use body::{ResponseFailure, UpstreamBody};
 pub use client::{Answer, SendFailure, Terms, Upgraded, UpstreamClient};
 pub use connect::ConnectFailure;
-pub use endpoint::{Address, Endpoint, EndpointId, Running};
+pub use endpoint::{Address, Endpoint, EndpointId, Protocol, Running};
 pub use io::{Io, Socket};
 pub use outbox::Outbox;
 pub use pool::{Pool, Timeouts};

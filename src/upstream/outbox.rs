@@ -181,6 +181,37 @@ impl Outbox {
         self.text
     }
 
+    /// The head as it was encoded, to be said in another protocol. `None` when a part of the body was taken,
+    /// for it stands in chunks behind the head.
+    pub(super) fn head(&mut self) -> Option<&[u8]> {
+        if self.progress.body_taken || self.progress.touched {
+            return None;
+        }
+        self.wind_clock();
+        Some(&self.text)
+    }
+
+    /// A connection of another protocol has taken the head.
+    pub(super) fn touch(&mut self) {
+        self.progress.touched = true;
+    }
+
+    /// Whether a body, or more of it, comes behind the head.
+    pub(super) fn has_more(&self) -> bool {
+        !self.progress.body_ended
+    }
+
+    /// Takes the body's next piece, for a connection of another protocol.
+    pub(super) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Frame<Bytes>>, SendBroken>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        self.progress.body_taken = true;
+        self.progress.body_ended = frame.is_none();
+        Poll::Ready(frame.transpose().map_err(|_| SendBroken::Body))
+    }
+
     /// Sends what can be sent now; ready when all has been.
     pub(super) fn poll_send(&mut self, io: &mut Io, cx: &mut Context<'_>) -> Poll<Result<(), SendBroken>> {
         if self.progress.stopped {

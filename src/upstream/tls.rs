@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::connect::ConnectFailure;
-use super::endpoint::Address;
+use super::endpoint::{Address, Protocol};
 use super::io::{Io, Socket};
 use super::unverified::Unverified;
 
@@ -131,7 +131,7 @@ impl ClientTls {
                 builder.dangerous().with_custom_certificate_verifier(anyone)
             }
         };
-        let mut config = match terms.identity {
+        let config = match terms.identity {
             None => builder.with_no_client_auth(),
             Some(IdentityPem { chain, key }) => {
                 let chain = CertificateDer::pem_slice_iter(chain).collect::<Result<Vec<_>, _>>()?;
@@ -141,25 +141,39 @@ impl ClientTls {
                 builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(key)?)?
             }
         };
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let server_name = terms.server_name.map(parse_name).transpose()?;
         Ok(Self { config: Arc::new(config), server_name, within: terms.within })
     }
 
     /// Shakes hands over a connection to the address.
-    pub(super) async fn secure(&self, socket: Socket, address: &Address) -> Result<Io, ConnectFailure> {
+    pub(super) async fn secure(
+        &self,
+        socket: Socket,
+        address: &Address,
+        offer: Protocol,
+    ) -> Result<Io, ConnectFailure> {
         let name = match (&self.server_name, address) {
             (Some(name), _) => name.clone(),
             (None, Address::Ip(address)) => ServerName::IpAddress(address.ip().into()),
             (None, Address::Name(name, _)) => parse_name(name).map_err(unnamed)?,
             (None, Address::Unix(_)) => parse_name("localhost").map_err(unnamed)?,
         };
-        let shaking = TlsConnector::from(Arc::clone(&self.config)).connect(name, socket);
+        let connector = TlsConnector::from(Arc::clone(&self.config));
+        let shaking = connector.with_alpn(alpn(offer)).connect(name, socket);
         match timeout(self.within, shaking).await {
             Ok(Ok(stream)) => Ok(Io::Tls(Box::new(stream))),
             Ok(Err(error)) => Err(ConnectFailure::Handshake(error)),
             Err(_) => Err(ConnectFailure::HandshakeTimeout),
         }
+    }
+}
+
+fn alpn(offer: Protocol) -> Vec<Vec<u8>> {
+    let (http1, http2) = (b"http/1.1".to_vec(), b"h2".to_vec());
+    match offer {
+        Protocol::Http1 => vec![http1],
+        Protocol::Http2 => vec![http2],
+        Protocol::Auto => vec![http2, http1],
     }
 }
 

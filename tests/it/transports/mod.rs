@@ -1,8 +1,11 @@
 //! The upstream client over each transport, against origins of the test's own; and a whole gateway over them.
 
+mod alpn;
 mod cover;
 mod dns;
+mod front;
 mod gateway;
+mod http2;
 mod tls;
 mod unix;
 

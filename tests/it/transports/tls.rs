@@ -42,7 +42,7 @@ impl Authority {
         (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
     }
 
-    fn trust(&self) -> Trust {
+    pub(super) fn trust(&self) -> Trust {
         Trust::Roots(roots_from_pem(self.pem.as_bytes()).unwrap())
     }
 }
@@ -90,7 +90,7 @@ async fn origin(acceptor: TlsAcceptor) -> (SocketAddr, Seen) {
     (address, seen)
 }
 
-fn terms(trust: Trust) -> TlsTerms<'static> {
+pub(super) fn terms(trust: Trust) -> TlsTerms<'static> {
     TlsTerms { trust, identity: None, server_name: None, within: Duration::from_secs(2) }
 }
 

@@ -1,0 +1,62 @@
+//! A request's head in HTTP/2, made from the one that HTTP/1.1 would send: nothing can be said in one protocol and
+//! not in the other.
+
+use http::header::{CONNECTION, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderValue, Method, Request, Uri, Version};
+
+/// Translates a head (RFC 9113 §8.3.1): the `Host` becomes the authority, and what only concerns an HTTP/1.1
+/// connection (§8.2.2) is left out. `None` when it is no head, or names no host.
+pub(super) fn request(text: &[u8], scheme: Scheme) -> Option<Request<()>> {
+    let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
+    let mut start = lines.next()?.split(|byte| *byte == b' ');
+    let method = Method::from_bytes(start.next()?).ok()?;
+    let target = PathAndQuery::try_from(start.next()?).ok()?;
+    let mut request = Request::new(());
+    let mut authority = None;
+    for line in lines.take_while(|line| !line.is_empty()) {
+        let (name, value) = line.split_at_checked(memchr::memchr(b':', line)?)?;
+        let name = HeaderName::from_bytes(name).ok()?;
+        let value = value.strip_prefix(b":")?.trim_ascii();
+        if name == HOST {
+            authority = Some(Authority::try_from(value).ok()?);
+        } else if ![CONNECTION, TRANSFER_ENCODING, UPGRADE].contains(&name) {
+            request.headers_mut().append(name, HeaderValue::from_bytes(value).ok()?);
+        }
+    }
+    let uri = Uri::builder().scheme(scheme).authority(authority?).path_and_query(target).build().ok()?;
+    *request.method_mut() = method;
+    *request.uri_mut() = uri;
+    *request.version_mut() = Version::HTTP_2;
+    Some(request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_translated() {
+        let text = b"POST /a?b=c HTTP/1.1\r\nhost: app.test:8080\r\nte: trailers\r\ncookie: a=1\r\n\
+                     transfer-encoding: chunked\r\nconnection: close\r\nx: \xe9: y\r\ncookie: b\r\nempty: \r\n\r\n";
+        let request = request(text, Scheme::HTTPS).unwrap();
+        assert_eq!(request.method(), Method::POST);
+        assert_eq!(request.uri(), "https://app.test:8080/a?b=c");
+        let fields: Vec<(&str, &[u8])> =
+            request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let expected: [(&str, &[u8]); 5] =
+            [("te", b"trailers"), ("cookie", b"a=1"), ("cookie", b"b"), ("x", b"\xe9: y"), ("empty", b"")];
+        assert_eq!(fields, expected);
+    }
+
+    #[test]
+    fn what_is_no_head_of_a_host_is_none() {
+        for text in
+            ["", "GET / HTTP/1.1\r\n\r\n", "GET\r\nhost: a\r\n\r\n", "GET / HTTP/1.1\r\nhost: a b\r\n\r\n"]
+        {
+            assert!(request(text.as_bytes(), Scheme::HTTP).is_none(), "{text:?}");
+        }
+        let asterisk = request(b"OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n", Scheme::HTTP).unwrap();
+        assert_eq!(asterisk.uri().path(), "*");
+    }
+}
