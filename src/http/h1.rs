@@ -91,9 +91,13 @@ where
             if let Poll::Ready(ended) = Pin::new(&mut conn).poll(cx) {
                 return Poll::Ready(ended.is_ok());
             }
+            if told || parking.is_some() {
+                // What the client is slow to take has as long as ever. Then it is closed as it is: nothing has been
+                // asked that was not answered.
+                return quiet.poll(state, cx).map(|()| false);
+            }
             ready!(quiet.poll_for(PARK_AFTER, state, cx));
-            if told || parking.is_some() || quiet.poll(state, cx).is_ready() {
-                // Closed as it is: nothing has been asked that was not answered.
+            if quiet.poll(state, cx).is_ready() {
                 return Poll::Ready(false);
             }
             // hyper ends when nothing is under way, and the guard keeps the socket open.

@@ -20,6 +20,9 @@ use crate::telemetry::Metrics;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// More than the connection takes at once.
+const LARGE: usize = 400_000;
+
 /// Answers with what was asked for.
 #[derive(Default)]
 struct Echo(RefCell<Vec<String>>);
@@ -35,7 +38,11 @@ impl Handler for Echo {
         let (_in_flight, malformed) = conn.begin();
         let path = request.uri().path().to_owned();
         self.0.borrow_mut().push(path.clone());
-        let body = if malformed.is_some() { "malformed".to_owned() } else { path };
+        let body = match path.as_str() {
+            _ if malformed.is_some() => "malformed".to_owned(),
+            "/large" => "x".repeat(LARGE),
+            _ => path,
+        };
         Ok(Response::new(Full::new(Bytes::from(body))))
     }
 }
@@ -53,7 +60,7 @@ impl Peer {
         let address = ([127, 0, 0, 1], 80).into();
         let state = Rc::new(ConnState::new(address, address));
         let deadlines =
-            ConnDeadlines { header_read: 10 * SECOND, keep_alive: 75 * SECOND, write_stall: SECOND };
+            ConnDeadlines { header_read: 10 * SECOND, keep_alive: 75 * SECOND, write_stall: 60 * SECOND };
         let settings = ServerSettings { head: HeadLimits::default(), deadlines };
         let connections = Rc::new(Connections::default());
         let (known, open) = (Rc::clone(&state), Rc::clone(&connections));
@@ -125,6 +132,19 @@ fn a_quiet_connection_is_parked_and_goes_on() {
         peer.answer("/y").await;
         assert_eq!(peer.state.requests(), 8);
         assert!(!peer.server.is_finished());
+    });
+}
+
+#[test]
+fn what_a_client_is_slow_to_take_is_not_cut_by_parking() {
+    run(async || {
+        let mut peer = Peer::new();
+        peer.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        pass(12).await;
+        peer.answer(&"x".repeat(LARGE)).await;
+        pass(1).await;
+        assert_eq!(peer.state.parked.get(), 1, "when all was taken");
+        peer.ask("/next").await;
     });
 }
 
