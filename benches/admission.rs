@@ -19,7 +19,7 @@ use tollgate::admission::fair_share::{
 use tollgate::admission::quota::{Backend, Grant, Lane, Order, QuotaCharges};
 use tollgate::admission::{RateCharges, RateRequest};
 use tollgate::config;
-use tollgate::control::{Foundation, PoolSet, PoolTls, compile};
+use tollgate::control::{FirstAddresses, Foundation, PoolSet, PoolTls, compile};
 use tollgate::telemetry::Metrics;
 use tollgate::tenant::State;
 use tollgate::time::Clock;
@@ -59,8 +59,15 @@ fn a_whole_admission(c: &mut Criterion) {
     let metrics = Arc::new(Metrics::new(10).expect("metrics"));
     let foundation = Foundation::new(metrics, Clock::system());
     foundation.roster.connect(Arc::new(Plenty));
-    let snapshot =
-        compile(&loaded.document, 1, &PoolSet::default(), &PoolTls::default(), &foundation).snapshot;
+    let snapshot = compile(
+        &loaded.document,
+        1,
+        &PoolSet::default(),
+        &PoolTls::default(),
+        &FirstAddresses::default(),
+        &foundation,
+    )
+    .snapshot;
     let tenant = snapshot.directory.by_id("acme").expect("a tenant");
     let pool = tenant.pool.as_ref().expect("a pool");
     let client: IpAddr = "192.0.2.1".parse().expect("an address");

@@ -20,7 +20,7 @@ use tollgate::admission::{
     StandingList,
 };
 use tollgate::config;
-use tollgate::control::{Foundation, PoolSet, PoolTls, compile};
+use tollgate::control::{FirstAddresses, Foundation, PoolSet, PoolTls, compile};
 use tollgate::http::body::RequestBody;
 use tollgate::http::conn::ConnState;
 use tollgate::http::forwarded;
@@ -362,7 +362,15 @@ fn snapshot(tenants: usize, routes: usize) -> Snapshot {
     let loaded = config::load_str(&text, "hot_path.yaml").expect("a configuration that loads");
     let metrics = Arc::new(Metrics::new(1_000).expect("metrics"));
     let foundation = Foundation::new(metrics, Clock::system());
-    compile(&loaded.document, 1, &PoolSet::default(), &PoolTls::default(), &foundation).snapshot
+    compile(
+        &loaded.document,
+        1,
+        &PoolSet::default(),
+        &PoolTls::default(),
+        &FirstAddresses::default(),
+        &foundation,
+    )
+    .snapshot
 }
 
 criterion_group!(

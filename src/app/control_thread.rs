@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::{Value, json};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::oneshot;
-use tokio::task::spawn_blocking;
+use tokio::task::{spawn_blocking, spawn_local};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::core::Core;
 use super::gateway::ReloadFailure;
-use super::watch;
+use super::{wardens, watch};
 use crate::admin::{self, AdminState, Control, Reload, Token};
 use crate::control::EndpointChange;
 use crate::listen;
@@ -36,9 +36,16 @@ impl ControlThread {
         let socket = sockets.into_iter().next().context("admin.bind")?;
         let address = socket.local_addr()?;
         let token = admin.token.as_ref().and_then(|token| Token::new(token.expose()));
-        let runtime = Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel::<()>();
+        let (started, outcome) = std::sync::mpsc::sync_channel(1);
         let thread = thread::Builder::new().name("control".to_owned()).spawn(move || {
+            // A `LocalRuntime` can't leave the thread that it is made on.
+            let runtime =
+                match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+                    Ok(runtime) => runtime,
+                    Err(error) => return drop(started.send(Err(error))),
+                };
+            let _ = started.send(Ok(()));
             runtime.block_on(async move {
                 let Ok(listener) = tokio::net::TcpListener::from_std(socket) else { return };
                 let state = AdminState {
@@ -48,6 +55,7 @@ impl ControlThread {
                 };
                 let watching = tokio::spawn(watch::reload_on_change(Arc::clone(&core)));
                 let rebalancing = tokio::spawn(rebalance(Arc::clone(&core)));
+                let guarding = spawn_local(wardens::keep(core.watched_pools(), core.resolve()));
                 let keeping = tokio::spawn(keep_quotas(Arc::clone(&core)));
                 let served = admin::serve(listener, state, async {
                     let _ = stopped.await;
@@ -58,10 +66,12 @@ impl ControlThread {
                 watching.abort();
                 rebalancing.abort();
                 keeping.abort();
+                guarding.abort();
             });
             // A reload that is under way on a blocking thread is not waited for: it holds what it needs.
             runtime.shutdown_background();
         })?;
+        outcome.recv().map_err(std::io::Error::other)??;
         tracing::info!(%address, "admin listening");
         Ok(Self { admin: address, stop: Some(stop), thread: Some(thread) })
     }

@@ -10,6 +10,7 @@ use super::core::Core;
 use crate::config::{self, Loaded, Report};
 use crate::control::Fingerprint;
 use crate::time::Clock;
+use crate::upstream::dns::Resolve;
 
 /// What a test may want otherwise.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +20,8 @@ pub struct Options {
     /// How long a request waits for the store: longer where the machine is too busy to keep the time that operators are
     /// promised.
     pub store_patience: Option<Duration>,
+    /// Who is asked for the addresses of endpoints' names.
+    pub resolve: Resolve,
 }
 
 /// Where the configuration comes from.

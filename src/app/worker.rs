@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
@@ -206,6 +206,11 @@ async fn sweep(upstream: Rc<UpstreamClient>, proxy: Rc<Proxy>) {
         tick.tick().await;
         proxy.look();
         let snapshot = proxy.snapshot();
-        upstream.sweep(|endpoint| snapshot.endpoints.contains(&endpoint));
+        let endpoints: HashSet<_> = snapshot
+            .pools
+            .values()
+            .flat_map(|pool| pool.endpoints().iter().map(|endpoint| endpoint.id()).collect::<Vec<_>>())
+            .collect();
+        upstream.sweep(|endpoint| endpoints.contains(&endpoint));
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 
+use super::pool_dns::FirstAddresses;
 use super::pool_set::PoolSet;
 use super::pool_tls::PoolTls;
 use super::quotas::QuotaSpecs;
@@ -76,16 +77,17 @@ struct SharedPlan {
 }
 
 /// Compiles a document. Pools that have not changed are the previous ones, so they keep their
-/// connections; endpoints that have not changed are, too. `tls` is that of the same document and the same previous pools.
+/// connections; endpoints that have not changed are, too. `tls` and `addresses` are those of the same document and the same previous pools.
 #[must_use]
 pub fn compile(
     document: &Document,
     generation: u64,
     previous: &PoolSet,
     tls: &PoolTls,
+    addresses: &FirstAddresses,
     foundation: &Foundation,
 ) -> Compiled {
-    let pools = previous.next(document, tls, foundation);
+    let pools = previous.next(document, tls, addresses, foundation);
     let pool = |name: &str| pools.pool(name).cloned();
     let directory = directory(document, &pool, foundation);
     let unknown = match &document.tenancy.unknown {
@@ -106,10 +108,7 @@ pub fn compile(
                 .filter_map(|(at, written)| route(at, written, &pool))
                 .collect(),
         ),
-        endpoints: pools
-            .pools()
-            .flat_map(|pool| pool.endpoints().iter().map(|endpoint| endpoint.id()))
-            .collect(),
+        pools: pools.pools().map(|pool| (Arc::clone(pool.name()), Arc::clone(pool))).collect(),
         reserved: Arc::new(reserved(document)),
         server: ServerSettings {
             head: HeadLimits {

@@ -3,6 +3,8 @@
 mod compile;
 mod fingerprint;
 mod limits;
+mod pool_dns;
+mod pool_health;
 mod pool_set;
 mod pool_terms;
 mod pool_tls;
@@ -14,6 +16,7 @@ mod status;
 pub use compile::{Compiled, Foundation, compile};
 pub use fingerprint::Fingerprint;
 pub use limits::limits;
+pub use pool_dns::FirstAddresses;
 pub use pool_set::PoolSet;
 pub use pool_tls::{PoolTls, PoolTlsError};
 pub use pools::{EndpointChange, change_endpoint, pool, pools};

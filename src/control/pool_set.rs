@@ -5,11 +5,14 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::compile::Foundation;
+use super::pool_dns::FirstAddresses;
+use super::pool_health::{checks, failover_hold, outliers};
 use super::pool_terms::{balancing, retries};
 use super::pool_tls::PoolTls;
 use crate::admission::fair_share::{SeatLimit, StreamTerms};
 use crate::config::{self, Document, EndpointHost, EndpointTarget};
-use crate::upstream::{Address, ClientTls, Endpoint, Pool, Timeouts};
+use crate::telemetry::PoolMeter;
+use crate::upstream::{Address, ClientTls, Endpoint, Pool, PoolTerms, Protocol, Source, Timeouts};
 
 /// The pools of a configuration, and what each was made from.
 #[derive(Debug, Default)]
@@ -26,13 +29,19 @@ struct Made {
 impl PoolSet {
     /// The pools of the next document. Those that have not changed are these, so they keep their connections; endpoints
     /// that have not changed are, too.
-    pub(super) fn next(&self, document: &Document, tls: &PoolTls, foundation: &Foundation) -> Self {
+    pub(super) fn next(
+        &self,
+        document: &Document,
+        tls: &PoolTls,
+        addresses: &FirstAddresses,
+        foundation: &Foundation,
+    ) -> Self {
         let compiled = document.pools.iter().map(|(name, written)| {
             let before = self.0.get(name);
             let tls = tls.of_pool(name);
             let pool = match before {
                 Some(made) if made.written == *written => Arc::clone(&made.pool),
-                _ => Arc::new(pool(written, tls, before.map(|made| &*made.pool), foundation)),
+                _ => Arc::new(pool(written, tls, addresses, before.map(|made| &*made.pool), foundation)),
             };
             seat(&pool, &written.seats);
             (name.clone(), Made { written: written.clone(), tls: tls.cloned(), pool })
@@ -67,58 +76,118 @@ impl PoolSet {
 fn pool(
     written: &config::Pool,
     tls: Option<&Arc<ClientTls>>,
+    addresses: &FirstAddresses,
     before: Option<&Pool>,
     foundation: &Foundation,
 ) -> Pool {
     let meter = foundation.metrics.pool(&written.name);
-    let endpoints = written.endpoints.iter().filter_map(|written_endpoint| {
-        let config::Endpoint { target, weight } = written_endpoint;
-        let address = address(target)?;
-        let tls = tls.filter(|_| target.is_tls());
-        let same = before.and_then(|pool| pool.endpoints().iter().find(|old| is_same(old, &address, tls)));
-        let endpoint = same.cloned().unwrap_or_else(|| {
-            let new = Endpoint::new(&written.name, address, |name| meter.endpoint(name));
-            Arc::new(match tls {
-                Some(tls) => new.secure(Arc::clone(tls)),
-                None => new,
-            })
-        });
-        Some((endpoint, u32::from(*weight)))
-    });
-    let timeouts = Timeouts {
-        connect: written.timeouts.connect,
-        response_header: written.timeouts.response_header,
-        idle: written.timeouts.idle,
-        keep_alive: written.timeouts.keep_alive,
-    };
     let seats = foundation.seats.open(&written.name, &foundation.seat_clock);
     meter.show_seats(Arc::downgrade(&seats) as _);
-    let endpoints = endpoints.collect();
-    let balancing = balancing(written, before.map(Pool::balancing));
-    let before = before.and_then(Pool::retries);
-    let retries = written.retries.as_ref().map(|written| retries(written, before));
-    Pool::new(&written.name, endpoints, balancing, timeouts, written.max_idle, seats, meter).retrying(retries)
+    let vitals = before.map_or_else(Arc::default, |before| Arc::clone(before.vitals()));
+    vitals.set_outliers(outliers(written));
+    let (endpoints, sources) = endpoints(written, tls, before, &meter);
+    let retries_before = before.and_then(Pool::retries);
+    let terms = PoolTerms {
+        name: written.name.as_str().into(),
+        balancing: balancing(written, before.map(Pool::balancing)),
+        sources,
+        checks: checks(written),
+        panic_percent: written.panic_threshold.get().into(),
+        failover: written.failover.as_deref().map(Into::into),
+        failover_hold: failover_hold(written),
+        retries: written.retries.as_ref().map(|written| retries(written, retries_before)),
+        timeouts: Timeouts {
+            connect: written.timeouts.connect,
+            response_header: written.timeouts.response_header,
+            idle: written.timeouts.idle,
+            keep_alive: written.timeouts.keep_alive,
+        },
+        idle_max: written.max_idle,
+        seats,
+        meter,
+        vitals,
+    };
+    let pool = Pool::new(terms, endpoints);
+    for source in pool.sources() {
+        let first = addresses.of_name(&source.name, source.port);
+        if !first.is_empty() {
+            pool.found(source, first);
+        }
+    }
+    pool
 }
 
-/// Whether an endpoint's connections are what new ones would be: to the same place, and trusted on the same terms.
-fn is_same(old: &Endpoint, address: &Address, tls: Option<&Arc<ClientTls>>) -> bool {
+/// A pool's endpoints with their weights: those of before that have not changed are these. And the names by which others are found.
+fn endpoints(
+    written: &config::Pool,
+    tls: Option<&Arc<ClientTls>>,
+    before: Option<&Pool>,
+    meter: &PoolMeter,
+) -> (Vec<(Arc<Endpoint>, u32)>, Vec<Source>) {
+    let old = before.map(Pool::endpoints).unwrap_or_default();
+    let protocol = protocol(written.protocol);
+    let (mut endpoints, mut sources) = (Vec::new(), Vec::new());
+    for config::Endpoint { target, weight } in &written.endpoints {
+        let tls = tls.filter(|_| target.is_tls());
+        let weight = u32::from(*weight);
+        match place(target) {
+            Place::At(address) => {
+                let same = old.iter().find(|old| is_same(old, &address, tls, protocol));
+                let endpoint = same.cloned().unwrap_or_else(|| {
+                    let new =
+                        Endpoint::new(&written.name, address, |name| meter.endpoint(name)).speaking(protocol);
+                    Arc::new(match tls {
+                        Some(tls) => new.secure(Arc::clone(tls)),
+                        None => new,
+                    })
+                });
+                endpoints.push((endpoint, weight));
+            }
+            Place::Behind(name, port) => {
+                let source = Source { name, port, weight, tls: tls.cloned(), protocol };
+                let found = old.iter().filter(|old| source.has(old));
+                endpoints.extend(found.map(|found| (Arc::clone(found), weight)));
+                sources.push(source);
+            }
+        }
+    }
+    (endpoints, sources)
+}
+
+/// Whether an endpoint's connections are what new ones would be: to the same place, in the same protocol, and trusted on the same
+/// terms.
+fn is_same(old: &Endpoint, address: &Address, tls: Option<&Arc<ClientTls>>, protocol: Protocol) -> bool {
     let same_terms = match (old.tls(), tls) {
         (Some(old), Some(new)) => ptr::eq(old, &**new),
         (None, None) => true,
         _ => false,
     };
-    same_terms && old.address() == address
+    same_terms && old.speaks(protocol) && old.address() == address
 }
 
-/// Where to connect to; `None` for kinds of endpoints that a document with them does not load yet.
-fn address(target: &EndpointTarget) -> Option<Address> {
+/// Where endpoints are.
+enum Place {
+    /// One, there.
+    At(Address),
+    /// One at each address of a name, at that port.
+    Behind(Arc<str>, u16),
+}
+
+fn place(target: &EndpointTarget) -> Place {
     match target {
-        EndpointTarget::Host { host, port, .. } => Some(match host {
+        EndpointTarget::Host { host, port, .. } => Place::At(match host {
             EndpointHost::Ip(ip) => Address::Ip((*ip, *port).into()),
             EndpointHost::Name(name) => Address::Name(name.clone(), *port),
         }),
-        EndpointTarget::Unix(path) => Some(Address::Unix(path.clone())),
-        EndpointTarget::Dns { .. } => None,
+        EndpointTarget::Unix(path) => Place::At(Address::Unix(path.clone())),
+        EndpointTarget::Dns { name, port, .. } => Place::Behind(name.as_str().into(), *port),
+    }
+}
+
+fn protocol(written: config::Protocol) -> Protocol {
+    match written {
+        // `protocol: h2` is refused, and nothing but HTTP/1.1 is offered yet.
+        config::Protocol::Http1 | config::Protocol::Auto | config::Protocol::H2 => Protocol::Http1,
     }
 }
 
@@ -144,7 +213,9 @@ mod tests {
     use crate::upstream::EndpointId;
 
     fn ids(set: &PoolSet) -> Vec<EndpointId> {
-        set.pools().flat_map(|pool| pool.endpoints().iter().map(|endpoint| endpoint.id())).collect()
+        let ids =
+            |pool: &Arc<Pool>| pool.endpoints().iter().map(|endpoint| endpoint.id()).collect::<Vec<_>>();
+        set.pools().flat_map(ids).collect()
     }
 
     #[test]
@@ -156,7 +227,8 @@ mod tests {
                  routes: [{{ match: {{ path_prefix: / }}, pool: a }}]\npools: {{ a: {pool} }}\n"
             );
             let document = config::load_str(&text, "test.yaml").unwrap().document;
-            before.next(&document, &PoolTls::of(&document, before).unwrap(), &foundation)
+            let tls = PoolTls::of(&document, before).unwrap();
+            before.next(&document, &tls, &FirstAddresses::default(), &foundation)
         };
         let (unix, tls) = ("unix:/run/a.sock", "tls: { insecure: true }");
         let first = next(

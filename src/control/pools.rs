@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::pool_set::PoolSet;
-use crate::telemetry::EndpointFailure;
+use crate::health::Health;
+use crate::telemetry::{EjectionCause, EndpointFailure};
 use crate::upstream::{Endpoint, Pool};
 
 /// What an operator changes of an endpoint: until it is changed back, or the gateway ends.
@@ -43,7 +44,8 @@ pub fn change_endpoint(
 ) -> Result<Value, Value> {
     let pool = find(set, name)?;
     let Some(endpoint) = pool.endpoint(endpoint) else {
-        let names: Vec<&str> = pool.endpoints().iter().map(|endpoint| &**endpoint.name()).collect();
+        let endpoints = pool.endpoints();
+        let names: Vec<&str> = endpoints.iter().map(|endpoint| &**endpoint.name()).collect();
         let detail = format!("the pool has no endpoint of this name; it has {}", names.join(", "));
         return Err(json!({ "status": 404, "code": "unknown_endpoint", "detail": detail }));
     };
@@ -53,6 +55,7 @@ pub fn change_endpoint(
         EndpointChange::Weight(weight) => endpoint.set_weight(weight),
     }
     pool.line_up();
+    pool.tell();
     Ok(describe(pool))
 }
 
@@ -69,6 +72,8 @@ fn describe(pool: &Pool) -> Value {
     json!({
         "name": &**pool.name(),
         "endpoints": pool.endpoints().iter().map(|endpoint| describe_endpoint(endpoint)).collect::<Vec<_>>(),
+        "failed_over": pool.stand_in().map(|other| &**other),
+        "panicking": pool.meter().is_panicking(),
         "seats": limit,
         "seats_in_use": seats.in_use(),
         "waiting": seats.waiting(),
@@ -82,6 +87,13 @@ fn describe_endpoint(endpoint: &Endpoint) -> Value {
     json!({
         "name": &**endpoint.name(),
         "up": meter.is_up(),
+        "health": match endpoint.health() {
+            Health::Unknown => "unchecked",
+            Health::Healthy => "healthy",
+            Health::Unhealthy => "unhealthy",
+        },
+        "ejected_for_ms": endpoint.ejected_for().map(|left| left.as_millis() as u64),
+        "ejections": EjectionCause::ALL.iter().map(|cause| meter.ejections(*cause)).sum::<u64>(),
         "draining": meter.is_draining(),
         "weight": endpoint.gauge().map(|gauge| gauge.weight()),
         "latency_ms": endpoint.gauge().and_then(|gauge| gauge.latency()).map(|latency| latency.as_secs_f64() * 1e3),

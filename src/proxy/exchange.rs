@@ -197,7 +197,9 @@ impl Exchange {
         let now = Instant::now();
         self.upstream_since.get_or_insert(now);
         self.attempt_since = Some(now);
-        if self.running.replace(endpoint.begin(now)).is_some() {
+        // Any number that tells tenants apart will do: where this one's account is.
+        let tenant = self.tenant.as_ref().map_or(0, |tenant| Arc::as_ptr(&tenant.account).addr() as u64);
+        if self.running.replace(endpoint.begin(now, tenant)).is_some() {
             self.retries += 1;
             self.pool.iter().for_each(|pool| pool.meter().retried());
         }
@@ -206,17 +208,27 @@ impl Exchange {
 
     /// The endpoint has failed it, in that way.
     pub(super) fn endpoint_failed(&mut self, how: EndpointFailure) {
-        let Some(running) = &mut self.running else { return };
-        running.end();
-        running.endpoint().meter().failed(how);
+        let news = self.running.as_mut().is_some_and(|running| running.failed(how));
+        self.tell_of(news);
     }
 
     /// The endpoint has answered with that status.
-    pub(super) fn endpoint_answered(&self, status: StatusCode) {
-        let (Some(running), Some(since)) = (&self.running, self.attempt_since) else { return };
-        running.answered(since.elapsed());
-        if status.is_server_error() {
-            running.endpoint().meter().failed(EndpointFailure::Status);
+    pub(super) fn endpoint_answered(&mut self, status: StatusCode) {
+        let (Some(running), Some(since)) = (&mut self.running, self.attempt_since) else { return };
+        let news = match status.is_server_error() {
+            true => running.refused(since.elapsed()),
+            false => {
+                running.answered(since.elapsed());
+                false
+            }
+        };
+        self.tell_of(news);
+    }
+
+    /// Who looks after the pool hears of news.
+    fn tell_of(&self, news: bool) {
+        if news {
+            self.pool.iter().for_each(|pool| pool.tell());
         }
     }
 
@@ -252,6 +264,12 @@ impl Exchange {
 
     /// The endpoint did not finish its response.
     pub(super) fn upstream_broke(&mut self, failure: ResponseFailure) {
+        match failure {
+            ResponseFailure::Broken => self.endpoint_failed(EndpointFailure::Reset),
+            ResponseFailure::Stalled => self.endpoint_failed(EndpointFailure::Timeout),
+            // How long a response may take as a whole says nothing of the endpoint.
+            ResponseFailure::Expired => {}
+        }
         self.code = Some(match failure {
             ResponseFailure::Broken => "upstream_protocol",
             ResponseFailure::Stalled | ResponseFailure::Expired => "upstream_timeout",

@@ -291,7 +291,7 @@ impl Arrival<'_> {
             Target::Pool(pool) => Some(pool),
             Target::Tenant => tenant.pool.as_ref(),
         };
-        let pool = pool.ok_or(Rejection::NoEndpoint)?;
+        let pool = self.snapshot.serving(pool.ok_or(Rejection::NoEndpoint)?);
         books.pool = Some(Arc::clone(pool));
         books.balance_key = pool.balancing().key(&head.headers, self.client.ip, &tenant.id);
         let asked = RateRequest {

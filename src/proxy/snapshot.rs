@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use hashbrown::HashSet;
+use hashbrown::HashMap;
 
 use crate::http::client_addr::TrustedProxies;
 use crate::http::hop_by_hop::Reserved;
 use crate::http::server::ServerSettings;
 use crate::routing::RouteTable;
 use crate::tenant::{Directory, Identify};
-use crate::upstream::{EndpointId, Pool};
+use crate::upstream::Pool;
 
 /// Where routes lead when they name a pool.
 pub type RouteTarget = Arc<Pool>;
@@ -29,14 +29,32 @@ pub struct Snapshot {
     pub directory: Directory,
     /// All routes.
     pub routes: RouteTable<RouteTarget>,
-    /// The endpoints of all pools: connections to others are closed.
-    pub endpoints: HashSet<EndpointId>,
+    /// All pools by name. Connections to endpoints of none of them are closed.
+    pub pools: HashMap<Arc<str>, Arc<Pool>>,
     /// Field names that clients may not use.
     pub reserved: Arc<Reserved>,
     /// Bounds and deadlines of the connections that are accepted from now on.
     pub server: ServerSettings,
     /// Whether requests are logged.
     pub access_log: bool,
+}
+
+impl Snapshot {
+    /// The pool that takes a pool's requests at this moment: itself, or the first of those that stand in for it that is
+    /// able to. Where none is, itself: it was to serve them.
+    #[must_use]
+    pub fn serving<'s>(&'s self, pool: &'s Arc<Pool>) -> &'s Arc<Pool> {
+        let mut next = pool.stand_in();
+        // As many steps as there are pools: whoever follows a circle would not come back.
+        for _ in 0..self.pools.len() {
+            let Some(other) = next.and_then(|name| self.pools.get(name)) else { break };
+            if !other.is_ill() {
+                return other;
+            }
+            next = other.stand_in();
+        }
+        pool
+    }
 }
 
 /// The snapshot in force, for all workers.

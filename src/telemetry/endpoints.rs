@@ -43,6 +43,32 @@ impl EndpointFailure {
     }
 }
 
+/// Why an endpoint was ejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EjectionCause {
+    /// It could not be connected to several times in a row.
+    Connects,
+    /// Several requests in a row failed.
+    Failures,
+    /// Its success rate was far below the others'.
+    SuccessRate,
+}
+
+impl EjectionCause {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Connects, Self::Failures, Self::SuccessRate];
+
+    /// Its name, as in the metric's label.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connects => "connects",
+            Self::Failures => "failures",
+            Self::SuccessRate => "success_rate",
+        }
+    }
+}
+
 /// One endpoint's meter. Recording locks and allocates nothing.
 #[derive(Debug, Default)]
 pub struct EndpointMeter {
@@ -52,6 +78,11 @@ pub struct EndpointMeter {
     duration: StripedHistogram,
     down: AtomicBool,
     draining: AtomicBool,
+    failing: AtomicBool,
+    ejected: AtomicBool,
+    ejections: [AtomicU64; EjectionCause::ALL.len()],
+    checks_passed: AtomicU64,
+    checks_failed: AtomicU64,
 }
 
 impl EndpointMeter {
@@ -100,6 +131,35 @@ impl EndpointMeter {
         self.draining.load(Ordering::Relaxed)
     }
 
+    /// Its checks say that it can't serve, or don't.
+    pub fn set_failing(&self, failing: bool) {
+        self.failing.store(failing, Ordering::Relaxed);
+    }
+
+    /// It is left out for its failures, or not.
+    pub fn set_ejected(&self, ejected: bool) {
+        self.ejected.store(ejected, Ordering::Relaxed);
+    }
+
+    /// It was left out once more.
+    pub fn ejected(&self, cause: EjectionCause) {
+        if let Some(ejections) = self.ejections.get(cause as usize) {
+            ejections.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How often it was left out.
+    #[must_use]
+    pub fn ejections(&self, cause: EjectionCause) -> u64 {
+        self.ejections.get(cause as usize).map_or(0, |ejections| ejections.load(Ordering::Relaxed))
+    }
+
+    /// A check was passed, or not.
+    pub fn checked(&self, passed: bool) {
+        let count = if passed { &self.checks_passed } else { &self.checks_failed };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Requests sent to it.
     #[must_use]
     pub fn requests(&self) -> u64 {
@@ -144,6 +204,9 @@ impl EndpointTable {
 pub(super) struct EndpointReading {
     up: Vec<prometheus::proto::Metric>,
     draining: Vec<prometheus::proto::Metric>,
+    ejected: Vec<prometheus::proto::Metric>,
+    ejections: Vec<prometheus::proto::Metric>,
+    checks: Vec<prometheus::proto::Metric>,
     requests: Vec<prometheus::proto::Metric>,
     in_flight: Vec<prometheus::proto::Metric>,
     failures: Vec<prometheus::proto::Metric>,
@@ -156,7 +219,10 @@ impl EndpointReading {
         for (name, meter) in endpoints.read() {
             let labels = &[pool, &*name];
             let flag = |flag: bool| f64::from(u8::from(flag));
-            self.up.push(families::ENDPOINT_UP.value(labels, flag(meter.is_up())));
+            let (failing, ejected) =
+                (meter.failing.load(Ordering::Relaxed), meter.ejected.load(Ordering::Relaxed));
+            self.up.push(families::ENDPOINT_UP.value(labels, flag(meter.is_up() && !failing)));
+            self.ejected.push(families::ENDPOINT_EJECTED.value(labels, flag(ejected)));
             self.draining.push(families::ENDPOINT_DRAINING.value(labels, flag(meter.is_draining())));
             self.requests.push(families::ENDPOINT_REQUESTS.value(labels, meter.requests() as f64));
             self.in_flight.push(families::ENDPOINT_IN_FLIGHT.value(labels, meter.in_flight() as f64));
@@ -165,16 +231,29 @@ impl EndpointReading {
                 let count = meter.failures(how) as f64;
                 self.failures.push(families::ENDPOINT_FAILURES.value(labels, count));
             }
+            for cause in EjectionCause::ALL {
+                let labels = &[pool, &*name, cause.name()];
+                let count = meter.ejections(cause) as f64;
+                self.ejections.push(families::ENDPOINT_EJECTIONS.value(labels, count));
+            }
+            for (result, count) in [("pass", &meter.checks_passed), ("fail", &meter.checks_failed)] {
+                let labels = &[pool, &*name, result];
+                let count = count.load(Ordering::Relaxed) as f64;
+                self.checks.push(families::ENDPOINT_CHECKS.value(labels, count));
+            }
             let duration = meter.duration.read();
             self.durations.push(families::ENDPOINT_DURATION.histogram(labels, &LATENCY, &duration));
         }
     }
 
     /// What was read.
-    pub(super) fn families(self) -> [MetricFamily; 6] {
+    pub(super) fn families(self) -> [MetricFamily; 9] {
         [
             families::ENDPOINT_UP.of(self.up),
             families::ENDPOINT_DRAINING.of(self.draining),
+            families::ENDPOINT_EJECTED.of(self.ejected),
+            families::ENDPOINT_EJECTIONS.of(self.ejections),
+            families::ENDPOINT_CHECKS.of(self.checks),
             families::ENDPOINT_REQUESTS.of(self.requests),
             families::ENDPOINT_IN_FLIGHT.of(self.in_flight),
             families::ENDPOINT_FAILURES.of(self.failures),

@@ -77,10 +77,20 @@ families! {
         "Connections to a pool's endpoints that are open now.";
     UPSTREAM_RETRIES: COUNTER "tollgate_upstream_retries_total" ["pool"]
         "Requests sent to a pool's endpoints once more.";
+    POOL_FAILED_OVER: GAUGE "tollgate_pool_failed_over" ["pool"]
+        "Whether a pool's requests go to its failover pool (1) or not (0).";
+    POOL_PANICKING: GAUGE "tollgate_pool_panicking" ["pool"]
+        "Whether so few endpoints are healthy that health is ignored (1) or not (0).";
     ENDPOINT_UP: GAUGE "tollgate_endpoint_up" ["pool", "endpoint"]
-        "Whether an endpoint could be connected to last (1) or not (0).";
+        "Whether an endpoint could be connected to last and its checks speak for it (1) or not (0).";
     ENDPOINT_DRAINING: GAUGE "tollgate_endpoint_draining" ["pool", "endpoint"]
         "Whether an operator has told an endpoint to take no new requests (1) or not (0).";
+    ENDPOINT_EJECTED: GAUGE "tollgate_endpoint_ejected" ["pool", "endpoint"]
+        "Whether an endpoint is left out because its requests failed (1) or not (0).";
+    ENDPOINT_EJECTIONS: COUNTER "tollgate_endpoint_ejections_total" ["pool", "endpoint", "cause"]
+        "How often an endpoint was ejected: for connections that failed, requests that failed in a row, or its success rate.";
+    ENDPOINT_CHECKS: COUNTER "tollgate_endpoint_health_checks_total" ["pool", "endpoint", "result"]
+        "Health checks of an endpoint: pass or fail.";
     ENDPOINT_REQUESTS: COUNTER "tollgate_endpoint_requests_total" ["pool", "endpoint"]
         "Requests sent to an endpoint, each attempt counted.";
     ENDPOINT_IN_FLIGHT: GAUGE "tollgate_endpoint_requests_in_flight" ["pool", "endpoint"]

@@ -21,7 +21,7 @@ mod tenants;
 mod workers;
 
 pub use connections::{ListenerMeter, OpenConnection, Protocol};
-pub use endpoints::{EndpointFailure, EndpointMeter};
+pub use endpoints::{EjectionCause, EndpointFailure, EndpointMeter};
 pub use metrics::{AccessLogMeter, Metrics, MetricsError};
 pub use pools::PoolMeter;
 pub use quotas::{QuotaGauge, QuotaMeter, StoreMeter};

@@ -1,7 +1,7 @@
 //! What is metered of each pool: its endpoints, its connections, and the time that upstreams take.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ pub struct PoolMeter {
     connections_opened: AtomicU64,
     connections_open: Arc<AtomicI64>,
     retries: AtomicU64,
+    failed_over: AtomicBool,
+    panicking: AtomicBool,
     endpoints: EndpointTable,
     seats: Mutex<Option<Weak<dyn SeatReading>>>,
 }
@@ -44,6 +46,28 @@ impl PoolMeter {
     /// A request is sent once more.
     pub fn retried(&self) {
         self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Its requests go to its failover pool, or not; whether that is news.
+    pub fn set_failed_over(&self, failed_over: bool) -> bool {
+        self.failed_over.swap(failed_over, Ordering::Relaxed) != failed_over
+    }
+
+    /// Whether its requests go to its failover pool.
+    #[must_use]
+    pub fn is_failed_over(&self) -> bool {
+        self.failed_over.load(Ordering::Relaxed)
+    }
+
+    /// Its endpoints are used whatever is thought of their health, or not; whether that is news.
+    pub fn set_panicking(&self, panicking: bool) -> bool {
+        self.panicking.swap(panicking, Ordering::Relaxed) != panicking
+    }
+
+    /// Whether its endpoints are used whatever is thought of their health.
+    #[must_use]
+    pub fn is_panicking(&self) -> bool {
+        self.panicking.load(Ordering::Relaxed)
     }
 
     /// An endpoint's meter. It is shown from the first call on.
@@ -87,13 +111,18 @@ impl PoolTable {
 
 impl Source for PoolTable {
     fn families() -> &'static [&'static Family] {
-        static FAMILIES: [&Family; 10] = [
+        static FAMILIES: [&Family; 15] = [
             &families::UPSTREAM_DURATION,
             &families::UPSTREAM_CONNECTIONS_TOTAL,
             &families::UPSTREAM_CONNECTIONS,
             &families::UPSTREAM_RETRIES,
+            &families::POOL_FAILED_OVER,
+            &families::POOL_PANICKING,
             &families::ENDPOINT_UP,
             &families::ENDPOINT_DRAINING,
+            &families::ENDPOINT_EJECTED,
+            &families::ENDPOINT_EJECTIONS,
+            &families::ENDPOINT_CHECKS,
             &families::ENDPOINT_REQUESTS,
             &families::ENDPOINT_IN_FLIGHT,
             &families::ENDPOINT_FAILURES,
@@ -106,6 +135,7 @@ impl Source for PoolTable {
         let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (mut durations, mut opened, mut open) = (Vec::new(), Vec::new(), Vec::new());
         let (mut retries, mut endpoints) = (Vec::new(), EndpointReading::default());
+        let (mut failed_over, mut panicking) = (Vec::new(), Vec::new());
         for (name, pool) in &pools {
             let duration = pool.upstream_duration.read();
             durations.push(families::UPSTREAM_DURATION.histogram(&[name], &LATENCY, &duration));
@@ -115,6 +145,9 @@ impl Source for PoolTable {
             open.push(families::UPSTREAM_CONNECTIONS.value(&[name], count as f64));
             let count = pool.retries.load(Ordering::Relaxed);
             retries.push(families::UPSTREAM_RETRIES.value(&[name], count as f64));
+            let flag = |flag: bool| f64::from(u8::from(flag));
+            failed_over.push(families::POOL_FAILED_OVER.value(&[name], flag(pool.is_failed_over())));
+            panicking.push(families::POOL_PANICKING.value(&[name], flag(pool.is_panicking())));
             endpoints.take(name, &pool.endpoints);
         }
         let mut families = vec![
@@ -122,6 +155,8 @@ impl Source for PoolTable {
             families::UPSTREAM_CONNECTIONS_TOTAL.of(opened),
             families::UPSTREAM_CONNECTIONS.of(open),
             families::UPSTREAM_RETRIES.of(retries),
+            families::POOL_FAILED_OVER.of(failed_over),
+            families::POOL_PANICKING.of(panicking),
         ];
         families.extend(endpoints.families());
         families

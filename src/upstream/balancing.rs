@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderName};
@@ -17,6 +18,11 @@ static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// Nanoseconds since a moment that is the same for the whole process.
 pub(super) fn ns_of(moment: Instant) -> u64 {
     u64::try_from(moment.saturating_duration_since(*EPOCH).as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The moment of which that is the number.
+pub(super) fn moment_of(ns: u64) -> Instant {
+    *EPOCH + Duration::from_nanos(ns)
 }
 
 /// How a pool's requests are spread.
@@ -76,10 +82,10 @@ impl Balancing {
         endpoint.join(weight, || self.balancer.gauge(weight, ns_of(Instant::now())));
     }
 
-    /// Those of the endpoints that may be chosen now.
+    /// The choice among these endpoints.
     pub(super) fn lineup(&self, endpoints: &[Arc<Endpoint>]) -> Lineup {
-        let usable = endpoints.iter().filter(|endpoint| !endpoint.meter().is_draining());
-        let (endpoints, members): (Vec<_>, Vec<_>) = usable
+        let (endpoints, members): (Vec<_>, Vec<_>) = endpoints
+            .iter()
             .filter_map(|endpoint| {
                 Some((Arc::clone(endpoint), Member::new(endpoint.name(), Arc::clone(endpoint.gauge()?))))
             })

@@ -70,7 +70,9 @@ pub(super) async fn connect(
 
 async fn open(address: &Address) -> Result<Socket, ConnectFailure> {
     let (name, port) = match address {
-        Address::Ip(address) => return open_at(*address).await.map_err(ConnectFailure::Connect),
+        Address::Ip(address) | Address::Found(address, _) => {
+            return open_at(*address).await.map_err(ConnectFailure::Connect);
+        }
         Address::Unix(path) => {
             let opened = UnixStream::connect(path).await.map(Socket::Unix);
             return opened.map_err(ConnectFailure::Connect);

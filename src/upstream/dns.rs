@@ -31,10 +31,33 @@ const TRY_MAX: Duration = Duration::from_secs(2);
 /// Addresses of one name that are used.
 const ADDRESSES_MAX: usize = 1024;
 
-/// Why names can't be resolved at all.
+/// Why a name can't be resolved, or none can.
 #[derive(Debug, thiserror::Error)]
-#[error("the system's resolver can't be used: {0}")]
+#[error("{0}")]
 pub struct ResolverError(#[from] NetError);
+
+/// Who is asked for addresses.
+#[derive(Debug, Clone, Default)]
+pub enum Resolve {
+    /// Whom the system asks: `/etc/hosts`, `/etc/resolv.conf`.
+    #[default]
+    System,
+    /// These servers alone.
+    Servers(Vec<SocketAddr>),
+}
+
+impl Resolve {
+    /// A resolver, for the current runtime.
+    ///
+    /// # Errors
+    /// When the system's configuration, or the servers, can't be used.
+    pub fn resolver(&self) -> Result<Resolver, ResolverError> {
+        match self {
+            Self::System => Resolver::system(),
+            Self::Servers(servers) => Resolver::of_servers(servers),
+        }
+    }
+}
 
 /// Looks names up.
 #[derive(Debug, Clone)]
@@ -104,6 +127,14 @@ impl Resolver {
             }
         });
         receiver
+    }
+
+    /// The addresses of a name at this moment, sorted, with this port.
+    ///
+    /// # Errors
+    /// When there is no answer, or none with an address.
+    pub async fn addresses(&self, name: &str, port: u16) -> Result<Vec<SocketAddr>, ResolverError> {
+        Ok(self.look_up(name, port).await?.0)
     }
 
     async fn keep_current(&self, name: &str, port: u16, sender: &watch::Sender<Vec<SocketAddr>>) {

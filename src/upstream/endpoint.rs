@@ -10,9 +10,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::balancing::ns_of;
+use super::standing::Standing;
 use super::tls::ClientTls;
 use crate::balance::{self, Gauge};
-use crate::telemetry::EndpointMeter;
+use crate::health::{Cause, Change, Health, Outcome, Outliers, RiseFall};
+use crate::telemetry::{EjectionCause, EndpointFailure, EndpointMeter};
 
 /// One server of a pool. It outlives reloads that keep it.
 #[derive(Debug)]
@@ -25,6 +27,7 @@ pub struct Endpoint {
     protocol: Protocol,
     meter: Arc<EndpointMeter>,
     gauge: OnceLock<Arc<Gauge>>,
+    standing: Standing,
 }
 
 /// What an endpoint is spoken to in.
@@ -43,6 +46,13 @@ pub enum Protocol {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EndpointId(u64);
 
+impl EndpointId {
+    /// As a number: what detection of outliers knows it by.
+    pub(super) fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// Where an endpoint listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
@@ -50,6 +60,8 @@ pub enum Address {
     Ip(SocketAddr),
     /// A name, resolved at each connect, and a port.
     Name(String, u16),
+    /// One of the addresses of a name, and that name: each is an endpoint.
+    Found(SocketAddr, Arc<str>),
     /// The path of a Unix domain socket.
     Unix(PathBuf),
 }
@@ -57,7 +69,7 @@ pub enum Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ip(address) => address.fmt(f),
+            Self::Ip(address) | Self::Found(address, _) => address.fmt(f),
             Self::Name(name, port) => write!(f, "{name}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
@@ -69,8 +81,11 @@ impl fmt::Display for Address {
 #[must_use = "the request counts as in flight only as long as this lives"]
 pub struct Running {
     endpoint: Arc<Endpoint>,
+    tenant: u64,
     is_counted: bool,
     load: Option<balance::Running>,
+    /// It was answered well, so far.
+    is_well: bool,
 }
 
 impl Endpoint {
@@ -80,9 +95,13 @@ impl Endpoint {
         static IDS: AtomicU64 = AtomicU64::new(1);
         let name: Arc<str> = address.to_string().into();
         let meter = meter(&name);
+        // What was thought of another one of this name says nothing of this one.
+        meter.set_failing(false);
+        meter.set_ejected(false);
         let id = EndpointId(IDS.fetch_add(1, Ordering::Relaxed));
         let (tls, protocol, gauge) = (None, Protocol::Http1, OnceLock::new());
-        Self { id, pool: pool.into(), name, address, tls, protocol, meter, gauge }
+        let standing = Standing::default();
+        Self { id, pool: pool.into(), name, address, tls, protocol, meter, gauge, standing }
     }
 
     /// The same, spoken to over TLS. Its connections are trusted on these terms: with other terms it is another
@@ -96,6 +115,12 @@ impl Endpoint {
     #[must_use]
     pub fn speaking(self, protocol: Protocol) -> Self {
         Self { protocol, ..self }
+    }
+
+    /// Whether this is what it was told to be spoken to in.
+    #[must_use]
+    pub fn speaks(&self, protocol: Protocol) -> bool {
+        self.protocol == protocol
     }
 
     /// What it is spoken to in.
@@ -117,6 +142,16 @@ impl Endpoint {
     #[must_use]
     pub fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// What a request that is meant for it alone names as its host (RFC 9110 §7.2).
+    #[must_use]
+    pub fn authority(&self) -> String {
+        match &self.address {
+            Address::Ip(_) | Address::Name(..) => self.name.to_string(),
+            Address::Found(address, name) => format!("{name}:{}", address.port()),
+            Address::Unix(_) => "localhost".to_owned(),
+        }
     }
 
     /// Where it listens.
@@ -148,11 +183,82 @@ impl Endpoint {
         self.gauge.get_or_init(gauge).set_weight(weight);
     }
 
-    /// A request is sent to it.
-    pub fn begin(self: &Arc<Self>, now: Instant) -> Running {
+    /// A request is sent to it, of a tenant: any number that tells tenants apart.
+    pub fn begin(self: &Arc<Self>, now: Instant, tenant: u64) -> Running {
         self.meter.started();
         let load = self.gauge.get().map(|gauge| gauge.begin(ns_of(now)));
-        Running { endpoint: Arc::clone(self), is_counted: true, load }
+        Running { endpoint: Arc::clone(self), tenant, is_counted: true, load, is_well: false }
+    }
+
+    /// Whether it is meant to take requests: not drained, and of a weight.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !self.meter.is_draining() && self.gauge.get().is_none_or(|gauge| gauge.weight() > 0)
+    }
+
+    /// Whether nothing is known that speaks against sending requests there.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.standing.is_usable()
+    }
+
+    /// What its checks say of it.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.standing.health()
+    }
+
+    /// For how much longer it is ejected, if it is. For showing.
+    #[must_use]
+    pub fn ejected_for(&self) -> Option<Duration> {
+        let until = self.standing.ejected_until()?;
+        Some(Duration::from_nanos(until.saturating_sub(ns_of(Instant::now()))))
+    }
+
+    /// What becomes of its requests is told to this detection from now on.
+    pub(super) fn tell(&self, outliers: Option<&Arc<Outliers>>) {
+        self.standing.tell(outliers, ns_of(Instant::now()), self.id.number());
+        self.meter.set_ejected(self.standing.is_ejected());
+    }
+
+    /// Nobody checks it any more.
+    pub(super) fn forget_checks(&self) {
+        self.standing.forget_checks();
+        self.meter.set_failing(false);
+    }
+
+    /// A check was passed, or failed for that reason; whether it has changed what is thought of the endpoint.
+    pub(super) fn checked(&self, rules: RiseFall, found: Result<(), String>) -> bool {
+        self.meter.checked(found.is_ok());
+        let Some(health) = self.standing.checked(rules, found.is_ok()) else { return false };
+        self.meter.set_failing(!health.is_usable());
+        let (pool, endpoint) = (&*self.pool, &*self.name);
+        match found {
+            Ok(()) => tracing::info!(pool, endpoint, "endpoint healthy"),
+            Err(why) => tracing::warn!(pool, endpoint, why, "endpoint unhealthy"),
+        }
+        true
+    }
+
+    /// It was ejected, or is back.
+    pub(super) fn note(&self, change: Change) {
+        let (pool, endpoint) = (&*self.pool, &*self.name);
+        match change {
+            Change::Ejected { cause, until_ns, .. } => {
+                self.meter.set_ejected(true);
+                self.meter.ejected(match cause {
+                    Cause::Connects(_) => EjectionCause::Connects,
+                    Cause::Failures { .. } => EjectionCause::Failures,
+                    Cause::SuccessRate { .. } => EjectionCause::SuccessRate,
+                });
+                let for_s = until_ns.saturating_sub(ns_of(Instant::now())) / 1_000_000_000;
+                tracing::warn!(pool, endpoint, ?cause, for_s, "endpoint ejected");
+            }
+            Change::Readmitted { .. } => {
+                self.meter.set_ejected(false);
+                tracing::info!(pool, endpoint, "endpoint readmitted");
+            }
+        }
     }
 
     /// An operator says what its part of the requests is: until the pool's configuration changes.
@@ -164,8 +270,15 @@ impl Endpoint {
 
     /// It could, or could not, be connected to.
     pub fn note_reachable(&self, up: bool) {
-        if self.meter.set_up(up) {
-            tracing::info!(pool = &*self.pool, endpoint = &*self.name, up, "endpoint reachability changed");
+        if !self.meter.set_up(up) {
+            return;
+        }
+        let (pool, endpoint) = (&*self.pool, &*self.name);
+        // Where there are checks, they say it.
+        if self.health() == Health::Unknown {
+            tracing::info!(pool, endpoint, up, "endpoint reachability changed");
+        } else {
+            tracing::debug!(pool, endpoint, up, "endpoint reachability changed");
         }
     }
 
@@ -184,18 +297,54 @@ impl Running {
         &self.endpoint
     }
 
-    /// The endpoint has answered after that time.
-    pub fn answered(&self, after: Duration) {
-        self.endpoint.meter.answered(after);
-        self.load.iter().for_each(|load| load.observe(after));
+    /// The endpoint has answered after that time, with no server error. Whether all was well only the response's end tells.
+    pub fn answered(&mut self, after: Duration) {
+        self.observe(after);
+        self.is_well = true;
+    }
+
+    /// The endpoint has answered after that time, with a status from 500 to 599. Whether that changes what is thought of it.
+    pub fn refused(&mut self, after: Duration) -> bool {
+        self.observe(after);
+        self.is_well = false;
+        self.endpoint.meter.failed(EndpointFailure::Status);
+        self.record(Outcome::Status)
+    }
+
+    /// The endpoint has failed it. Whether that changes what is thought of it.
+    pub fn failed(&mut self, how: EndpointFailure) -> bool {
+        self.is_well = false;
+        self.end();
+        self.endpoint.meter.failed(how);
+        self.record(match how {
+            EndpointFailure::Connect => Outcome::Connect,
+            EndpointFailure::Reset => Outcome::Reset,
+            EndpointFailure::Timeout => Outcome::Timeout,
+            EndpointFailure::Protocol => Outcome::Malformed,
+            EndpointFailure::Status => Outcome::Status,
+        })
     }
 
     /// The endpoint has no more to do with it.
     pub fn end(&mut self) {
         self.load = None;
+        if std::mem::take(&mut self.is_well) {
+            self.record(Outcome::Success);
+        }
         if std::mem::take(&mut self.is_counted) {
             self.endpoint.meter.ended();
         }
+    }
+
+    fn observe(&self, after: Duration) {
+        self.endpoint.meter.answered(after);
+        self.load.iter().for_each(|load| load.observe(after));
+    }
+
+    fn record(&self, outcome: Outcome) -> bool {
+        let change = self.endpoint.standing.record(|| ns_of(Instant::now()), self.tenant, outcome);
+        change.into_iter().for_each(|change| self.endpoint.note(change));
+        change.is_some()
     }
 }
 

@@ -1,29 +1,60 @@
-//! Pools as they run: immutable but for which of their endpoints may be chosen.
+//! Pools as they run: their terms never change; their endpoints come, go, fail and recover.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::time::Instant;
 
-use super::balancing::{Balancing, Choice, Lineup};
+use super::balancing::{Balancing, Choice, Lineup, moment_of, ns_of};
+use super::discovery::{Source, follow};
 use super::endpoint::Endpoint;
+use super::probe::HealthChecks;
 use super::retries::RetryTerms;
+use super::vitals::Vitals;
 use crate::admission::fair_share::Seats;
 use crate::balance::Key;
+use crate::health::{Failover, panics};
 use crate::telemetry::PoolMeter;
 
 /// A set of interchangeable endpoints.
 #[derive(Debug)]
 pub struct Pool {
-    name: Arc<str>,
-    endpoints: Box<[Arc<Endpoint>]>,
-    balancing: Balancing,
+    terms: PoolTerms,
+    endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
     lineup: ArcSwap<Lineup>,
-    retries: Option<RetryTerms>,
-    timeouts: Timeouts,
-    idle_max: usize,
-    seats: Arc<Seats>,
-    meter: Arc<PoolMeter>,
+}
+
+/// What a pool is made of.
+#[derive(Debug)]
+pub struct PoolTerms {
+    /// Its name.
+    pub name: Arc<str>,
+    /// How its requests are spread.
+    pub balancing: Balancing,
+    /// The names whose addresses are endpoints of it.
+    pub sources: Vec<Source>,
+    /// How its endpoints are checked, if they are.
+    pub checks: Option<Arc<HealthChecks>>,
+    /// With a smaller part of its endpoints usable than these hundredths, all are used. 0: never.
+    pub panic_percent: u32,
+    /// The pool that its requests go to while fewer than half of its endpoints are usable.
+    pub failover: Option<Arc<str>>,
+    /// How long they have to have been usable again before its requests come back.
+    pub failover_hold: Duration,
+    /// How its requests are sent again, if they are.
+    pub retries: Option<RetryTerms>,
+    /// Its deadlines.
+    pub timeouts: Timeouts,
+    /// Idle connections that a worker keeps to each endpoint.
+    pub idle_max: usize,
+    /// Its seats.
+    pub seats: Arc<Seats>,
+    /// Its meter.
+    pub meter: Arc<PoolMeter>,
+    /// What outlives its configuration.
+    pub vitals: Arc<Vitals>,
 }
 
 /// Deadlines of a pool's requests.
@@ -42,53 +73,44 @@ pub struct Timeouts {
 impl Pool {
     /// A pool of these endpoints, each with its weight.
     #[must_use]
-    pub fn new(
-        name: &str,
-        endpoints: Vec<(Arc<Endpoint>, u32)>,
-        balancing: Balancing,
-        timeouts: Timeouts,
-        idle_max: usize,
-        seats: Arc<Seats>,
-        meter: Arc<PoolMeter>,
-    ) -> Self {
-        endpoints.iter().for_each(|(endpoint, weight)| balancing.admit(endpoint, *weight));
-        let endpoints: Box<[_]> = endpoints.into_iter().map(|(endpoint, _)| endpoint).collect();
-        let lineup = ArcSwap::from_pointee(balancing.lineup(&endpoints));
-        Self {
-            name: name.into(),
-            endpoints,
-            balancing,
-            lineup,
-            retries: None,
-            timeouts,
-            idle_max,
-            seats,
-            meter,
+    pub fn new(terms: PoolTerms, endpoints: Vec<(Arc<Endpoint>, u32)>) -> Self {
+        let outliers = terms.vitals.outliers();
+        for (endpoint, weight) in &endpoints {
+            terms.balancing.admit(endpoint, *weight);
+            endpoint.tell(outliers.as_ref());
+            if terms.checks.is_none() {
+                endpoint.forget_checks();
+            }
         }
-    }
-
-    /// The same, which sends requests again.
-    #[must_use]
-    pub fn retrying(self, retries: Option<RetryTerms>) -> Self {
-        Self { retries, ..self }
+        let endpoints: Vec<_> = endpoints.into_iter().map(|(endpoint, _)| endpoint).collect();
+        let lineup = ArcSwap::from_pointee(terms.balancing.lineup(&[]));
+        let pool = Self { terms, endpoints: ArcSwap::from_pointee(endpoints), lineup };
+        pool.line_up();
+        pool
     }
 
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &Arc<str> {
-        &self.name
+        &self.terms.name
     }
 
-    /// Its endpoints.
+    /// Its endpoints at present.
     #[must_use]
-    pub fn endpoints(&self) -> &[Arc<Endpoint>] {
-        &self.endpoints
+    pub fn endpoints(&self) -> Arc<Vec<Arc<Endpoint>>> {
+        self.endpoints.load_full()
+    }
+
+    /// The endpoint of that name.
+    #[must_use]
+    pub fn endpoint(&self, name: &str) -> Option<Arc<Endpoint>> {
+        self.endpoints.load().iter().find(|endpoint| **endpoint.name() == *name).cloned()
     }
 
     /// How its requests are spread.
     #[must_use]
     pub fn balancing(&self) -> &Balancing {
-        &self.balancing
+        &self.terms.balancing
     }
 
     /// The endpoints for a request, and for its retries: of those that may be chosen now.
@@ -97,44 +119,122 @@ impl Pool {
         Choice::new(self.lineup.load_full(), key)
     }
 
-    /// Looks anew which endpoints may be chosen. Computes tables: for whoever changes something, not for requests.
-    pub fn line_up(&self) {
-        self.lineup.store(Arc::new(self.balancing.lineup(&self.endpoints)));
+    /// The names whose addresses are endpoints of it.
+    #[must_use]
+    pub fn sources(&self) -> &[Source] {
+        &self.terms.sources
     }
 
-    /// The endpoint of that name.
+    /// The addresses of a source are these now. Endpoints at others are gone: they get no new requests.
+    pub fn found(&self, source: &Source, addresses: &[SocketAddr]) {
+        let terms = &self.terms;
+        {
+            let _alone = terms.vitals.stock();
+            let outliers = terms.vitals.outliers();
+            let new = |address| {
+                let endpoint = Arc::new(source.endpoint(&terms.name, address, &terms.meter));
+                terms.balancing.admit(&endpoint, source.weight);
+                endpoint.tell(outliers.as_ref());
+                endpoint
+            };
+            let endpoints = follow(&self.endpoints.load(), source, addresses, new);
+            self.endpoints.store(Arc::new(endpoints));
+        }
+        self.forget_meters();
+        self.line_up();
+    }
+
+    /// Shows the meters of its own endpoints only.
+    pub fn forget_meters(&self) {
+        let endpoints = self.endpoints.load();
+        self.terms.meter.retain_endpoints(|name| endpoints.iter().any(|own| **own.name() == *name));
+    }
+
+    /// Looks anew which endpoints may be chosen, and whether they are enough. Computes tables: for whoever changes
+    /// something, not for requests. When to look again though nothing changes.
+    pub fn line_up(&self) -> Option<Instant> {
+        let terms = &self.terms;
+        let mut failover = terms.vitals.stock();
+        let endpoints = self.endpoints.load();
+        let open: Vec<_> = endpoints.iter().filter(|endpoint| endpoint.is_open()).cloned().collect();
+        let usable: Vec<_> = open.iter().filter(|endpoint| endpoint.is_usable()).cloned().collect();
+        let panicking = panics(usable.len(), open.len(), terms.panic_percent);
+        self.lineup.store(Arc::new(terms.balancing.lineup(if panicking { &open } else { &usable })));
+        let (usable, open) = (usable.len(), open.len());
+        terms.vitals.set_ill(open == 0 || usable * 2 < open);
+        if terms.meter.set_panicking(panicking) {
+            tracing::warn!(pool = &*terms.name, usable, open, panicking, "pool panic changed");
+        }
+        if terms.failover.is_none() {
+            *failover = Failover::default();
+        } else {
+            failover.observe(ns_of(Instant::now()), usable, open, terms.failover_hold);
+        }
+        if terms.meter.set_failed_over(failover.is_active()) {
+            let failed_over = failover.is_active();
+            let to = terms.failover.as_deref();
+            tracing::warn!(pool = &*terms.name, usable, open, to, failed_over, "pool failover changed");
+        }
+        let due_ns = failover.next_due(terms.failover_hold)?;
+        Some(moment_of(due_ns))
+    }
+
+    /// Whether fewer than half of its endpoints are usable.
     #[must_use]
-    pub fn endpoint(&self, name: &str) -> Option<&Arc<Endpoint>> {
-        self.endpoints.iter().find(|endpoint| **endpoint.name() == *name)
+    pub fn is_ill(&self) -> bool {
+        self.terms.vitals.is_ill()
+    }
+
+    /// The pool that its requests go to now, if it is not itself.
+    #[must_use]
+    pub fn stand_in(&self) -> Option<&Arc<str>> {
+        self.terms.failover.as_ref().filter(|_| self.terms.meter.is_failed_over())
+    }
+
+    /// What outlives its configuration.
+    #[must_use]
+    pub fn vitals(&self) -> &Arc<Vitals> {
+        &self.terms.vitals
+    }
+
+    /// Something has changed of its endpoints that its warden should see to.
+    pub fn tell(&self) {
+        self.terms.vitals.tell();
+    }
+
+    /// How its endpoints are checked, if they are.
+    #[must_use]
+    pub fn checks(&self) -> Option<&Arc<HealthChecks>> {
+        self.terms.checks.as_ref()
     }
 
     /// How its requests are sent again, if they are.
     #[must_use]
     pub fn retries(&self) -> Option<&RetryTerms> {
-        self.retries.as_ref()
+        self.terms.retries.as_ref()
     }
 
     /// Its deadlines.
     #[must_use]
     pub fn timeouts(&self) -> &Timeouts {
-        &self.timeouts
+        &self.terms.timeouts
     }
 
     /// Idle connections that a worker keeps to each endpoint.
     #[must_use]
     pub fn idle_max(&self) -> usize {
-        self.idle_max
+        self.terms.idle_max
     }
 
     /// Its seats.
     #[must_use]
     pub fn seats(&self) -> &Arc<Seats> {
-        &self.seats
+        &self.terms.seats
     }
 
     /// Its meter.
     #[must_use]
     pub fn meter(&self) -> &Arc<PoolMeter> {
-        &self.meter
+        &self.terms.meter
     }
 }

@@ -156,6 +156,7 @@ impl ClientTls {
             (Some(name), _) => name.clone(),
             (None, Address::Ip(address)) => ServerName::IpAddress(address.ip().into()),
             (None, Address::Name(name, _)) => parse_name(name).map_err(unnamed)?,
+            (None, Address::Found(_, name)) => parse_name(name).map_err(unnamed)?,
             (None, Address::Unix(_)) => parse_name("localhost").map_err(unnamed)?,
         };
         let connector = TlsConnector::from(Arc::clone(&self.config));

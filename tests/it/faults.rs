@@ -72,10 +72,12 @@ impl Fault {
     fn kind(self) -> Option<&'static str> {
         match self {
             Self::Refuses | Self::BlackHole => Some("connect"),
-            Self::ClosesAtOnce | Self::ResetsBeforeHead => Some("reset"),
+            Self::ClosesAtOnce | Self::ResetsBeforeHead | Self::ResetsInBody | Self::Truncates => {
+                Some("reset")
+            }
             Self::ResetsInHead | Self::Garbage => Some("protocol"),
-            Self::StallsBeforeHead => Some("timeout"),
-            Self::ResetsInBody | Self::Truncates | Self::StallsInBody | Self::Slow => None,
+            Self::StallsBeforeHead | Self::StallsInBody => Some("timeout"),
+            Self::Slow => None,
         }
     }
 }

@@ -18,6 +18,7 @@ mod h2_bounds;
 mod h2c;
 mod harness;
 mod harness_itself;
+mod health;
 mod identify;
 mod interim;
 mod isolation;

@@ -32,11 +32,13 @@ const LAYERS: [&[&str]; 8] = [
 ];
 
 /// What may be imported within a layer. Mechanisms know as little of each other as can be.
-const BESIDE: [(&str, &str); 5] = [
+const BESIDE: [(&str, &str); 6] = [
     // A request's body and the framing of chunks are the same on both sides.
     ("upstream", "http"),
     // A pool asks the balancer whose turn it is.
     ("upstream", "balance"),
+    // What became of requests speaks for or against endpoints.
+    ("upstream", "health"),
     // A pool says how its requests are sent again.
     ("upstream", "retry"),
     // A pool has seats.

@@ -178,6 +178,12 @@ impl Outliers {
 }
 
 impl Watch {
+    /// Whether it is this detection that watches.
+    #[must_use]
+    pub fn is_of(&self, outliers: &Arc<Outliers>) -> bool {
+        Arc::ptr_eq(&self.pool, outliers)
+    }
+
     /// Whether it is ejected. One load.
     #[must_use]
     pub fn is_ejected(&self) -> bool {

@@ -4,6 +4,8 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use tollgate::upstream::dns::Resolve;
+
 use super::gateway::TestGateway;
 use super::origin::Origin;
 use super::process::Process;
@@ -32,6 +34,7 @@ pub fn config() -> Config {
         ],
         pools: Vec::new(),
         files: Vec::new(),
+        resolve: Resolve::System,
     }
 }
 
@@ -41,6 +44,7 @@ pub struct Config {
     sections: Vec<(String, String)>,
     pools: Vec<(String, String)>,
     files: Vec<(String, String)>,
+    resolve: Resolve,
 }
 
 impl Config {
@@ -74,6 +78,15 @@ impl Config {
         self.pools.retain(|(known, _)| known != name);
         self.pools.push((name.to_owned(), yaml));
         self
+    }
+
+    /// Has endpoints' names looked up at this server, by a gateway in this process.
+    pub fn resolved_by(self, server: SocketAddr) -> Self {
+        Self { resolve: Resolve::Servers(vec![server]), ..self }
+    }
+
+    pub(super) fn resolve(&self) -> Resolve {
+        self.resolve.clone()
     }
 
     /// Adds a file beside the configuration, such as `tenants/initech.yaml`.

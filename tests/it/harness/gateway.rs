@@ -35,9 +35,10 @@ impl TestGateway {
         let directory = tempfile::tempdir().unwrap();
         let path = config.write(directory.path());
         let (clock, hand) = Clock::manual();
-        let gateway =
-            Gateway::start(Source::File(path), Options { clock, store_patience: Some(STORE_PATIENCE) })
-                .unwrap_or_else(|error| panic!("{error:?}\n{}", config.text(directory.path())));
+        let resolve = config.resolve();
+        let options = Options { clock, store_patience: Some(STORE_PATIENCE), resolve };
+        let gateway = Gateway::start(Source::File(path), options)
+            .unwrap_or_else(|error| panic!("{error:?}\n{}", config.text(directory.path())));
         Self {
             address: gateway.listeners()[0],
             admin: gateway.admin(),

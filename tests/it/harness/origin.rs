@@ -91,8 +91,21 @@ impl Origin {
         Self::start(move |peer, _| serve(counted.fetch_add(1, Ordering::SeqCst), peer))
     }
 
+    /// As [`Origin::serving`], at every address of this machine: 127.0.0.2 is as good as another server.
+    pub fn everywhere(answer: impl Fn(&Request, &mut Peer) + Send + Sync + 'static) -> Self {
+        Self::start_at("0.0.0.0:0", move |mut peer, _| {
+            while let Some(request) = peer.request() {
+                answer(&request, &mut peer);
+            }
+        })
+    }
+
     fn start(serve: impl Fn(Peer, &Shared) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at("127.0.0.1:0", serve)
+    }
+
+    fn start_at(bind: &str, serve: impl Fn(Peer, &Shared) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(bind).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
         let accepting = Arc::clone(&shared);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tollgate::upstream::dns::Resolver;
 
-use crate::harness::{block_on, eventually_async};
+use crate::harness::{ACME, Origin, TestGateway, block_on, config, eventually, eventually_async, get};
 
 /// What a name has: so many addresses 127.0.0.N, or nothing that the server would tell.
 type Zone = Arc<Mutex<Option<Vec<u8>>>>;
@@ -102,4 +102,81 @@ fn a_name_that_nobody_watches_is_looked_up_no_more() {
         drop(watched);
         eventually_async("the task ends", || tasks() < with).await;
     });
+}
+
+/// At each address it says that address.
+fn by_address() -> Origin {
+    Origin::everywhere(|_, peer| {
+        let here = peer.local().ip().to_string();
+        peer.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{here}", here.len()));
+    })
+}
+
+fn answers(gateway: &TestGateway, count: usize) -> Vec<String> {
+    let mut answers: Vec<_> = (0..count).map(|_| gateway.ask(&get(ACME, "/")).text()).collect();
+    answers.sort();
+    answers
+}
+
+fn names(gateway: &TestGateway) -> Vec<String> {
+    let pool = gateway.admin("/api/v1/pools/shared").json();
+    pool["endpoints"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn endpoints_follow_the_addresses_of_a_name() {
+    let (server, origin) = (Server::with(&[2, 3]), by_address());
+    let port = origin.address().port();
+    let url = format!("dns+http://app.test:{port}");
+    let config = config().resolved_by(server.address);
+    let mut gateway =
+        config.pool_at("shared", std::slice::from_ref(&url), "load_balancing: round_robin").start();
+    // From the first request on, since a start waits for the first answer.
+    assert_eq!(answers(&gateway, 4), ["127.0.0.2", "127.0.0.2", "127.0.0.3", "127.0.0.3"]);
+    server.set(Some(&[3, 4]));
+    eventually("the new address is an endpoint", || names(&gateway).contains(&format!("127.0.0.4:{port}")));
+    assert_eq!(answers(&gateway, 4), ["127.0.0.3", "127.0.0.3", "127.0.0.4", "127.0.0.4"]);
+    assert!(!gateway.metrics().contains("127.0.0.2:"), "what is gone is shown no more");
+    // A reload keeps those that were found, and whoever follows them.
+    let more = "load_balancing: round_robin, max_idle: 3";
+    gateway.reload(|config| config.pool_at("shared", std::slice::from_ref(&url), more)).unwrap();
+    assert_eq!(answers(&gateway, 2), ["127.0.0.3", "127.0.0.4"]);
+    server.set(None);
+    let asked = server.asked();
+    eventually("the server is asked in vain", || server.asked() > asked + 2);
+    assert_eq!(answers(&gateway, 2), ["127.0.0.3", "127.0.0.4"]);
+    server.set(Some(&[5]));
+    eventually("one is left", || names(&gateway) == [format!("127.0.0.5:{port}")]);
+    assert_eq!(answers(&gateway, 2), ["127.0.0.5", "127.0.0.5"]);
+}
+
+#[test]
+fn a_name_that_is_not_there_yet_is_503_until_it_is() {
+    let (server, origin) = (Server::with(&[]), by_address());
+    server.set(None);
+    let url = format!("dns+http://app.test:{}", origin.address().port());
+    let gateway = config().resolved_by(server.address).pool_at("shared", &[url], "").start();
+    gateway.ask(&get(ACME, "/")).assert_refused(503, "no_endpoint");
+    server.set(Some(&[6]));
+    eventually("it has an endpoint", || gateway.ask(&get(ACME, "/")).text() == "127.0.0.6");
+}
+
+#[test]
+fn an_address_that_is_configured_too_is_one_endpoint() {
+    let (server, origin) = (Server::with(&[2, 3]), by_address());
+    let port = origin.address().port();
+    let urls = [format!("http://127.0.0.2:{port}"), format!("dns+http://app.test:{port}")];
+    let gateway = config().resolved_by(server.address).pool_at("shared", &urls, "").start();
+    let mut names = names(&gateway);
+    names.sort();
+    assert_eq!(names, [format!("127.0.0.2:{port}"), format!("127.0.0.3:{port}")]);
+}
+
+#[test]
+fn the_system_knows_localhost() {
+    let origin = Origin::saying("here");
+    let url = format!("dns+http://localhost:{}", origin.address().port());
+    // Of `::1` nobody answers: it is passed over.
+    let gateway = config().pool_at("shared", &[url], "").start();
+    assert_eq!(gateway.ask(&get(ACME, "/")).text(), "here");
 }

@@ -24,7 +24,8 @@ use tollgate::http::body::RequestBody;
 use tollgate::telemetry::Metrics;
 use tollgate::time::Clock;
 use tollgate::upstream::{
-    Address, Answer, Balancing, Endpoint, Outbox, Pool, SendFailure, Terms, Timeouts, UpstreamClient,
+    Address, Answer, Balancing, Endpoint, Outbox, Pool, PoolTerms, SendFailure, Terms, Timeouts,
+    UpstreamClient,
 };
 
 use crate::harness::DEADLINE;
@@ -50,8 +51,22 @@ impl Scene {
             Timeouts { connect: patience, response_header: patience, idle: patience, keep_alive: patience };
         let seats = Seats::new(u32::MAX, Clock::system());
         let meter = Metrics::new(1).unwrap().pool("p");
-        let pool =
-            Pool::new("p", vec![(Arc::clone(&endpoint), 1)], Balancing::in_turn(), timeouts, 8, seats, meter);
+        let terms = PoolTerms {
+            name: "p".into(),
+            balancing: Balancing::in_turn(),
+            sources: Vec::new(),
+            checks: None,
+            panic_percent: 0,
+            failover: None,
+            failover_hold: patience,
+            retries: None,
+            timeouts,
+            idle_max: 8,
+            seats,
+            meter,
+            vitals: Arc::default(),
+        };
+        let pool = Pool::new(terms, vec![(Arc::clone(&endpoint), 1)]);
         Self { client: UpstreamClient::default(), pool, endpoint }
     }
 

@@ -7,7 +7,17 @@ use crate::config::decode::{Entries, Spanned};
 use crate::config::written;
 
 impl Builder<'_> {
-    pub(super) fn failover(&self, name: &Spanned<String>, other: &Spanned<String>) -> Option<String> {
+    pub(super) fn failover(
+        &self,
+        name: &Spanned<String>,
+        pool: &written::Pool,
+        other: &Spanned<String>,
+    ) -> Option<String> {
+        if pool.health_check.is_none() && pool.outlier_detection.is_none() {
+            self.findings
+                .warning("blind-failover", other.mark, "nothing finds out that this pool's endpoints can't serve")
+                .hint("add `health_check` or `outlier_detection`: without, `failover` is used when all endpoints drain");
+        }
         if name.value == other.value {
             self.findings
                 .error("circular-failover", other.mark, "a pool can't stand in for itself")

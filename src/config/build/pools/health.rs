@@ -120,7 +120,7 @@ impl Builder<'_> {
             max_ejection: max,
             max_ejected: Percent::new(u8::try_from(percent).unwrap_or(100)),
             success_rate: written.success_rate.as_ref().map(|rate| self.success_rate(rate)),
-            min_tenants: self.between(written.min_tenants.as_ref(), 2, 1..=8),
+            min_tenants: self.between(written.min_tenants.as_ref(), 2, 1..=4),
         }
     }
 

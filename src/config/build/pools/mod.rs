@@ -51,7 +51,7 @@ impl Builder<'_> {
             retries: written.retries.as_ref().map(|retries| self.retries(&retries.value)),
             timeouts: self.timeouts(&written.timeouts),
             max_idle: written.max_idle.map_or(256, |max| max.value),
-            failover: written.failover.as_ref().and_then(|other| self.failover(name, other)),
+            failover: written.failover.as_ref().and_then(|other| self.failover(name, written, other)),
             protocol: written.protocol.map(|protocol| protocol.value.into()).unwrap_or_default(),
             isolate_connections: written.isolate_connections.is_some_and(|isolate| isolate.value),
             drain: written.drain.map_or(Duration::from_secs(30), |drain| drain.value.0),
@@ -73,7 +73,6 @@ impl Builder<'_> {
             let weight = u16::try_from(weight).unwrap_or(Endpoint::WEIGHT_MAX);
             match endpoint::parse(&url.value) {
                 Ok(target) => {
-                    not_yet::refuse_endpoint(self.findings, url.mark, &target);
                     let is_tls = target.is_tls();
                     if let Some((first_is_tls, first)) =
                         seen.insert(target.in_clear_text(), (is_tls, url.mark))

@@ -4,7 +4,6 @@
 //! `written` and the entry in README's table.
 
 use crate::config::decode::Spanned;
-use crate::config::document::EndpointTarget;
 use crate::config::findings::Findings;
 use crate::config::source::Mark;
 use crate::config::written::{Pool, Protocol};
@@ -13,12 +12,8 @@ use crate::config::written::{Pool, Protocol};
 pub(super) fn refuse(findings: &Findings, pool: &Pool) {
     let timeouts = &pool.timeouts;
     let keys = [
-        key("`health_check`", &pool.health_check),
-        key("`outlier_detection`", &pool.outlier_detection),
-        key("`panic_threshold`", &pool.panic_threshold),
         key("`circuit_breaker`", &pool.circuit_breaker),
         pool.retries.as_ref().and_then(|retries| key("`retries.buffer`", &retries.value.buffer)),
-        key("`failover`", &pool.failover),
         key("`isolate_connections`", &pool.isolate_connections),
         key("`drain`", &pool.drain),
         key("`timeouts.request`", &timeouts.request),
@@ -34,15 +29,6 @@ pub(super) fn refuse(findings: &Findings, pool: &Pool) {
         };
         instead(findings, protocol.mark, later, "write `http1`, or leave it out");
     }
-}
-
-/// Refuses endpoints of a kind that can't be reached yet.
-pub(super) fn refuse_endpoint(findings: &Findings, mark: Mark, target: &EndpointTarget) {
-    let later = match target {
-        EndpointTarget::Host { .. } | EndpointTarget::Unix(_) => None,
-        EndpointTarget::Dns { .. } => Some("an endpoint found by DNS (dns+http)"),
-    };
-    instead(findings, mark, later, "write http://HOST:PORT or https://HOST:PORT for now");
 }
 
 fn key<'k, T>(what: &'k str, written: &Option<Spanned<T>>) -> Option<(Mark, &'k str)> {

@@ -247,7 +247,8 @@ fn a_file_with_another_content_makes_another_pool() {
 fn failover_leads_to_a_pool_and_comes_to_an_end() {
     let chain = |links: &[(&str, &str)]| {
         let pool = |(name, to): &(&str, &str)| {
-            let failover = if to.is_empty() { String::new() } else { format!(", failover: {to}") };
+            let failover =
+                if to.is_empty() { String::new() } else { format!(", health_check: {{}}, failover: {to}") };
             format!("  {name}: {{ endpoints: [http://{name}]{failover} }}\n")
         };
         built(&links.iter().map(pool).collect::<String>(), "".as_ref())
@@ -257,6 +258,10 @@ fn failover_leads_to_a_pool_and_comes_to_an_end() {
     assert_eq!(pools["a"].failover.as_deref(), Some("c"));
     assert_eq!(chain(&[("a", "a")]).1, ["circular-failover: a pool can't stand in for itself"]);
     assert_eq!(chain(&[("a", "d"), ("b", "")]).1, ["unknown-pool: there is no pool `d`"]);
+    let (pools, found) =
+        built("  a: { endpoints: [http://a], failover: b }\n  b: { endpoints: [http://b] }\n", "".as_ref());
+    assert_eq!(pools["a"].failover.as_deref(), Some("b"));
+    assert_eq!(found, ["blind-failover: nothing finds out that this pool's endpoints can't serve"]);
     // Once for each circle, also where other pools lead into it.
     let found =
         chain(&[("x", "a"), ("a", "b"), ("b", "c"), ("c", "a"), ("y", "b"), ("p", "q"), ("q", "p")]).1;
@@ -272,7 +277,7 @@ proptest! {
             .iter()
             .enumerate()
             .map(|(at, to)| {
-                let failover = if *to < len { format!(", failover: p{to}") } else { String::new() };
+                let failover = if *to < len { format!(", health_check: {{}}, failover: p{to}") } else { String::new() };
                 format!("  p{at}: {{ endpoints: [http://p{at}]{failover} }}\n")
             })
             .collect();

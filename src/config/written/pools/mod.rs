@@ -35,11 +35,11 @@ pub(in crate::config) struct Pool {
     pub slow_start: Option<Spanned<TimeSpan>>,
     /// Seats shared fairly among tenants. Default: as many as are wanted.
     pub concurrency: Option<Spanned<Seats>>,
-    /// Active health checks. Default: none. Not supported yet.
+    /// Active health checks. Default: none.
     pub health_check: Option<Spanned<HealthCheck>>,
-    /// Ejection of endpoints that fail. Default: none; `{}` is ejection with its defaults. Not supported yet.
+    /// Ejection of endpoints that fail. Default: none; `{}` is ejection with its defaults.
     pub outlier_detection: Option<Spanned<OutlierDetection>>,
-    /// With a smaller part of endpoints in use than this, health is ignored; 0% never does so. Default 50%. Not supported yet.
+    /// With a smaller part of endpoints in use than this, health is ignored; 0% never does so. Default 50%.
     pub panic_threshold: Option<Spanned<Percent>>,
     /// How much there may be at once; what is beyond is refused at once. Default: no bounds. Not supported yet.
     pub circuit_breaker: Option<Spanned<CircuitBreaker>>,
@@ -50,7 +50,7 @@ pub(in crate::config) struct Pool {
     pub timeouts: Timeouts,
     /// How many idle connections each worker keeps to each endpoint. Default 256.
     pub max_idle: Option<Spanned<usize>>,
-    /// A pool that is used while fewer than half of the endpoints are healthy. Not supported yet.
+    /// A pool that is used while fewer than half of the endpoints are healthy.
     pub failover: Option<Spanned<String>>,
     /// TLS to the https endpoints. Default: the system's authorities are believed.
     pub tls: Option<Spanned<UpstreamTls>>,

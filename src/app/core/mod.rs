@@ -1,4 +1,6 @@
-//! What the gateway is made of, and how a new configuration takes the place of the old one.
+//! What the gateway is made of, and who is told of it.
+
+mod reload;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,20 +11,24 @@ use std::time::SystemTime;
 
 use anyhow::Context;
 use serde_json::Value;
+use tokio::sync::watch;
 
-use super::gateway::{Options, ReloadFailure, Source};
-use super::keeper::Keeper;
-use super::listeners::{Bound, bind_all, hand_out};
-use super::worker::{Command, Worker, WorkerShare};
+use crate::app::gateway::{Options, Source};
+use crate::app::keeper::Keeper;
+use crate::app::listeners::{Bound, bind_all, hand_out};
+use crate::app::worker::{Command, Worker, WorkerShare};
 use crate::config::{self, Diagnostic, Document, Loaded, Quarantined, Workers};
 use crate::control;
 use crate::control::{
-    Compiled, EndpointChange, Fingerprint, Foundation, LastReload, PoolSet, PoolTls, Status, compile, limits,
+    Compiled, EndpointChange, Fingerprint, FirstAddresses, Foundation, LastReload, PoolSet, PoolTls, Status,
+    compile, limits,
 };
 use crate::listen::ConnectionCaps;
 use crate::proxy::SnapshotCell;
 use crate::telemetry::Metrics;
 use crate::telemetry::access_log::{AccessLog, AccessLogSettings};
+use crate::upstream::Pool;
+use crate::upstream::dns::Resolve;
 
 /// What the control thread and the owner of the gateway share.
 pub(super) struct Core {
@@ -36,6 +42,9 @@ pub(super) struct Core {
     workers: Mutex<Vec<Worker>>,
     worker_count: usize,
     draining: AtomicBool,
+    resolve: Resolve,
+    /// The pools in force, for those who look after them.
+    pools: watch::Sender<Vec<Arc<Pool>>>,
     // Held for a whole reload: reloads happen one at a time.
     running: Mutex<Running>,
 }
@@ -72,7 +81,8 @@ impl Core {
         keeper.open_for(&document, &foundation.metrics)?;
         let none = PoolSet::default();
         let tls = PoolTls::of(&document, &none)?;
-        let Compiled { snapshot, pools } = compile(&document, 0, &none, &tls, &foundation);
+        let addresses = FirstAddresses::of(&document, &none, &options.resolve);
+        let Compiled { snapshot, pools } = compile(&document, 0, &none, &tls, &addresses, &foundation);
         keeper.adopt(&document);
         let snapshot = Arc::new(SnapshotCell::from_pointee(snapshot));
         let limits = &document.limits;
@@ -108,6 +118,8 @@ impl Core {
             workers: Mutex::new(workers),
             worker_count,
             draining: AtomicBool::new(false),
+            resolve: options.resolve,
+            pools: watch::Sender::new(pools.pools().cloned().collect()),
             running: Mutex::new(Running {
                 document,
                 pools,
@@ -165,103 +177,6 @@ impl Core {
 
     pub(super) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
-    }
-
-    /// Loads, validates, binds and compiles first; what can fail has happened before anything changes.
-    pub(super) fn reload(&self) -> Result<(), ReloadFailure> {
-        let mut running = self.running();
-        let before = Fingerprint::of(&running.watched);
-        let watched = running.watched.clone();
-        let outcome = self.try_reload(&mut running);
-        running.seen = match watched != running.watched && Fingerprint::of(&watched) == before {
-            true => Fingerprint::of(&running.watched),
-            // What changed while it was being read is read again, at the watcher's next look.
-            false => before,
-        };
-        let (errors, failure) = match &outcome {
-            Ok(()) => (Vec::new(), None),
-            Err(ReloadFailure::Config(report)) => (report.diagnostics.clone(), None),
-            Err(ReloadFailure::Resource(error)) => (Vec::new(), Some(format!("{error:#}"))),
-        };
-        running.last_reload = LastReload { at: SystemTime::now(), errors, failure };
-        drop(running);
-        match &outcome {
-            Ok(()) => {
-                self.metrics().reload_succeeded(SystemTime::now());
-                self.report();
-            }
-            Err(failure) => {
-                self.metrics().reload_failed();
-                tracing::error!(source = self.source.name(), "reload failed, nothing changed: {failure}");
-            }
-        }
-        outcome
-    }
-
-    fn try_reload(&self, running: &mut Running) -> Result<(), ReloadFailure> {
-        let loaded = self.source.load().map_err(ReloadFailure::Config)?;
-        let document = &loaded.document;
-        let (kept, gone): (Vec<Bound>, Vec<Bound>) = running
-            .listeners
-            .iter()
-            .partition(|bound| document.listeners.iter().any(|listener| listener.bind == bound.configured));
-        let new = document.listeners.iter().map(|listener| listener.bind);
-        let new = new.filter(|bind| !kept.iter().any(|bound| bound.configured == *bind));
-        let tls =
-            PoolTls::of(document, &running.pools).map_err(|error| ReloadFailure::Resource(error.into()))?;
-        let sockets = bind_all(new, self.worker_count).map_err(ReloadFailure::Resource)?;
-        self.keeper.open_for(document, self.metrics()).map_err(ReloadFailure::Resource)?;
-        if let Some(log) = &*self.access_log.lock().unwrap_or_else(PoisonError::into_inner) {
-            // Opened anew also when the path is the same: that is how logs are rotated.
-            log.reconfigure(&access_log_settings(document))
-                .and_then(|()| log.reopen())
-                .context("access_log.path can't be opened")
-                .map_err(ReloadFailure::Resource)?;
-        }
-
-        running.generation += 1;
-        let compiled = compile(document, running.generation, &running.pools, &tls, &self.foundation);
-        self.snapshot.store(Arc::new(compiled.snapshot));
-        self.caps.set(document.limits.max_connections, document.limits.max_connections_per_client);
-        running.listeners = kept;
-        running.listeners.extend(sockets.iter().map(|(bound, _)| *bound));
-        running.listeners.sort_by_key(|bound| {
-            document.listeners.iter().position(|listener| listener.bind == bound.configured)
-        });
-        let workers = self.workers();
-        hand_out(&workers, sockets);
-        for bound in gone {
-            workers.iter().for_each(|worker| worker.tell(Command::Unlisten(bound.address)));
-        }
-        drop(workers);
-        self.forget(document, &compiled.pools);
-        self.keeper.adopt(document);
-        running.restart_required = restart_required(&running.document, document);
-        if self.keeper.is_elsewhere(document) {
-            running.restart_required.push("store");
-        }
-        running.pools = compiled.pools;
-        let Loaded { document, warnings, quarantined, watched } = loaded;
-        // What only a restart changes stays as it runs, so that the next reload compares with that.
-        running.document =
-            Document { admin: running.document.admin.clone(), workers: running.document.workers, ..document };
-        (running.warnings, running.quarantined, running.watched) = (warnings, quarantined, watched);
-        Ok(())
-    }
-
-    /// Drops the running state of what is configured no longer.
-    fn forget(&self, document: &Document, pools: &PoolSet) {
-        let metrics = self.metrics();
-        let now = self.foundation.clock.now_ns();
-        let ids: hashbrown::HashSet<_> = document.tenants.iter().map(|tenant| &tenant.id).collect();
-        self.foundation.accounts.retain(now, |id| ids.contains(id));
-        metrics.retain_tenants(|id| ids.contains(id) || self.foundation.accounts.contains(id));
-        metrics.set_tenants_max(document.metrics.tenants);
-        self.foundation.seats.retain(|name| pools.contains(name));
-        metrics.retain_pools(|name| pools.contains(name));
-        for pool in pools.pools() {
-            pool.meter().retain_endpoints(|name| pool.endpoints().iter().any(|own| &**own.name() == name));
-        }
     }
 
     /// Says what was loaded, and what the operator should know about it.
@@ -333,6 +248,16 @@ impl Core {
         control::change_endpoint(&self.running().pools, pool, endpoint, change)
     }
 
+    /// The pools in force, now and after each reload.
+    pub(super) fn watched_pools(&self) -> watch::Receiver<Vec<Arc<Pool>>> {
+        self.pools.subscribe()
+    }
+
+    /// Who is asked for the addresses of endpoints' names.
+    pub(super) fn resolve(&self) -> Resolve {
+        self.resolve.clone()
+    }
+
     pub(super) fn drain(&self) {
         self.draining.store(true, Ordering::Release);
         let within = self.running().document.limits.drain;
@@ -365,15 +290,4 @@ fn access_log_settings(document: &Document) -> AccessLogSettings {
         },
         None => AccessLogSettings { path: "-".to_owned(), sample: 0.0 },
     }
-}
-
-fn restart_required(before: &Document, after: &Document) -> Vec<&'static str> {
-    let mut keys = Vec::new();
-    if before.workers != after.workers {
-        keys.push("workers");
-    }
-    if before.admin != after.admin {
-        keys.push("admin");
-    }
-    keys
 }

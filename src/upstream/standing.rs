@@ -1,0 +1,84 @@
+//! Whether an endpoint can serve: by what its checks have found, and by what became of its requests.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwapOption;
+
+use crate::health::{Change, Health, Outcome, Outliers, RiseFall, Verdicts, Watch};
+
+/// What is thought of an endpoint. Read with two loads; written by whoever finds something out.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    health: AtomicU8,
+    verdicts: Mutex<Verdicts>,
+    watch: ArcSwapOption<Watch>,
+}
+
+const UNKNOWN: u8 = 0;
+const HEALTHY: u8 = 1;
+const UNHEALTHY: u8 = 2;
+
+impl Standing {
+    /// What its checks say.
+    pub(super) fn health(&self) -> Health {
+        match self.health.load(Ordering::Relaxed) {
+            HEALTHY => Health::Healthy,
+            UNHEALTHY => Health::Unhealthy,
+            _ => Health::Unknown,
+        }
+    }
+
+    /// Whether requests should go there.
+    pub(super) fn is_usable(&self) -> bool {
+        self.health().is_usable() && !self.is_ejected()
+    }
+
+    /// Whether its requests have failed so much that none should go there for a while.
+    pub(super) fn is_ejected(&self) -> bool {
+        self.watch.load().as_ref().is_some_and(|watch| watch.is_ejected())
+    }
+
+    /// Until when, in nanoseconds.
+    pub(super) fn ejected_until(&self) -> Option<u64> {
+        self.watch.load().as_ref()?.ejected_until()
+    }
+
+    /// A check was passed, or not; what it has become, if that changed.
+    pub(super) fn checked(&self, rules: RiseFall, passed: bool) -> Option<Health> {
+        let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = verdicts.observe(rules, passed)?;
+        self.health.store(if news.is_usable() { HEALTHY } else { UNHEALTHY }, Ordering::Relaxed);
+        Some(news)
+    }
+
+    /// Nobody checks it any more: what was found is forgotten.
+    pub(super) fn forget_checks(&self) {
+        *self.verdicts.lock().unwrap_or_else(PoisonError::into_inner) = Verdicts::default();
+        self.health.store(UNKNOWN, Ordering::Relaxed);
+    }
+
+    /// What becomes of its requests is told to this detection from now on; to the same one as before, nothing
+    /// is forgotten.
+    pub(super) fn tell(&self, outliers: Option<&Arc<Outliers>>, now_ns: u64, id: u64) {
+        let told = self.watch.load();
+        let is_same = match (told.as_ref(), outliers) {
+            (Some(watch), Some(outliers)) => watch.is_of(outliers),
+            (None, None) => true,
+            _ => false,
+        };
+        if !is_same {
+            self.watch.store(outliers.map(|outliers| Arc::new(outliers.watch(now_ns, id))));
+        }
+    }
+
+    /// A tenant's request has ended there; what changes by it. The clock is asked of failures only.
+    pub(super) fn record(
+        &self,
+        now_ns: impl FnOnce() -> u64,
+        tenant: u64,
+        outcome: Outcome,
+    ) -> Option<Change> {
+        self.watch.load().as_ref()?.record(now_ns, tenant, outcome)
+    }
+}
