@@ -101,6 +101,7 @@ fn pool(
             response_header: written.timeouts.response_header,
             idle: written.timeouts.idle,
             keep_alive: written.timeouts.keep_alive,
+            request: written.timeouts.request,
         },
         idle_max: written.max_idle,
         seats,

@@ -1,4 +1,4 @@
-//! When a request's time is up: the route's timeout, or the client's own where that is shorter.
+//! When a request's time is up: by the route's timeout or the pool's, or the client's own where that is shorter.
 
 use std::time::Duration;
 
@@ -16,13 +16,21 @@ pub(super) struct Expiry {
 
 impl Expiry {
     /// A client can shorten its request's time, never lengthen it.
-    pub(super) fn new(started: Instant, route: Option<Duration>, client: &Timeouts) -> Self {
-        let route = route.and_then(|timeout| started.checked_add(timeout));
+    pub(super) fn new(
+        started: Instant,
+        route: Option<Duration>,
+        pool: Option<Duration>,
+        client: &Timeouts,
+    ) -> Self {
+        let gateway = route.into_iter().chain(pool).min();
+        let gateway = gateway.and_then(|timeout| started.checked_add(timeout));
         let client = client.shortest().and_then(|timeout| started.checked_add(timeout));
-        match (route, client) {
-            (Some(route), Some(client)) if route <= client => Self { at: Some(route), by_client: false },
+        match (gateway, client) {
+            (Some(gateway), Some(client)) if gateway <= client => {
+                Self { at: Some(gateway), by_client: false }
+            }
             (_, Some(client)) => Self { at: Some(client), by_client: true },
-            (route, None) => Self { at: route, by_client: false },
+            (gateway, None) => Self { at: gateway, by_client: false },
         }
     }
 
@@ -42,7 +50,7 @@ mod tests {
         if let Some(client) = client {
             fields.insert("x-request-timeout", HeaderValue::from_static(client));
         }
-        Expiry::new(started, route.map(Duration::from_secs), &Timeouts::of(&fields))
+        Expiry::new(started, route.map(Duration::from_secs), None, &Timeouts::of(&fields))
     }
 
     #[test]
@@ -54,6 +62,20 @@ mod tests {
         assert_eq!(expiry(started, Some(5), Some("9")), Expiry { at: at(5), by_client: false });
         assert_eq!(expiry(started, Some(5), Some("2")), Expiry { at: at(2), by_client: true });
         assert_eq!(expiry(started, None, Some("2")), Expiry { at: at(2), by_client: true });
+    }
+
+    #[test]
+    fn the_pool_and_the_route_shorten_each_other() {
+        let (started, none) = (Instant::now(), Timeouts::default());
+        let of = |route: Option<u64>, pool: Option<u64>| {
+            let [route, pool] = [route, pool].map(|seconds| seconds.map(Duration::from_secs));
+            Expiry::new(started, route, pool, &none).at.map(|at| (at - started).as_secs())
+        };
+        assert_eq!(
+            (of(Some(5), Some(2)), of(Some(2), Some(5)), of(None, Some(2))),
+            (Some(2), Some(2), Some(2))
+        );
+        assert_eq!(of(None, None), None);
     }
 
     #[test]

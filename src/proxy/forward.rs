@@ -11,6 +11,7 @@ use http_body::Body;
 use tokio::time::Instant;
 
 use super::exchange::Exchange;
+use super::expiry::Expiry;
 use super::rejection::Rejection;
 use super::retrying::Retrying;
 use super::snapshot::{RouteTarget, Snapshot};
@@ -119,9 +120,10 @@ pub(super) async fn exchange(
     upstream: &UpstreamClient,
     pool: &Arc<Pool>,
     upgrade: Option<&HeaderValue>,
-    expires: Option<Instant>,
+    expiry: Expiry,
     books: &mut Exchange,
 ) -> Result<Answer, Rejection> {
+    let expires = expiry.at;
     let mut choice = pool.choose(books.balance_key);
     let mut retrying = Retrying::new(pool, books.tenant.as_ref());
     let mut failure = Rejection::NoEndpoint;
@@ -135,7 +137,7 @@ pub(super) async fn exchange(
             None => (Failed::Connect, Err(failure)),
             Some(endpoint) => {
                 let retry = retrying.terms();
-                match at_endpoint(upstream, pool, &endpoint, upgrade.is_some(), expires, retry, books).await {
+                match at_endpoint(upstream, pool, &endpoint, upgrade.is_some(), expiry, retry, books).await {
                     Ok(answer) => {
                         let answer = received(answer, upgrade, books)?;
                         (Failed::Status(answer.status().as_u16()), Ok(answer))
@@ -165,7 +167,7 @@ async fn at_endpoint(
     pool: &Arc<Pool>,
     endpoint: &Arc<Endpoint>,
     upgrade: bool,
-    expires: Option<Instant>,
+    expiry: Expiry,
     retry: Option<&RetryTerms>,
     books: &mut Exchange,
 ) -> Result<Answer, Unanswered> {
@@ -174,7 +176,7 @@ async fn at_endpoint(
     // HTTP/1.0 knows no interim responses (RFC 9110 §15.2).
     let conn = (books.version == Version::HTTP_11).then(|| Rc::clone(books.in_flight.conn()));
     let (flow, interim) = (flow.as_deref(), conn.as_deref());
-    let terms = Terms { expires, flow, since, fresh: upgrade, upgrade, retry, interim };
+    let terms = Terms { expires: expiry.at, flow, since, fresh: upgrade, upgrade, retry, interim };
     let failure = match upstream.send(pool, endpoint, &mut books.outgoing, terms).await {
         Ok(answer) => return Ok(answer),
         Err(failure) => failure,
@@ -185,12 +187,12 @@ async fn at_endpoint(
         _ => false,
     };
     if !again {
-        return Err(unanswered(failure, endpoint, books));
+        return Err(unanswered(failure, endpoint, expiry, books));
     }
     // Not the endpoint's failure: it had closed a connection that it was not using.
     let terms = Terms { since: books.goes_to(endpoint), fresh: true, ..terms };
     let sent = upstream.send(pool, endpoint, &mut books.outgoing, terms).await;
-    sent.map_err(|failure| unanswered(failure, endpoint, books))
+    sent.map_err(|failure| unanswered(failure, endpoint, expiry, books))
 }
 
 /// RFC 9110 §9.2.2: a request is repeated when it is idempotent, or when nothing of it has arrived; and
@@ -205,7 +207,7 @@ fn is_at_hand(outgoing: Option<&mut Outbox>) -> bool {
     outgoing.is_some_and(Outbox::rewind)
 }
 
-fn unanswered(failure: SendFailure, endpoint: &Endpoint, books: &mut Exchange) -> Unanswered {
+fn unanswered(failure: SendFailure, endpoint: &Endpoint, expiry: Expiry, books: &mut Exchange) -> Unanswered {
     let (how, failed, rejection) = match failure {
         SendFailure::Connect(why) => {
             tracing::debug!(endpoint = &**endpoint.name(), %why, "no connection");
@@ -230,6 +232,11 @@ fn unanswered(failure: SendFailure, endpoint: &Endpoint, books: &mut Exchange) -
         }
         SendFailure::Protocol => {
             (EndpointFailure::Protocol, Failed::Reset, Rejection::UpstreamProtocol("http_protocol_error"))
+        }
+        // The client waits no longer: the endpoint may be as fast as it ever is.
+        SendFailure::Timeout if expiry.is_clients_and_over() => {
+            books.endpoint_is_done();
+            return Unanswered::Final(Rejection::UpstreamTimeout);
         }
         SendFailure::Timeout => (EndpointFailure::Timeout, Failed::Timeout, Rejection::UpstreamTimeout),
         SendFailure::RequestBody => {

@@ -136,7 +136,7 @@ impl Proxy {
             Ok(seated) => books.admit(seated),
             Err(rejection) => return Err((rejection, books)),
         }
-        let answered = forward::exchange(&self.upstream, &pool, switch.as_ref(), expires, &mut books).await;
+        let answered = forward::exchange(&self.upstream, &pool, switch.as_ref(), expiry, &mut books).await;
         let answered = match &handshake {
             Some(handshake) => answered.and_then(|answer| tunnel::shaken(handshake, answer)),
             None => answered,
@@ -301,7 +301,7 @@ impl Arrival<'_> {
             fields: &head.headers,
         };
         charge(tenant, &asked, books)?;
-        let expiry = self.expiry(&head, route, books);
+        let expiry = self.expiry(&head, route, pool, books);
         let idle = pool.timeouts().idle;
         let body = self.body(body, tenant.request_body_max, idle, books);
         let outbound = Outbound {
@@ -320,12 +320,12 @@ impl Arrival<'_> {
         Ok(Admitted { tenant, route, pool, switch, expiry })
     }
 
-    fn expiry(&self, head: &Parts, route: &Route<RouteTarget>, books: &Exchange) -> Expiry {
+    fn expiry(&self, head: &Parts, route: &Route<RouteTarget>, pool: &Pool, books: &Exchange) -> Expiry {
         let client = match self.survey.timeouts {
             true => Timeouts::of(&head.headers),
             false => Timeouts::default(),
         };
-        Expiry::new(books.started(), route.timeout, &client)
+        Expiry::new(books.started(), route.timeout, pool.timeouts().request, &client)
     }
 
     fn identify(&self, checked: &Checked, head: &Parts) -> Result<&Arc<Tenant>, Rejection> {

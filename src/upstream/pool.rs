@@ -68,6 +68,8 @@ pub struct Timeouts {
     pub idle: Duration,
     /// How long a connection without a request is kept.
     pub keep_alive: Duration,
+    /// From a request's head to its response's end, retries and waiting included.
+    pub request: Option<Duration>,
 }
 
 impl Pool {

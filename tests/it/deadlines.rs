@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{ACME, Gate, H2Client, Origin, block_on, config, eventually, get, request};
+use crate::harness::{
+    ACME, Ending, Gate, H2Client, Origin, TestGateway, block_on, config, eventually, get, request,
+};
 
 const SLOW_ROUTE: &str = "[{ match: { path_prefix: / }, pool: '{tenant.pool}', timeout: 60s }]";
 
@@ -91,4 +93,48 @@ fn the_endpoint_is_told_what_is_left_after_the_queue() {
     };
     let (grpc, plain) = (left("grpc-timeout", "m"), left("x-request-timeout", "ms"));
     assert!((20_000..=29_800).contains(&grpc) && grpc == plain, "{grpc} {plain}");
+}
+
+#[test]
+fn a_pools_time_for_a_request_holds_as_its_routes_does() {
+    let gate = Gate::shut();
+    let held = gate.clone();
+    let origin = Origin::on_request(move |request, mut peer| {
+        if request.target == "/body" {
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+        }
+        held.pass();
+    });
+    let pool = "timeouts: { request: 300ms }, retries: {}";
+    let gateway = config().pool("shared", &[origin.address()], pool).set("routes", SLOW_ROUTE).start();
+    let since = Instant::now();
+    gateway.ask(&get(ACME, "/head")).assert_refused(504, "upstream_timeout");
+    assert_eq!(gateway.ask(&get(ACME, "/body")).ending, Ending::Broken);
+    let answer = gateway.ask(&get(ACME, "/told").header("X-Request-Timeout", "60000ms"));
+    answer.assert_refused(504, "upstream_timeout");
+    let told = origin.last_request().header("x-request-timeout").unwrap().to_owned();
+    assert!(told.strip_suffix("ms").unwrap().parse::<u64>().unwrap() <= 300, "{told}");
+    assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
+    assert_eq!(failures(&gateway, &origin), 2.0, "it was the gateway that waited for it");
+    assert_eq!(origin.requests().len(), 3, "there was no time for a retry");
+    gate.throw_open();
+}
+
+fn failures(gateway: &TestGateway, origin: &Origin) -> f64 {
+    let endpoint = origin.address().to_string();
+    let labels = [("pool", "shared"), ("endpoint", endpoint.as_str()), ("kind", "timeout")];
+    gateway.metric("tollgate_endpoint_failures_total", &labels)
+}
+
+#[test]
+fn that_a_client_waits_no_longer_is_no_failure_of_the_endpoint() {
+    let origin = silent();
+    let gateway = config().pool("shared", &[origin.address()], "retries: { max: 5 }").start();
+    for _ in 0..3 {
+        let answer = gateway.ask(&get(ACME, "/").header("X-Request-Timeout", "50ms"));
+        answer.assert_refused(504, "upstream_timeout");
+    }
+    assert_eq!(origin.requests().len(), 3);
+    assert_eq!(failures(&gateway, &origin), 0.0);
+    assert_eq!(gateway.metric("tollgate_upstream_retries_total", &[("pool", "shared")]), 0.0);
 }

@@ -47,8 +47,13 @@ impl Scene {
     fn to(endpoint: Endpoint) -> Self {
         let endpoint = Arc::new(endpoint);
         let patience = Duration::from_secs(2);
-        let timeouts =
-            Timeouts { connect: patience, response_header: patience, idle: patience, keep_alive: patience };
+        let timeouts = Timeouts {
+            connect: patience,
+            response_header: patience,
+            idle: patience,
+            keep_alive: patience,
+            request: None,
+        };
         let seats = Seats::new(u32::MAX, Clock::system());
         let meter = Metrics::new(1).unwrap().pool("p");
         let terms = PoolTerms {

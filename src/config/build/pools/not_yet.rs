@@ -10,13 +10,11 @@ use crate::config::written::{Pool, Protocol};
 
 /// Refuses the keys of a pool that do nothing yet.
 pub(super) fn refuse(findings: &Findings, pool: &Pool) {
-    let timeouts = &pool.timeouts;
     let keys = [
         key("`circuit_breaker`", &pool.circuit_breaker),
         pool.retries.as_ref().and_then(|retries| key("`retries.buffer`", &retries.value.buffer)),
         key("`isolate_connections`", &pool.isolate_connections),
         key("`drain`", &pool.drain),
-        key("`timeouts.request`", &timeouts.request),
     ];
     for (mark, what) in keys.into_iter().flatten() {
         findings.not_supported(mark, what);

@@ -86,6 +86,7 @@ pub struct Timeouts {
     pub idle: Duration,
     /// How long an unused connection is kept.
     pub keep_alive: Duration,
-    /// For the whole of a request, retries included; `None`: as long as its route lets it.
+    /// For the whole of a request, its wait for a seat, retries and the response's body included; `None`: as long as its
+    /// route lets it.
     pub request: Option<Duration>,
 }

@@ -76,7 +76,8 @@ pub(in crate::config) struct Timeouts {
     pub idle: Option<Spanned<TimeSpan>>,
     /// How long an unused connection is kept: less than the endpoint keeps it. Default 50s.
     pub keep_alive: Option<Spanned<TimeSpan>>,
-    /// For the whole of a request, retries included. Default: as long as its route lets it. Not supported yet.
+    /// For the whole of a request: its wait for a seat, retries and the response's body included. Default: as long as its
+    /// route lets it.
     pub request: Option<Spanned<TimeSpan>>,
 }
 
