@@ -104,6 +104,7 @@ fn pool(
             request: written.timeouts.request,
         },
         idle_max: written.max_idle,
+        isolates: written.isolate_connections,
         seats,
         meter,
         vitals,

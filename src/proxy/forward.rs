@@ -176,7 +176,9 @@ async fn at_endpoint(
     // HTTP/1.0 knows no interim responses (RFC 9110 §15.2).
     let conn = (books.version == Version::HTTP_11).then(|| Rc::clone(books.in_flight.conn()));
     let (flow, interim) = (flow.as_deref(), conn.as_deref());
-    let terms = Terms { expires: expiry.at, flow, since, fresh: upgrade, upgrade, retry, interim };
+    let owner = if pool.isolates() { books.tenant.clone() } else { None };
+    let owner = owner.as_ref().map(|tenant| &tenant.id);
+    let terms = Terms { expires: expiry.at, owner, flow, since, fresh: upgrade, upgrade, retry, interim };
     let failure = match upstream.send(pool, endpoint, &mut books.outgoing, terms).await {
         Ok(answer) => return Ok(answer),
         Err(failure) => failure,

@@ -27,6 +27,7 @@ use crate::http::body::BodyFlow;
 use crate::http::conn::ConnState;
 use crate::retry::Failed;
 use crate::time::Deadline;
+use crate::types::TenantId;
 
 /// Interim responses (1xx) that are passed over before the response.
 pub(super) const INTERIM_MAX: u32 = 32;
@@ -104,6 +105,8 @@ pub struct Terms<'a> {
     pub flow: Option<&'a BodyFlow>,
     /// When the sending began.
     pub since: Instant,
+    /// The tenant whose alone the connection has to be; `None`: one that all share.
+    pub owner: Option<&'a TenantId>,
     /// Whether to take a new connection even if an idle one is there.
     pub fresh: bool,
     /// Whether it asks for another protocol: a 101 is then an answer.
@@ -112,6 +115,13 @@ pub struct Terms<'a> {
     pub retry: Option<&'a RetryTerms>,
     /// Who wants to hear of interim responses.
     pub interim: Option<&'a ConnState>,
+}
+
+impl Terms<'_> {
+    /// Only a connection that was opened from then on will do.
+    pub(super) fn not_before(&self) -> Option<Instant> {
+        self.fresh.then_some(self.since)
+    }
 }
 
 impl UpstreamClient {

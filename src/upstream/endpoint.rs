@@ -43,7 +43,7 @@ pub enum Protocol {
 }
 
 /// Tells endpoints apart: connections belong to one, and a reload that keeps the endpoint keeps them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EndpointId(u64);
 
 impl EndpointId {

@@ -18,6 +18,7 @@ use super::inbox::FieldSpans;
 use super::io::Io;
 use crate::telemetry::OpenConnection;
 use crate::time::Deadline;
+use crate::types::TenantId;
 
 /// Octets to make room for before a read.
 const READ_MIN: usize = 8 * 1024;
@@ -36,6 +37,8 @@ pub(super) struct Line {
     /// Whether it has served a request before.
     pub(super) served: bool,
     pub(super) upload: Upload,
+    /// The only tenant that it is ever used for, where tenants share none.
+    owner: Option<TenantId>,
     _open: OpenConnection,
 }
 
@@ -51,13 +54,14 @@ pub(super) enum Upload {
 }
 
 impl Line {
-    pub(super) fn new(io: Io, open: OpenConnection) -> Self {
+    pub(super) fn new(io: Io, owner: Option<&TenantId>, open: OpenConnection) -> Self {
         Self {
             io,
             read: BytesMut::new(),
             spans: Vec::new(),
             served: false,
             upload: Upload::Done,
+            owner: owner.cloned(),
             _open: open,
         }
     }
@@ -81,8 +85,8 @@ impl Line {
     }
 }
 
-/// Idle connections by endpoint. The last one used is used first, so that those that are not
-/// needed grow old and are closed. Also keeps what else one request can leave to the next.
+/// Idle connections by endpoint, some of them one tenant's alone. The last one used is used first, so that those that
+/// are not needed grow old and are closed. Also keeps what else one request can leave to the next.
 #[derive(Debug)]
 pub(super) struct Idle {
     waiting: RefCell<HashMap<EndpointId, Vec<Waiting>>>,
@@ -113,11 +117,18 @@ impl Default for Idle {
 
 impl Idle {
     /// A connection that can take a request now. It is looked at on the way: one that its endpoint has
-    /// closed meanwhile is not given out.
-    pub(super) fn take(&self, endpoint: EndpointId, cx: &mut Context<'_>) -> Option<Box<Line>> {
+    /// closed meanwhile is not given out, nor is one that is another tenant's than the `owner`.
+    pub(super) fn take(
+        &self,
+        endpoint: EndpointId,
+        owner: Option<&TenantId>,
+        cx: &mut Context<'_>,
+    ) -> Option<Box<Line>> {
         let mut idle = self.waiting.borrow_mut();
         let waiting = idle.get_mut(&endpoint)?;
-        while let Some(Waiting { mut line, .. }) = waiting.pop() {
+        // Where nobody owns any, the last one is found at once.
+        while let Some(at) = waiting.iter().rposition(|one| one.line.owner.as_ref() == owner) {
+            let Waiting { mut line, .. } = waiting.remove(at);
             if line.is_quiet(cx) {
                 return Some(line);
             }
@@ -125,7 +136,8 @@ impl Idle {
         None
     }
 
-    /// Keeps a connection for the endpoint's next request, if there is room.
+    /// Keeps a connection for the endpoint's next request. Of more than `idle_max`, whosever they are, the one that
+    /// has waited longest goes.
     pub(super) fn put(&self, endpoint: EndpointId, mut line: Box<Line>, idle_max: usize, keep: Duration) {
         if idle_max == 0 || line.upload != Upload::Done || !line.read.is_empty() {
             return;

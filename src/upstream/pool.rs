@@ -49,6 +49,8 @@ pub struct PoolTerms {
     pub timeouts: Timeouts,
     /// Idle connections that a worker keeps to each endpoint.
     pub idle_max: usize,
+    /// Whether its connections are used for one tenant each.
+    pub isolates: bool,
     /// Its seats.
     pub seats: Arc<Seats>,
     /// Its meter.
@@ -226,6 +228,12 @@ impl Pool {
     #[must_use]
     pub fn idle_max(&self) -> usize {
         self.terms.idle_max
+    }
+
+    /// Whether each of its connections is used for one tenant only.
+    #[must_use]
+    pub fn isolates(&self) -> bool {
+        self.terms.isolates
     }
 
     /// Its seats.

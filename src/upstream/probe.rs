@@ -95,6 +95,7 @@ async fn request(pool: &Pool, endpoint: &Endpoint, probe: &HttpProbe) -> Result<
     let terms = Terms {
         expires: None,
         flow: None,
+        owner: None,
         since: Instant::now(),
         fresh: true,
         upgrade: false,

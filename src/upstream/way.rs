@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{timeout, timeout_at};
 
 use super::client::{SendFailure, Terms, UpstreamClient};
 use super::connect::{ConnectFailure, connect};
@@ -35,19 +35,18 @@ impl UpstreamClient {
             Protocol::Auto if terms.upgrade => Protocol::Http1,
             protocol => protocol,
         };
-        let not_before = terms.fresh.then_some(terms.since);
-        let site =
-            (protocol != Protocol::Http1).then(|| self.links.site(endpoint.id(), pool.timeouts().keep_alive));
-        if let Some(carried) = site.as_ref().and_then(|site| site.pick(not_before)) {
+        let site = (protocol != Protocol::Http1).then(|| self.links.site(endpoint.id(), terms.owner, pool));
+        if let Some(carried) = site.as_ref().and_then(|site| site.pick(terms.not_before())) {
             return Ok(Way::Link(carried));
         }
         if protocol != Protocol::Http2
             && !terms.fresh
-            && let Some(line) = poll_fn(|cx| Poll::Ready(self.idle.take(endpoint.id(), cx))).await
+            && let Some(line) =
+                poll_fn(|cx| Poll::Ready(self.idle.take(endpoint.id(), terms.owner, cx))).await
         {
             return Ok(Way::Line(line));
         }
-        let opening = self.open(pool, endpoint, protocol, site.as_deref(), not_before);
+        let opening = self.open(pool, endpoint, protocol, site.as_deref(), terms);
         match terms.expires {
             None => opening.await,
             // Says nothing of the endpoint: only that this request has no more time.
@@ -61,8 +60,9 @@ impl UpstreamClient {
         endpoint: &Endpoint,
         protocol: Protocol,
         site: Option<&Site>,
-        not_before: Option<Instant>,
+        terms: Terms<'_>,
     ) -> Result<Way, SendFailure> {
+        let not_before = terms.not_before();
         let within = pool.timeouts().connect;
         let mut turn = None;
         if let Some(site) = site.filter(|site| !site.prefers_http1.get()) {
@@ -85,7 +85,7 @@ impl UpstreamClient {
                 return Err(SendFailure::Connect(ConnectFailure::NoHttp2));
             }
             site.inspect(|site| site.prefers_http1.set(true));
-            return Ok(Way::Line(Box::new(Line::new(io, open))));
+            return Ok(Way::Line(Box::new(Line::new(io, terms.owner, open))));
         };
         site.prefers_http1.set(false);
         let greeted = timeout(within, Link::open(io, open)).await;
@@ -93,6 +93,7 @@ impl UpstreamClient {
         let link = greeted.map_err(SendFailure::Connect)?;
         let carried = Carried::by(Rc::clone(&link));
         site.share(link);
+        self.links.bound(endpoint.id());
         drop(turn);
         Ok(Way::Link(carried))
     }

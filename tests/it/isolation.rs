@@ -1,6 +1,9 @@
 //! Whatever goes wrong around it, a response belongs to the request it answers, and a request to
 //! its tenant.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use crate::harness::{ACME, Client, GLOBEX, Origin, TestGateway, config, eventually, get, post};
@@ -76,4 +79,62 @@ fn answers_are_never_mixed_up() {
         drop(clients);
     });
     eventually("nothing is left", || gateway.metric("tollgate_requests_in_flight", &[]) == 0.0);
+}
+
+/// Says which of its connections a request came by, and notes whose requests each has seen.
+fn telling_connections_apart() -> (Origin, Arc<Mutex<Vec<BTreeSet<String>>>>) {
+    let seen: Arc<Mutex<Vec<BTreeSet<String>>>> = Arc::default();
+    let noted = Arc::clone(&seen);
+    let origin = Origin::on_connection(move |_, mut peer| {
+        let number = {
+            let mut noted = noted.lock().unwrap();
+            noted.push(BTreeSet::new());
+            noted.len() - 1
+        };
+        while let Some(request) = peer.request() {
+            let tenant = request.header("x-tenant-id").unwrap_or("nobody").to_owned();
+            noted.lock().unwrap()[number].insert(tenant);
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    (origin, seen)
+}
+
+#[test]
+fn no_connection_to_an_endpoint_is_used_for_two_tenants_where_that_is_asked_for() {
+    let (origin, seen) = telling_connections_apart();
+    let mut gateway = config().pool("shared", &[origin.address()], "max_idle: 9").start();
+    let ask = |gateway: &TestGateway| {
+        for host in [ACME, GLOBEX, ACME, GLOBEX] {
+            gateway.ask(&get(host, "/")).assert_status(200);
+            gateway.ask(&post(host, "/", b"body")).assert_status(200);
+        }
+    };
+    ask(&gateway);
+    assert_eq!(seen.lock().unwrap().len(), 1, "otherwise they share it");
+
+    gateway.reload(|c| c.pool("shared", &[origin.address()], "isolate_connections: true")).unwrap();
+    ask(&gateway);
+    let expected = [vec!["acme", "globex"], vec!["acme"], vec!["globex"]];
+    assert_eq!(
+        *seen.lock().unwrap(),
+        expected.map(|tenants| tenants.into_iter().map(str::to_owned).collect())
+    );
+
+    let failing = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for nth in 0..THREADS {
+            let (gateway, failing) = (&gateway, &failing);
+            scope.spawn(move || {
+                let host = if nth.is_multiple_of(2) { ACME } else { GLOBEX };
+                let mut client = gateway.connect();
+                for _ in 0..ROUNDS {
+                    client.send(get(host, "/").bytes());
+                    failing.fetch_or(client.answer().status != 200, Ordering::SeqCst);
+                }
+            });
+        }
+    });
+    assert!(!failing.into_inner());
+    assert!(seen.lock().unwrap()[1..].iter().all(|tenants| tenants.len() <= 1), "{:?}", seen.lock());
 }

@@ -19,8 +19,10 @@ use tokio::time::Instant;
 
 use crate::telemetry::OpenConnection;
 use crate::time::Deadline;
+use crate::types::TenantId;
 use crate::upstream::connect::ConnectFailure;
 use crate::upstream::endpoint::EndpointId;
+use crate::upstream::pool::Pool;
 
 /// Connections of a worker to one endpoint.
 const LINKS_MAX: usize = 4;
@@ -205,7 +207,7 @@ impl Pulse {
     }
 }
 
-/// A worker's connections to one endpoint.
+/// A worker's connections to one endpoint; for one tenant alone, where tenants share none.
 #[derive(Debug)]
 pub(in crate::upstream) struct Site {
     links: RefCell<Vec<Rc<Link>>>,
@@ -245,31 +247,80 @@ impl Site {
 
 /// A worker's connections to all endpoints.
 #[derive(Debug, Default)]
-pub(in crate::upstream) struct Links(RefCell<HashMap<EndpointId, (Rc<Site>, Duration)>>);
+pub(in crate::upstream) struct Links(RefCell<HashMap<Place, Kept>>);
+
+/// Where connections lead, and whose alone they are.
+type Place = (EndpointId, Option<TenantId>);
+
+#[derive(Debug)]
+struct Kept {
+    site: Rc<Site>,
+    /// For so long without a request.
+    keep: Duration,
+    /// So many without a request, where each is one tenant's: of all tenants together.
+    idle_max: usize,
+}
 
 impl Links {
-    /// Those to one endpoint. A connection without a request is kept for `keep`.
-    pub(in crate::upstream) fn site(&self, endpoint: EndpointId, keep: Duration) -> Rc<Site> {
+    /// Those to one endpoint, kept as the pool says: the `owner`'s alone, or those that all share.
+    pub(in crate::upstream) fn site(
+        &self,
+        endpoint: EndpointId,
+        owner: Option<&TenantId>,
+        pool: &Pool,
+    ) -> Rc<Site> {
+        let (keep, idle_max) = (pool.timeouts().keep_alive, pool.idle_max());
         let mut sites = self.0.borrow_mut();
-        let (site, kept) = sites.entry(endpoint).or_insert_with(|| {
+        let kept = sites.entry((endpoint, owner.cloned())).or_insert_with(|| {
             let (links, prefers_http1) = (RefCell::default(), Cell::new(false));
-            (Rc::new(Site { links, door: Semaphore::new(1), prefers_http1 }), keep)
+            let site = Rc::new(Site { links, door: Semaphore::new(1), prefers_http1 });
+            Kept { site, keep, idle_max }
         });
-        *kept = keep;
-        Rc::clone(site)
+        (kept.keep, kept.idle_max) = (keep, idle_max);
+        Rc::clone(&kept.site)
+    }
+
+    /// Of an endpoint's connections without a request that are one tenant's each, lets those go that were longest
+    /// without, until they are as many as there may be. Those that all share are few anyway.
+    pub(in crate::upstream) fn bound(&self, endpoint: EndpointId) {
+        let sites = self.0.borrow();
+        let owned = || sites.iter().filter(|((to, owner), _)| *to == endpoint && owner.is_some());
+        let Some(idle_max) = owned().map(|(_, kept)| kept.idle_max).max() else { return };
+        let mut idle = Vec::new();
+        for (_, kept) in owned() {
+            idle.extend(kept.site.links.borrow().iter().filter(|link| link.is_idle()).cloned());
+        }
+        let excess = idle.len().saturating_sub(idle_max);
+        idle.sort_unstable_by_key(|link| link.usage.heard.get());
+        idle.truncate(excess);
+        if !idle.is_empty() {
+            for (_, kept) in owned() {
+                kept.site.links.borrow_mut().retain(|link| !idle.iter().any(|old| Rc::ptr_eq(old, link)));
+            }
+        }
     }
 
     /// Lets go of what has ended, was idle for too long, or leads where nothing goes any more. Requests on them run
     /// to their ends.
     pub(in crate::upstream) fn sweep(&self, is_configured: impl Fn(EndpointId) -> bool) {
         let now = Instant::now();
-        self.0.borrow_mut().retain(|endpoint, (site, keep)| {
+        let mut owned = Vec::new();
+        self.0.borrow_mut().retain(|(endpoint, owner), Kept { site, keep, .. }| {
             site.links.borrow_mut().retain(|link| {
                 let is_old = link.is_idle() && now.duration_since(link.usage.heard.get()) >= *keep;
                 !is_old && !link.is_gone()
             });
+            if owner.is_some() {
+                owned.push(*endpoint);
+                // Of a tenant that asks for nothing any more nothing stays.
+                let in_use = Rc::strong_count(site) > 1 || !site.links.borrow().is_empty();
+                return in_use && is_configured(*endpoint);
+            }
             is_configured(*endpoint)
         });
+        owned.sort_unstable();
+        owned.dedup();
+        owned.into_iter().for_each(|endpoint| self.bound(endpoint));
     }
 
     /// Lets go of all of them: they close when their last request has ended.
@@ -280,7 +331,7 @@ impl Links {
     /// How many carry no request.
     pub(in crate::upstream) fn idle(&self) -> usize {
         let sites = self.0.borrow();
-        sites.values().map(|(site, _)| site.links.borrow().iter().filter(|link| link.is_idle()).count()).sum()
+        sites.values().map(|kept| kept.site.links.borrow().iter().filter(|link| link.is_idle()).count()).sum()
     }
 }
 

@@ -61,6 +61,7 @@ async fn pass(scene: &Scene, request: http::Request<hyper::body::Incoming>) -> R
     let terms = Terms {
         expires: None,
         flow,
+        owner: None,
         since: Instant::now(),
         fresh: false,
         upgrade: false,

@@ -6,6 +6,7 @@ mod dns;
 mod front;
 mod gateway;
 mod http2;
+mod isolated;
 mod tls;
 mod unix;
 
@@ -23,6 +24,7 @@ use tollgate::admission::fair_share::Seats;
 use tollgate::http::body::RequestBody;
 use tollgate::telemetry::Metrics;
 use tollgate::time::Clock;
+use tollgate::types::TenantId;
 use tollgate::upstream::{
     Address, Answer, Balancing, Endpoint, Outbox, Pool, PoolTerms, SendFailure, Terms, Timeouts,
     UpstreamClient,
@@ -67,6 +69,7 @@ impl Scene {
             retries: None,
             timeouts,
             idle_max: 8,
+            isolates: false,
             seats,
             meter,
             vitals: Arc::default(),
@@ -76,6 +79,14 @@ impl Scene {
     }
 
     async fn send(&self, request: http::Request<()>) -> Result<Answer, SendFailure> {
+        self.send_of(None, request).await
+    }
+
+    async fn send_of(
+        &self,
+        owner: Option<&TenantId>,
+        request: http::Request<()>,
+    ) -> Result<Answer, SendFailure> {
         let upgrade = request.headers().contains_key("upgrade");
         let (head, ()) = request.into_parts();
         let mut outgoing =
@@ -83,6 +94,7 @@ impl Scene {
         let terms = Terms {
             expires: None,
             flow: None,
+            owner,
             since: Instant::now(),
             fresh: false,
             upgrade,
@@ -94,7 +106,12 @@ impl Scene {
 
     /// The body that a GET brings.
     async fn get(&self) -> Result<String, SendFailure> {
-        match self.send(get()).await? {
+        self.get_of(None).await
+    }
+
+    /// The body that a tenant's GET brings, over connections that are its alone.
+    async fn get_of(&self, owner: Option<&TenantId>) -> Result<String, SendFailure> {
+        match self.send_of(owner, get()).await? {
             Answer::Response(response) => {
                 let body = response.into_body().collect().await.expect("a whole body");
                 Ok(String::from_utf8(body.to_bytes().to_vec()).unwrap())

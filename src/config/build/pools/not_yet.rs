@@ -13,7 +13,6 @@ pub(super) fn refuse(findings: &Findings, pool: &Pool) {
     let keys = [
         key("`circuit_breaker`", &pool.circuit_breaker),
         pool.retries.as_ref().and_then(|retries| key("`retries.buffer`", &retries.value.buffer)),
-        key("`isolate_connections`", &pool.isolate_connections),
         key("`drain`", &pool.drain),
     ];
     for (mark, what) in keys.into_iter().flatten() {

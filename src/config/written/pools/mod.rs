@@ -56,7 +56,7 @@ pub(in crate::config) struct Pool {
     pub tls: Option<Spanned<UpstreamTls>>,
     /// The protocol. Default auto.
     pub protocol: Option<Spanned<Protocol>>,
-    /// Never share a connection between tenants. Default false. Not supported yet.
+    /// Never share a connection between tenants. Default false.
     pub isolate_connections: Option<Spanned<bool>>,
     /// How long requests may finish at an endpoint that was removed. Default 30s. Not supported yet.
     pub drain: Option<Spanned<TimeSpan>>,
