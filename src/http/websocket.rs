@@ -61,7 +61,7 @@ impl Handshake {
     #[must_use]
     pub fn is_accepted(&self, fields: &HeaderMap) -> bool {
         let mut accepts = fields.get_all(SEC_WEBSOCKET_ACCEPT).iter();
-        let accept = accepts.next().is_some_and(|accept| *accept == accept_of(&self.key));
+        let accept = accepts.next().is_some_and(|accept| *accept == accept_of(self.key.as_bytes()));
         accept && accepts.next().is_none()
     }
 
@@ -72,7 +72,9 @@ impl Handshake {
     }
 }
 
-fn accept_of(key: &str) -> String {
+/// What a server answers to a client's `Sec-WebSocket-Key` (RFC 6455 §4.2.2).
+#[must_use]
+pub fn accept_of(key: &[u8]) -> String {
     let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();
     base64(&digest)
 }
@@ -119,6 +121,6 @@ mod tests {
 
     #[test]
     fn a_key_is_answered_as_in_the_rfc() {
-        assert_eq!(accept_of("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(accept_of(b"dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 }

@@ -137,7 +137,7 @@ pub(super) async fn exchange(
             None => (Failed::Connect, Err(failure)),
             Some(endpoint) => {
                 let retry = retrying.terms();
-                match at_endpoint(upstream, pool, &endpoint, upgrade.is_some(), expiry, retry, books).await {
+                match at_endpoint(upstream, pool, &endpoint, upgrade, expiry, retry, books).await {
                     Ok(answer) => {
                         let answer = received(answer, upgrade, books)?;
                         (Failed::Status(answer.status().as_u16()), Ok(answer))
@@ -160,13 +160,16 @@ pub(super) async fn exchange(
     }
 }
 
+/// How many connections may say farewell to a request before the endpoint is taken for gone.
+const FAREWELLS_MAX: usize = 3;
+
 /// Tries an idle connection, and when its end crossed the request a fresh one: whatever the idle
-/// one does to a request, the fresh one decides.
+/// one does to a request, the fresh one decides. Over HTTP/2 a fresh one is shared, and may end by as orderly a farewell.
 async fn at_endpoint(
     upstream: &UpstreamClient,
     pool: &Arc<Pool>,
     endpoint: &Arc<Endpoint>,
-    upgrade: bool,
+    upgrade: Option<&HeaderValue>,
     expiry: Expiry,
     retry: Option<&RetryTerms>,
     books: &mut Exchange,
@@ -178,21 +181,23 @@ async fn at_endpoint(
     let (flow, interim) = (flow.as_deref(), conn.as_deref());
     let owner = if pool.isolates() { books.tenant.clone() } else { None };
     let owner = owner.as_ref().map(|tenant| &tenant.id);
-    let terms = Terms { expires: expiry.at, owner, flow, since, fresh: upgrade, upgrade, retry, interim };
-    let failure = match upstream.send(pool, endpoint, &mut books.outgoing, terms).await {
-        Ok(answer) => return Ok(answer),
-        Err(failure) => failure,
-    };
-    let again = match failure {
-        SendFailure::Broken { reused: true } => may_repeat(books.outgoing.as_mut()),
-        SendFailure::Refused { leaving: true } => is_at_hand(books.outgoing.as_mut()),
-        _ => false,
-    };
-    if !again {
-        return Err(unanswered(failure, endpoint, expiry, books));
+    let mut terms = Terms { expires: expiry.at, owner, flow, since, fresh: false, upgrade, retry, interim };
+    for _ in 0..FAREWELLS_MAX {
+        let failure = match upstream.send(pool, endpoint, &mut books.outgoing, terms).await {
+            Ok(answer) => return Ok(answer),
+            Err(failure) => failure,
+        };
+        let again = match failure {
+            SendFailure::Broken { reused: true } if !terms.fresh => may_repeat(books.outgoing.as_mut()),
+            SendFailure::Refused { leaving: true } => is_at_hand(books.outgoing.as_mut()),
+            _ => false,
+        };
+        if !again {
+            return Err(unanswered(failure, endpoint, expiry, books));
+        }
+        // Not the endpoint's failure: it had closed a connection that it was not using.
+        terms = Terms { since: books.goes_to(endpoint), fresh: true, ..terms };
     }
-    // Not the endpoint's failure: it had closed a connection that it was not using.
-    let terms = Terms { since: books.goes_to(endpoint), fresh: true, ..terms };
     let sent = upstream.send(pool, endpoint, &mut books.outgoing, terms).await;
     sent.map_err(|failure| unanswered(failure, endpoint, expiry, books))
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::uri::Scheme;
-use http::{Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
@@ -109,8 +109,8 @@ pub struct Terms<'a> {
     pub owner: Option<&'a TenantId>,
     /// Whether to take a new connection even if an idle one is there.
     pub fresh: bool,
-    /// Whether it asks for another protocol: a 101 is then an answer.
-    pub upgrade: bool,
+    /// The other protocol that it asks for: a 101 is then an answer. It has a connection, or a stream, of its own then.
+    pub upgrade: Option<&'a HeaderValue>,
     /// At which answers the request is left, to be sent once more.
     pub retry: Option<&'a RetryTerms>,
     /// Who wants to hear of interim responses.
@@ -251,7 +251,7 @@ fn poll_exchange(
     loop {
         match inbox::head(&mut line.read, &mut line.spans, outbox.method()) {
             Ok(Some(head)) => match head.response.status() {
-                StatusCode::SWITCHING_PROTOCOLS if terms.upgrade => return Poll::Ready(Ok(head)),
+                StatusCode::SWITCHING_PROTOCOLS if terms.upgrade.is_some() => return Poll::Ready(Ok(head)),
                 StatusCode::SWITCHING_PROTOCOLS => return Poll::Ready(Err(SendFailure::Protocol)),
                 status if status.is_informational() && *interim < INTERIM_MAX => {
                     *interim += 1;

@@ -32,6 +32,9 @@ pub enum ConnectFailure {
     /// It speaks something else where it was to speak HTTP/2.
     #[error("the endpoint does not speak HTTP/2")]
     NoHttp2,
+    /// All connections carry as many requests as they may, and none ended in time.
+    #[error("no room on a connection in time")]
+    Full,
 }
 
 impl ConnectFailure {
@@ -48,6 +51,7 @@ impl ConnectFailure {
             },
             Self::Handshake(error) => handshake_status(error),
             Self::NoHttp2 => "http_protocol_error",
+            Self::Full => "connection_limit_reached",
             Self::Timeout | Self::HandshakeTimeout => "connection_timeout",
         }
     }

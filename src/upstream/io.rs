@@ -8,6 +8,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
+use super::http2::StreamIo;
+
 /// A connected socket.
 #[derive(Debug)]
 pub enum Socket {
@@ -62,20 +64,22 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// The byte stream of a connection to an endpoint.
+/// The byte stream of a connection to an endpoint, or of a stream of one.
 #[derive(Debug)]
 pub enum Io {
     /// As it is.
     Plain(Socket),
     /// Under TLS. Boxed, so that a plain connection doesn't carry its size.
     Tls(Box<TlsStream<Socket>>),
+    /// One of the streams of a connection that others use too.
+    Stream(Box<StreamIo>),
 }
 
 impl Io {
     /// Whether HTTP/2 was agreed on by ALPN; `None` where nothing could be.
     pub(super) fn chose_http2(&self) -> Option<bool> {
         match self {
-            Self::Plain(_) => None,
+            Self::Plain(_) | Self::Stream(_) => None,
             Self::Tls(stream) => Some(stream.get_ref().1.alpn_protocol() == Some(b"h2")),
         }
     }
@@ -86,6 +90,7 @@ impl AsyncRead for Io {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_read(cx, buf),
+            Self::Stream(stream) => Pin::new(&mut **stream).poll_read(cx, buf),
         }
     }
 }
@@ -95,6 +100,7 @@ impl AsyncWrite for Io {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write(cx, buf),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_write(cx, buf),
+            Self::Stream(stream) => Pin::new(&mut **stream).poll_write(cx, buf),
         }
     }
 
@@ -106,17 +112,19 @@ impl AsyncWrite for Io {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, bufs),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, bufs),
+            Self::Stream(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, bufs),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
-        true
+        !matches!(self, Self::Stream(_))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_flush(cx),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_flush(cx),
+            Self::Stream(stream) => Pin::new(&mut **stream).poll_flush(cx),
         }
     }
 
@@ -124,6 +132,7 @@ impl AsyncWrite for Io {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
+            Self::Stream(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
         }
     }
 }

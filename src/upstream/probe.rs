@@ -98,7 +98,7 @@ async fn request(pool: &Pool, endpoint: &Endpoint, probe: &HttpProbe) -> Result<
         owner: None,
         since: Instant::now(),
         fresh: true,
-        upgrade: false,
+        upgrade: None,
         retry: None,
         interim: None,
     };

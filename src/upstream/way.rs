@@ -4,12 +4,13 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 
+use http::HeaderValue;
 use tokio::time::{timeout, timeout_at};
 
 use super::client::{SendFailure, Terms, UpstreamClient};
 use super::connect::{ConnectFailure, connect};
 use super::endpoint::{Endpoint, Protocol};
-use super::http2::{Carried, Link, Site};
+use super::http2::{Carried, Link, Site, Turn, Unopened};
 use super::line::Line;
 use super::pool::Pool;
 
@@ -29,28 +30,61 @@ impl UpstreamClient {
         endpoint: &Endpoint,
         terms: Terms<'_>,
     ) -> Result<Way, SendFailure> {
-        let protocol = match endpoint.protocol() {
-            Protocol::Http2 if terms.upgrade => return Err(SendFailure::NoSwitch),
-            // Only HTTP/1.1 can switch.
-            Protocol::Auto if terms.upgrade => Protocol::Http1,
-            protocol => protocol,
+        let protocol = match (endpoint.protocol(), terms.upgrade) {
+            // HTTP/2 opens streams for WebSockets only (RFC 8441).
+            (Protocol::Http2, Some(to)) if !is_websocket(to) => return Err(SendFailure::NoSwitch),
+            (Protocol::Auto, Some(to)) if !is_websocket(to) => Protocol::Http1,
+            (protocol, _) => protocol,
         };
         let site = (protocol != Protocol::Http1).then(|| self.links.site(endpoint.id(), terms.owner, pool));
-        if let Some(carried) = site.as_ref().and_then(|site| site.pick(terms.not_before())) {
+        if let Some(carried) = site.as_ref().and_then(|site| site.pick(terms.not_before()))
+            && carries(&carried, terms)
+        {
             return Ok(Way::Link(carried));
         }
         if protocol != Protocol::Http2
             && !terms.fresh
+            && terms.upgrade.is_none()
             && let Some(line) =
                 poll_fn(|cx| Poll::Ready(self.idle.take(endpoint.id(), terms.owner, cx))).await
         {
             return Ok(Way::Line(line));
         }
-        let opening = self.open(pool, endpoint, protocol, site.as_deref(), terms);
+        let finding = self.find(pool, endpoint, protocol, site.as_deref(), terms);
         match terms.expires {
-            None => opening.await,
+            None => finding.await,
             // Says nothing of the endpoint: only that this request has no more time.
-            Some(expires) => timeout_at(expires, opening).await.map_err(|_| SendFailure::Timeout)?,
+            Some(expires) => timeout_at(expires, finding).await.map_err(|_| SendFailure::Timeout)?,
+        }
+    }
+
+    async fn find(
+        &self,
+        pool: &Pool,
+        endpoint: &Endpoint,
+        protocol: Protocol,
+        site: Option<&Site>,
+        terms: Terms<'_>,
+    ) -> Result<Way, SendFailure> {
+        let way = match site.filter(|site| !site.prefers_http1.get()) {
+            None => self.open(pool, endpoint, protocol, site, terms).await?,
+            Some(site) => {
+                let turn = timeout(pool.timeouts().connect, site.turn(terms.not_before())).await;
+                match turn.map_err(|_| SendFailure::Connect(site.why_no_turn()))? {
+                    Turn::Place(carried) => Way::Link(carried),
+                    Turn::Open(_opening) => self.open(pool, endpoint, protocol, Some(site), terms).await?,
+                    Turn::Alone => self.open(pool, endpoint, protocol, Some(site), terms).await?,
+                }
+            }
+        };
+        match way {
+            Way::Link(carried) if !carries(&carried, terms) && protocol == Protocol::Http2 => {
+                Err(SendFailure::NoSwitch)
+            }
+            Way::Link(carried) if !carries(&carried, terms) => {
+                self.open(pool, endpoint, Protocol::Http1, None, terms).await
+            }
+            way => Ok(way),
         }
     }
 
@@ -62,19 +96,7 @@ impl UpstreamClient {
         site: Option<&Site>,
         terms: Terms<'_>,
     ) -> Result<Way, SendFailure> {
-        let not_before = terms.not_before();
         let within = pool.timeouts().connect;
-        let mut turn = None;
-        if let Some(site) = site.filter(|site| !site.prefers_http1.get()) {
-            let waited = timeout(within, site.door.acquire()).await;
-            turn = Some(waited.map_err(|_| SendFailure::Connect(ConnectFailure::Timeout))?);
-            // Whoever was here before may have opened one, or has learnt that there will be none.
-            if site.prefers_http1.get() {
-                turn = None;
-            } else if let Some(carried) = site.pick(not_before).or_else(|| site.crowd()) {
-                return Ok(Way::Link(carried));
-            }
-        }
         let opened = connect(endpoint.address(), endpoint.tls(), protocol, within).await;
         endpoint.note_reachable(opened.is_ok());
         let io = opened.map_err(SendFailure::Connect)?;
@@ -88,13 +110,24 @@ impl UpstreamClient {
             return Ok(Way::Line(Box::new(Line::new(io, terms.owner, open))));
         };
         site.prefers_http1.set(false);
-        let greeted = timeout(within, Link::open(io, open)).await;
+        let greeted = timeout(within, Link::open(io, open, site.room())).await;
         let greeted = greeted.map_err(|_| SendFailure::Connect(ConnectFailure::Timeout))?;
-        let link = greeted.map_err(SendFailure::Connect)?;
+        let link = greeted.map_err(|why| match why {
+            Unopened::Failed(why) => SendFailure::Connect(why),
+            Unopened::Leaving => SendFailure::Refused { leaving: true },
+        })?;
         let carried = Carried::by(Rc::clone(&link));
         site.share(link);
         self.links.bound(endpoint.id());
-        drop(turn);
         Ok(Way::Link(carried))
     }
+}
+
+/// Whether the request can go by that connection: a stream becomes a WebSocket only where the endpoint lets it.
+fn carries(carried: &Carried, terms: Terms<'_>) -> bool {
+    terms.upgrade.is_none() || carried.may_connect()
+}
+
+fn is_websocket(protocol: &HeaderValue) -> bool {
+    protocol.as_bytes().eq_ignore_ascii_case(b"websocket")
 }

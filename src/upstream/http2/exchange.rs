@@ -5,20 +5,23 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use h2::client::ResponseFuture;
-use h2::{Reason, RecvStream};
+use h2::{Reason, RecvStream, SendStream};
 use http::uri::Scheme;
-use http::{Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
 use super::body::{Patience, StreamBody};
 use super::head;
 use super::link::Carried;
+use super::tunnel::StreamIo;
 use super::upload::Upload;
 use crate::retry::Failed;
 use crate::upstream::body::{Sending, UpstreamBody};
-use crate::upstream::client::{Answer, INTERIM_MAX, SendFailure, Terms, poll_head_deadline, until};
+use crate::upstream::client::{Answer, INTERIM_MAX, SendFailure, Terms, Upgraded, poll_head_deadline, until};
+use crate::upstream::io::Io;
 use crate::upstream::line::Idle;
 use crate::upstream::outbox::Outbox;
 use crate::upstream::pool::Pool;
@@ -35,9 +38,14 @@ pub(in crate::upstream) async fn exchange(
     idle: &Rc<Idle>,
 ) -> Result<Answer, SendFailure> {
     let Some(outbox) = outgoing.as_mut() else { return Err(SendFailure::Protocol) };
-    let head = outbox.head().and_then(|text| head::request(text, scheme)).ok_or(SendFailure::Protocol)?;
+    let mut head = outbox.head().and_then(|text| head::request(text, scheme)).ok_or(SendFailure::Protocol)?;
+    let key = match terms.upgrade {
+        Some(_) => Some(head::connect(&mut head).ok_or(SendFailure::NoSwitch)?),
+        None => None,
+    };
     let served = carried.has_served();
-    let (mut coming, stream) = carried.begin(head, !outbox.has_more()).map_err(|why| unsent(&why))?;
+    let ends = !outbox.has_more() && key.is_none();
+    let (mut coming, stream) = carried.begin(head, ends).map_err(|why| unsent(&why))?;
     outbox.touch();
     let timeouts = pool.timeouts();
     let mut upload = Upload::new(stream, outbox.has_more(), timeouts.idle);
@@ -65,6 +73,16 @@ pub(in crate::upstream) async fn exchange(
         }
     };
     carried.heard();
+    if let Some(key) = key {
+        let mut stream = upload.into_stream();
+        if response.status().is_success() {
+            idle.keep_deadline(deadline);
+            return Ok(switched(response, stream, &key, carried));
+        }
+        // It declines, and nothing more is said to it. If the stream has ended, all the better.
+        let _ = stream.send_data(Bytes::new(), true);
+        upload = Upload::new(stream, false, timeouts.idle);
+    }
     let sending = match outgoing.take() {
         Some(outbox) if !upload.is_done() => Some(Sending(spawn_local(upload.finish(outbox)))),
         sent => {
@@ -81,6 +99,19 @@ pub(in crate::upstream) async fn exchange(
     let (head, coming) = response.into_parts();
     let body = StreamBody::new(coming, &head.headers, sending, carried, patience);
     Ok(Answer::Response(Response::from_parts(head, UpstreamBody::of_stream(body))))
+}
+
+/// The stream has become the other protocol's.
+fn switched(
+    response: Response<RecvStream>,
+    going: SendStream<Bytes>,
+    key: &HeaderValue,
+    carried: Carried,
+) -> Answer {
+    let (mut head, coming) = response.into_parts();
+    head::switched(&mut head, key);
+    let io = Io::Stream(Box::new(StreamIo::new(coming, going, carried)));
+    Answer::Switched(Response::from_parts(head, ()), Upgraded { io, read: Bytes::new() })
 }
 
 /// Ready with the response; interim ones are passed on before.

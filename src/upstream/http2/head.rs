@@ -1,9 +1,15 @@
 //! A request's head in HTTP/2, made from the one that HTTP/1.1 would send: nothing can be said in one protocol and
 //! not in the other.
 
-use http::header::{CONNECTION, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
+use h2::ext::Protocol;
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, TRANSFER_ENCODING,
+    UPGRADE,
+};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, Method, Request, Uri, Version};
+use http::{HeaderValue, Method, Request, StatusCode, Uri, Version, response};
+
+use crate::http::websocket::accept_of;
 
 /// Translates a head (RFC 9113 §8.3.1): the `Host` becomes the authority, and what only concerns an HTTP/1.1
 /// connection (§8.2.2) is left out. `None` when it is no head, or names no host.
@@ -29,6 +35,25 @@ pub(super) fn request(text: &[u8], scheme: Scheme) -> Option<Request<()>> {
     *request.uri_mut() = uri;
     *request.version_mut() = Version::HTTP_2;
     Some(request)
+}
+
+/// Makes a WebSocket's handshake the request for a stream that becomes one (RFC 8441 §5); its key, which HTTP/2 doesn't
+/// have. `None` when it has none: it is no handshake.
+pub(super) fn connect(request: &mut Request<()>) -> Option<HeaderValue> {
+    let key = request.headers_mut().remove(SEC_WEBSOCKET_KEY)?;
+    *request.method_mut() = Method::CONNECT;
+    request.extensions_mut().insert(Protocol::from_static("websocket"));
+    Some(key)
+}
+
+/// Makes the head that answers it what the client of an upgrade expects.
+pub(super) fn switched(head: &mut response::Parts, key: &HeaderValue) {
+    head.status = StatusCode::SWITCHING_PROTOCOLS;
+    head.headers.remove(CONTENT_LENGTH);
+    head.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    if let Ok(accept) = HeaderValue::try_from(accept_of(key.as_bytes())) {
+        head.headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! A connection that carries many requests at a time, and those that a worker has to each endpoint.
+//! A connection that carries many requests at a time.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -10,22 +10,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
 use h2::{Ping, PingPong, SendStream};
-use hashbrown::HashMap;
 use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
+use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::Instant;
 
 use crate::telemetry::OpenConnection;
 use crate::time::Deadline;
-use crate::types::TenantId;
 use crate::upstream::connect::ConnectFailure;
-use crate::upstream::endpoint::EndpointId;
-use crate::upstream::pool::Pool;
 
-/// Connections of a worker to one endpoint.
-const LINKS_MAX: usize = 4;
 /// Requests on a connection, at most, before another is opened, if the endpoint doesn't allow fewer.
 const STREAMS_MAX: usize = 100;
 /// Octets that an endpoint may send ahead on a stream, and on a connection.
@@ -57,6 +51,17 @@ struct Usage {
     served: Cell<bool>,
     /// When something last came of a request, or the last one ended.
     heard: Cell<Instant>,
+    /// Told of places that get free.
+    room: Rc<Notify>,
+}
+
+/// Why a connection can carry nothing.
+#[derive(Debug)]
+pub(in crate::upstream) enum Unopened {
+    /// It is no connection.
+    Failed(ConnectFailure),
+    /// The endpoint has greeted, and said farewell in order: another connection may do.
+    Leaving,
 }
 
 impl Drop for Link {
@@ -71,7 +76,11 @@ impl Link {
     ///
     /// # Errors
     /// When something else comes, or nothing more.
-    pub(in crate::upstream) async fn open<T>(io: T, open: OpenConnection) -> Result<Rc<Self>, ConnectFailure>
+    pub(in crate::upstream) async fn open<T>(
+        io: T,
+        open: OpenConnection,
+        room: Rc<Notify>,
+    ) -> Result<Rc<Self>, Unopened>
     where
         T: AsyncRead + AsyncWrite + Unpin + 'static,
     {
@@ -81,7 +90,11 @@ impl Link {
         terms.max_header_list_size(FIELDS_MAX).initial_max_send_streams(0);
         let (sender, mut connection) = terms.handshake(io).await.map_err(ungreeted)?;
         poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
-            Poll::Ready(ended) => Poll::Ready(ended.map_err(ungreeted).and(Err(ConnectFailure::NoHttp2))),
+            Poll::Ready(Ok(())) if sender.current_max_send_streams() > 0 => {
+                Poll::Ready(Err(Unopened::Leaving))
+            }
+            Poll::Ready(Ok(())) => Poll::Ready(Err(Unopened::Failed(ConnectFailure::NoHttp2))),
+            Poll::Ready(Err(why)) => Poll::Ready(Err(ungreeted(why))),
             Poll::Pending if sender.current_max_send_streams() == 0 => Poll::Pending,
             Poll::Pending => Poll::Ready(Ok(())),
         })
@@ -92,23 +105,36 @@ impl Link {
             opened,
             served: Cell::new(false),
             heard: Cell::new(opened),
+            room,
         });
         let driver = spawn_local(drive(connection, Rc::clone(&usage)));
         Ok(Rc::new(Self { sender, usage, driver, _open: open }))
     }
 
     /// Whether it takes no more requests: it has ended, or its endpoint has said that it will (GOAWAY).
-    fn is_gone(&self) -> bool {
+    pub(super) fn is_gone(&self) -> bool {
         let mut nobody = Context::from_waker(Waker::noop());
         matches!(self.sender.clone().poll_ready(&mut nobody), Poll::Ready(Err(_)))
     }
 
-    fn has_room(&self) -> bool {
+    /// Whether it can take a request more.
+    pub(super) fn has_room(&self) -> bool {
         self.usage.streams.get() < self.sender.current_max_send_streams().min(STREAMS_MAX)
     }
 
-    fn is_idle(&self) -> bool {
+    /// Whether it carries no request.
+    pub(super) fn is_idle(&self) -> bool {
         self.usage.streams.get() == 0
+    }
+
+    /// When it was opened.
+    pub(super) fn opened(&self) -> Instant {
+        self.usage.opened
+    }
+
+    /// When something last came of a request, or the last one ended.
+    pub(super) fn heard(&self) -> Instant {
+        self.usage.heard.get()
     }
 }
 
@@ -133,6 +159,11 @@ impl Carried {
         self.0.sender.clone().send_request(head, ends)
     }
 
+    /// Whether the endpoint lets a stream become another protocol's (RFC 8441 §3).
+    pub(in crate::upstream) fn may_connect(&self) -> bool {
+        self.0.sender.is_extended_connect_protocol_enabled()
+    }
+
     /// Whether the connection has brought a response before.
     pub(super) fn has_served(&self) -> bool {
         self.0.usage.served.get()
@@ -150,11 +181,12 @@ impl Drop for Carried {
         let Self(link) = self;
         link.usage.streams.set(link.usage.streams.get().saturating_sub(1));
         link.usage.heard.set(Instant::now());
+        link.usage.room.notify_one();
     }
 }
 
-fn ungreeted(why: h2::Error) -> ConnectFailure {
-    why.into_io().map_or(ConnectFailure::NoHttp2, ConnectFailure::Handshake)
+fn ungreeted(why: h2::Error) -> Unopened {
+    Unopened::Failed(why.into_io().map_or(ConnectFailure::NoHttp2, ConnectFailure::Handshake))
 }
 
 /// Moves a connection's frames until it ends, or its endpoint doesn't answer any more.
@@ -171,6 +203,7 @@ where
         pulse.poll(&usage, cx)
     })
     .await;
+    usage.room.notify_one();
 }
 
 struct Pulse {
@@ -207,134 +240,6 @@ impl Pulse {
     }
 }
 
-/// A worker's connections to one endpoint; for one tenant alone, where tenants share none.
-#[derive(Debug)]
-pub(in crate::upstream) struct Site {
-    links: RefCell<Vec<Rc<Link>>>,
-    /// One connection is opened at a time: whoever waits for it will most often find room on it.
-    pub(in crate::upstream) door: Semaphore,
-    /// The endpoint has chosen HTTP/1.1, where it could choose.
-    pub(in crate::upstream) prefers_http1: Cell<bool>,
-}
-
-impl Site {
-    /// A place for a request on a connection that has room, opened not before that moment.
-    pub(in crate::upstream) fn pick(&self, not_before: Option<Instant>) -> Option<Carried> {
-        let mut links = self.links.borrow_mut();
-        links.retain(|link| !link.is_gone());
-        let mut able = links.iter().filter(|link| not_before.is_none_or(|at| link.usage.opened >= at));
-        able.find(|link| link.has_room()).cloned().map(Carried::by)
-    }
-
-    /// The connection with the fewest requests, when there may be no more connections: h2 holds the request back
-    /// until the endpoint allows it.
-    pub(in crate::upstream) fn crowd(&self) -> Option<Carried> {
-        let links = self.links.borrow();
-        if links.len() < LINKS_MAX {
-            return None;
-        }
-        links.iter().min_by_key(|link| link.usage.streams.get()).cloned().map(Carried::by)
-    }
-
-    /// Lets others use a connection, if there are not too many: it closes behind its request then.
-    pub(in crate::upstream) fn share(&self, link: Rc<Link>) {
-        let mut links = self.links.borrow_mut();
-        if links.len() < LINKS_MAX {
-            links.push(link);
-        }
-    }
-}
-
-/// A worker's connections to all endpoints.
-#[derive(Debug, Default)]
-pub(in crate::upstream) struct Links(RefCell<HashMap<Place, Kept>>);
-
-/// Where connections lead, and whose alone they are.
-type Place = (EndpointId, Option<TenantId>);
-
-#[derive(Debug)]
-struct Kept {
-    site: Rc<Site>,
-    /// For so long without a request.
-    keep: Duration,
-    /// So many without a request, where each is one tenant's: of all tenants together.
-    idle_max: usize,
-}
-
-impl Links {
-    /// Those to one endpoint, kept as the pool says: the `owner`'s alone, or those that all share.
-    pub(in crate::upstream) fn site(
-        &self,
-        endpoint: EndpointId,
-        owner: Option<&TenantId>,
-        pool: &Pool,
-    ) -> Rc<Site> {
-        let (keep, idle_max) = (pool.timeouts().keep_alive, pool.idle_max());
-        let mut sites = self.0.borrow_mut();
-        let kept = sites.entry((endpoint, owner.cloned())).or_insert_with(|| {
-            let (links, prefers_http1) = (RefCell::default(), Cell::new(false));
-            let site = Rc::new(Site { links, door: Semaphore::new(1), prefers_http1 });
-            Kept { site, keep, idle_max }
-        });
-        (kept.keep, kept.idle_max) = (keep, idle_max);
-        Rc::clone(&kept.site)
-    }
-
-    /// Of an endpoint's connections without a request that are one tenant's each, lets those go that were longest
-    /// without, until they are as many as there may be. Those that all share are few anyway.
-    pub(in crate::upstream) fn bound(&self, endpoint: EndpointId) {
-        let sites = self.0.borrow();
-        let owned = || sites.iter().filter(|((to, owner), _)| *to == endpoint && owner.is_some());
-        let Some(idle_max) = owned().map(|(_, kept)| kept.idle_max).max() else { return };
-        let mut idle = Vec::new();
-        for (_, kept) in owned() {
-            idle.extend(kept.site.links.borrow().iter().filter(|link| link.is_idle()).cloned());
-        }
-        let excess = idle.len().saturating_sub(idle_max);
-        idle.sort_unstable_by_key(|link| link.usage.heard.get());
-        idle.truncate(excess);
-        if !idle.is_empty() {
-            for (_, kept) in owned() {
-                kept.site.links.borrow_mut().retain(|link| !idle.iter().any(|old| Rc::ptr_eq(old, link)));
-            }
-        }
-    }
-
-    /// Lets go of what has ended, was idle for too long, or leads where nothing goes any more. Requests on them run
-    /// to their ends.
-    pub(in crate::upstream) fn sweep(&self, is_configured: impl Fn(EndpointId) -> bool) {
-        let now = Instant::now();
-        let mut owned = Vec::new();
-        self.0.borrow_mut().retain(|(endpoint, owner), Kept { site, keep, .. }| {
-            site.links.borrow_mut().retain(|link| {
-                let is_old = link.is_idle() && now.duration_since(link.usage.heard.get()) >= *keep;
-                !is_old && !link.is_gone()
-            });
-            if owner.is_some() {
-                owned.push(*endpoint);
-                // Of a tenant that asks for nothing any more nothing stays.
-                let in_use = Rc::strong_count(site) > 1 || !site.links.borrow().is_empty();
-                return in_use && is_configured(*endpoint);
-            }
-            is_configured(*endpoint)
-        });
-        owned.sort_unstable();
-        owned.dedup();
-        owned.into_iter().for_each(|endpoint| self.bound(endpoint));
-    }
-
-    /// Lets go of all of them: they close when their last request has ended.
-    pub(in crate::upstream) fn clear(&self) {
-        self.0.borrow_mut().clear();
-    }
-
-    /// How many carry no request.
-    pub(in crate::upstream) fn idle(&self) -> usize {
-        let sites = self.0.borrow();
-        sites.values().map(|kept| kept.site.links.borrow().iter().filter(|link| link.is_idle()).count()).sum()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -352,7 +257,9 @@ mod tests {
             // SETTINGS, and no more.
             silent.write_all(b"\0\0\0\x04\0\0\0\0\0").await.unwrap();
             spawn_local(async move { while silent.read_u8().await.is_ok() {} });
-            let link = Link::open(io, Metrics::new(1).unwrap().pool("p").connection_opened()).await.unwrap();
+            let link = Link::open(io, Metrics::new(1).unwrap().pool("p").connection_opened(), Rc::default())
+                .await
+                .unwrap();
             // Without a request nobody asks.
             tokio::time::advance(10 * PING_AFTER).await;
             tokio::task::yield_now().await;

@@ -29,6 +29,11 @@ impl Upload {
         Self { stream, piece: Bytes::new(), done: !has_more, idle, stalled: None }
     }
 
+    /// The stream, where nothing was to be sent.
+    pub(super) fn into_stream(self) -> SendStream<Bytes> {
+        self.stream
+    }
+
     /// Whether all was sent, or the endpoint wants no more of it.
     pub(super) fn is_done(&self) -> bool {
         self.done

@@ -8,14 +8,12 @@ use h2::server::Builder;
 use tollgate::upstream::{Address, ClientTls, Protocol};
 
 use super::http2::{accepting, say, serve_h2};
-use super::tls::{Authority, acceptor, terms};
+use super::tls::{Authority, acceptor, offering, terms};
 use super::{Scene, endpoint, on_a_worker, serve};
 
 /// Serves over TLS what ALPN agrees on: with HTTP/2 "two", with HTTP/1.1 "one".
 async fn choosing(authority: &Authority, offers: &[&[u8]]) -> SocketAddr {
-    let mut config = rustls::ServerConfig::clone(acceptor(authority, "127.0.0.1", None).config());
-    config.alpn_protocols = offers.iter().map(|name| name.to_vec()).collect();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let acceptor = offering(&acceptor(authority, "127.0.0.1", None), offers);
     let (address, _) = accepting(move |io, _| {
         let acceptor = acceptor.clone();
         async move {

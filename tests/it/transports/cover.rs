@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
 /// A cover, gone when dropped with all its connections.
-pub(super) struct Cover {
+pub(crate) struct Cover {
     /// Where it listens, for the configuration.
     pub url: String,
     connections: Arc<AtomicUsize>,

@@ -64,7 +64,7 @@ async fn pass(scene: &Scene, request: http::Request<hyper::body::Incoming>) -> R
         owner: None,
         since: Instant::now(),
         fresh: false,
-        upgrade: false,
+        upgrade: None,
         retry: None,
         interim: None,
     };

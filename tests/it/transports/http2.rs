@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -12,12 +13,15 @@ use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt as _;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Barrier, Notify};
+use tokio::sync::{Barrier, Notify, Semaphore};
 use tokio::task::spawn_local;
 use tollgate::upstream::{Address, Answer, Protocol, SendFailure};
 
 use super::front::post;
 use super::{Count, Scene, endpoint, get, on_a_worker};
+
+/// Of a worker to an endpoint.
+const CONNECTIONS_MAX: usize = 64;
 
 type Respond = SendResponse<Bytes>;
 
@@ -128,10 +132,55 @@ fn what_a_connection_has_no_room_for_takes_another() {
             assert!(matches!(answer.unwrap(), Answer::Response(_)));
         }
         assert_eq!(connections.get(), 2);
-        for answer in join_all((0..40).map(|_| scene.get())).await {
+        for answer in join_all((0..200).map(|_| scene.get())).await {
             assert_eq!(answer.unwrap(), "hello");
         }
-        assert!(connections.get() <= 4, "there are {}", connections.get());
+        assert!(connections.get() <= CONNECTIONS_MAX, "there are {}", connections.get());
+    });
+}
+
+#[test]
+fn what_no_connection_has_room_for_waits_its_turn_and_not_for_ever() {
+    on_a_worker(async {
+        let mut one = Builder::new();
+        one.max_concurrent_streams(1);
+        let (arrived, held) = (Count::default(), Rc::new(Semaphore::new(0)));
+        let (counted, waits) = (arrived.clone(), Rc::clone(&held));
+        let (address, connections) = origin(one, async move |request, respond| {
+            counted.one_more();
+            // Those that come first are held.
+            if counted.get() > CONNECTIONS_MAX {
+                return hello(request, respond).await;
+            }
+            waits.acquire().await.unwrap().forget();
+            hello(request, respond).await;
+        })
+        .await;
+        let there = |address| endpoint(Address::Ip(address)).speaking(Protocol::Http2);
+        let scene = Rc::new(Scene::connecting_within(Duration::from_millis(300), there(address)));
+        let ask = || {
+            let scene = Rc::clone(&scene);
+            spawn_local(async move { scene.get().await })
+        };
+        let first: Vec<_> = (0..CONNECTIONS_MAX).map(|_| ask()).collect();
+        while arrived.get() < CONNECTIONS_MAX {
+            tokio::task::yield_now().await;
+        }
+        let late = scene.get().await;
+        let Err(SendFailure::Connect(why)) = late else { panic!("{late:?}") };
+        assert_eq!(why.proxy_status(), "connection_limit_reached");
+        assert_eq!(arrived.get(), CONNECTIONS_MAX, "the endpoint has not seen it");
+        let patient: Vec<_> = (0..3).map(|_| ask()).collect();
+        held.add_permits(1);
+        for patient in patient {
+            assert_eq!(
+                patient.await.unwrap().unwrap(),
+                "hello",
+                "one after another by the place that is free"
+            );
+        }
+        assert_eq!((connections.get(), arrived.get()), (CONNECTIONS_MAX, CONNECTIONS_MAX + 3));
+        drop(first);
     });
 }
 

@@ -1,13 +1,13 @@
 //! The upstream client over each transport, against origins of the test's own; and a whole gateway over them.
 
 mod alpn;
-mod cover;
+pub(crate) mod cover;
 mod dns;
 mod front;
 mod gateway;
 mod http2;
 mod isolated;
-mod tls;
+pub(crate) mod tls;
 mod unix;
 
 use std::cell::Cell;
@@ -47,10 +47,14 @@ struct Scene {
 
 impl Scene {
     fn to(endpoint: Endpoint) -> Self {
+        Self::connecting_within(Duration::from_secs(2), endpoint)
+    }
+
+    fn connecting_within(connect: Duration, endpoint: Endpoint) -> Self {
         let endpoint = Arc::new(endpoint);
         let patience = Duration::from_secs(2);
         let timeouts = Timeouts {
-            connect: patience,
+            connect,
             response_header: patience,
             idle: patience,
             keep_alive: patience,
@@ -87,7 +91,7 @@ impl Scene {
         owner: Option<&TenantId>,
         request: http::Request<()>,
     ) -> Result<Answer, SendFailure> {
-        let upgrade = request.headers().contains_key("upgrade");
+        let upgrade = request.headers().get("upgrade").cloned();
         let (head, ()) = request.into_parts();
         let mut outgoing =
             Some(Outbox::new(&head, &[b"via: 1.1 test\r\n"], RequestBody::empty(), self.client.text()));
@@ -97,7 +101,7 @@ impl Scene {
             owner,
             since: Instant::now(),
             fresh: false,
-            upgrade,
+            upgrade: upgrade.as_ref(),
             retry: None,
             interim: None,
         };

@@ -21,13 +21,13 @@ use tollgate::upstream::{
 use super::{Scene, assert_tunnels, endpoint, on_a_worker, serve};
 
 /// A certificate authority.
-pub(super) struct Authority {
-    pub(super) pem: String,
+pub(crate) struct Authority {
+    pub(crate) pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -36,13 +36,13 @@ impl Authority {
     }
 
     /// A certificate for the name, and its key: PEM.
-    pub(super) fn issue(&self, name: &str) -> (String, String) {
+    pub(crate) fn issue(&self, name: &str) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
     }
 
-    pub(super) fn trust(&self) -> Trust {
+    pub(crate) fn trust(&self) -> Trust {
         Trust::Roots(roots_from_pem(self.pem.as_bytes()).unwrap())
     }
 }
@@ -51,7 +51,7 @@ impl Authority {
 type Seen = Arc<Mutex<Vec<(Option<String>, HandshakeKind)>>>;
 
 /// What an origin serves with.
-pub(super) fn acceptor(authority: &Authority, name: &str, clients_of: Option<&Authority>) -> TlsAcceptor {
+pub(crate) fn acceptor(authority: &Authority, name: &str, clients_of: Option<&Authority>) -> TlsAcceptor {
     let (certificate, key) = authority.issue(name);
     let provider = Arc::new(ring::default_provider());
     let builder =
@@ -67,6 +67,13 @@ pub(super) fn acceptor(authority: &Authority, name: &str, clients_of: Option<&Au
     let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
     TlsAcceptor::from(Arc::new(builder.with_single_cert(chain, key).unwrap()))
+}
+
+/// The same, which offers these protocols.
+pub(crate) fn offering(acceptor: &TlsAcceptor, protocols: &[&[u8]]) -> TlsAcceptor {
+    let mut config = ServerConfig::clone(acceptor.config());
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    TlsAcceptor::from(Arc::new(config))
 }
 
 /// Serves over TLS; returns where, and what it sees.
@@ -90,7 +97,7 @@ async fn origin(acceptor: TlsAcceptor) -> (SocketAddr, Seen) {
     (address, seen)
 }
 
-pub(super) fn terms(trust: Trust) -> TlsTerms<'static> {
+pub(crate) fn terms(trust: Trust) -> TlsTerms<'static> {
     TlsTerms { trust, identity: None, server_name: None, within: Duration::from_secs(2) }
 }
 
