@@ -127,11 +127,10 @@ fn endpoints(
     meter: &PoolMeter,
 ) -> (Vec<(Arc<Endpoint>, u32)>, Vec<Source>) {
     let old = before.map(Pool::endpoints).unwrap_or_default();
-    let protocol = protocol(written.protocol);
     let (mut endpoints, mut sources) = (Vec::new(), Vec::new());
     for config::Endpoint { target, weight } in &written.endpoints {
         let tls = tls.filter(|_| target.is_tls());
-        let weight = u32::from(*weight);
+        let (weight, protocol) = (u32::from(*weight), protocol(written.protocol, target.is_tls()));
         match place(target) {
             Place::At(address) => {
                 let same = old.iter().find(|old| is_same(old, &address, tls, protocol));
@@ -186,10 +185,12 @@ fn place(target: &EndpointTarget) -> Place {
     }
 }
 
-fn protocol(written: config::Protocol) -> Protocol {
+/// What an endpoint is spoken to in: without TLS there is nothing to agree by.
+fn protocol(written: config::Protocol, is_tls: bool) -> Protocol {
     match written {
-        // `protocol: h2` is refused, and nothing but HTTP/1.1 is offered yet.
-        config::Protocol::Http1 | config::Protocol::Auto | config::Protocol::H2 => Protocol::Http1,
+        config::Protocol::H2 => Protocol::Http2,
+        config::Protocol::Auto if is_tls => Protocol::Auto,
+        config::Protocol::Http1 | config::Protocol::Auto => Protocol::Http1,
     }
 }
 
@@ -250,10 +251,18 @@ mod tests {
             "{ endpoints: ['https://127.0.0.1:1', 'http://127.0.0.1:2'], tls: { insecure: true, server_name: b.test } }"
                 .to_owned(),
             "{ endpoints: ['http://127.0.0.1:1', 'http://127.0.0.1:2'] }".to_owned(),
+            // In clear text `auto` is HTTP/1.1 already.
+            format!("{{ endpoints: ['https://127.0.0.1:1', 'http://127.0.0.1:2'], {tls}, protocol: http1 }}"),
         ] {
             let [changed_secure, same_plain] = ids(&next(&first, &changed))[..] else { panic!("two endpoints") };
             assert_ne!(changed_secure, secure, "{changed}");
             assert_eq!(same_plain, plain, "{changed}");
         }
+        let in_two =
+            format!("{{ endpoints: ['https://127.0.0.1:1', 'http://127.0.0.1:2'], {tls}, protocol: h2 }}");
+        assert!(
+            ids(&next(&first, &in_two)).iter().all(|id| ![secure, plain].contains(id)),
+            "another protocol"
+        );
     }
 }

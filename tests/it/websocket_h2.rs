@@ -17,7 +17,10 @@ use crate::harness::{
 type Stream = SendStream<bytes::Bytes>;
 
 /// Asks for a protocol by extended CONNECT.
-async fn connect(gateway: &TestGateway, protocol: Option<&'static str>) -> (ResponseFuture, Stream) {
+pub(crate) async fn connect(
+    gateway: &TestGateway,
+    protocol: Option<&'static str>,
+) -> (ResponseFuture, Stream) {
     let client = H2Client::connect(gateway.address()).await;
     client.extended_connect().await;
     let mut request = http::Request::builder()
@@ -36,11 +39,11 @@ async fn connect(gateway: &TestGateway, protocol: Option<&'static str>) -> (Resp
 }
 
 /// The bytes of an open stream.
-fn pumped(head: Response<RecvStream>, up: Stream) -> DuplexStream {
+pub(crate) fn pumped(body: RecvStream, up: Stream) -> DuplexStream {
     let (near, far) = duplex(64 * 1024);
     let (heard, said) = split(far);
     tokio::spawn(pump_up(heard, up));
-    tokio::spawn(pump_down(head.into_body(), said));
+    tokio::spawn(pump_down(body, said));
     near
 }
 
@@ -89,7 +92,8 @@ fn a_websocket_echoes_over_http_2() {
         let (response, up) = connect(&gateway, Some("websocket")).await;
         let head = response.await.unwrap();
         assert_eq!(head.status(), 200);
-        let mut socket = WebSocketStream::from_raw_socket(pumped(head, up), Role::Client, None).await;
+        let mut socket =
+            WebSocketStream::from_raw_socket(pumped(head.into_body(), up), Role::Client, None).await;
         for message in [Message::text("hello"), Message::binary(vec![7_u8; 4 << 20]), Message::text("")] {
             socket.send(message.clone()).await.unwrap();
             assert_eq!(socket.next().await.unwrap().unwrap(), message);

@@ -30,8 +30,8 @@ pub(super) use headers::{HeaderRules, HeaderValueText};
 pub(super) use listeners::{Admin, Limits, Listener, Workers};
 pub(super) use plans::Plan;
 pub(super) use pools::{
-    Backoff, CircuitBreaker, HealthCheck, OutlierDetection, Pool, Protocol, Retries, RetryOn, Statuses,
-    SuccessRate, Timeouts, UpstreamTls,
+    Backoff, CircuitBreaker, HealthCheck, OutlierDetection, Pool, Retries, RetryOn, Statuses, SuccessRate,
+    Timeouts, UpstreamTls,
 };
 pub(super) use quotas::{Amount, OnExceed, Quota, Threshold};
 pub(super) use rates::{NamedRateLimit, RateKey, RateLimit, RouteRateLimit, TenantRateLimit};

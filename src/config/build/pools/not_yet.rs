@@ -6,7 +6,7 @@
 use crate::config::decode::Spanned;
 use crate::config::findings::Findings;
 use crate::config::source::Mark;
-use crate::config::written::{Pool, Protocol};
+use crate::config::written::Pool;
 
 /// Refuses the keys of a pool that do nothing yet.
 pub(super) fn refuse(findings: &Findings, pool: &Pool) {
@@ -18,22 +18,8 @@ pub(super) fn refuse(findings: &Findings, pool: &Pool) {
     for (mark, what) in keys.into_iter().flatten() {
         findings.not_supported(mark, what);
     }
-    if let Some(protocol) = &pool.protocol {
-        let later = match protocol.value {
-            // What `auto` finds is HTTP/1.1: the gateway offers nothing else yet.
-            Protocol::Http1 | Protocol::Auto => None,
-            Protocol::H2 => Some("`protocol: h2`"),
-        };
-        instead(findings, protocol.mark, later, "write `http1`, or leave it out");
-    }
 }
 
 fn key<'k, T>(what: &'k str, written: &Option<Spanned<T>>) -> Option<(Mark, &'k str)> {
     written.as_ref().map(|written| (written.key, what))
-}
-
-fn instead(findings: &Findings, mark: Mark, later: Option<&str>, hint: &str) {
-    if let Some(what) = later {
-        findings.not_supported_but(mark, what, hint);
-    }
 }

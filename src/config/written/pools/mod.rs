@@ -54,7 +54,7 @@ pub(in crate::config) struct Pool {
     pub failover: Option<Spanned<String>>,
     /// TLS to the https endpoints. Default: the system's authorities are believed.
     pub tls: Option<Spanned<UpstreamTls>>,
-    /// The protocol. Default auto.
+    /// What the endpoints speak. Default auto.
     pub protocol: Option<Spanned<Protocol>>,
     /// Never share a connection between tenants. Default false.
     pub isolate_connections: Option<Spanned<bool>>,
@@ -87,9 +87,9 @@ pub(in crate::config) struct Timeouts {
 pub(in crate::config) enum Protocol {
     /// HTTP/1.1.
     Http1,
-    /// HTTP/2: by ALPN over TLS, with prior knowledge in clear text. Not supported yet.
+    /// HTTP/2: by ALPN over TLS, with prior knowledge in clear text.
     H2,
-    /// HTTP/1.1 for now, over TLS too.
+    /// Over TLS what the endpoint chooses by ALPN, HTTP/2 before HTTP/1.1; in clear text HTTP/1.1.
     Auto,
 }
 
