@@ -1,6 +1,7 @@
 //! A whole gateway in front of endpoints that speak HTTP/2.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -165,6 +166,19 @@ fn a_refused_request_goes_elsewhere_whatever_its_method_is() {
     assert_eq!(busy.connections(), 1, "its connection goes on");
     let gateway = before(&[&busy]);
     gateway.ask(&request("POST", ACME, "/")).assert_refused(502, "upstream_protocol");
+}
+
+#[test]
+fn a_refused_request_comes_again_where_the_pool_retries() {
+    let busy = Arc::new(AtomicBool::new(true));
+    let origin =
+        H2Origin::serving(Builder::new(), async move |_, respond| match busy.swap(false, Ordering::SeqCst) {
+            true => refuse(respond),
+            false => say(respond, "well then"),
+        });
+    let gateway = config().pool("shared", &[origin.address()], "protocol: h2, retries: {}").start();
+    assert_eq!(gateway.ask(&request("POST", ACME, "/")).text(), "well then");
+    assert_eq!((origin.connections(), origin.requests()), (1, 2));
 }
 
 #[test]

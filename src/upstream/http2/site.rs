@@ -116,15 +116,21 @@ impl Site {
 
     fn place(&self, not_before: Option<Instant>) -> Option<Carried> {
         let mut links = self.links.borrow_mut();
-        links.retain(|link| !link.is_gone());
-        let mut able = links.iter().filter(|link| not_before.is_none_or(|at| link.opened() >= at));
-        able.find(|link| link.has_room()).cloned().map(Carried::by)
+        let is_able = |link: &Rc<Link>| link.has_room() && not_before.is_none_or(|at| link.opened() >= at);
+        while let Some((nth, link)) = links.iter().enumerate().find(|(_, link)| is_able(link)) {
+            if !link.is_gone() {
+                return Some(Carried::by(Rc::clone(link)));
+            }
+            links.remove(nth);
+        }
+        None
     }
 
     /// Whether there is room for a connection more. Where only a new one will do, one that is older leaves: its
     /// requests run to their ends.
     fn may_open(&self, not_before: Option<Instant>) -> bool {
         let mut links = self.links.borrow_mut();
+        links.retain(|link| !link.is_gone());
         if links.len() >= LINKS_MAX
             && let Some(old) = links.iter().position(|link| not_before.is_some_and(|at| link.opened() < at))
         {

@@ -83,6 +83,17 @@ impl H2Origin {
         })
     }
 
+    /// Hands over each connection's bytes as they come.
+    pub fn raw<F>(serve: F) -> Self
+    where
+        F: AsyncFn(TcpStream) + Clone + Send + 'static,
+    {
+        Self::on_connection(any_port(), move |io, _, _| {
+            let serve = serve.clone();
+            async move { serve(io).await }
+        })
+    }
+
     fn on_connection<F: Future<Output = ()> + 'static>(
         listener: std::net::TcpListener,
         serve: impl Fn(TcpStream, Arc<Seen>, watch::Receiver<Order>) -> F + Send + 'static,
@@ -179,6 +190,17 @@ where
         let answer = answer.clone();
         spawn_local(async move { answer(request, respond).await });
     }
+}
+
+/// Answers so many requests of a connection with `ok`, and says farewell.
+pub async fn serve_h2(io: TcpStream, requests: usize) {
+    let Ok(mut connection) = h2::server::handshake(io).await else { return };
+    for _ in 0..requests {
+        let Some(Ok((_, respond))) = connection.accept().await else { return };
+        say(respond, "ok");
+    }
+    connection.graceful_shutdown();
+    while connection.accept().await.is_some() {}
 }
 
 /// Answers 200 with a body.

@@ -54,6 +54,11 @@ impl Cover {
         })
     }
 
+    /// Where it listens for TLS.
+    pub fn address(&self) -> SocketAddr {
+        self.url.trim_start_matches("https://").parse().unwrap()
+    }
+
     /// How many connections it took; over TLS, whose handshake was done.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
