@@ -62,7 +62,10 @@ impl Budget {
     /// Changes its size. What is under way stays, and counts.
     pub fn set_terms(&self, terms: BudgetTerms) {
         let word = u64::from(terms.percent) << 32 | u64::from(terms.min);
-        self.terms.store(word, Ordering::Relaxed);
+        // Most often it is what it was, and then other cores keep what they have read.
+        if self.terms.load(Ordering::Relaxed) != word {
+            self.terms.store(word, Ordering::Relaxed);
+        }
     }
 
     /// A request begins.

@@ -1,10 +1,11 @@
 //! What of a tenant outlives its configuration, so that a reload forgets nothing.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use hashbrown::HashMap;
 
+use super::per_pool::PerPool;
 use crate::admission::RateStates;
 use crate::admission::fair_share::{Seats, Share};
 use crate::admission::quota::{Quota, QuotaSpec, QuotaState, Roster};
@@ -25,7 +26,7 @@ pub struct Account {
     /// Its parts in the seats of the pools that it has used: one a pool, and few pools a tenant.
     shares: ArcSwap<Vec<Arc<Share>>>,
     /// Its budgets of retries in pools that have any.
-    budgets: ArcSwap<Vec<(Weak<Seats>, Arc<Budget>)>>,
+    budgets: PerPool<Budget>,
 }
 
 impl Account {
@@ -36,7 +37,7 @@ impl Account {
             id: id.clone(),
             quotas: Mutex::default(),
             shares: ArcSwap::default(),
-            budgets: ArcSwap::default(),
+            budgets: PerPool::default(),
         }
     }
 
@@ -60,24 +61,12 @@ impl Account {
         of(&self.shares.load()).unwrap_or(new)
     }
 
-    /// Its budget of retries in the pool that has these seats, made when it is first asked for.
+    /// Its budget of retries in the pool that has these seats, made when it is first asked for. Whoever asks says how
+    /// large it is: a reload changes that.
     pub fn budget(&self, seats: &Arc<Seats>, terms: BudgetTerms) -> Arc<Budget> {
-        let of = |budgets: &Vec<(Weak<Seats>, Arc<Budget>)>| {
-            let own = budgets.iter().find(|(of, _)| std::ptr::eq(of.as_ptr(), Arc::as_ptr(seats)));
-            own.map(|(_, budget)| Arc::clone(budget))
-        };
-        if let Some(budget) = of(&self.budgets.load()) {
-            return budget;
-        }
-        let new = Arc::new(Budget::new(terms));
-        self.budgets.rcu(|budgets| match of(budgets) {
-            Some(_) => Vec::clone(budgets),
-            None => {
-                let kept = budgets.iter().filter(|(of, _)| of.strong_count() > 0);
-                kept.chain([&(Arc::downgrade(seats), Arc::clone(&new))]).cloned().collect()
-            }
-        });
-        of(&self.budgets.load()).unwrap_or(new)
+        let budget = self.budgets.open(seats, || Budget::new(terms));
+        budget.set_terms(terms);
+        budget
     }
 
     /// A quota of it, which goes on from where the one of the same name, meter and window was.
@@ -132,5 +121,24 @@ impl Accounts {
     #[must_use]
     pub fn contains(&self, id: &TenantId) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Clock;
+
+    #[test]
+    fn what_a_reload_changes_holds_for_what_is_under_way() {
+        let metrics = Metrics::new(1).unwrap();
+        let account = Accounts::default().open(&TenantId::parse("acme").unwrap(), &metrics);
+        let [one, other] = [(); 2].map(|()| Seats::new(u32::MAX, Clock::system()));
+        let terms = |min| BudgetTerms { percent: 0, min };
+        let budget = account.budget(&one, terms(1));
+        let _retry = budget.retry().unwrap();
+        assert!(account.budget(&one, terms(1)).retry().is_none());
+        assert!(account.budget(&one, terms(2)).retry().is_some());
+        assert_eq!(account.budget(&other, terms(1)).retries(), 0, "each pool has its own");
     }
 }

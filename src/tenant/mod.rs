@@ -3,6 +3,7 @@
 mod account;
 mod directory;
 mod identify;
+mod per_pool;
 
 use std::sync::Arc;
 use std::time::Duration;
