@@ -16,22 +16,25 @@ impl Counter {
     }
 
     pub(super) fn set_max(&self, max: u32) {
-        self.max.store(max, Ordering::Relaxed);
+        self.max.store(max, Ordering::SeqCst);
     }
 
     /// One more, if there is room.
     pub(super) fn take(&self) -> bool {
-        let max = self.max();
+        // In one order with the length of the line of those who wait (`turns`): whoever frees a place sees who has
+        // joined it, or whoever has joined sees the place.
+        let max = self.max.load(Ordering::SeqCst);
         let more = |count: u32| (count < max).then_some(count + 1);
-        let taken = self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok();
-        if !taken {
-            self.trips.fetch_add(1, Ordering::Relaxed);
-        }
-        taken
+        self.count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_ok()
     }
 
     pub(super) fn give_back(&self) {
-        self.count.fetch_sub(1, Ordering::AcqRel);
+        self.count.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Somebody was refused.
+    pub(super) fn trip(&self) {
+        self.trips.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn count(&self) -> u32 {

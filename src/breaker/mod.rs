@@ -4,19 +4,27 @@
 //! one is refused at once, so that a pool that slows down doesn't fill the gateway with what waits for it. Nothing is
 //! opened or closed by a rate of errors: which endpoint is broken is `health`'s to say.
 //!
-//! One [`Breaker`] stands for the pool and one for each tenant in it; a [`Permit`] of a request is of both, or there
-//! is none. So a tenant's bound keeps it from using up the pool's, and tells whose fault a refusal is. This is not
+//! One [`Breaker`] stands for the pool and one for each tenant in it; a request takes of both ([`Fuse`]), or of
+//! none. So a tenant's bound keeps it from using up the pool's, and tells whose fault a refusal is. This is not
 //! fair sharing: seats (`admission::fair_share`) are waited for in turn and bound what the servers do; a breaker
 //! bounds what the gateway holds, and stands behind them as the last line.
 //!
-//! Atomics only, shared by all workers: a count never exceeds its bound, and a bound may change at any time. What is
-//! above a lowered one stays until it ends.
+//! Atomics, shared by all workers: a count never exceeds its bound, and a bound may change at any time. What is
+//! above a lowered one stays until it ends. Only connections are waited for (`turns`); a lock is taken only while
+//! somebody does.
 
+mod circuit;
 mod counter;
+mod turns;
 
 use std::sync::Arc;
 
+pub use circuit::{Circuit, CircuitTerms, Fuse, Permits};
 use counter::Counter;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use turns::Turns;
+pub use turns::Waiting;
 
 /// What is bounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +42,17 @@ pub enum Resource {
 impl Resource {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Connections, Self::Pending, Self::Requests, Self::Retries];
+
+    /// Its name, as in the metrics' label.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connections => "connections",
+            Self::Pending => "pending",
+            Self::Requests => "requests",
+            Self::Retries => "retries",
+        }
+    }
 }
 
 /// The most of each resource. The largest number stands for no bound.
@@ -56,6 +75,19 @@ impl Default for BreakerLimits {
     }
 }
 
+impl BreakerLimits {
+    /// The bound of a resource.
+    #[must_use]
+    pub fn of(&self, resource: Resource) -> u32 {
+        match resource {
+            Resource::Connections => self.connections,
+            Resource::Pending => self.pending,
+            Resource::Requests => self.requests,
+            Resource::Retries => self.retries,
+        }
+    }
+}
+
 /// What is in use of a pool, by all or by one tenant.
 #[derive(Debug)]
 pub struct Breaker {
@@ -63,6 +95,7 @@ pub struct Breaker {
     pending: Counter,
     requests: Counter,
     retries: Counter,
+    turns: Turns,
 }
 
 /// One of a resource, in use. Dropping it gives it back.
@@ -71,14 +104,6 @@ pub struct Breaker {
 pub struct Permit {
     breaker: Arc<Breaker>,
     resource: Resource,
-}
-
-/// One of a resource, of a pool and of a tenant in it.
-#[derive(Debug)]
-#[must_use]
-pub struct Permits {
-    _pool: Permit,
-    _tenant: Permit,
 }
 
 /// A bound has been reached.
@@ -92,6 +117,30 @@ pub enum Tripped {
     Pool(Resource),
 }
 
+impl Tripped {
+    /// Whose bound, and of what: for the access log.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tenant(Resource::Connections) => "tenant.connections",
+            Self::Tenant(Resource::Pending) => "tenant.pending",
+            Self::Tenant(Resource::Requests) => "tenant.requests",
+            Self::Tenant(Resource::Retries) => "tenant.retries",
+            Self::Pool(Resource::Connections) => "pool.connections",
+            Self::Pool(Resource::Pending) => "pool.pending",
+            Self::Pool(Resource::Requests) => "pool.requests",
+            Self::Pool(Resource::Retries) => "pool.retries",
+        }
+    }
+}
+
+impl Default for Breaker {
+    /// Without bounds.
+    fn default() -> Self {
+        Self::new(BreakerLimits::default())
+    }
+}
+
 impl Breaker {
     /// Nothing in use yet.
     #[must_use]
@@ -101,21 +150,71 @@ impl Breaker {
             pending: Counter::new(limits.pending),
             requests: Counter::new(limits.requests),
             retries: Counter::new(limits.retries),
+            turns: Turns::default(),
         }
     }
 
-    /// Changes the bounds.
-    pub fn set_limits(&self, limits: BreakerLimits) {
+    /// Changes the bounds. Whoever waits and may go on now does.
+    pub fn set_limits(self: &Arc<Self>, limits: BreakerLimits) {
+        if Resource::ALL.iter().all(|resource| self.limit(*resource) == limits.of(*resource)) {
+            return;
+        }
         self.connections.set_max(limits.connections);
         self.pending.set_max(limits.pending);
         self.requests.set_max(limits.requests);
         self.retries.set_max(limits.retries);
+        self.serve();
+        // Idle connections above a lowered bound close.
+        self.turns.ring();
     }
 
-    /// One more of a resource, if that is within the bound.
+    /// One more of a resource, if that is within the bound. What comes of a refusal is the caller's to say, and to
+    /// count ([`Breaker::trip`]).
     #[must_use]
     pub fn take(self: &Arc<Self>, resource: Resource) -> Option<Permit> {
         self.counter(resource).take().then(|| Permit { breaker: Arc::clone(self), resource })
+    }
+
+    /// Waits for a connection, behind everyone who waits already.
+    pub fn wait(self: &Arc<Self>) -> Waiting {
+        let waiting = self.turns.join(self);
+        // One may have come free meanwhile.
+        self.serve();
+        waiting
+    }
+
+    /// Whether connections that nobody uses are in the way: somebody waits for one, or there are too many.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        self.turns.len() > 0 || self.is_exceeded()
+    }
+
+    /// Whether there are more connections than may be, since the bound was lowered.
+    #[must_use]
+    pub fn is_exceeded(&self) -> bool {
+        self.connections.count() > self.connections.max()
+    }
+
+    /// Since when the first of those who wait has waited.
+    #[must_use]
+    pub fn first_since(&self) -> Option<Instant> {
+        self.turns.first_since()
+    }
+
+    /// This bell is rung by [`Breaker::ring`] from now on, for as long as somebody keeps it: whoever keeps connections
+    /// that nobody uses hangs one up.
+    pub fn hang(&self, bell: &Arc<Notify>) {
+        self.turns.hang(bell);
+    }
+
+    /// Tells all who keep connections that nobody uses to look whether they are in the way.
+    pub fn ring(&self) {
+        self.turns.ring();
+    }
+
+    /// A refusal is counted.
+    pub fn trip(&self, resource: Resource) {
+        self.counter(resource).trip();
     }
 
     /// How many are in use.
@@ -136,6 +235,11 @@ impl Breaker {
         self.counter(resource).trips()
     }
 
+    /// Gives connections that are free to those who wait.
+    fn serve(self: &Arc<Self>) {
+        self.turns.serve(|| self.take(Resource::Connections));
+    }
+
     fn counter(&self, resource: Resource) -> &Counter {
         match resource {
             Resource::Connections => &self.connections,
@@ -146,114 +250,22 @@ impl Breaker {
     }
 }
 
-impl Permits {
-    /// One more of a resource, within the tenant's bound and the pool's. The tenant's is asked first: what it refuses
-    /// does not touch what others share.
-    ///
-    /// # Errors
-    /// [`Tripped`]; nothing is taken then.
-    pub fn take(pool: &Arc<Breaker>, tenant: &Arc<Breaker>, resource: Resource) -> Result<Self, Tripped> {
-        let of_tenant = tenant.take(resource).ok_or(Tripped::Tenant(resource))?;
-        let of_pool = pool.take(resource).ok_or(Tripped::Pool(resource))?;
-        Ok(Self { _pool: of_pool, _tenant: of_tenant })
+impl Permit {
+    /// Whose it is.
+    #[must_use]
+    pub fn breaker(&self) -> &Arc<Breaker> {
+        &self.breaker
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         self.breaker.counter(self.resource).give_back();
+        if self.resource == Resource::Connections {
+            self.breaker.serve();
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::collection::vec;
-    use proptest::prelude::*;
-    use proptest::sample::select;
-
-    use super::*;
-
-    #[test]
-    fn a_tenants_bound_keeps_the_rest_for_others() {
-        let limits = |requests| BreakerLimits { requests, ..BreakerLimits::default() };
-        let pool = Arc::new(Breaker::new(limits(3)));
-        let [noisy, quiet] = [2, 2].map(|most| Arc::new(Breaker::new(limits(most))));
-        let take = |tenant| Permits::take(&pool, tenant, Resource::Requests);
-        let held: Vec<_> = (0..2).map(|_| take(&noisy).unwrap()).collect();
-        assert_eq!(take(&noisy).unwrap_err(), Tripped::Tenant(Resource::Requests));
-        assert_eq!(pool.trips(Resource::Requests), 0);
-        let _other = take(&quiet).unwrap();
-        assert_eq!(take(&quiet).unwrap_err(), Tripped::Pool(Resource::Requests));
-        assert_eq!(quiet.in_use(Resource::Requests), 1, "what the pool refused is given back to the tenant");
-        drop(held);
-        assert_eq!((pool.in_use(Resource::Requests), noisy.in_use(Resource::Requests)), (1, 0));
-    }
-
-    #[test]
-    fn a_lowered_bound_lets_what_is_there_end() {
-        let breaker = Arc::new(Breaker::new(BreakerLimits { retries: 2, ..BreakerLimits::default() }));
-        let mut held: Vec<_> = (0..2).map(|_| breaker.take(Resource::Retries).unwrap()).collect();
-        breaker.set_limits(BreakerLimits { retries: 1, ..BreakerLimits::default() });
-        assert!(breaker.take(Resource::Retries).is_none());
-        held.pop();
-        assert!(breaker.take(Resource::Retries).is_none());
-        held.pop();
-        assert!(breaker.take(Resource::Retries).is_some());
-        assert!(breaker.take(Resource::Pending).is_some(), "resources don't share a bound");
-    }
-
-    proptest! {
-        #[test]
-        fn it_counts_as_lists_do(
-            most in 0..4_u32, steps in vec((0..4_u8, select(Resource::ALL.to_vec()), any::<usize>()), 0..200),
-        ) {
-            let mut limits =
-                BreakerLimits { connections: most, pending: most + 1, requests: u32::MAX, retries: 2 };
-            let breaker = Arc::new(Breaker::new(limits));
-            let mut held: Vec<Permit> = Vec::new();
-            let mut trips = [0; 4];
-            for (step, resource, which) in steps {
-                match step {
-                    0 if !held.is_empty() => drop(held.swap_remove(which % held.len())),
-                    1 => {
-                        limits.pending = (which % 5) as u32;
-                        breaker.set_limits(limits);
-                    }
-                    _ => {
-                        let count = held.iter().filter(|permit| permit.resource == resource).count() as u32;
-                        let permit = breaker.take(resource);
-                        prop_assert_eq!(permit.is_some(), count < breaker.limit(resource));
-                        trips[resource as usize] += u64::from(permit.is_none());
-                        held.extend(permit);
-                    }
-                }
-                for resource in Resource::ALL {
-                    let count = held.iter().filter(|permit| permit.resource == resource).count() as u32;
-                    prop_assert_eq!(breaker.in_use(resource), count);
-                    prop_assert_eq!(breaker.trips(resource), trips[resource as usize]);
-                }
-            }
-            prop_assert_eq!(breaker.limit(Resource::Pending), limits.pending);
-        }
-    }
-
-    #[test]
-    fn threads_together_stay_within_it() {
-        let breaker = Arc::new(Breaker::new(BreakerLimits { connections: 2, ..BreakerLimits::default() }));
-        let taken = std::thread::scope(|scope| {
-            let workers: [_; 4] = std::array::from_fn(|_| {
-                scope.spawn(|| {
-                    let tries = (0..20_000).map(|_| {
-                        let permit = breaker.take(Resource::Connections);
-                        assert!(breaker.in_use(Resource::Connections) <= 2);
-                        u64::from(permit.is_some())
-                    });
-                    tries.sum::<u64>()
-                })
-            });
-            workers.map(|worker| worker.join().unwrap()).iter().sum::<u64>()
-        });
-        assert_eq!(breaker.in_use(Resource::Connections), 0);
-        assert_eq!(taken + breaker.trips(Resource::Connections), 80_000);
-    }
-}
+mod tests;

@@ -81,6 +81,10 @@ families! {
         "Whether a pool's requests go to its failover pool (1) or not (0).";
     POOL_PANICKING: GAUGE "tollgate_pool_panicking" ["pool"]
         "Whether so few endpoints are healthy that health is ignored (1) or not (0).";
+    CIRCUIT_OPEN: GAUGE "tollgate_circuit_breaker_open" ["pool", "resource"]
+        "Whether as much of a pool is in use as its circuit breaker allows (1) or less (0).";
+    CIRCUIT_TRIPPED: COUNTER "tollgate_circuit_breaker_tripped_total" ["pool", "resource", "scope"]
+        "What a circuit breaker refused, by the bound that was reached: the pool's, or a tenant's own.";
     ENDPOINT_UP: GAUGE "tollgate_endpoint_up" ["pool", "endpoint"]
         "Whether an endpoint could be connected to last and its checks speak for it (1) or not (0).";
     ENDPOINT_DRAINING: GAUGE "tollgate_endpoint_draining" ["pool", "endpoint"]

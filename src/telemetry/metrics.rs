@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use prometheus::core::Collector;
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
 
+use super::circuits::CircuitSource;
 use super::connections::{ListenerMeter, ListenerTable};
 use super::families::{self, Family, Registered, Source};
 use super::histogram::{OVERHEAD, StripedHistogram};
@@ -61,6 +62,7 @@ impl Metrics {
         let workers = source(&registry, WorkerTable::default())?;
         let overhead = source(&registry, Overhead::default())?;
         source(&registry, SeatSource { pools: Arc::clone(&pools), tenants: Arc::clone(&tenants) })?;
+        source(&registry, CircuitSource { pools: Arc::clone(&pools) })?;
         source(&registry, ProcessSource)?;
         let access_log = AccessLogMeter {
             dropped: counter(&registry, &families::ACCESS_LOG_DROPPED)?,

@@ -3,7 +3,7 @@ use std::process::{Command, Stdio};
 
 use super::*;
 use crate::telemetry::EndpointFailure;
-use crate::telemetry::{Protocol, RequestRecord, SeatReading};
+use crate::telemetry::{CircuitLevel, CircuitReading, Protocol, RequestRecord, SeatReading};
 
 /// A pool of two seats, for one of which acme waits, and globex too.
 #[derive(Debug)]
@@ -30,6 +30,22 @@ impl SeatReading for Waiting {
         for tenant in ["acme", "globex", "initech"] {
             tell(&TenantId::parse(tenant).expect("an id"), 2);
         }
+    }
+}
+
+impl CircuitReading for Waiting {
+    fn levels(&self, tell: &mut dyn FnMut(CircuitLevel)) {
+        let level = CircuitLevel {
+            resource: "requests",
+            in_use: 2,
+            limit: Some(2),
+            trips: 7,
+            tenant_limit: Some(1),
+            tenant_trips: 4,
+        };
+        tell(level);
+        tell(CircuitLevel { resource: "pending", in_use: 9, limit: None, ..level });
+        tell(CircuitLevel { resource: "retries", in_use: 1, tenant_limit: None, ..level });
     }
 }
 
@@ -69,6 +85,7 @@ fn busy() -> (Metrics, Arc<Waiting>) {
     drop(pool.connection_opened());
     let seats = Arc::new(Waiting);
     pool.show_seats(Arc::downgrade(&seats) as _);
+    pool.show_circuit(Arc::downgrade(&seats) as _);
     metrics.worker_started(0, || 3);
     metrics.listener("0.0.0.0:8080").accepted();
     metrics.overhead_observe(Duration::from_micros(20));
@@ -86,7 +103,17 @@ fn the_exposition_has_every_family_and_what_was_recorded() {
         assert!(text.contains(&format!("# TYPE {} ", family.name)), "{} is missing", family.name);
         assert!(text.contains(&format!("# HELP {} {}\n", family.name, family.help)), "{}", family.name);
     }
+    let tripped = "tollgate_circuit_breaker_tripped_total{pool=\"shared\",resource";
+    assert!(
+        !text.contains(&format!("{tripped}=\"pending\",scope=\"pool\"")),
+        "what has no bound is not shown"
+    );
+    assert!(!text.contains(&format!("{tripped}=\"retries\",scope=\"tenant\"")));
     for line in [
+        "tollgate_circuit_breaker_open{pool=\"shared\",resource=\"requests\"} 1",
+        "tollgate_circuit_breaker_open{pool=\"shared\",resource=\"retries\"} 0",
+        "tollgate_circuit_breaker_tripped_total{pool=\"shared\",resource=\"requests\",scope=\"pool\"} 7",
+        "tollgate_circuit_breaker_tripped_total{pool=\"shared\",resource=\"pending\",scope=\"tenant\"} 4",
         "tollgate_requests_total{code=\"2xx\",tenant=\"acme\"} 1",
         "tollgate_requests_total{code=\"4xx\",tenant=\"_other\"} 1",
         "tollgate_rejected_total{reason=\"rate_limited\",tenant=\"_unknown\"} 1",

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use prometheus::proto::MetricFamily;
 
+use super::circuits::CircuitReading;
 use super::connections::OpenConnection;
 use super::endpoints::{EndpointMeter, EndpointReading, EndpointTable};
 use super::families::{self, Family, Source};
@@ -24,6 +25,7 @@ pub struct PoolMeter {
     panicking: AtomicBool,
     endpoints: EndpointTable,
     seats: Mutex<Option<Weak<dyn SeatReading>>>,
+    circuit: Mutex<Option<Weak<dyn CircuitReading>>>,
 }
 
 impl PoolMeter {
@@ -41,6 +43,11 @@ impl PoolMeter {
     /// The pool's seats, to be shown for as long as they live.
     pub fn show_seats(&self, seats: Weak<dyn SeatReading>) {
         *self.seats.lock().unwrap_or_else(PoisonError::into_inner) = Some(seats);
+    }
+
+    /// The pool's circuit breaker, to be shown for as long as it lives.
+    pub fn show_circuit(&self, circuit: Weak<dyn CircuitReading>) {
+        *self.circuit.lock().unwrap_or_else(PoisonError::into_inner) = Some(circuit);
     }
 
     /// A request is sent once more.
@@ -102,6 +109,16 @@ impl PoolTable {
             Some((name.clone(), seats.as_ref()?.upgrade()?))
         });
         seats.collect()
+    }
+
+    /// The circuit breakers of all pools, by name.
+    pub(super) fn circuits(&self) -> Vec<(Box<str>, Arc<dyn CircuitReading>)> {
+        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let circuits = pools.iter().filter_map(|(name, pool)| {
+            let circuit = pool.circuit.lock().unwrap_or_else(PoisonError::into_inner);
+            Some((name.clone(), circuit.as_ref()?.upgrade()?))
+        });
+        circuits.collect()
     }
 
     pub(super) fn retain(&self, keep: impl Fn(&str) -> bool) {
