@@ -24,6 +24,7 @@ pub(super) fn retries(written: &config::Retries, before: Option<&RetryTerms>) ->
         budget,
         tenant_budget: terms(written.tenant_budget),
         per_try: written.per_try_timeout,
+        buffer_max: usize::try_from(written.buffer_bytes).unwrap_or(usize::MAX),
         backoff: Backoff { base: written.backoff.base, max: written.backoff.max },
     }
 }

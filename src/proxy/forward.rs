@@ -126,6 +126,9 @@ pub(super) async fn exchange(
     let expires = expiry.at;
     let mut choice = pool.choose(books.balance_key);
     let mut retrying = Retrying::new(pool, books.tenant.as_ref());
+    if let Some((terms, outbox)) = retrying.terms().zip(books.outgoing.as_mut()) {
+        upstream.keep(outbox, terms.buffer_max);
+    }
     let mut failure = Rejection::NoEndpoint;
     loop {
         let now = Instant::now();
@@ -152,6 +155,8 @@ pub(super) async fn exchange(
             }
         };
         if !retrying.again(failed, books.outgoing.as_mut(), expires).await {
+            // What was kept for another try is of no use to the response.
+            books.outgoing = None;
             return outcome;
         }
         books.endpoint_is_done();

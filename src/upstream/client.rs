@@ -20,6 +20,7 @@ use super::io::Io;
 use super::line::{Idle, Lease, Line, Upload};
 use super::outbox::{Outbox, SendBroken, send_rest};
 use super::pool::Pool;
+use super::replay::Stock;
 use super::retries::RetryTerms;
 use super::tls::is_alert;
 use super::way::Way;
@@ -37,6 +38,7 @@ pub(super) const INTERIM_MAX: u32 = 32;
 pub struct UpstreamClient {
     pub(super) idle: Rc<Idle>,
     pub(super) links: Links,
+    stock: Stock,
 }
 
 /// What an endpoint answers.
@@ -129,6 +131,12 @@ impl UpstreamClient {
     #[must_use]
     pub fn text(&self) -> Vec<u8> {
         self.idle.text()
+    }
+
+    /// Has a request's body kept as it is sent, up to so many octets, so that [`Outbox::rewind`] is possible when it
+    /// has been sent. To be called before the first sending.
+    pub fn keep(&self, outgoing: &mut Outbox, octets_max: usize) {
+        outgoing.keep(octets_max, &self.stock);
     }
 
     /// Sends a request and waits for the response's head. On success the request is taken; on failure

@@ -19,6 +19,8 @@ use tokio::time::Instant;
 
 use super::io::Io;
 use super::line::{Line, Upload};
+use super::replay::{Replay, Stock};
+use super::time_left::TimeLeft;
 use crate::http::body::RequestBody;
 use crate::http::timeouts::Timeouts;
 
@@ -39,14 +41,18 @@ pub struct Outbox {
     framing: Framing,
     progress: Progress,
     /// Where the head says how much time is left.
-    clock: Option<Box<Clock>>,
+    time_left: Option<Box<TimeLeft>>,
+    /// What is kept of it, to be sent once more.
+    kept: Option<Box<Kept>>,
 }
 
 #[derive(Debug)]
-struct Clock {
-    timeouts: Timeouts,
-    expires: Instant,
+struct Kept {
+    /// The head as it was encoded, from the moment in which something of the body stands behind it.
+    head: Vec<u8>,
+    /// Where it says how much time is left.
     lines: Range<usize>,
+    body: Replay,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,27 +114,41 @@ impl Outbox {
         let body_ended = framing == Framing::None;
         let progress = Progress { body_ended, ..Progress::default() };
         let method = head.method.clone();
-        Self { text, written: 0, method, piece: Bytes::new(), body, framing, progress, clock: None }
+        Self {
+            text,
+            written: 0,
+            method,
+            piece: Bytes::new(),
+            body,
+            framing,
+            progress,
+            time_left: None,
+            kept: None,
+        }
     }
 
     /// Has the endpoint told how much time is left at the moment in which the request is sent, by the fields that
     /// the client used. To be called before the first sending.
     pub fn tell_time_left(&mut self, timeouts: Timeouts, expires: Instant) {
         if timeouts.shortest().is_some() && !self.progress.body_taken {
-            // Behind the last field: before the line that ends the head.
-            let end = self.text.len().saturating_sub(2);
-            self.clock = Some(Box::new(Clock { timeouts, expires, lines: end..end }));
+            self.time_left = Some(Box::new(TimeLeft::new(timeouts, expires, &self.text)));
         }
     }
 
-    fn wind_clock(&mut self) {
-        if let Some(clock) = &mut self.clock {
-            let left = clock.expires.saturating_duration_since(Instant::now());
-            let lines = clock.timeouts.lines(left);
-            let start = clock.lines.start;
-            drop(self.text.splice(clock.lines.clone(), lines.bytes()));
-            clock.lines = start..start + lines.len();
+    /// Keeps the body as it is sent, up to so many octets, so that the request can be sent once more; a body that is
+    /// known to be larger is not. To be called before the first sending.
+    pub(super) fn keep(&mut self, octets_max: usize, stock: &Stock) {
+        let known = self.body.size_hint().exact().unwrap_or_default();
+        let fits = usize::try_from(known).is_ok_and(|known| known <= octets_max);
+        if octets_max > 0 && fits && self.framing != Framing::None && !self.progress.body_taken {
+            self.kept =
+                Some(Box::new(Kept { head: Vec::new(), lines: 0..0, body: Replay::new(octets_max, stock) }));
         }
+    }
+
+    /// It will not be sent again: what was kept for that goes.
+    pub(super) fn let_go(&mut self) {
+        self.kept = None;
     }
 
     /// The request's method.
@@ -153,11 +173,23 @@ impl Outbox {
         !self.progress.touched
     }
 
-    /// Back to the first byte. `false` when that is gone: a body can be had once only.
+    /// Back to the first byte. `false` when that is gone: a body can be had once only, but for what is kept of it.
     #[must_use]
     pub fn rewind(&mut self) -> bool {
-        if self.progress.body_taken && self.progress.touched {
-            return false;
+        if self.progress.body_taken {
+            match &mut self.kept {
+                Some(kept) => {
+                    self.text.clear();
+                    self.text.extend_from_slice(&kept.head);
+                    self.time_left.iter_mut().for_each(|left| left.is_told_at(kept.lines.clone()));
+                    self.piece = Bytes::new();
+                    kept.body.begin_again();
+                    self.progress.body_taken = false;
+                    self.progress.body_ended = false;
+                }
+                None if self.progress.touched => return false,
+                None => {}
+            }
         }
         self.written = 0;
         self.progress.touched = false;
@@ -187,7 +219,7 @@ impl Outbox {
         if self.progress.body_taken || self.progress.touched {
             return None;
         }
-        self.wind_clock();
+        self.time_left.iter_mut().for_each(|left| left.tell(&mut self.text));
         Some(&self.text)
     }
 
@@ -206,10 +238,31 @@ impl Outbox {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Frame<Bytes>>, SendBroken>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        self.progress.body_taken = true;
+        let frame = ready!(self.poll_body(cx));
         self.progress.body_ended = frame.is_none();
-        Poll::Ready(frame.transpose().map_err(|_| SendBroken::Body))
+        Poll::Ready(frame.transpose())
+    }
+
+    /// What comes next of the body: first what is being sent once more, then what the client sends.
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, SendBroken>>> {
+        if let Some(again) = self.kept.as_mut().and_then(|kept| kept.body.say()) {
+            self.progress.body_taken = true;
+            return Poll::Ready(again.map(Ok));
+        }
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(kept) = &mut self.kept {
+            if kept.head.is_empty() {
+                debug_assert!(!self.progress.body_taken);
+                kept.head.extend_from_slice(&self.text);
+                kept.lines = self.time_left.as_ref().map_or(0..0, |left| left.lines());
+            }
+            let come = frame.as_ref().and_then(|frame| frame.as_ref().ok());
+            if kept.body.note(come).is_err() {
+                self.kept = None;
+            }
+        }
+        self.progress.body_taken = true;
+        Poll::Ready(frame.map(|frame| frame.map_err(|_| SendBroken::Body)))
     }
 
     /// Sends what can be sent now; ready when all has been.
@@ -218,7 +271,11 @@ impl Outbox {
             return Poll::Ready(Ok(()));
         }
         if !self.progress.touched {
-            self.wind_clock();
+            self.time_left.iter_mut().for_each(|left| left.tell(&mut self.text));
+            if !self.method.is_idempotent() {
+                // Of what HTTP/1.1 has taken nobody ever says that it had no effect.
+                self.kept = None;
+            }
         }
         loop {
             // A small piece goes out with the head, in one write.
@@ -262,10 +319,9 @@ impl Outbox {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Result<(), SendBroken> {
         while !self.progress.body_ended && self.piece.is_empty() && self.text.len() - self.written < FLAT_MAX
         {
-            let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else { return Ok(()) };
-            self.progress.body_taken = true;
+            let Poll::Ready(frame) = self.poll_body(cx) else { return Ok(()) };
             match frame {
-                Some(frame) => self.take(frame.map_err(|_| SendBroken::Body)?),
+                Some(frame) => self.take(frame?),
                 None => self.end(None),
             }
         }
@@ -321,6 +377,7 @@ fn fields(text: &mut Vec<u8>, fields: &HeaderMap) {
 /// Sends the rest of a request while its response is already being read, on a task of its own: the
 /// upload must go on while nobody reads the response.
 pub(super) async fn send_rest(mut outbox: Outbox, line: Rc<RefCell<Line>>) {
+    outbox.let_go();
     let sent = poll_fn(|cx| outbox.poll_send(&mut line.borrow_mut().io, cx)).await.is_ok();
     line.borrow_mut().upload = if sent { Upload::Done } else { Upload::Failed };
 }

@@ -18,6 +18,8 @@ pub struct RetryTerms {
     pub tenant_budget: BudgetTerms,
     /// How long a try may take to its response's head, if that is less than `timeouts.response_header`.
     pub per_try: Option<Duration>,
+    /// Octets of a request's body that are kept to be sent again.
+    pub buffer_max: usize,
     /// The wait before a retry.
     pub backoff: Backoff,
 }

@@ -32,6 +32,7 @@ mod rate_limit;
 mod rate_limits;
 mod refusals;
 mod reload;
+mod replay;
 mod retries;
 mod routing;
 mod seats;

@@ -101,6 +101,7 @@ impl Upload {
 
     /// Sends the rest while the response is already coming.
     pub(super) async fn finish(mut self, mut outbox: Outbox) {
+        outbox.let_go();
         // A failure resets the stream, which the response shows.
         let _ = poll_fn(|cx| self.poll(&mut outbox, cx)).await;
     }

@@ -9,8 +9,8 @@ use h2::server::Builder;
 use http::{HeaderMap, Request, Response};
 
 use crate::harness::{
-    ACME, H2Client, H2Origin, Origin, Respond, TestGateway, block_on, config, fingerprint, get, post,
-    read_request, request, say,
+    ACME, H2Client, H2Origin, Respond, TestGateway, block_on, config, fingerprint, get, post, read_request,
+    request, say,
 };
 use crate::transports::tls::{Authority, acceptor, offering};
 

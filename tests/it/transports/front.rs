@@ -68,7 +68,15 @@ async fn pass(scene: &Scene, request: http::Request<hyper::body::Incoming>) -> R
         retry: None,
         interim: None,
     };
-    match scene.client.send(&scene.pool, &scene.endpoint, &mut outgoing, terms).await? {
+    if let Some(outgoing) = &mut outgoing {
+        scene.client.keep(outgoing, 64 * 1024);
+    }
+    let mut sent = scene.client.send(&scene.pool, &scene.endpoint, &mut outgoing, terms).await;
+    // As the gateway does: what no endpoint has processed is sent again while it is at hand.
+    while matches!(sent, Err(SendFailure::Refused { .. })) && outgoing.as_mut().is_some_and(Outbox::rewind) {
+        sent = scene.client.send(&scene.pool, &scene.endpoint, &mut outgoing, terms).await;
+    }
+    match sent? {
         Answer::Response(response) => {
             let body = response.into_body().collect().await.expect("a whole body");
             Ok(String::from_utf8(body.to_bytes().to_vec()).unwrap())

@@ -336,6 +336,70 @@ fn a_request_body_passes_as_the_endpoint_takes_it_and_its_trailers_follow() {
 }
 
 #[test]
+fn a_body_that_was_kept_goes_again_with_what_was_refused() {
+    on_a_worker(async {
+        let asked = Count::default();
+        let counted = asked.clone();
+        let (address, connections) = origin(Builder::new(), async move |request, mut respond: Respond| {
+            counted.one_more();
+            let mut body = request.into_body();
+            if counted.get() == 1 {
+                // Some of it has come, and there it is refused.
+                let some = body.data().await.unwrap().unwrap();
+                assert!(!some.is_empty());
+                return respond.send_reset(Reason::REFUSED_STREAM);
+            }
+            let (body, trailers) = read(&mut body).await;
+            if counted.get() == 2 {
+                return respond.send_reset(Reason::REFUSED_STREAM);
+            }
+            let intact = body.iter().all(|octet| *octet == b'x');
+            say(respond, &format!("{} {intact} {}", body.len(), trailers.is_some()));
+        })
+        .await;
+        let scene = Rc::new(scene(address));
+        let answer = post(&scene, "content-length: 50000", &[b'x'; 50_000]).await;
+        assert_eq!(answer.unwrap(), "50000 true false");
+        assert_eq!((asked.get(), connections.get()), (3, 1));
+        // The same in chunks, with trailers.
+        let asked = Count::default();
+        let counted = asked.clone();
+        let (address, _) = origin(Builder::new(), async move |request, mut respond: Respond| {
+            counted.one_more();
+            let (body, trailers) = read(&mut request.into_body()).await;
+            match counted.get() {
+                1 => respond.send_reset(Reason::REFUSED_STREAM),
+                _ => say(respond, &format!("{} {:?}", body.len(), trailers.unwrap()["x-end"])),
+            }
+        })
+        .await;
+        let scene = Rc::new(self::scene(address));
+        let body = b"4\r\nbody\r\n0\r\nx-end: yes\r\n\r\n";
+        let answer = post(&scene, "transfer-encoding: chunked\r\nte: trailers\r\ntrailer: x-end", body).await;
+        assert_eq!(answer.unwrap(), "4 \"yes\"");
+        assert_eq!(asked.get(), 2);
+    });
+}
+
+#[test]
+fn a_body_that_is_too_large_to_keep_does_not_go_again() {
+    on_a_worker(async {
+        let asked = Count::default();
+        let counted = asked.clone();
+        let (address, _) = origin(Builder::new(), async move |request, mut respond: Respond| {
+            counted.one_more();
+            read(&mut request.into_body()).await;
+            respond.send_reset(Reason::REFUSED_STREAM);
+        })
+        .await;
+        let scene = Rc::new(scene(address));
+        let answer = post(&scene, "content-length: 65537", &[b'x'; 65_537]).await;
+        assert!(matches!(answer, Err(SendFailure::Refused { leaving: false })), "{answer:?}");
+        assert_eq!(asked.get(), 1);
+    });
+}
+
+#[test]
 fn a_response_may_come_before_the_request_has_ended() {
     on_a_worker(async {
         let mut narrow = Builder::new();

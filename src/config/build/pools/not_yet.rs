@@ -10,11 +10,7 @@ use crate::config::written::Pool;
 
 /// Refuses the keys of a pool that do nothing yet.
 pub(super) fn refuse(findings: &Findings, pool: &Pool) {
-    let keys = [
-        key("`circuit_breaker`", &pool.circuit_breaker),
-        pool.retries.as_ref().and_then(|retries| key("`retries.buffer`", &retries.value.buffer)),
-        key("`drain`", &pool.drain),
-    ];
+    let keys = [key("`circuit_breaker`", &pool.circuit_breaker), key("`drain`", &pool.drain)];
     for (mark, what) in keys.into_iter().flatten() {
         findings.not_supported(mark, what);
     }

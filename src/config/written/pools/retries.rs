@@ -29,7 +29,7 @@ pub(in crate::config) struct Retries {
     /// The wait before a retry.
     #[serde(default)]
     pub backoff: Backoff,
-    /// The largest request body that is kept to be sent again, up to 16MiB. Not supported yet.
+    /// The largest request body that is kept to be sent again, up to 16MiB. Default 64KiB.
     pub buffer: Option<Spanned<ByteSize>>,
 }
 
