@@ -5,6 +5,7 @@ mod core;
 mod gateway;
 mod keeper;
 mod listeners;
+mod memory;
 mod wardens;
 mod watch;
 mod worker;

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle as Task, spawn_local};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 
+use super::memory;
 use crate::http::conn::ConnState;
 use crate::http::server::{Connections, serve};
 use crate::listen::{ConnectionCaps, accept_loop};
@@ -212,5 +213,6 @@ async fn sweep(upstream: Rc<UpstreamClient>, proxy: Rc<Proxy>) {
             .flat_map(|pool| pool.endpoints().iter().map(|endpoint| endpoint.id()).collect::<Vec<_>>())
             .collect();
         upstream.sweep(|endpoint| endpoints.contains(&endpoint));
+        memory::give_back();
     }
 }

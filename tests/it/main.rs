@@ -25,6 +25,7 @@ mod identify;
 mod interim;
 mod isolation;
 mod limits;
+mod memory;
 mod pools;
 mod quota_kill;
 mod quotas;
