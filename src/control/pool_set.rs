@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::ptr;
 use std::sync::Arc;
 
+use hashbrown::HashSet;
+
 use super::compile::Foundation;
 use super::pool_dns::FirstAddresses;
 use super::pool_health::{checks, failover_hold, outliers};
@@ -12,7 +14,9 @@ use super::pool_tls::PoolTls;
 use crate::admission::fair_share::{SeatLimit, StreamTerms};
 use crate::config::{self, Document, EndpointHost, EndpointTarget};
 use crate::telemetry::PoolMeter;
-use crate::upstream::{Address, ClientTls, Endpoint, Pool, PoolTerms, Protocol, Source, Timeouts};
+use crate::upstream::{
+    Address, ClientTls, Endpoint, EndpointId, Pool, PoolTerms, Protocol, Source, Timeouts,
+};
 
 /// The pools of a configuration, and what each was made from.
 #[derive(Debug, Default)]
@@ -66,11 +70,26 @@ impl PoolSet {
         self.0.values().map(|made| &made.pool)
     }
 
+    /// The endpoints that the next pools have no more retire: what runs there may finish for a while.
+    pub fn retire_all_but(&self, next: &Self) {
+        let stay: HashSet<_> = next.pools().flat_map(|pool| ids(pool)).collect();
+        for (name, Made { written, pool, .. }) in &self.0 {
+            let drain = next.0.get(name).map_or(written.drain, |made| made.written.drain);
+            let endpoints = pool.endpoints();
+            let gone = endpoints.iter().filter(|endpoint| !stay.contains(&endpoint.id()));
+            gone.for_each(|endpoint| endpoint.retire(drain));
+        }
+    }
+
     /// Whether there is a pool of that name.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
+}
+
+fn ids(pool: &Pool) -> Vec<EndpointId> {
+    pool.endpoints().iter().map(|endpoint| endpoint.id()).collect()
 }
 
 fn pool(
@@ -105,6 +124,7 @@ fn pool(
         },
         idle_max: written.max_idle,
         isolates: written.isolate_connections,
+        drain: written.drain,
         seats,
         meter,
         vitals,
@@ -213,7 +233,6 @@ mod tests {
     use super::*;
     use crate::telemetry::Metrics;
     use crate::time::Clock;
-    use crate::upstream::EndpointId;
 
     fn ids(set: &PoolSet) -> Vec<EndpointId> {
         let ids =

@@ -21,6 +21,7 @@ use super::line::{Idle, Lease, Line, Upload};
 use super::outbox::{Outbox, SendBroken, send_rest};
 use super::pool::Pool;
 use super::replay::Stock;
+use super::retirement::Cords;
 use super::retries::RetryTerms;
 use super::tls::is_alert;
 use super::way::Way;
@@ -39,6 +40,7 @@ pub struct UpstreamClient {
     pub(super) idle: Rc<Idle>,
     pub(super) links: Links,
     stock: Stock,
+    pub(super) cords: Cords,
 }
 
 /// What an endpoint answers.
@@ -221,8 +223,10 @@ impl UpstreamClient {
     }
 
     /// Closes idle connections that are not worth keeping: those that are old, were closed by their
-    /// endpoint, or lead to an endpoint that is configured no longer. Called about once a second.
+    /// endpoint, or lead to an endpoint that is configured no longer; and cuts those in use to endpoints whose time is
+    /// over. Called about once a second.
     pub fn sweep(&self, is_configured: impl Fn(super::EndpointId) -> bool) {
+        self.cords.sweep(Instant::now());
         self.idle.sweep(&is_configured);
         self.links.sweep(is_configured);
     }

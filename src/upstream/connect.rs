@@ -32,6 +32,9 @@ pub enum ConnectFailure {
     /// It speaks something else where it was to speak HTTP/2.
     #[error("the endpoint does not speak HTTP/2")]
     NoHttp2,
+    /// It was removed, and the time in which requests there may end is over.
+    #[error("the endpoint was removed")]
+    Retired,
     /// All connections carry as many requests as they may, and none ended in time.
     #[error("no room on a connection in time")]
     Full,
@@ -51,6 +54,7 @@ impl ConnectFailure {
             },
             Self::Handshake(error) => handshake_status(error),
             Self::NoHttp2 => "http_protocol_error",
+            Self::Retired => "destination_unavailable",
             Self::Full => "connection_limit_reached",
             Self::Timeout | Self::HandshakeTimeout => "connection_timeout",
         }
@@ -78,7 +82,7 @@ async fn open(address: &Address) -> Result<Socket, ConnectFailure> {
             return open_at(*address).await.map_err(ConnectFailure::Connect);
         }
         Address::Unix(path) => {
-            let opened = UnixStream::connect(path).await.map(Socket::Unix);
+            let opened = UnixStream::connect(path).await.map(Socket::unix);
             return opened.map_err(ConnectFailure::Connect);
         }
         Address::Name(name, port) => (name.as_str(), *port),
@@ -100,5 +104,5 @@ async fn open(address: &Address) -> Result<Socket, ConnectFailure> {
 async fn open_at(address: SocketAddr) -> io::Result<Socket> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    Ok(Socket::Tcp(stream))
+    Ok(Socket::tcp(stream))
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::balancing::ns_of;
+use super::retirement::Retirement;
 use super::standing::Standing;
 use super::tls::ClientTls;
 use crate::balance::{self, Gauge};
@@ -28,6 +29,7 @@ pub struct Endpoint {
     meter: Arc<EndpointMeter>,
     gauge: OnceLock<Arc<Gauge>>,
     standing: Standing,
+    retirement: Arc<Retirement>,
 }
 
 /// What an endpoint is spoken to in.
@@ -100,8 +102,8 @@ impl Endpoint {
         meter.set_ejected(false);
         let id = EndpointId(IDS.fetch_add(1, Ordering::Relaxed));
         let (tls, protocol, gauge) = (None, Protocol::Http1, OnceLock::new());
-        let standing = Standing::default();
-        Self { id, pool: pool.into(), name, address, tls, protocol, meter, gauge, standing }
+        let (standing, retirement) = (Standing::default(), Arc::default());
+        Self { id, pool: pool.into(), name, address, tls, protocol, meter, gauge, standing, retirement }
     }
 
     /// The same, spoken to over TLS. Its connections are trusted on these terms: with other terms it is another
@@ -280,6 +282,20 @@ impl Endpoint {
         } else {
             tracing::debug!(pool, endpoint, up, "endpoint reachability changed");
         }
+    }
+
+    /// It was removed: what runs there is cut after that time, within a second or so. For good: an endpoint that is
+    /// added again at the same place is another one.
+    pub fn retire(&self, after: Duration) {
+        let Some(at) = Instant::now().checked_add(after) else { return };
+        if self.retirement.set(at) {
+            let for_s = after.as_secs();
+            tracing::info!(pool = &*self.pool, endpoint = &*self.name, for_s, "endpoint removed");
+        }
+    }
+
+    pub(super) fn retirement(&self) -> &Arc<Retirement> {
+        &self.retirement
     }
 
     /// An operator says whether it is to take new requests. Those that it has run to their end.

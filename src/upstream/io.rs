@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -9,30 +10,56 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
 use super::http2::StreamIo;
+use super::retirement::Cord;
 
 /// A connected socket.
 #[derive(Debug)]
-pub enum Socket {
-    /// TCP, without Nagle's delay.
+pub struct Socket {
+    kind: Kind,
+    cord: Rc<Cord>,
+}
+
+#[derive(Debug)]
+enum Kind {
     Tcp(TcpStream),
-    /// A Unix domain socket.
     Unix(UnixStream),
+}
+
+impl Socket {
+    /// TCP, without Nagle's delay.
+    pub(super) fn tcp(stream: TcpStream) -> Self {
+        Self { kind: Kind::Tcp(stream), cord: Rc::default() }
+    }
+
+    /// A Unix domain socket.
+    pub(super) fn unix(stream: UnixStream) -> Self {
+        Self { kind: Kind::Unix(stream), cord: Rc::default() }
+    }
+
+    fn uncut(&mut self) -> io::Result<&mut Kind> {
+        if self.cord.is_cut() { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(&mut self.kind) }
+    }
 }
 
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+        let this = self.get_mut();
+        let read = match this.uncut()? {
+            Kind::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Kind::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+        };
+        if read.is_pending() {
+            this.cord.wait(cx);
         }
+        read
     }
 }
 
 impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+        match self.get_mut().uncut()? {
+            Kind::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            Kind::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
 
@@ -41,9 +68,9 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        match self.get_mut().uncut()? {
+            Kind::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Kind::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
         }
     }
 
@@ -57,9 +84,9 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        match self.get_mut().uncut()? {
+            Kind::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Kind::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }
@@ -76,6 +103,15 @@ pub enum Io {
 }
 
 impl Io {
+    /// What it can be cut by; a stream goes with its connection.
+    pub(super) fn cord(&self) -> Option<&Rc<Cord>> {
+        match self {
+            Self::Plain(socket) => Some(&socket.cord),
+            Self::Tls(stream) => Some(&stream.get_ref().0.cord),
+            Self::Stream(_) => None,
+        }
+    }
+
     /// Whether HTTP/2 was agreed on by ALPN; `None` where nothing could be.
     pub(super) fn chose_http2(&self) -> Option<bool> {
         match self {

@@ -2,7 +2,7 @@
 //!
 //! The HTTP/1.1 client is our own and runs on the request's own task: `outbox` encodes and sends (`replay` keeps what may have to be sent once more),
 //! `inbox` reads heads and framing, `io` is the stream of bytes (`tls` secures it), `line` a connection over it and the
-//! store of idle ones, `way` finds the one to go by, `client` puts them together. To endpoints that speak HTTP/2, `http2` does the same over streams of one connection. Which endpoint, whether again, and until when is decided above (`proxy::forward`).
+//! store of idle ones, `retirement` cuts those to endpoints that were removed, `way` finds the one to go by, `client` puts them together. To endpoints that speak HTTP/2, `http2` does the same over streams of one connection. Which endpoint, whether again, and until when is decided above (`proxy::forward`).
 
 mod balancing;
 mod body;
@@ -19,6 +19,7 @@ mod outbox;
 mod pool;
 mod probe;
 mod replay;
+mod retirement;
 mod retries;
 mod standing;
 mod time_left;

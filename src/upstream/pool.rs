@@ -51,6 +51,8 @@ pub struct PoolTerms {
     pub idle_max: usize,
     /// Whether its connections are used for one tenant each.
     pub isolates: bool,
+    /// How long requests may finish at an endpoint that was removed.
+    pub drain: Duration,
     /// Its seats.
     pub seats: Arc<Seats>,
     /// Its meter.
@@ -129,7 +131,7 @@ impl Pool {
         &self.terms.sources
     }
 
-    /// The addresses of a source are these now. Endpoints at others are gone: they get no new requests.
+    /// The addresses of a source are these now. Endpoints at others are gone: they get no new requests, and those that they have may finish for a while.
     pub fn found(&self, source: &Source, addresses: &[SocketAddr]) {
         let terms = &self.terms;
         {
@@ -141,7 +143,10 @@ impl Pool {
                 endpoint.tell(outliers.as_ref());
                 endpoint
             };
-            let endpoints = follow(&self.endpoints.load(), source, addresses, new);
+            let before = self.endpoints.load_full();
+            let endpoints = follow(&before, source, addresses, new);
+            let gone = before.iter().filter(|old| !endpoints.iter().any(|one| one.id() == old.id()));
+            gone.for_each(|gone| gone.retire(terms.drain));
             self.endpoints.store(Arc::new(endpoints));
         }
         self.forget_meters();

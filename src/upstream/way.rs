@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use http::HeaderValue;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::client::{SendFailure, Terms, UpstreamClient};
 use super::connect::{ConnectFailure, connect};
@@ -97,9 +97,13 @@ impl UpstreamClient {
         terms: Terms<'_>,
     ) -> Result<Way, SendFailure> {
         let within = pool.timeouts().connect;
+        if endpoint.retirement().is_over(Instant::now()) {
+            return Err(SendFailure::Connect(ConnectFailure::Retired));
+        }
         let opened = connect(endpoint.address(), endpoint.tls(), protocol, within).await;
         endpoint.note_reachable(opened.is_ok());
         let io = opened.map_err(SendFailure::Connect)?;
+        io.cord().into_iter().for_each(|cord| self.cords.hold(endpoint.retirement(), cord));
         let open = pool.meter().connection_opened();
         let is_http2 = io.chose_http2().unwrap_or(protocol == Protocol::Http2);
         let Some(site) = site.filter(|_| is_http2) else {

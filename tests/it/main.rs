@@ -34,6 +34,7 @@ mod rate_limits;
 mod refusals;
 mod reload;
 mod replay;
+mod retirement;
 mod retries;
 mod routing;
 mod seats;

@@ -89,6 +89,7 @@ impl Core {
         if self.keeper.is_elsewhere(document) {
             running.restart_required.push("store");
         }
+        running.pools.retire_all_but(&compiled.pools);
         running.pools = compiled.pools;
         let Loaded { document, warnings, quarantined, watched } = loaded;
         // What only a restart changes stays as it runs, so that the next reload compares with that.

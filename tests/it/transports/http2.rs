@@ -259,6 +259,36 @@ fn a_connection_that_ends_is_not_used_again() {
 }
 
 #[test]
+fn a_response_of_an_endpoint_that_was_removed_is_cut_when_its_time_is_over() {
+    on_a_worker(async {
+        let (address, connections) = origin(Builder::new(), async |_, mut respond: Respond| {
+            let mut body = respond.send_response(Response::new(()), false).unwrap();
+            body.send_data(Bytes::from_static(b"begun"), false).unwrap();
+            std::future::pending::<()>().await;
+        })
+        .await;
+        let scene = scene(address);
+        let Answer::Response(response) = scene.send(get()).await.unwrap() else { panic!("a switch") };
+        let mut body = response.into_body();
+        scene.endpoint.retire(std::time::Duration::from_millis(100));
+        scene.client.sweep(|_| false);
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "begun", "it may go on");
+        let sweeps = async {
+            loop {
+                scene.client.sweep(|_| false);
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            cut = body.frame() => assert!(cut.unwrap().is_err()),
+            () = sweeps => {}
+        }
+        assert_eq!(scene.refusal().await, "destination_unavailable");
+        assert_eq!(connections.get(), 1);
+    });
+}
+
+#[test]
 fn trailers_end_a_response() {
     on_a_worker(async {
         let (address, _) = origin(Builder::new(), async |request, mut respond: Respond| {

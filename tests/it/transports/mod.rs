@@ -74,6 +74,7 @@ impl Scene {
             timeouts,
             idle_max: 8,
             isolates: false,
+            drain: patience,
             seats,
             meter,
             vitals: Arc::default(),

@@ -10,7 +10,7 @@ use crate::config::written::Pool;
 
 /// Refuses the keys of a pool that do nothing yet.
 pub(super) fn refuse(findings: &Findings, pool: &Pool) {
-    let keys = [key("`circuit_breaker`", &pool.circuit_breaker), key("`drain`", &pool.drain)];
+    let keys = [key("`circuit_breaker`", &pool.circuit_breaker)];
     for (mark, what) in keys.into_iter().flatten() {
         findings.not_supported(mark, what);
     }

@@ -58,7 +58,7 @@ pub(in crate::config) struct Pool {
     pub protocol: Option<Spanned<Protocol>>,
     /// Never share a connection between tenants. Default false.
     pub isolate_connections: Option<Spanned<bool>>,
-    /// How long requests may finish at an endpoint that was removed. Default 30s. Not supported yet.
+    /// How long requests may finish at an endpoint that was removed. Default 30s.
     pub drain: Option<Spanned<TimeSpan>>,
 }
 
