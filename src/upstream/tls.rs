@@ -145,6 +145,11 @@ impl ClientTls {
         Ok(Self { config: Arc::new(config), server_name, within: terms.within })
     }
 
+    /// How long a handshake may take.
+    pub(super) fn within(&self) -> Duration {
+        self.within
+    }
+
     /// Shakes hands over a connection to the address.
     pub(super) async fn secure(
         &self,

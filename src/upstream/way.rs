@@ -1,6 +1,7 @@
 //! The connection that a request goes by: one that is there, or a new one, in the protocol that the endpoint speaks.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -68,14 +69,11 @@ impl UpstreamClient {
     ) -> Result<Way, SendFailure> {
         let way = match site.filter(|site| !site.prefers_http1.get()) {
             None => self.open(pool, endpoint, protocol, site, terms).await?,
-            Some(site) => {
-                let turn = timeout(pool.timeouts().connect, site.turn(terms.not_before())).await;
-                match turn.map_err(|_| SendFailure::Connect(site.why_no_turn()))? {
-                    Turn::Place(carried) => Way::Link(carried),
-                    Turn::Open(_opening) => self.open(pool, endpoint, protocol, Some(site), terms).await?,
-                    Turn::Alone => self.open(pool, endpoint, protocol, Some(site), terms).await?,
-                }
-            }
+            Some(site) => match turn(pool, endpoint, site, terms).await.map_err(SendFailure::Connect)? {
+                Turn::Place(carried) => Way::Link(carried),
+                Turn::Open(_opening) => self.open(pool, endpoint, protocol, Some(site), terms).await?,
+                Turn::Alone => self.open(pool, endpoint, protocol, Some(site), terms).await?,
+            },
         };
         match way {
             Way::Link(carried) if !carries(&carried, terms) && protocol == Protocol::Http2 => {
@@ -125,6 +123,21 @@ impl UpstreamClient {
         self.links.bound(endpoint.id());
         Ok(Way::Link(carried))
     }
+}
+
+/// Waits for as long as a connection may take: no longer, unless one is just being secured.
+async fn turn<'s>(
+    pool: &Pool,
+    endpoint: &Endpoint,
+    site: &'s Site,
+    terms: Terms<'_>,
+) -> Result<Turn<'s>, ConnectFailure> {
+    let mut turn = pin!(site.turn(terms.not_before()));
+    let mut waited = timeout(pool.timeouts().connect, &mut turn).await;
+    if let (Err(_), true, Some(tls)) = (&waited, site.is_opening(), endpoint.tls()) {
+        waited = timeout(tls.within(), &mut turn).await;
+    }
+    waited.map_err(|_| if site.is_opening() { ConnectFailure::Timeout } else { ConnectFailure::Full })
 }
 
 /// Whether the request can go by that connection: a stream becomes a WebSocket only where the endpoint lets it.

@@ -8,7 +8,6 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::link::{Carried, Link};
-use crate::upstream::connect::ConnectFailure;
 
 /// Connections of a worker to one endpoint.
 const LINKS_MAX: usize = 64;
@@ -96,9 +95,9 @@ impl Site {
         }
     }
 
-    /// Why nobody's turn came in time.
-    pub(in crate::upstream) fn why_no_turn(&self) -> ConnectFailure {
-        if self.is_opening.get() { ConnectFailure::Timeout } else { ConnectFailure::Full }
+    /// Whether a connection is being opened.
+    pub(in crate::upstream) fn is_opening(&self) -> bool {
+        self.is_opening.get()
     }
 
     /// Who is to be told of room.

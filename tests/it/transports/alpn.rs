@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use h2::server::Builder;
@@ -57,5 +58,32 @@ fn over_tls_the_endpoint_chooses() {
         assert_eq!(scene(old, Protocol::Http2).refusal().await, "tls_alert_received");
         // Only HTTP/1.1 switches.
         super::assert_tunnels(&scene(both, Protocol::Auto)).await;
+    });
+}
+
+/// An endpoint that takes its time to secure a connection: those that wait for it wait as long as its opener may.
+#[test]
+fn whoever_waits_for_a_connection_lets_it_be_secured() {
+    on_a_worker(async {
+        let authority = Authority::new();
+        let connect = Duration::from_millis(200);
+        let acceptor = offering(&acceptor(&authority, "127.0.0.1", None), &[b"h2"]);
+        let (address, connections) = accepting(move |io, _| {
+            let acceptor = acceptor.clone();
+            async move {
+                // What is tested is that this is longer than `connect`.
+                tokio::time::sleep(2 * connect).await;
+                let io = acceptor.accept(io).await.unwrap();
+                serve_h2(io, Builder::new(), async |_, respond| say(respond, "slowly")).await;
+            }
+        })
+        .await;
+        let tls = Arc::new(ClientTls::new(&terms(authority.trust())).unwrap());
+        let endpoint = endpoint(Address::Ip(address)).secure(tls).speaking(Protocol::Auto);
+        let scene = Scene::connecting_within(connect, endpoint);
+        for answer in join_all((0..3).map(|_| scene.get())).await {
+            assert_eq!(answer.unwrap(), "slowly");
+        }
+        assert_eq!(connections.get(), 1);
     });
 }
