@@ -22,9 +22,10 @@ use crate::upstream::connect::ConnectFailure;
 
 /// Requests on a connection, at most, before another is opened, if the endpoint doesn't allow fewer.
 const STREAMS_MAX: usize = 100;
-/// Octets that an endpoint may send ahead on a stream, and on a connection.
+/// Octets that an endpoint may send ahead on a stream.
 const STREAM_WINDOW: u32 = 256 * 1024;
-const LINK_WINDOW: u32 = 1024 * 1024;
+/// And on a connection: as much as on all its streams, or a few clients that take nothing would hold up all others.
+const LINK_WINDOW: u32 = STREAM_WINDOW * STREAMS_MAX as u32;
 /// Octets of a request's body that wait to be written.
 const SEND_BUFFER_MAX: usize = 64 * 1024;
 /// Octets of a response's fields.

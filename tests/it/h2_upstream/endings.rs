@@ -1,7 +1,7 @@
 //! Endpoints over HTTP/2 that refuse, leave, break off and come back; and clients that leave.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -183,4 +183,47 @@ fn an_upload_is_held_back_by_an_endpoint_that_does_not_read() {
         let answer = answer.unwrap();
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (504, "upstream_timeout"));
     });
+}
+
+#[test]
+fn clients_that_take_nothing_hold_up_nobody_else() {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&sent);
+    let origin = H2Origin::serving(Builder::new(), async move |request, mut respond: Respond| {
+        if request.uri().path() == "/" {
+            return say(respond, "at once");
+        }
+        let mut body = respond.send_response(Response::new(()), false).unwrap();
+        // Without end, until its client leaves.
+        loop {
+            body.reserve_capacity(1024);
+            while body.capacity() == 0 {
+                let Some(Ok(_)) = std::future::poll_fn(|cx| body.poll_capacity(cx)).await else { return };
+            }
+            let room = body.capacity().min(1024);
+            let Ok(()) = body.send_data(Bytes::from_static(&[7; 1024]).slice(..room), false) else { return };
+            counted.fetch_add(room, Ordering::SeqCst);
+        }
+    });
+    let gateway = before(&[&origin]);
+    let stalled: Vec<_> = (0..20)
+        .map(|_| {
+            let mut client = gateway.connect();
+            client.send(get(ACME, "/much").bytes());
+            assert_eq!(client.response_head().unwrap().status, 200);
+            client
+        })
+        .collect();
+    let (mut before, mut same) = (0, 0);
+    eventually("what they take nothing of fills up", || {
+        let now = sent.load(Ordering::SeqCst);
+        same = if now == std::mem::replace(&mut before, now) { same + 1 } else { 0 };
+        same == 20
+    });
+    for _ in 0..3 {
+        assert_eq!(gateway.ask(&get(ACME, "/")).text(), "at once");
+    }
+    let open = gateway.metric("tollgate_upstream_connections", &[("pool", "shared")]);
+    assert_eq!((origin.connections(), open), (1, 1.0));
+    drop(stalled);
 }
