@@ -9,10 +9,10 @@ FUZZ ?= host wire forwarded yaml
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint schema audit bench bench-compare bench-fairness bench-syscalls bench-reload bench-idle fuzz
+.PHONY: help demo test lint schema audit bench bench-compare bench-fairness bench-syscalls bench-reload bench-idle bench-resilience fuzz
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 demo: ## Build in release mode and run the demo on port 8080
 	@tests/ops/install-packages build
@@ -60,6 +60,10 @@ bench-reload: ## Reload every second for a minute at full load: nothing may be l
 bench-idle: ## Measure what an idle connection costs in memory
 	$(CARGO) build --release --locked
 	benches/idle_connections.py
+
+bench-resilience: ## Kill, restart and stall endpoints under load: nobody may notice
+	$(CARGO) build --release --locked
+	benches/resilience/run
 
 # RUSTC_BOOTSTRAP lets the stable compiler take the sanitizer's flags, so that fuzzing needs no
 # second toolchain.

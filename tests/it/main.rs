@@ -34,6 +34,7 @@ mod rate_limits;
 mod refusals;
 mod reload;
 mod replay;
+mod resilience;
 mod retirement;
 mod retries;
 mod routing;
