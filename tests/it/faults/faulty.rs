@@ -10,7 +10,7 @@ use http::Response;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::fault::{Fault, Transport};
-use crate::harness::{Gate, H2Origin, Origin, Respond, refused_address};
+use crate::harness::{Gate, H2Origin, Origin, Respond, greet, refused_address};
 use crate::transports::cover::Cover;
 use crate::transports::tls::{Authority, acceptor};
 
@@ -116,15 +116,15 @@ fn one(fault: Fault, gate: Gate) -> Origin {
 /// Over HTTP/2.
 fn two(fault: Fault) -> H2Origin {
     match fault {
-        Fault::ClosesAtOnce => H2Origin::raw(async |io| drop(heard(io).await)),
-        Fault::ResetsInHead => H2Origin::raw(async |io| {
-            let mut io = heard(io).await;
+        Fault::ClosesAtOnce => H2Origin::raw(async |mut io| greet(&mut io).await),
+        Fault::ResetsInHead => H2Origin::raw(async |mut io| {
+            greet(&mut io).await;
             // HEADERS of 9 octets, of which one comes; more would follow in any case.
             io.write_all(b"\0\0\x09\x01\0\0\0\0\x01\x88").await.unwrap();
             reset(io);
         }),
-        Fault::Garbage => H2Origin::raw(async |io| {
-            let mut io = heard(io).await;
+        Fault::Garbage => H2Origin::raw(async |mut io| {
+            greet(&mut io).await;
             io.write_all(b"\xff\xff\xffgarbage\r\n\r\n").await.unwrap();
             while io.read_u8().await.is_ok() {}
         }),
@@ -164,19 +164,6 @@ async fn misbehave(fault: Fault, mut respond: Respond) {
         Fault::StallsInBody => drop(std::future::poll_fn(|cx| body.poll_reset(cx)).await),
         _ => {}
     }
-}
-
-/// Greets, and reads until a request's head is there.
-async fn heard(mut io: tokio::net::TcpStream) -> tokio::net::TcpStream {
-    io.write_all(b"\0\0\0\x04\0\0\0\0\0").await.unwrap();
-    let mut heard = Vec::new();
-    // The preface, then frames: until one has the first stream's number.
-    while !heard.windows(4).any(|octets| octets == b"\0\0\0\x01") && heard.len() < 1000 {
-        if io.read_buf(&mut heard).await.unwrap_or(0) == 0 {
-            break;
-        }
-    }
-    io
 }
 
 fn reset(io: tokio::net::TcpStream) {

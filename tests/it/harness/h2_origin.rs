@@ -10,7 +10,7 @@ use bytes::Bytes;
 use h2::server::{Builder, SendResponse};
 use h2::{Reason, RecvStream};
 use http::{HeaderMap, Request, Response};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{LocalSet, spawn_local};
@@ -190,6 +190,15 @@ where
         let answer = answer.clone();
         spawn_local(async move { answer(request, respond).await });
     }
+}
+
+/// Says SETTINGS on a connection that nothing else is said on, and reads until a request's head is there.
+pub async fn greet(io: &mut TcpStream) {
+    io.write_all(b"\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let mut heard = Vec::new();
+    // HEADERS, whole, of the first stream.
+    let is_head = |octets: &[u8]| octets[0] == 1 && octets[1] & 4 != 0 && octets[2..] == [0, 0, 0, 1];
+    while !heard.windows(6).any(is_head) && io.read_buf(&mut heard).await.is_ok_and(|read| read > 0) {}
 }
 
 /// Answers so many requests of a connection with `ok`, and says farewell.

@@ -22,7 +22,7 @@ pub use config::{ACME, Config, GLOBEX, config};
 pub use gate::Gate;
 pub use gateway::{ADMIN_TOKEN, TestGateway};
 pub use h2_client::{H2Client, H2Response, block_on, read, send_body};
-pub use h2_origin::{H2Origin, Respond, read_request, refuse, say, serve_h2};
+pub use h2_origin::{H2Origin, Respond, greet, read_request, refuse, say, serve_h2};
 pub use message::{Ending, Message, Request, Response, fingerprint, get, post, request};
 pub use origin::{Origin, refused_address};
 pub use peer::Silence;

@@ -19,6 +19,7 @@ use tollgate::upstream::{Address, Answer, Protocol, SendFailure};
 
 use super::front::post;
 use super::{Count, Scene, endpoint, get, on_a_worker};
+use crate::harness::greet;
 
 /// Of a worker to an endpoint.
 const CONNECTIONS_MAX: usize = 64;
@@ -216,15 +217,10 @@ fn what_an_endpoint_that_leaves_has_not_looked_at_takes_a_new_connection() {
             if number > 1 {
                 return serve_h2(io, Builder::new(), hello).await;
             }
-            // SETTINGS; and when something comes, GOAWAY with 0 as the last stream.
-            io.write_all(b"\0\0\0\x04\0\0\0\0\0").await.unwrap();
-            let mut heard = Vec::new();
-            // The preface, then frames: until one has the request's path.
-            while !heard.windows(4).any(|octets| octets == b"\0\0\0\x01") && heard.len() < 100 {
-                io.read_buf(&mut heard).await.unwrap();
-            }
+            greet(&mut io).await;
+            // GOAWAY with 0 as the last stream.
             io.write_all(b"\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\0").await.unwrap();
-            while io.read_buf(&mut heard).await.is_ok_and(|read| read > 0) {}
+            while io.read_u8().await.is_ok() {}
         })
         .await;
         let scene = scene(address);
