@@ -1,5 +1,8 @@
 //! WebSocket and other upgrades: tunnels through the gateway.
 
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
 use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -38,6 +41,42 @@ fn a_websocket_echoes_through_the_gateway() {
         while let Some(Ok(_)) = socket.next().await {}
         assert_eq!(farewells.recv().await, Some(Farewell::Closed), "the close is passed on");
     });
+}
+
+/// Another library on both sides, with frames of a mebibyte, alone and as parts of one message, plain and compressed.
+#[test]
+fn the_websockets_library_exchanges_frames_of_a_mebibyte() {
+    const EXCHANGE: &str = r#"
+import asyncio, os, sys, websockets
+async def echo(socket, *_):
+    async for message in socket:
+        await socket.send(message)
+async def main():
+    async with websockets.serve(echo, "127.0.0.1", 0, max_size=None) as server:
+        print(server.sockets[0].getsockname()[1], flush=True)
+        gateway = int(sys.stdin.readline())
+        frame = os.urandom(1 << 20)
+        for compression in (None, "deflate"):
+            options = dict(host="127.0.0.1", port=gateway, max_size=None, compression=compression)
+            async with websockets.connect("ws://" + sys.argv[1] + "/socket", **options) as socket:
+                for sent, expected in [(frame, frame)] * 4 + [([frame] * 2, frame * 2)]:
+                    await socket.send(sent)
+                    assert await asyncio.wait_for(socket.recv(), 10) == expected
+            print(socket.close_code, flush=True)
+asyncio.run(main())
+"#;
+    let mut python = Command::new("/usr/bin/python3")
+        .args(["-c", EXCHANGE, ACME])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(python.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let port: u16 = said.next().unwrap().parse().unwrap();
+    let gateway = config().pool("shared", &[([127, 0, 0, 1], port).into()], "").start();
+    writeln!(python.stdin.take().unwrap(), "{}", gateway.address().port()).unwrap();
+    assert_eq!(said.collect::<Vec<_>>(), ["1000", "1000"]);
+    assert!(python.wait().unwrap().success());
 }
 
 #[test]
