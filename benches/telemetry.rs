@@ -65,6 +65,7 @@ fn push_an_entry(c: &mut Criterion) {
                 uri: &uri,
                 protocol: "HTTP/1.1",
                 status: 200,
+                tripped: None,
                 code: None,
                 request_bytes: 0,
                 response_bytes: 1_024,

@@ -204,7 +204,13 @@ async fn sweep(upstream: Rc<UpstreamClient>, proxy: Rc<Proxy>) {
     let mut tick = interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tick.tick().await;
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = upstream.called() => {
+                upstream.give_way();
+                continue;
+            }
+        }
         proxy.look();
         let snapshot = proxy.snapshot();
         let endpoints: HashSet<_> = snapshot

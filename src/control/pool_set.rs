@@ -9,7 +9,7 @@ use hashbrown::HashSet;
 use super::compile::Foundation;
 use super::pool_dns::FirstAddresses;
 use super::pool_health::{checks, failover_hold, outliers};
-use super::pool_terms::{balancing, retries};
+use super::pool_terms::{balancing, circuit_terms, retries};
 use super::pool_tls::PoolTls;
 use crate::admission::fair_share::{SeatLimit, StreamTerms};
 use crate::config::{self, Document, EndpointHost, EndpointTarget};
@@ -48,6 +48,7 @@ impl PoolSet {
                 _ => Arc::new(pool(written, tls, addresses, before.map(|made| &*made.pool), foundation)),
             };
             seat(&pool, &written.seats);
+            pool.circuit().set_terms(pool.circuit_terms().copied());
             (name.clone(), Made { written: written.clone(), tls: tls.cloned(), pool })
         });
         Self(compiled.collect())
@@ -104,6 +105,8 @@ fn pool(
     meter.show_seats(Arc::downgrade(&seats) as _);
     let vitals = before.map_or_else(Arc::default, |before| Arc::clone(before.vitals()));
     vitals.set_outliers(outliers(written));
+    let circuit = before.map(|before| Arc::clone(before.circuit())).unwrap_or_default();
+    meter.show_circuit(Arc::downgrade(&circuit) as _);
     let (endpoints, sources) = endpoints(written, tls, before, &meter);
     let retries_before = before.and_then(Pool::retries);
     let terms = PoolTerms {
@@ -115,6 +118,8 @@ fn pool(
         failover: written.failover.as_deref().map(Into::into),
         failover_hold: failover_hold(written),
         retries: written.retries.as_ref().map(|written| retries(written, retries_before)),
+        circuit,
+        circuit_terms: circuit_terms(&written.circuit_breaker),
         timeouts: Timeouts {
             connect: written.timeouts.connect,
             response_header: written.timeouts.response_header,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::balance::{Policy, Rules};
+use crate::breaker::{BreakerLimits, CircuitTerms};
 use crate::config::{self, HashKey, LoadBalancing};
 use crate::retry::{Backoff, BudgetTerms, Conditions};
 use crate::types::Percent;
@@ -27,6 +28,20 @@ pub(super) fn retries(written: &config::Retries, before: Option<&RetryTerms>) ->
         buffer_max: usize::try_from(written.buffer_bytes).unwrap_or(usize::MAX),
         backoff: Backoff { base: written.backoff.base, max: written.backoff.max },
     }
+}
+
+/// What may be in use at a time, if that is bounded.
+pub(super) fn circuit_terms(written: &config::CircuitBreaker) -> Option<CircuitTerms> {
+    let limits = |written: &config::CircuitLimits| BreakerLimits {
+        connections: written.max_connections.unwrap_or(u32::MAX),
+        pending: written.max_pending.unwrap_or(u32::MAX),
+        requests: written.max_requests.unwrap_or(u32::MAX),
+        retries: written.max_retries.unwrap_or(u32::MAX),
+    };
+    let (pool, per_tenant) = (limits(&written.pool), limits(&written.per_tenant));
+    let none = BreakerLimits::default();
+    (pool != none || per_tenant != none)
+        .then_some(CircuitTerms { pool, per_tenant: (per_tenant != none).then_some(per_tenant) })
 }
 
 /// How requests are spread. What endpoints are working on is still counted.

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::pool_set::PoolSet;
+use crate::breaker::Circuit;
 use crate::health::Health;
-use crate::telemetry::{EjectionCause, EndpointFailure};
+use crate::telemetry::{CircuitReading as _, EjectionCause, EndpointFailure};
 use crate::upstream::{Endpoint, Pool};
 
 /// What an operator changes of an endpoint: until it is changed back, or the gateway ends.
@@ -78,7 +79,24 @@ fn describe(pool: &Pool) -> Value {
         "seats_in_use": seats.in_use(),
         "waiting": seats.waiting(),
         "streams": seats.streams(),
+        "circuit_breaker": pool.circuit_terms().map(|_| describe_circuit(pool.circuit())),
     })
+}
+
+/// What is bounded, and how much of that is in use.
+fn describe_circuit(circuit: &Circuit) -> Value {
+    let mut resources = serde_json::Map::new();
+    circuit.levels(&mut |level| {
+        let state = json!({
+            "in_use": level.in_use,
+            "limit": level.limit,
+            "tripped": level.trips,
+            "tenant_limit": level.tenant_limit,
+            "tenant_tripped": level.tenant_trips,
+        });
+        resources.insert(level.resource.to_owned(), state);
+    });
+    resources.into()
 }
 
 fn describe_endpoint(endpoint: &Endpoint) -> Value {

@@ -18,6 +18,7 @@ use super::seating::Seated;
 use crate::admission::RateCharges;
 use crate::admission::quota::{QuotaCharges, Used};
 use crate::balance::Key;
+use crate::breaker::{Permits, Tripped};
 use crate::http::body::BodyFlow;
 use crate::http::conn::InFlight;
 use crate::telemetry::access_log::Entry;
@@ -56,6 +57,10 @@ pub(super) struct Exchange {
     pub(super) tenant: Option<Arc<Tenant>>,
     /// What it holds of its pool: given back with the exchange. With it the tenant's meter counts it as in flight.
     seated: Option<Seated>,
+    /// What the circuit breakers count of it.
+    _permits: Option<Permits>,
+    /// Which of them refused it.
+    tripped: Option<Tripped>,
     /// Whether it was let in, and counts as in flight.
     admitted: bool,
     /// How long it waited for its seat, if it had to.
@@ -78,8 +83,9 @@ pub(super) struct Exchange {
     upstream_since: Option<Instant>,
     /// From then to the response's head.
     upstream: Option<Duration>,
-    /// Attempts after the first.
-    pub(super) retries: u32,
+    /// Attempts after the first; and whether another is under way, which is not counted yet.
+    retries: u32,
+    goes_again: bool,
     /// What goes upstream, until it has gone.
     pub(super) outgoing: Option<Outbox>,
     /// The body that the client sent, if it sent one.
@@ -121,6 +127,8 @@ impl Exchange {
             client,
             tenant: None,
             seated: None,
+            _permits: None,
+            tripped: None,
             admitted: false,
             queue_wait: None,
             rates: None,
@@ -133,6 +141,7 @@ impl Exchange {
             upstream_since: None,
             upstream: None,
             retries: 0,
+            goes_again: false,
             outgoing: None,
             flow: None,
             response_bytes: 0,
@@ -158,10 +167,11 @@ impl Exchange {
         self.host = None;
     }
 
-    /// The request is let in for good: it has its seat, and what it was charged stays charged, whatever the endpoint
-    /// answers. Whoever refuses it, or goes away, before this gives all of it back.
-    pub(super) fn admit(&mut self, seated: Seated) {
+    /// The request is let in for good: it has its seat and its place in the circuit breakers, and what it was charged
+    /// stays charged, whatever the endpoint answers. Whoever refuses it, or goes away, before this gives all of it back.
+    pub(super) fn admit(&mut self, seated: Seated, permits: Option<Permits>) {
         self.seated = Some(seated);
+        self._permits = permits;
         self.rates.iter_mut().for_each(RateCharges::keep);
         self.quotas.iter_mut().for_each(QuotaCharges::keep);
         if let Some(tenant) = self.tenant.as_ref().filter(|_| !self.admitted) {
@@ -199,11 +209,26 @@ impl Exchange {
         self.attempt_since = Some(now);
         // Any number that tells tenants apart will do: where this one's account is.
         let tenant = self.tenant.as_ref().map_or(0, |tenant| Arc::as_ptr(&tenant.account).addr() as u64);
-        if self.running.replace(endpoint.begin(now, tenant)).is_some() {
+        self.count_retry();
+        self.goes_again = self.running.replace(endpoint.begin(now, tenant)).is_some();
+        now
+    }
+
+    /// It did not get there: there was no connection to be had. As if it had not gone this time.
+    pub(super) fn turned_back(&mut self) {
+        self.endpoint_is_done();
+        if !std::mem::take(&mut self.goes_again) {
+            self.running = None;
+            self.upstream_since = None;
+        }
+    }
+
+    /// The attempt under way is one after the first, and not turned back.
+    fn count_retry(&mut self) {
+        if std::mem::take(&mut self.goes_again) {
             self.retries += 1;
             self.pool.iter().for_each(|pool| pool.meter().retried());
         }
-        now
     }
 
     /// The endpoint has failed it, in that way.
@@ -234,6 +259,7 @@ impl Exchange {
 
     /// The response's head is there, or none will come: the endpoint `failed`.
     pub(super) fn came_back(&mut self, failed: bool) {
+        self.count_retry();
         self.upstream = self.upstream_since.map(|since| since.elapsed());
         if let (Some(pool), Some(upstream)) = (&self.pool, self.upstream) {
             pool.meter().upstream_observe(upstream);
@@ -250,14 +276,14 @@ impl Exchange {
     pub(super) fn rejected(&mut self, rejection: &Rejection) {
         let row = rejection.row();
         self.status = Some(row.status.as_u16());
-        self.refusal = Some(row.code);
-        self.code = Some(row.code);
+        (self.refusal, self.code) = (Some(row.code), Some(row.code));
         // Here, not in the end, so that the answer tells what is left.
         self.rates.iter_mut().for_each(RateCharges::refund);
         self.quotas.iter_mut().for_each(QuotaCharges::refund);
         match rejection {
             Rejection::Malformed(why) => self.books.metrics.malformed_request(why.code()),
             Rejection::BadRequest(bad) => self.books.metrics.malformed_request(bad.code),
+            Rejection::CircuitOpen(tripped) => self.tripped = Some(*tripped),
             _ => {}
         }
     }
@@ -288,6 +314,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        self.count_retry();
         let total = self.started.elapsed();
         let unanswered = if self.books.ending.get() { CUT_BY_END } else { CLIENT_CLOSED };
         let status = self.status.unwrap_or(unanswered);
@@ -331,6 +358,7 @@ impl Drop for Exchange {
             protocol: protocol(self.version),
             status,
             code: self.code,
+            tripped: self.tripped.map(Tripped::name),
             request_bytes,
             response_bytes: self.response_bytes,
             total,

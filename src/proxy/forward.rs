@@ -16,6 +16,7 @@ use super::rejection::Rejection;
 use super::retrying::Retrying;
 use super::snapshot::{RouteTarget, Snapshot};
 use super::tunnel;
+use crate::breaker::Fuse;
 use crate::http::body::{BodyFailure, BodyFlow, RequestBody};
 use crate::http::conn::ConnState;
 use crate::http::hop_by_hop::{self, Survey};
@@ -27,7 +28,7 @@ use crate::retry::Failed;
 use crate::routing::Route;
 use crate::telemetry::EndpointFailure;
 use crate::tenant::Tenant;
-use crate::upstream::{Answer, Endpoint, Outbox, Pool, RetryTerms, SendFailure, Terms, UpstreamClient};
+use crate::upstream::{Answer, Endpoint, Outbox, Pool, SendFailure, Terms, UpstreamClient};
 
 /// What the upstream request's fields are made from.
 pub(super) struct Outbound<'a> {
@@ -119,13 +120,14 @@ enum Unanswered {
 pub(super) async fn exchange(
     upstream: &UpstreamClient,
     pool: &Arc<Pool>,
+    fuse: Option<Fuse>,
     upgrade: Option<&HeaderValue>,
     expiry: Expiry,
     books: &mut Exchange,
 ) -> Result<Answer, Rejection> {
     let expires = expiry.at;
     let mut choice = pool.choose(books.balance_key);
-    let mut retrying = Retrying::new(pool, books.tenant.as_ref());
+    let mut retrying = Retrying::new(pool, books.tenant.as_ref(), fuse);
     if let Some((terms, outbox)) = retrying.terms().zip(books.outgoing.as_mut()) {
         upstream.keep(outbox, terms.buffer_max);
     }
@@ -139,8 +141,7 @@ pub(super) async fn exchange(
             None if choice.is_empty() => return Err(failure),
             None => (Failed::Connect, Err(failure)),
             Some(endpoint) => {
-                let retry = retrying.terms();
-                match at_endpoint(upstream, pool, &endpoint, upgrade, expiry, retry, books).await {
+                match at_endpoint(upstream, pool, &endpoint, upgrade, expiry, &retrying, books).await {
                     Ok(answer) => {
                         let answer = received(answer, upgrade, books)?;
                         (Failed::Status(answer.status().as_u16()), Ok(answer))
@@ -176,7 +177,7 @@ async fn at_endpoint(
     endpoint: &Arc<Endpoint>,
     upgrade: Option<&HeaderValue>,
     expiry: Expiry,
-    retry: Option<&RetryTerms>,
+    retrying: &Retrying<'_>,
     books: &mut Exchange,
 ) -> Result<Answer, Unanswered> {
     let since = books.goes_to(endpoint);
@@ -186,7 +187,9 @@ async fn at_endpoint(
     let (flow, interim) = (flow.as_deref(), conn.as_deref());
     let owner = if pool.isolates() { books.tenant.clone() } else { None };
     let owner = owner.as_ref().map(|tenant| &tenant.id);
-    let mut terms = Terms { expires: expiry.at, owner, flow, since, fresh: false, upgrade, retry, interim };
+    let (retry, fuse) = (retrying.terms(), retrying.fuse());
+    let mut terms =
+        Terms { expires: expiry.at, owner, flow, since, fresh: false, upgrade, retry, interim, fuse };
     for _ in 0..FAREWELLS_MAX {
         let failure = match upstream.send(pool, endpoint, &mut books.outgoing, terms).await {
             Ok(answer) => return Ok(answer),
@@ -237,6 +240,11 @@ fn unanswered(failure: SendFailure, endpoint: &Endpoint, expiry: Expiry, books: 
             let why = Rejection::UpstreamProtocol("connection_terminated");
             let elsewhere = is_at_hand(books.outgoing.as_mut());
             return if elsewhere { Unanswered::Elsewhere(why) } else { Unanswered::Final(why) };
+        }
+        // Nor is that its failure: there was no connection to be had to any.
+        SendFailure::Tripped(why) => {
+            books.turned_back();
+            return Unanswered::Final(Rejection::CircuitOpen(why));
         }
         // Not its failure: it is configured to speak what can't switch.
         SendFailure::NoSwitch => {

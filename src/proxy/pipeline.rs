@@ -24,7 +24,7 @@ use super::rejection::Rejection;
 use super::response::{ResponseBody, name_request};
 use super::seating::{self, Nursery};
 use super::snapshot::{RouteTarget, Snapshot, SnapshotCell};
-use super::{grpc, problem, tunnel};
+use super::{circuit, grpc, problem, tunnel};
 use crate::admission::RateRequest;
 use crate::http::body::{Bounds, RequestBody};
 use crate::http::checks::{self, Checked};
@@ -132,11 +132,18 @@ impl Proxy {
             return Err((refusal.into(), books));
         }
         let waited = &mut books.queue_wait;
-        match seating::seat(&tenant, &pool, switch.is_some(), expires, waited).await {
-            Ok(seated) => books.admit(seated),
+        let fuse = match seating::seat(&tenant, &pool, switch.is_some(), expires, waited).await {
+            Ok(seated) => match circuit::enter(&pool, &tenant) {
+                Ok((fuse, permits)) => {
+                    books.admit(seated, permits);
+                    fuse
+                }
+                Err(rejection) => return Err((rejection, books)),
+            },
             Err(rejection) => return Err((rejection, books)),
-        }
-        let answered = forward::exchange(&self.upstream, &pool, switch.as_ref(), expiry, &mut books).await;
+        };
+        let answered =
+            forward::exchange(&self.upstream, &pool, fuse, switch.as_ref(), expiry, &mut books).await;
         let answered = match &handshake {
             Some(handshake) => answered.and_then(|answer| tunnel::shaken(handshake, answer)),
             None => answered,

@@ -7,6 +7,7 @@ use http::StatusCode;
 use super::grpc::GrpcStatus;
 use crate::admission::Violation;
 use crate::admission::quota::QuotaRefusal;
+use crate::breaker::Tripped;
 use crate::http::checks::BadRequest;
 use crate::http::wire::Malformed;
 use crate::upstream::ConnectFailure;
@@ -48,6 +49,8 @@ pub enum Rejection {
     ConcurrencyExceeded,
     /// The pool has no seat for it, and it has waited as long as it may.
     NoCapacity,
+    /// As much of the pool is in use as its circuit breaker allows, by everyone or by the tenant.
+    CircuitOpen(Tripped),
     /// Its body is larger than the tenant may send.
     BodyTooLarge,
     /// Its body broke off or stalled.
@@ -148,11 +151,11 @@ impl Rejection {
                 let (status, error) = (StatusCode::SERVICE_UNAVAILABLE, "proxy_internal_error");
                 row(status, "quota_unavailable", "Quota Unavailable", error, Unavailable)
             }
-            Self::ConcurrencyExceeded => {
+            Self::ConcurrencyExceeded | Self::CircuitOpen(Tripped::Tenant(_)) => {
                 let (status, title) = (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests in Flight");
                 row(status, "concurrency_exceeded", title, denied, ResourceExhausted)
             }
-            Self::NoCapacity => {
+            Self::NoCapacity | Self::CircuitOpen(Tripped::Pool(_)) => {
                 let (status, error) = (StatusCode::SERVICE_UNAVAILABLE, "connection_limit_reached");
                 row(status, "no_capacity", "No Capacity", error, Unavailable)
             }
@@ -188,7 +191,7 @@ impl Rejection {
     pub fn problem_type(&self) -> &'static str {
         match self {
             Self::RateLimited(_) | Self::QuotaExceeded(_) => QUOTA_EXCEEDED,
-            Self::ConcurrencyExceeded | Self::NoCapacity => REDUCED_CAPACITY,
+            Self::ConcurrencyExceeded | Self::NoCapacity | Self::CircuitOpen(_) => REDUCED_CAPACITY,
             _ => "about:blank",
         }
     }
@@ -222,6 +225,12 @@ impl Rejection {
             Self::QuotaUnavailable => "This tenant's quota can't be checked at the moment.".to_owned(),
             Self::ConcurrencyExceeded => "Too many requests of this tenant are in flight.".to_owned(),
             Self::NoCapacity => "The application is busy, and no place became free in time.".to_owned(),
+            Self::CircuitOpen(Tripped::Tenant(_)) => {
+                "This tenant has as much of the application in use as it may.".to_owned()
+            }
+            Self::CircuitOpen(Tripped::Pool(_)) => {
+                "The application is busy, and takes no more at the moment.".to_owned()
+            }
             Self::BodyTooLarge => "The request body is larger than this tenant may send.".to_owned(),
             Self::BodyIncomplete => "The request body did not arrive in time.".to_owned(),
             Self::NoEndpoint => "No endpoint can take this request.".to_owned(),
@@ -237,7 +246,7 @@ impl Rejection {
         match self {
             Self::RateLimited(violation) | Self::QuotaExceeded(violation) => Some(violation.retry_after_s),
             Self::QuotaUnavailable => Some(1),
-            Self::ConcurrencyExceeded | Self::NoCapacity => Some(1),
+            Self::ConcurrencyExceeded | Self::NoCapacity | Self::CircuitOpen(_) => Some(1),
             Self::Maintenance => Some(120),
             _ => None,
         }

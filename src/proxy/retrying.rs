@@ -1,10 +1,11 @@
 //! One request's retries: whether there is another try, by what went wrong, by what was sent, and by what the pool and the
-//! tenant can bear.
+//! tenant can bear. And the breakers that the request and its retries go through.
 
 use std::sync::Arc;
 
 use tokio::time::{Instant, sleep_until};
 
+use crate::breaker::{Fuse, Permits, Resource};
 use crate::retry::{Budget, Failed, Live, Retry, Sent};
 use crate::tenant::Tenant;
 use crate::upstream::{Outbox, Pool, RetryTerms};
@@ -12,6 +13,7 @@ use crate::upstream::{Outbox, Pool, RetryTerms};
 /// See the module. Where a pool retries nothing it does nothing.
 pub(super) struct Retrying<'p> {
     own: Option<Own<'p>>,
+    fuse: Option<Fuse>,
     count: u32,
 }
 
@@ -21,23 +23,28 @@ struct Own<'p> {
     /// The request counts as live in both budgets.
     _live: [Live; 2],
     /// And its retry as under way.
-    under_way: Option<[Retry; 2]>,
+    under_way: Option<([Retry; 2], Option<Permits>)>,
 }
 
 impl<'p> Retrying<'p> {
-    /// A request begins.
-    pub(super) fn new(pool: &'p Pool, tenant: Option<&Arc<Tenant>>) -> Self {
+    /// A request begins, and goes through these circuit breakers.
+    pub(super) fn new(pool: &'p Pool, tenant: Option<&Arc<Tenant>>, fuse: Option<Fuse>) -> Self {
         let own = pool.retries().zip(tenant).map(|(terms, tenant)| {
             let tenant = tenant.account.budget(pool.seats(), terms.tenant_budget);
             let live = [terms.budget.begin(), tenant.begin()];
             Own { terms, tenant, _live: live, under_way: None }
         });
-        Self { own, count: 0 }
+        Self { own, fuse, count: 0 }
     }
 
     /// How the pool retries, if it does.
     pub(super) fn terms(&self) -> Option<&'p RetryTerms> {
         self.own.as_ref().map(|own| own.terms)
+    }
+
+    /// The breakers that it goes through, if there are any.
+    pub(super) fn fuse(&self) -> Option<&Fuse> {
+        self.fuse.as_ref()
     }
 
     /// Whether there is another try, and waits until its time has come. The request is back at its first byte then.
@@ -61,10 +68,11 @@ impl<'p> Retrying<'p> {
             return false;
         }
         own.under_way = None;
-        own.under_way = own.terms.budget.retry().zip(own.tenant.retry()).map(|(pool, tenant)| [pool, tenant]);
-        if own.under_way.is_none() {
+        let Some(within) = own.terms.budget.retry().zip(own.tenant.retry()) else { return false };
+        let Ok(permits) = self.fuse.as_ref().map(|fuse| fuse.take(Resource::Retries)).transpose() else {
             return false;
-        }
+        };
+        own.under_way = Some((within.into(), permits));
         self.count += 1;
         let until = Instant::now() + own.terms.backoff.delay(self.count, fastrand::u64(..));
         if expires.is_some_and(|expires| expires <= until) {

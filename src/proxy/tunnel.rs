@@ -97,6 +97,8 @@ pub(super) fn open(handshake: Handshake, mut head: response::Parts, tunnel: Tunn
 pub(super) fn task(upgraded: Upgraded, books: Box<Exchange>, idle: Duration) -> TunnelTask {
     Box::new(move |client: Box<dyn RawIo>, early: Bytes| {
         Box::pin(async move {
+            // The connection counts as open as long as the tunnel lasts.
+            let _open = upgraded.open;
             let quiet = Rc::new(Cell::new(Instant::now()));
             let (up, down) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
             let mut tally = Tally { books, up: Rc::clone(&up), down: Rc::clone(&down), ended: false };

@@ -9,6 +9,7 @@ use super::per_pool::PerPool;
 use crate::admission::RateStates;
 use crate::admission::fair_share::{Seats, Share};
 use crate::admission::quota::{Quota, QuotaSpec, QuotaState, Roster};
+use crate::breaker::{Breaker, Circuit};
 use crate::retry::{Budget, BudgetTerms};
 use crate::telemetry::{Metrics, TenantMeter};
 use crate::types::TenantId;
@@ -26,7 +27,9 @@ pub struct Account {
     /// Its parts in the seats of the pools that it has used: one a pool, and few pools a tenant.
     shares: ArcSwap<Vec<Arc<Share>>>,
     /// Its budgets of retries in pools that have any.
-    budgets: PerPool<Budget>,
+    budgets: PerPool<Seats, Budget>,
+    /// Its circuit breakers in pools that bound each tenant.
+    breakers: PerPool<Circuit, Breaker>,
 }
 
 impl Account {
@@ -38,6 +41,7 @@ impl Account {
             quotas: Mutex::default(),
             shares: ArcSwap::default(),
             budgets: PerPool::default(),
+            breakers: PerPool::default(),
         }
     }
 
@@ -64,9 +68,15 @@ impl Account {
     /// Its budget of retries in the pool that has these seats, made when it is first asked for. Whoever asks says how
     /// large it is: a reload changes that.
     pub fn budget(&self, seats: &Arc<Seats>, terms: BudgetTerms) -> Arc<Budget> {
-        let budget = self.budgets.open(seats, || Budget::new(terms));
+        let budget = self.budgets.open(seats, || Arc::new(Budget::new(terms)));
         budget.set_terms(terms);
         budget
+    }
+
+    /// Its circuit breaker in the pool that has this one, made when it is first asked for. Its bounds are the pool's to
+    /// set.
+    pub fn breaker(&self, circuit: &Arc<Circuit>) -> Arc<Breaker> {
+        self.breakers.open(circuit, || circuit.tenant())
     }
 
     /// A quota of it, which goes on from where the one of the same name, meter and window was.

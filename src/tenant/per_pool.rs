@@ -4,36 +4,36 @@ use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
 
-use crate::admission::fair_share::Seats;
-
-/// One a pool, told apart by the pool's seats, which outlive reloads as this does: a short list, since few pools serve
-/// a tenant.
+/// One a pool, which is told by something of it that outlives reloads as this does (`K`): a short list, since few pools
+/// serve a tenant.
 #[derive(Debug)]
-pub(super) struct PerPool<T>(ArcSwap<Vec<(Weak<Seats>, Arc<T>)>>);
+pub(super) struct PerPool<K, T>(ArcSwap<List<K, T>>);
 
-impl<T> Default for PerPool<T> {
+type List<K, T> = Vec<(Weak<K>, Arc<T>)>;
+
+impl<K, T> Default for PerPool<K, T> {
     fn default() -> Self {
         Self(ArcSwap::default())
     }
 }
 
-impl<T> PerPool<T> {
+impl<K, T> PerPool<K, T> {
     /// That of a pool, made when it is first asked for.
-    pub(super) fn open(&self, seats: &Arc<Seats>, make: impl FnOnce() -> T) -> Arc<T> {
-        let of = |list: &Vec<(Weak<Seats>, Arc<T>)>| {
-            let own = list.iter().find(|(of, _)| std::ptr::eq(of.as_ptr(), Arc::as_ptr(seats)));
+    pub(super) fn open(&self, pool: &Arc<K>, make: impl FnOnce() -> Arc<T>) -> Arc<T> {
+        let of = |list: &List<K, T>| {
+            let own = list.iter().find(|(of, _)| std::ptr::eq(of.as_ptr(), Arc::as_ptr(pool)));
             own.map(|(_, own)| Arc::clone(own))
         };
         if let Some(own) = of(&self.0.load()) {
             return own;
         }
-        let new = Arc::new(make());
+        let new = make();
         // Two workers may come at once; the second finds what the first has made.
         self.0.rcu(|list| match of(list) {
             Some(_) => Vec::clone(list),
             None => {
                 let kept = list.iter().filter(|(of, _)| of.strong_count() > 0);
-                kept.chain([&(Arc::downgrade(seats), Arc::clone(&new))]).cloned().collect()
+                kept.chain([&(Arc::downgrade(pool), Arc::clone(&new))]).cloned().collect()
             }
         });
         of(&self.0.load()).unwrap_or(new)

@@ -3,11 +3,13 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::uri::Scheme;
 use http::{HeaderValue, Response, StatusCode};
+use tokio::sync::Notify;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
@@ -18,6 +20,7 @@ use super::http2::{self, Links};
 use super::inbox::{self, Head};
 use super::io::Io;
 use super::line::{Idle, Lease, Line, Upload};
+use super::open::Open;
 use super::outbox::{Outbox, SendBroken, send_rest};
 use super::pool::Pool;
 use super::replay::Stock;
@@ -25,6 +28,7 @@ use super::retirement::Cords;
 use super::retries::RetryTerms;
 use super::tls::is_alert;
 use super::way::Way;
+use crate::breaker::{Breaker, Fuse, Tripped};
 use crate::http::body::BodyFlow;
 use crate::http::conn::ConnState;
 use crate::retry::Failed;
@@ -41,6 +45,8 @@ pub struct UpstreamClient {
     pub(super) links: Links,
     stock: Stock,
     pub(super) cords: Cords,
+    /// Rung when connections that nobody uses may be in the way of others.
+    pub(super) bell: Arc<Notify>,
 }
 
 /// What an endpoint answers.
@@ -59,6 +65,8 @@ pub struct Upgraded {
     pub io: Io,
     /// Bytes that came right behind the 101.
     pub read: Bytes,
+    /// It counts as open for as long as this is kept; a stream keeps its connection itself.
+    pub open: Option<Open>,
 }
 
 /// Why there is no response.
@@ -87,6 +95,8 @@ pub enum SendFailure {
     RequestBody,
     /// No response in time.
     Timeout,
+    /// As much of the pool is in use as may be, by everyone or by the tenant. Nothing was sent.
+    Tripped(Tripped),
 }
 
 impl Answer {
@@ -119,6 +129,8 @@ pub struct Terms<'a> {
     pub retry: Option<&'a RetryTerms>,
     /// Who wants to hear of interim responses.
     pub interim: Option<&'a ConnState>,
+    /// The circuit breakers that it goes through, where there are any.
+    pub fuse: Option<&'a Fuse>,
 }
 
 impl Terms<'_> {
@@ -183,8 +195,8 @@ impl UpstreamClient {
         };
         let Head { response, decoder, keep_alive } = head;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let Line { io, read, .. } = *line;
-            return Ok(Answer::Switched(response, Upgraded { io, read: read.freeze() }));
+            let Line { io, read, open, .. } = *line;
+            return Ok(Answer::Switched(response, Upgraded { io, read: read.freeze(), open: Some(open) }));
         }
         let wire = match outgoing.take() {
             Some(outbox) if !outbox.is_sent() && !outbox.is_stopped() => {
@@ -229,6 +241,23 @@ impl UpstreamClient {
         self.cords.sweep(Instant::now());
         self.idle.sweep(&is_configured);
         self.links.sweep(is_configured);
+    }
+
+    /// Ready when idle connections may be in the way of requests that wait for one: [`UpstreamClient::give_way`] is to
+    /// be called then.
+    pub async fn called(&self) {
+        self.bell.notified().await;
+    }
+
+    /// Closes idle connections of pools that have no room for more, as many as there are requests waiting.
+    pub fn give_way(&self) {
+        self.idle.give_way();
+        self.links.give_way();
+    }
+
+    /// Closes an idle connection of this breaker's; whether there was any.
+    pub(super) fn let_go(&self, breaker: &Arc<Breaker>) -> bool {
+        self.idle.let_go(breaker) || self.links.let_go(breaker)
     }
 
     /// Closes all idle connections.

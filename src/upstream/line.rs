@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,9 +15,11 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::time::Instant;
 
 use super::endpoint::EndpointId;
+use super::heirs::{Heirs, Legacy};
 use super::inbox::FieldSpans;
 use super::io::Io;
-use crate::telemetry::OpenConnection;
+use super::open::Open;
+use crate::breaker::Breaker;
 use crate::time::Deadline;
 use crate::types::TenantId;
 
@@ -38,8 +41,8 @@ pub(super) struct Line {
     pub(super) served: bool,
     pub(super) upload: Upload,
     /// The only tenant that it is ever used for, where tenants share none.
-    owner: Option<TenantId>,
-    _open: OpenConnection,
+    pub(super) owner: Option<TenantId>,
+    pub(super) open: Open,
 }
 
 /// What became of a request's body that was still being sent when its response began.
@@ -54,7 +57,7 @@ pub(super) enum Upload {
 }
 
 impl Line {
-    pub(super) fn new(io: Io, owner: Option<&TenantId>, open: OpenConnection) -> Self {
+    pub(super) fn new(io: Io, owner: Option<&TenantId>, open: Open) -> Self {
         Self {
             io,
             read: BytesMut::new(),
@@ -62,7 +65,7 @@ impl Line {
             served: false,
             upload: Upload::Done,
             owner: owner.cloned(),
-            _open: open,
+            open,
         }
     }
 
@@ -78,7 +81,7 @@ impl Line {
 
     /// Whether it can take a request: an idle connection from which something comes, be it its end,
     /// can't.
-    fn is_quiet(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(super) fn is_quiet(&mut self, cx: &mut Context<'_>) -> bool {
         let mut byte = [0_u8; 1];
         let mut buf = ReadBuf::new(&mut byte);
         self.read.is_empty() && Pin::new(&mut self.io).poll_read(cx, &mut buf).is_pending()
@@ -90,6 +93,7 @@ impl Line {
 #[derive(Debug)]
 pub(super) struct Idle {
     waiting: RefCell<HashMap<EndpointId, Vec<Waiting>>>,
+    pub(super) heirs: Heirs,
     // The time of the last sweep: exact enough to grow old by, and free to read.
     now: Cell<Instant>,
     deadlines: RefCell<Vec<Deadline>>,
@@ -111,7 +115,8 @@ const TEXT_KEPT_MAX: usize = 16 * 1024;
 impl Default for Idle {
     fn default() -> Self {
         let now = Cell::new(Instant::now());
-        Self { waiting: RefCell::default(), now, deadlines: RefCell::default(), texts: RefCell::default() }
+        let (waiting, heirs) = (RefCell::default(), Heirs::default());
+        Self { waiting, heirs, now, deadlines: RefCell::default(), texts: RefCell::default() }
     }
 }
 
@@ -136,19 +141,49 @@ impl Idle {
         None
     }
 
-    /// Keeps a connection for the endpoint's next request. Of more than `idle_max`, whosever they are, the one that
-    /// has waited longest goes.
+    /// Keeps a connection for the endpoint's next request, if nobody waits for one. Of more than `idle_max`, whosever
+    /// they are, the one that has waited longest goes.
     pub(super) fn put(&self, endpoint: EndpointId, mut line: Box<Line>, idle_max: usize, keep: Duration) {
         if idle_max == 0 || line.upload != Upload::Done || !line.read.is_empty() {
             return;
         }
         line.served = true;
+        line.open.unused();
+        if line.open.is_wanted() {
+            return self.pass_on(endpoint, Legacy { line, idle_max, keep });
+        }
         let mut idle = self.waiting.borrow_mut();
         let waiting = idle.entry(endpoint).or_default();
         if waiting.len() >= idle_max {
             waiting.remove(0);
         }
         waiting.push(Waiting { line, since: self.now.get(), keep });
+    }
+
+    /// Leaves a connection to who waits for it on this worker. Else it closes, which makes room for who waits elsewhere.
+    fn pass_on(&self, endpoint: EndpointId, legacy: Legacy) {
+        if !legacy.line.open.is_exceeding() {
+            let first_since = legacy.line.open.awaited_since();
+            drop(self.heirs.leave(endpoint, legacy, first_since));
+        }
+    }
+
+    /// Closes one of this breaker's, the one that has waited longest of its endpoint's; whether there was any.
+    pub(super) fn let_go(&self, breaker: &Arc<Breaker>) -> bool {
+        let mut idle = self.waiting.borrow_mut();
+        let is_one =
+            |waiting: &&mut Vec<Waiting>| waiting.first().is_some_and(|one| one.line.open.is_of(breaker));
+        let Some(waiting) = idle.values_mut().find(is_one) else { return false };
+        waiting.remove(0);
+        true
+    }
+
+    /// Closes those that are in the way of who waits, and no more.
+    pub(super) fn give_way(&self) {
+        for waiting in self.waiting.borrow_mut().values_mut() {
+            // Each that closes lets somebody in.
+            waiting.retain(|one| !one.line.open.is_wanted());
+        }
     }
 
     /// Closes what has waited too long, was closed by its endpoint, or leads where nothing goes any more.

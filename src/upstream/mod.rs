@@ -2,7 +2,7 @@
 //!
 //! The HTTP/1.1 client is our own and runs on the request's own task: `outbox` encodes and sends (`replay` keeps what may have to be sent once more),
 //! `inbox` reads heads and framing, `io` is the stream of bytes (`tls` secures it), `line` a connection over it and the
-//! store of idle ones, `retirement` cuts those to endpoints that were removed, `way` finds the one to go by, `client` puts them together. To endpoints that speak HTTP/2, `http2` does the same over streams of one connection. Which endpoint, whether again, and until when is decided above (`proxy::forward`).
+//! store of idle ones, `retirement` cuts those to endpoints that were removed, `way` finds the one to go by (`search` opens it, or waits for it where the pool has no room for more: `open`), `client` puts them together. To endpoints that speak HTTP/2, `http2` does the same over streams of one connection. Which endpoint, whether again, and until when is decided above (`proxy::forward`).
 
 mod balancing;
 mod body;
@@ -11,16 +11,19 @@ mod connect;
 mod discovery;
 pub mod dns;
 mod endpoint;
+mod heirs;
 mod http2;
 mod inbox;
 mod io;
 mod line;
+mod open;
 mod outbox;
 mod pool;
 mod probe;
 mod replay;
 mod retirement;
 mod retries;
+mod search;
 mod standing;
 mod time_left;
 mod tls;
@@ -36,6 +39,7 @@ pub use connect::ConnectFailure;
 pub use discovery::Source;
 pub use endpoint::{Address, Endpoint, EndpointId, Protocol, Running};
 pub use io::{Io, Socket};
+pub use open::Open;
 pub use outbox::Outbox;
 pub use pool::{Pool, PoolTerms, Timeouts};
 pub use probe::{HealthChecks, HttpProbe, Probe};

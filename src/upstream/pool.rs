@@ -15,6 +15,7 @@ use super::retries::RetryTerms;
 use super::vitals::Vitals;
 use crate::admission::fair_share::Seats;
 use crate::balance::Key;
+use crate::breaker::{Circuit, CircuitTerms};
 use crate::health::{Failover, panics};
 use crate::telemetry::PoolMeter;
 
@@ -45,6 +46,10 @@ pub struct PoolTerms {
     pub failover_hold: Duration,
     /// How its requests are sent again, if they are.
     pub retries: Option<RetryTerms>,
+    /// What is in use of it. It outlives its configuration, and counts connections also where nothing is bounded.
+    pub circuit: Arc<Circuit>,
+    /// What may be in use of it, if that is bounded.
+    pub circuit_terms: Option<CircuitTerms>,
     /// Its deadlines.
     pub timeouts: Timeouts,
     /// Idle connections that a worker keeps to each endpoint.
@@ -221,6 +226,18 @@ impl Pool {
     #[must_use]
     pub fn retries(&self) -> Option<&RetryTerms> {
         self.terms.retries.as_ref()
+    }
+
+    /// What is in use of it. It outlives its configuration, and counts connections also where nothing is bounded.
+    #[must_use]
+    pub fn circuit(&self) -> &Arc<Circuit> {
+        &self.terms.circuit
+    }
+
+    /// What may be in use of it, if that is bounded.
+    #[must_use]
+    pub fn circuit_terms(&self) -> Option<&CircuitTerms> {
+        self.terms.circuit_terms.as_ref()
     }
 
     /// Its deadlines.

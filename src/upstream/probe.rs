@@ -101,6 +101,8 @@ async fn request(pool: &Pool, endpoint: &Endpoint, probe: &HttpProbe) -> Result<
         upgrade: None,
         retry: None,
         interim: None,
+        // Nothing refuses a check, nor does it wait.
+        fuse: None,
     };
     match client.send(pool, endpoint, &mut outgoing, terms).await {
         Ok(Answer::Response(response)) => {

@@ -9,6 +9,7 @@ mod admin;
 mod admission;
 mod attack;
 mod bodies;
+mod circuit;
 mod cli;
 mod deadlines;
 mod faults;

@@ -32,7 +32,7 @@ const LAYERS: [&[&str]; 8] = [
 ];
 
 /// What may be imported within a layer. Mechanisms know as little of each other as can be.
-const BESIDE: [(&str, &str); 6] = [
+const BESIDE: [(&str, &str); 7] = [
     // A request's body and the framing of chunks are the same on both sides.
     ("upstream", "http"),
     // A pool asks the balancer whose turn it is.
@@ -41,6 +41,8 @@ const BESIDE: [(&str, &str); 6] = [
     ("upstream", "health"),
     // A pool says how its requests are sent again.
     ("upstream", "retry"),
+    // A pool says how much of it may be in use, and its connections count.
+    ("upstream", "breaker"),
     // A pool has seats.
     ("upstream", "admission"),
     // The commands start the gateway; the gateway knows nothing of commands.

@@ -34,6 +34,8 @@ pub struct Entry<'a> {
     pub status: u16,
     /// The code of the gateway's own refusal.
     pub code: Option<&'static str>,
+    /// The bound of a circuit breaker that refused it, as `pool.requests`.
+    pub tripped: Option<&'static str>,
     /// Bytes of the request's body.
     pub request_bytes: u64,
     /// Bytes of the response's body.

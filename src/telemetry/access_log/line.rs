@@ -34,6 +34,7 @@ impl Formatter {
         text(out, "protocol", Some(record.protocol.as_bytes()));
         number(out, "status", u64::from(record.status));
         text(out, "code", record.code.map(str::as_bytes));
+        text(out, "tripped", record.tripped.map(str::as_bytes));
         number(out, "bytes_in", record.request_bytes);
         number(out, "bytes_out", record.response_bytes);
         milliseconds(out, "duration_ms", record.total);

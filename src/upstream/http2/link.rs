@@ -16,9 +16,9 @@ use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::Instant;
 
-use crate::telemetry::OpenConnection;
 use crate::time::Deadline;
 use crate::upstream::connect::ConnectFailure;
+use crate::upstream::open::Open;
 
 /// Requests on a connection, at most, before another is opened, if the endpoint doesn't allow fewer.
 const STREAMS_MAX: usize = 100;
@@ -41,7 +41,7 @@ pub(in crate::upstream) struct Link {
     sender: SendRequest<Bytes>,
     usage: Rc<Usage>,
     driver: JoinHandle<()>,
-    _open: OpenConnection,
+    open: Open,
 }
 
 /// What is going on on a connection.
@@ -79,7 +79,7 @@ impl Link {
     /// When something else comes, or nothing more.
     pub(in crate::upstream) async fn open<T>(
         io: T,
-        open: OpenConnection,
+        open: Open,
         room: Rc<Notify>,
     ) -> Result<Rc<Self>, Unopened>
     where
@@ -109,7 +109,7 @@ impl Link {
             room,
         });
         let driver = spawn_local(drive(connection, Rc::clone(&usage)));
-        Ok(Rc::new(Self { sender, usage, driver, _open: open }))
+        Ok(Rc::new(Self { sender, usage, driver, open }))
     }
 
     /// Whether it takes no more requests: it has ended, or its endpoint has said that it will (GOAWAY).
@@ -126,6 +126,11 @@ impl Link {
     /// Whether it carries no request.
     pub(super) fn is_idle(&self) -> bool {
         self.usage.streams.get() == 0
+    }
+
+    /// How its pool counts it.
+    pub(super) fn counted(&self) -> &Open {
+        &self.open
     }
 
     /// When it was opened.
@@ -183,6 +188,9 @@ impl Drop for Carried {
         link.usage.streams.set(link.usage.streams.get().saturating_sub(1));
         link.usage.heard.set(Instant::now());
         link.usage.room.notify_one();
+        if link.is_idle() && link.open.is_wanted() {
+            link.open.ring();
+        }
     }
 }
 
@@ -258,9 +266,8 @@ mod tests {
             // SETTINGS, and no more.
             silent.write_all(b"\0\0\0\x04\0\0\0\0\0").await.unwrap();
             spawn_local(async move { while silent.read_u8().await.is_ok() {} });
-            let link = Link::open(io, Metrics::new(1).unwrap().pool("p").connection_opened(), Rc::default())
-                .await
-                .unwrap();
+            let open = Open::new(Metrics::new(1).unwrap().pool("p").connection_opened(), None);
+            let link = Link::open(io, open, Rc::default()).await.unwrap();
             // Without a request nobody asks.
             tokio::time::advance(10 * PING_AFTER).await;
             tokio::task::yield_now().await;

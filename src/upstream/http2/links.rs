@@ -2,12 +2,14 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hashbrown::HashMap;
 use tokio::time::Instant;
 
 use super::site::Site;
+use crate::breaker::Breaker;
 use crate::types::TenantId;
 use crate::upstream::endpoint::EndpointId;
 use crate::upstream::pool::Pool;
@@ -77,6 +79,16 @@ impl Links {
         owned.sort_unstable();
         owned.dedup();
         owned.into_iter().for_each(|endpoint| self.bound(endpoint));
+    }
+
+    /// Closes a connection of this breaker's that carries no request; whether there was any.
+    pub(in crate::upstream) fn let_go(&self, breaker: &Arc<Breaker>) -> bool {
+        self.0.borrow().values().any(|kept| kept.site.let_go(breaker))
+    }
+
+    /// Closes those that carry no request and are in the way of who waits.
+    pub(in crate::upstream) fn give_way(&self) {
+        self.0.borrow().values().for_each(|kept| kept.site.give_way());
     }
 
     /// Lets go of all of them: they close when their last request has ended.

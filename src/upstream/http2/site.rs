@@ -2,12 +2,15 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::link::{Carried, Link};
+use crate::breaker::{Breaker, Permit};
+use crate::upstream::client::SendFailure;
 
 /// Connections of a worker to one endpoint.
 const LINKS_MAX: usize = 64;
@@ -32,8 +35,8 @@ pub(in crate::upstream) struct Site {
 pub(in crate::upstream) enum Turn<'s> {
     /// Go by this connection.
     Place(Carried),
-    /// Open a connection, while this is held.
-    Open(Opening<'s>),
+    /// Open a connection, while this is held. It has its place among those of the pool, or none yet.
+    Open(Opening<'s>, Option<Permit>),
     /// Open one for itself: the endpoint prefers HTTP/1.1.
     Alone,
 }
@@ -71,7 +74,17 @@ impl Site {
     }
 
     /// Waits for a place on a connection, or until this one may open another. Whoever calls it sets the deadline.
-    pub(in crate::upstream) async fn turn(&self, not_before: Option<Instant>) -> Turn<'_> {
+    ///
+    /// `more` says whether the pool may have one more. Where it may not, the request waits for room on those that are
+    /// there, which `more` is told; only if there are none that will do, it is let go to wait for its pool's.
+    ///
+    /// # Errors
+    /// Those of `more`.
+    pub(in crate::upstream) async fn turn(
+        &self,
+        not_before: Option<Instant>,
+        mut more: impl FnMut(bool) -> Result<Option<Permit>, SendFailure>,
+    ) -> Result<Turn<'_>, SendFailure> {
         let mut is_first = self.waiting.get() == 0;
         let _waiting = Waiting::count(&self.waiting);
         loop {
@@ -81,16 +94,20 @@ impl Site {
             is_first = false;
             if self.prefers_http1.get() {
                 self.room.notify_one();
-                return Turn::Alone;
+                return Ok(Turn::Alone);
             }
             if let Some(carried) = self.place(not_before) {
                 // There may be room for the next one too.
                 self.room.notify_one();
-                return Turn::Place(carried);
+                return Ok(Turn::Place(carried));
             }
             if !self.is_opening.get() && self.may_open(not_before) {
-                self.is_opening.set(true);
-                return Turn::Open(Opening(self));
+                let shares = self.has(not_before);
+                let place = more(shares)?;
+                if place.is_some() || !shares {
+                    self.is_opening.set(true);
+                    return Ok(Turn::Open(Opening(self), place));
+                }
             }
         }
     }
@@ -125,6 +142,14 @@ impl Site {
         None
     }
 
+    /// Whether there is a connection that would do, had it room.
+    fn has(&self, not_before: Option<Instant>) -> bool {
+        self.links
+            .borrow()
+            .iter()
+            .any(|link| !link.is_gone() && not_before.is_none_or(|at| link.opened() >= at))
+    }
+
     /// Whether there is room for a connection more. Where only a new one will do, one that is older leaves: its
     /// requests run to their ends.
     fn may_open(&self, not_before: Option<Instant>) -> bool {
@@ -143,6 +168,19 @@ impl Site {
             let is_old = link.is_idle() && now.duration_since(link.heard()) >= keep;
             !is_old && !link.is_gone()
         });
+    }
+
+    /// Closes a connection of this breaker's that carries no request; whether there was any.
+    pub(super) fn let_go(&self, breaker: &Arc<Breaker>) -> bool {
+        let mut links = self.links.borrow_mut();
+        let one = links.iter().position(|link| link.is_idle() && link.counted().is_of(breaker));
+        one.map(|at| links.remove(at)).is_some()
+    }
+
+    /// Closes those that carry no request and are in the way of who waits.
+    pub(super) fn give_way(&self) {
+        // Each that closes lets somebody in.
+        self.links.borrow_mut().retain(|link| !(link.is_idle() && link.counted().is_wanted()));
     }
 
     /// Those that carry no request.

@@ -67,6 +67,7 @@ async fn pass(scene: &Scene, request: http::Request<hyper::body::Incoming>) -> R
         upgrade: None,
         retry: None,
         interim: None,
+        fuse: None,
     };
     if let Some(outgoing) = &mut outgoing {
         scene.client.keep(outgoing, 64 * 1024);

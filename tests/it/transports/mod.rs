@@ -1,6 +1,7 @@
 //! The upstream client over each transport, against origins of the test's own; and a whole gateway over them.
 
 mod alpn;
+mod bounds;
 pub(crate) mod cover;
 mod dns;
 mod front;
@@ -21,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::time::Instant;
 use tollgate::admission::fair_share::Seats;
+use tollgate::breaker::{Circuit, CircuitTerms, Fuse};
 use tollgate::http::body::RequestBody;
 use tollgate::telemetry::Metrics;
 use tollgate::time::Clock;
@@ -51,6 +53,12 @@ impl Scene {
     }
 
     fn connecting_within(connect: Duration, endpoint: Endpoint) -> Self {
+        Self::bounded(connect, None, endpoint)
+    }
+
+    fn bounded(connect: Duration, circuit_terms: Option<CircuitTerms>, endpoint: Endpoint) -> Self {
+        let circuit = Arc::new(Circuit::default());
+        circuit.set_terms(circuit_terms);
         let endpoint = Arc::new(endpoint);
         let patience = Duration::from_secs(2);
         let timeouts = Timeouts {
@@ -71,6 +79,8 @@ impl Scene {
             failover: None,
             failover_hold: patience,
             retries: None,
+            circuit,
+            circuit_terms,
             timeouts,
             idle_max: 8,
             isolates: false,
@@ -92,10 +102,21 @@ impl Scene {
         owner: Option<&TenantId>,
         request: http::Request<()>,
     ) -> Result<Answer, SendFailure> {
+        self.send_by(&self.client, owner, request).await
+    }
+
+    /// Sends a request by a worker's client, through the pool's circuit breaker where it has one.
+    async fn send_by(
+        &self,
+        client: &UpstreamClient,
+        owner: Option<&TenantId>,
+        request: http::Request<()>,
+    ) -> Result<Answer, SendFailure> {
+        let fuse = self.pool.circuit_terms().map(|_| Fuse::new(self.pool.circuit(), None));
         let upgrade = request.headers().get("upgrade").cloned();
         let (head, ()) = request.into_parts();
         let mut outgoing =
-            Some(Outbox::new(&head, &[b"via: 1.1 test\r\n"], RequestBody::empty(), self.client.text()));
+            Some(Outbox::new(&head, &[b"via: 1.1 test\r\n"], RequestBody::empty(), client.text()));
         let terms = Terms {
             expires: None,
             flow: None,
@@ -105,8 +126,9 @@ impl Scene {
             upgrade: upgrade.as_ref(),
             retry: None,
             interim: None,
+            fuse: fuse.as_ref(),
         };
-        self.client.send(&self.pool, &self.endpoint, &mut outgoing, terms).await
+        client.send(&self.pool, &self.endpoint, &mut outgoing, terms).await
     }
 
     /// The body that a GET brings.
@@ -116,13 +138,7 @@ impl Scene {
 
     /// The body that a tenant's GET brings, over connections that are its alone.
     async fn get_of(&self, owner: Option<&TenantId>) -> Result<String, SendFailure> {
-        match self.send_of(owner, get()).await? {
-            Answer::Response(response) => {
-                let body = response.into_body().collect().await.expect("a whole body");
-                Ok(String::from_utf8(body.to_bytes().to_vec()).unwrap())
-            }
-            Answer::Switched(..) => panic!("nobody asked for it"),
-        }
+        body_of(self.send_of(owner, get()).await?).await
     }
 
     /// Why a GET fails.
@@ -136,6 +152,16 @@ impl Scene {
             Err(SendFailure::Connect(why)) => why.proxy_status(),
             other => panic!("expected no connection, got {other:?}"),
         }
+    }
+}
+
+async fn body_of(answer: Answer) -> Result<String, SendFailure> {
+    match answer {
+        Answer::Response(response) => {
+            let body = response.into_body().collect().await.expect("a whole body");
+            Ok(String::from_utf8(body.to_bytes().to_vec()).unwrap())
+        }
+        Answer::Switched(..) => panic!("nobody asked for it"),
     }
 }
 

@@ -4,7 +4,6 @@ mod circuit;
 mod endpoint;
 mod failover;
 mod health;
-mod not_yet;
 mod pem;
 mod retries;
 #[cfg(test)]
@@ -34,7 +33,6 @@ impl Builder<'_> {
     }
 
     fn pool(&mut self, name: &Spanned<String>, written: &written::Pool) -> Pool {
-        not_yet::refuse(self.findings, written);
         let endpoints = self.endpoints(written);
         let balancing = written.load_balancing.as_ref().map(|way| (&way.value).into());
         Pool {

@@ -41,7 +41,7 @@ pub(in crate::config) struct Pool {
     pub outlier_detection: Option<Spanned<OutlierDetection>>,
     /// With a smaller part of endpoints in use than this, health is ignored; 0% never does so. Default 50%.
     pub panic_threshold: Option<Spanned<Percent>>,
-    /// How much there may be at once; what is beyond is refused at once. Default: no bounds. Not supported yet.
+    /// How much there may be at once; what is beyond is refused, not queued. Default: no bounds.
     pub circuit_breaker: Option<Spanned<CircuitBreaker>>,
     /// Retries. Default: only of what had no effect for certain; `{}` is retries with their defaults.
     pub retries: Option<Spanned<Retries>>,
