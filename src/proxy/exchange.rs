@@ -9,9 +9,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderValue, Method, StatusCode, Uri, Version};
+use http::{HeaderValue, Method, Uri, Version};
 use tokio::time::Instant;
 
+use super::attempts::Attempts;
 use super::pipeline::Books;
 use super::rejection::Rejection;
 use super::seating::Seated;
@@ -24,7 +25,7 @@ use crate::http::conn::InFlight;
 use crate::telemetry::access_log::Entry;
 use crate::telemetry::{EndpointFailure, RequestRecord};
 use crate::tenant::Tenant;
-use crate::upstream::{Endpoint, Outbox, Pool, ResponseFailure, Running};
+use crate::upstream::{Endpoint, Outbox, ResponseFailure};
 
 /// The status that the log gives a request whose client left before any (nginx's).
 const CLIENT_CLOSED: u16 = 499;
@@ -73,19 +74,8 @@ pub(super) struct Exchange {
     pub(super) route: Option<Arc<str>>,
     /// What it is kept together with others by when its endpoint is chosen.
     pub(super) balance_key: Option<Key>,
-    /// The pool that it went to.
-    pub(super) pool: Option<Arc<Pool>>,
-    /// The last endpoint that it went to, and whether that is at work on it.
-    running: Option<Running>,
-    /// When it went there.
-    attempt_since: Option<Instant>,
-    /// When it first went upstream.
-    upstream_since: Option<Instant>,
-    /// From then to the response's head.
-    upstream: Option<Duration>,
-    /// Attempts after the first; and whether another is under way, which is not counted yet.
-    retries: u32,
-    goes_again: bool,
+    /// Where it went, and what became of it there.
+    pub(super) attempts: Attempts,
     /// What goes upstream, until it has gone.
     pub(super) outgoing: Option<Outbox>,
     /// The body that the client sent, if it sent one.
@@ -135,13 +125,7 @@ impl Exchange {
             quotas: None,
             route: None,
             balance_key: None,
-            pool: None,
-            running: None,
-            attempt_since: None,
-            upstream_since: None,
-            upstream: None,
-            retries: 0,
-            goes_again: false,
+            attempts: Attempts::default(),
             outgoing: None,
             flow: None,
             response_bytes: 0,
@@ -192,11 +176,6 @@ impl Exchange {
         Ok(())
     }
 
-    /// The endpoint has said its last byte.
-    pub(super) fn endpoint_is_done(&mut self) {
-        self.running.iter_mut().for_each(Running::end);
-    }
-
     /// Gives its seat up: whatever the client takes to read the rest, nobody has to wait for it.
     pub(super) fn unseat(&mut self) {
         self.seated = None;
@@ -204,67 +183,7 @@ impl Exchange {
 
     /// The request goes to an endpoint: since when.
     pub(super) fn goes_to(&mut self, endpoint: &Arc<Endpoint>) -> Instant {
-        let now = Instant::now();
-        self.upstream_since.get_or_insert(now);
-        self.attempt_since = Some(now);
-        // Any number that tells tenants apart will do: where this one's account is.
-        let tenant = self.tenant.as_ref().map_or(0, |tenant| Arc::as_ptr(&tenant.account).addr() as u64);
-        self.count_retry();
-        self.goes_again = self.running.replace(endpoint.begin(now, tenant)).is_some();
-        now
-    }
-
-    /// It did not get there: there was no connection to be had. As if it had not gone this time.
-    pub(super) fn turned_back(&mut self) {
-        self.endpoint_is_done();
-        if !std::mem::take(&mut self.goes_again) {
-            self.running = None;
-            self.upstream_since = None;
-        }
-    }
-
-    /// The attempt under way is one after the first, and not turned back.
-    fn count_retry(&mut self) {
-        if std::mem::take(&mut self.goes_again) {
-            self.retries += 1;
-            self.pool.iter().for_each(|pool| pool.meter().retried());
-        }
-    }
-
-    /// The endpoint has failed it, in that way.
-    pub(super) fn endpoint_failed(&mut self, how: EndpointFailure) {
-        let news = self.running.as_mut().is_some_and(|running| running.failed(how));
-        self.tell_of(news);
-    }
-
-    /// The endpoint has answered with that status.
-    pub(super) fn endpoint_answered(&mut self, status: StatusCode) {
-        let (Some(running), Some(since)) = (&mut self.running, self.attempt_since) else { return };
-        let news = match status.is_server_error() {
-            true => running.refused(since.elapsed()),
-            false => {
-                running.answered(since.elapsed());
-                false
-            }
-        };
-        self.tell_of(news);
-    }
-
-    /// Who looks after the pool hears of news.
-    fn tell_of(&self, news: bool) {
-        if news {
-            self.pool.iter().for_each(|pool| pool.tell());
-        }
-    }
-
-    /// The response's head is there, or none will come: the endpoint `failed`.
-    pub(super) fn came_back(&mut self, failed: bool) {
-        self.count_retry();
-        self.upstream = self.upstream_since.map(|since| since.elapsed());
-        if let (Some(pool), Some(upstream)) = (&self.pool, self.upstream) {
-            pool.meter().upstream_observe(upstream);
-            pool.seats().observe(upstream, failed);
-        }
+        self.attempts.goes_to(endpoint, self.tenant.as_ref())
     }
 
     /// The request is answered with this status.
@@ -291,8 +210,8 @@ impl Exchange {
     /// The endpoint did not finish its response.
     pub(super) fn upstream_broke(&mut self, failure: ResponseFailure) {
         match failure {
-            ResponseFailure::Broken => self.endpoint_failed(EndpointFailure::Reset),
-            ResponseFailure::Stalled => self.endpoint_failed(EndpointFailure::Timeout),
+            ResponseFailure::Broken => self.attempts.failed(EndpointFailure::Reset),
+            ResponseFailure::Stalled => self.attempts.failed(EndpointFailure::Timeout),
             // How long a response may take as a whole says nothing of the endpoint.
             ResponseFailure::Expired => {}
         }
@@ -314,7 +233,6 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.count_retry();
         let total = self.started.elapsed();
         let unanswered = if self.books.ending.get() { CUT_BY_END } else { CLIENT_CLOSED };
         let status = self.status.unwrap_or(unanswered);
@@ -339,7 +257,7 @@ impl Drop for Exchange {
         if let Some(quotas) = &self.quotas {
             quotas.count(self.used());
         }
-        if let Some(upstream) = self.upstream
+        if let Some(upstream) = self.attempts.took()
             && self.refusal.is_none()
         {
             self.books.metrics.overhead_observe(self.overhead(total, upstream));
@@ -350,8 +268,8 @@ impl Drop for Exchange {
             request_id: self.request_id.as_bytes(),
             tenant: self.tenant.as_ref().map(|tenant| &tenant.id),
             route: self.route.as_deref(),
-            pool: self.pool.as_ref().map(|pool| &**pool.name()),
-            endpoint: self.running.as_ref().map(|running| &**running.endpoint().name()),
+            pool: self.attempts.pool().map(|pool| &**pool.name()),
+            endpoint: self.attempts.endpoint().map(|endpoint| &**endpoint.name()),
             method: &self.method,
             host: self.host.as_ref().map(HeaderValue::as_bytes),
             uri: &self.uri,
@@ -363,9 +281,9 @@ impl Drop for Exchange {
             response_bytes: self.response_bytes,
             total,
             queue: self.queue_wait.unwrap_or_default(),
-            upstream: self.upstream,
+            upstream: self.attempts.took(),
             client: self.client,
-            retries: self.retries,
+            retries: self.attempts.retries(),
         });
     }
 }
@@ -373,7 +291,7 @@ impl Drop for Exchange {
 impl Exchange {
     /// What its tenant is charged in the end. The gateway's own answers are not.
     fn used(&self) -> Used {
-        let upstream = self.upstream_since.map_or(Duration::ZERO, |since| since.elapsed());
+        let upstream = self.attempts.first().map_or(Duration::ZERO, |since| since.elapsed());
         Used {
             request_bytes: self.request_bytes(),
             response_bytes: if self.refusal.is_none() { self.response_bytes } else { 0 },
@@ -384,7 +302,7 @@ impl Exchange {
     /// What the gateway itself took: until the request went upstream, less its wait for a seat. The time of
     /// bodies is the client's and the endpoint's.
     fn overhead(&self, total: Duration, upstream: Duration) -> Duration {
-        let before = self.upstream_since.map(|since| since.duration_since(self.started));
+        let before = self.attempts.first().map(|since| since.duration_since(self.started));
         let before = before.unwrap_or_else(|| total.saturating_sub(upstream));
         before.saturating_sub(self.queue_wait.unwrap_or_default())
     }

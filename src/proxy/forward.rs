@@ -160,7 +160,7 @@ pub(super) async fn exchange(
             books.outgoing = None;
             return outcome;
         }
-        books.endpoint_is_done();
+        books.attempts.endpoint_is_done();
         choice.forgive();
         failure = outcome.err().unwrap_or(Rejection::NoEndpoint);
     }
@@ -226,7 +226,7 @@ fn unanswered(failure: SendFailure, endpoint: &Endpoint, expiry: Expiry, books: 
     let (how, failed, rejection) = match failure {
         SendFailure::Connect(why) => {
             tracing::debug!(endpoint = &**endpoint.name(), %why, "no connection");
-            books.endpoint_failed(EndpointFailure::Connect);
+            books.attempts.failed(EndpointFailure::Connect);
             return Unanswered::Elsewhere(Rejection::UpstreamConnect(why));
         }
         SendFailure::Broken { .. } => {
@@ -236,14 +236,14 @@ fn unanswered(failure: SendFailure, endpoint: &Endpoint, expiry: Expiry, books: 
             (EndpointFailure::Protocol, Failed::Reset, Rejection::UpstreamProtocol("tls_alert_received"))
         }
         SendFailure::Refused { .. } => {
-            books.endpoint_failed(EndpointFailure::Reset);
+            books.attempts.failed(EndpointFailure::Reset);
             let why = Rejection::UpstreamProtocol("connection_terminated");
             let elsewhere = is_at_hand(books.outgoing.as_mut());
             return if elsewhere { Unanswered::Elsewhere(why) } else { Unanswered::Final(why) };
         }
         // Nor is that its failure: there was no connection to be had to any.
         SendFailure::Tripped(why) => {
-            books.turned_back();
+            books.attempts.turned_back();
             return Unanswered::Final(Rejection::CircuitOpen(why));
         }
         // Not its failure: it is configured to speak what can't switch.
@@ -255,7 +255,7 @@ fn unanswered(failure: SendFailure, endpoint: &Endpoint, expiry: Expiry, books: 
         }
         // The client waits no longer: the endpoint may be as fast as it ever is.
         SendFailure::Timeout if expiry.is_clients_and_over() => {
-            books.endpoint_is_done();
+            books.attempts.endpoint_is_done();
             return Unanswered::Final(Rejection::UpstreamTimeout);
         }
         SendFailure::Timeout => (EndpointFailure::Timeout, Failed::Timeout, Rejection::UpstreamTimeout),
@@ -268,7 +268,7 @@ fn unanswered(failure: SendFailure, endpoint: &Endpoint, expiry: Expiry, books: 
             });
         }
     };
-    books.endpoint_failed(how);
+    books.attempts.failed(how);
     Unanswered::Failed(failed, rejection)
 }
 
@@ -281,17 +281,17 @@ fn received(
 ) -> Result<Answer, Rejection> {
     let wrong = match &answer {
         Answer::Response(response) if (200..=599).contains(&response.status().as_u16()) => {
-            books.endpoint_answered(response.status());
+            books.attempts.answered(response.status());
             return Ok(answer);
         }
         Answer::Switched(head, _) if upgrade.is_some_and(|name| tunnel::agrees(head.headers(), name)) => {
-            books.endpoint_answered(head.status());
+            books.attempts.answered(head.status());
             return Ok(answer);
         }
         Answer::Response(_) => "http_protocol_error",
         Answer::Switched(..) => "http_upgrade_failed",
     };
-    books.endpoint_failed(EndpointFailure::Protocol);
+    books.attempts.failed(EndpointFailure::Protocol);
     Err(Rejection::UpstreamProtocol(wrong))
 }
 

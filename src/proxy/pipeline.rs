@@ -148,7 +148,7 @@ impl Proxy {
             Some(handshake) => answered.and_then(|answer| tunnel::shaken(handshake, answer)),
             None => answered,
         };
-        books.came_back(forward::is_congestion(&answered) && !expiry.is_clients_and_over());
+        books.attempts.came_back(forward::is_congestion(&answered) && !expiry.is_clients_and_over());
         let (mut head, body) = match answered {
             Ok(Answer::Response(response)) => {
                 let (head, body) = response.into_parts();
@@ -158,7 +158,7 @@ impl Proxy {
                     return Err((rejection, books));
                 }
                 if body.is_received() {
-                    books.endpoint_is_done();
+                    books.attempts.endpoint_is_done();
                     if pool.seats().is_wanted() {
                         // Whoever the seat goes to is sent upstream first: the endpoint would be idle meanwhile.
                         books.unseat();
@@ -299,7 +299,7 @@ impl Arrival<'_> {
             Target::Tenant => tenant.pool.as_ref(),
         };
         let pool = self.snapshot.serving(pool.ok_or(Rejection::NoEndpoint)?);
-        books.pool = Some(Arc::clone(pool));
+        books.attempts.route_to(pool);
         books.balance_key = pool.balancing().key(&head.headers, self.client.ip, &tenant.id);
         let asked = RateRequest {
             route: route.index,

@@ -1,0 +1,136 @@
+//! A request's attempts at endpoints: where it is now, what has become of it there, and what all of it took.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::time::Instant;
+
+use crate::telemetry::EndpointFailure;
+use crate::tenant::Tenant;
+use crate::upstream::{Endpoint, Pool, Running};
+
+/// Of one request: one after another, never two at a time.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    /// The pool that it goes to.
+    pool: Option<Arc<Pool>>,
+    /// The last endpoint that it went to, and whether that is at work on it.
+    running: Option<Running>,
+    /// When it went there.
+    since: Option<Instant>,
+    /// When it first went anywhere.
+    first: Option<Instant>,
+    /// From then to the response's head.
+    took: Option<Duration>,
+    /// Attempts after the first; and whether another is under way, which is not counted yet.
+    retries: u32,
+    goes_again: bool,
+}
+
+impl Attempts {
+    /// The request is to go to an endpoint of this pool.
+    pub(super) fn route_to(&mut self, pool: &Arc<Pool>) {
+        self.pool = Some(Arc::clone(pool));
+    }
+
+    /// The pool that it goes to.
+    pub(super) fn pool(&self) -> Option<&Pool> {
+        self.pool.as_deref()
+    }
+
+    /// The last endpoint that it went to.
+    pub(super) fn endpoint(&self) -> Option<&Endpoint> {
+        self.running.as_ref().map(|running| &**running.endpoint())
+    }
+
+    /// When it first went to one.
+    pub(super) fn first(&self) -> Option<Instant> {
+        self.first
+    }
+
+    /// From then to the response's head, or to there being none.
+    pub(super) fn took(&self) -> Option<Duration> {
+        self.took
+    }
+
+    /// How many there were after the first.
+    pub(super) fn retries(&self) -> u32 {
+        self.retries + u32::from(self.goes_again)
+    }
+
+    /// A tenant's request goes to an endpoint: since when.
+    pub(super) fn goes_to(&mut self, endpoint: &Arc<Endpoint>, tenant: Option<&Arc<Tenant>>) -> Instant {
+        let now = Instant::now();
+        self.first.get_or_insert(now);
+        self.since = Some(now);
+        // Any number that tells tenants apart will do: where this one's account is.
+        let tenant = tenant.map_or(0, |tenant| Arc::as_ptr(&tenant.account).addr() as u64);
+        self.count_retry();
+        self.goes_again = self.running.replace(endpoint.begin(now, tenant)).is_some();
+        now
+    }
+
+    /// It did not get there: there was no connection to be had. As if it had not gone this time.
+    pub(super) fn turned_back(&mut self) {
+        self.endpoint_is_done();
+        if !std::mem::take(&mut self.goes_again) {
+            self.running = None;
+            self.first = None;
+        }
+    }
+
+    /// The endpoint has said its last byte.
+    pub(super) fn endpoint_is_done(&mut self) {
+        self.running.iter_mut().for_each(Running::end);
+    }
+
+    /// The endpoint has failed it, in that way.
+    pub(super) fn failed(&mut self, how: EndpointFailure) {
+        let news = self.running.as_mut().is_some_and(|running| running.failed(how));
+        self.tell_of(news);
+    }
+
+    /// The endpoint has answered with that status.
+    pub(super) fn answered(&mut self, status: StatusCode) {
+        let (Some(running), Some(since)) = (&mut self.running, self.since) else { return };
+        if status.is_server_error() {
+            let news = running.refused(since.elapsed());
+            self.tell_of(news);
+        } else {
+            running.answered(since.elapsed());
+        }
+    }
+
+    /// The response's head is there, or none will come: the endpoint `failed`.
+    pub(super) fn came_back(&mut self, failed: bool) {
+        self.count_retry();
+        self.took = self.first.map(|since| since.elapsed());
+        if let (Some(pool), Some(took)) = (&self.pool, self.took) {
+            pool.meter().upstream_observe(took);
+            pool.seats().observe(took, failed);
+        }
+    }
+
+    /// The attempt under way is one after the first, and not turned back.
+    fn count_retry(&mut self) {
+        if std::mem::take(&mut self.goes_again) {
+            self.retries += 1;
+            self.pool.iter().for_each(|pool| pool.meter().retried());
+        }
+    }
+
+    /// Who looks after the pool hears of news.
+    fn tell_of(&self, news: bool) {
+        if news {
+            self.pool.iter().for_each(|pool| pool.tell());
+        }
+    }
+}
+
+impl Drop for Attempts {
+    /// A client may leave while one is under way.
+    fn drop(&mut self) {
+        self.count_retry();
+    }
+}
