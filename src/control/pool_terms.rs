@@ -11,19 +11,23 @@ use crate::upstream::{Balancing, HashOf, RetryTerms};
 
 /// How requests are sent again. The budget goes on from where it was.
 pub(super) fn retries(written: &config::Retries, before: Option<&RetryTerms>) -> RetryTerms {
-    let terms = |percent: Percent| BudgetTerms { percent: percent.get().into(), ..BudgetTerms::default() };
+    let terms = |percent: Percent, min| match percent.get() {
+        0 => BudgetTerms { percent: 0, min: 0 },
+        percent => BudgetTerms { percent: percent.into(), min },
+    };
+    let min = BudgetTerms::default().min;
     let config::RetryOn { connect_failure, reset, statuses } = &written.on;
     let on = Conditions::none();
     let on = if *connect_failure { on.connect_failure() } else { on };
     let on = if *reset { on.reset() } else { on };
     let on = statuses.iter().fold(on, |on, status| on.status(*status).unwrap_or(on));
     let budget = before.map_or_else(Arc::default, |before| Arc::clone(&before.budget));
-    budget.set_terms(terms(written.budget));
+    budget.set_terms(terms(written.budget, min));
     RetryTerms {
         max: written.max.into(),
         on,
         budget,
-        tenant_budget: terms(written.tenant_budget),
+        tenant_budget: terms(written.tenant_budget, min / 2),
         per_try: written.per_try_timeout,
         buffer_max: usize::try_from(written.buffer_bytes).unwrap_or(usize::MAX),
         backoff: Backoff { base: written.backoff.base, max: written.backoff.max },

@@ -18,6 +18,7 @@ pub(super) struct Retrying<'p> {
 }
 
 struct Own<'p> {
+    pool: &'p Pool,
     terms: &'p RetryTerms,
     tenant: Arc<Budget>,
     /// The request counts as live in both budgets.
@@ -32,7 +33,7 @@ impl<'p> Retrying<'p> {
         let own = pool.retries().zip(tenant).map(|(terms, tenant)| {
             let tenant = tenant.account.budget(pool.seats(), terms.tenant_budget);
             let live = [terms.budget.begin(), tenant.begin()];
-            Own { terms, tenant, _live: live, under_way: None }
+            Own { pool, terms, tenant, _live: live, under_way: None }
         });
         Self { own, fuse, count: 0 }
     }
@@ -68,7 +69,10 @@ impl<'p> Retrying<'p> {
             return false;
         }
         own.under_way = None;
-        let Some(within) = own.terms.budget.retry().zip(own.tenant.retry()) else { return false };
+        let Some(within) = own.terms.budget.retry().zip(own.tenant.retry()) else {
+            own.pool.meter().retry_withheld();
+            return false;
+        };
         let Ok(permits) = self.fuse.as_ref().map(|fuse| fuse.take(Resource::Retries)).transpose() else {
             return false;
         };

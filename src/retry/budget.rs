@@ -20,13 +20,14 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 pub struct BudgetTerms {
     /// Retries under way, in percent of live requests (rounded down).
     pub percent: u32,
-    /// Retries that may be under way whatever the percentage, so that there are any with few requests.
+    /// Retries that may be under way whatever the percentage. An endpoint that dies fails all that it is working on at once: of
+    /// a pool with few requests that is a large part, and still next to nothing.
     pub min: u32,
 }
 
 impl Default for BudgetTerms {
     fn default() -> Self {
-        Self { percent: 20, min: 3 }
+        Self { percent: 20, min: 10 }
     }
 }
 
@@ -133,8 +134,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fifth_of_the_requests_may_be_retries_and_three_always() {
-        let budget = Arc::new(Budget::new(BudgetTerms::default()));
+    fn a_fifth_of_the_requests_may_be_retries_and_some_always() {
+        let budget = Arc::new(Budget::new(BudgetTerms { percent: 20, min: 3 }));
         let few: Vec<_> = (0..4).map(|_| budget.retry()).collect();
         assert_eq!(few.iter().flatten().count(), 3);
         assert_eq!(budget.refused(), 1);

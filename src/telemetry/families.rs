@@ -77,6 +77,8 @@ families! {
         "Connections to a pool's endpoints that are open now.";
     UPSTREAM_RETRIES: COUNTER "tollgate_upstream_retries_total" ["pool"]
         "Requests sent to a pool's endpoints once more.";
+    UPSTREAM_RETRIES_WITHHELD: COUNTER "tollgate_upstream_retries_withheld_total" ["pool"]
+        "Retries that were wanted and safe, and for which the budget had no room.";
     POOL_FAILED_OVER: GAUGE "tollgate_pool_failed_over" ["pool"]
         "Whether a pool's requests go to its failover pool (1) or not (0).";
     POOL_PANICKING: GAUGE "tollgate_pool_panicking" ["pool"]

@@ -21,6 +21,7 @@ pub struct PoolMeter {
     connections_opened: AtomicU64,
     connections_open: Arc<AtomicI64>,
     retries: AtomicU64,
+    retries_withheld: AtomicU64,
     failed_over: AtomicBool,
     panicking: AtomicBool,
     endpoints: EndpointTable,
@@ -53,6 +54,11 @@ impl PoolMeter {
     /// A request is sent once more.
     pub fn retried(&self) {
         self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A request would be sent once more, but for the budget.
+    pub fn retry_withheld(&self) {
+        self.retries_withheld.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Its requests go to its failover pool, or not; whether that is news.
@@ -128,11 +134,12 @@ impl PoolTable {
 
 impl Source for PoolTable {
     fn families() -> &'static [&'static Family] {
-        static FAMILIES: [&Family; 15] = [
+        static FAMILIES: [&Family; 16] = [
             &families::UPSTREAM_DURATION,
             &families::UPSTREAM_CONNECTIONS_TOTAL,
             &families::UPSTREAM_CONNECTIONS,
             &families::UPSTREAM_RETRIES,
+            &families::UPSTREAM_RETRIES_WITHHELD,
             &families::POOL_FAILED_OVER,
             &families::POOL_PANICKING,
             &families::ENDPOINT_UP,
@@ -152,6 +159,7 @@ impl Source for PoolTable {
         let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (mut durations, mut opened, mut open) = (Vec::new(), Vec::new(), Vec::new());
         let (mut retries, mut endpoints) = (Vec::new(), EndpointReading::default());
+        let mut withheld = Vec::new();
         let (mut failed_over, mut panicking) = (Vec::new(), Vec::new());
         for (name, pool) in &pools {
             let duration = pool.upstream_duration.read();
@@ -162,6 +170,8 @@ impl Source for PoolTable {
             open.push(families::UPSTREAM_CONNECTIONS.value(&[name], count as f64));
             let count = pool.retries.load(Ordering::Relaxed);
             retries.push(families::UPSTREAM_RETRIES.value(&[name], count as f64));
+            let count = pool.retries_withheld.load(Ordering::Relaxed);
+            withheld.push(families::UPSTREAM_RETRIES_WITHHELD.value(&[name], count as f64));
             let flag = |flag: bool| f64::from(u8::from(flag));
             failed_over.push(families::POOL_FAILED_OVER.value(&[name], flag(pool.is_failed_over())));
             panicking.push(families::POOL_PANICKING.value(&[name], flag(pool.is_panicking())));
@@ -172,6 +182,7 @@ impl Source for PoolTable {
             families::UPSTREAM_CONNECTIONS_TOTAL.of(opened),
             families::UPSTREAM_CONNECTIONS.of(open),
             families::UPSTREAM_RETRIES.of(retries),
+            families::UPSTREAM_RETRIES_WITHHELD.of(withheld),
             families::POOL_FAILED_OVER.of(failed_over),
             families::POOL_PANICKING.of(panicking),
         ];

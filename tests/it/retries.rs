@@ -133,6 +133,8 @@ fn an_ill_pool_is_not_finished_off_by_retries() {
     gate.throw_open();
     clients.iter_mut().for_each(|client| client.answer().assert_status(503));
     let retries = gateway.metric("tollgate_upstream_retries_total", &[("pool", "shared")]);
-    // Six at a time of sixty, and they end as soon as there are none to retry.
+    // Ten at a time of sixty, and they end as soon as there are none to retry.
     assert!(retries > 0.0 && retries < 240.0, "{retries}");
+    let withheld = gateway.metric("tollgate_upstream_retries_withheld_total", &[("pool", "shared")]);
+    assert!(withheld > 0.0);
 }
