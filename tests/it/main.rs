@@ -8,6 +8,7 @@ mod access_log;
 mod admin;
 mod admission;
 mod attack;
+mod attack_pools;
 mod bodies;
 mod circuit;
 mod cli;

@@ -54,6 +54,9 @@ impl StreamBody {
     ) -> Self {
         let ended = coming.is_end_stream();
         let length = head.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        if ended {
+            carried.ended();
+        }
         let left = (!ended).then_some(Left { coming, _sending: sending, carried });
         Self { left, length: if ended { Some(0) } else { length }, patience, waiting: false }
     }
@@ -126,6 +129,7 @@ impl Body for StreamBody {
         this.length = this.length.map(|length| length.saturating_sub(len));
         let is_last = frame.as_ref().is_none_or(Frame::is_trailers) || left.coming.is_end_stream();
         if is_last {
+            left.carried.ended();
             this.left = None;
         }
         Poll::Ready(frame.map(Ok))

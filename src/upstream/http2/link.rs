@@ -22,6 +22,12 @@ use crate::upstream::open::Open;
 
 /// Requests on a connection, at most, before another is opened, if the endpoint doesn't allow fewer.
 const STREAMS_MAX: usize = 100;
+/// Requests that may be left before their ends, before a connection is left too. Endpoints take very many of them for an
+/// attack (CVE-2023-44487: nghttp2 from 1,000 on, Envoy from 500), and end the connection with everybody's requests on it.
+const LEFT_MAX: usize = 400;
+/// For so long frames may still come of a request that was left. All that were left are remembered meanwhile: h2 takes what
+/// comes of one that it has forgotten for the endpoint's error, and of very many of these it ends the connection.
+const LEFT_FOR: Duration = Duration::from_secs(30);
 /// Octets that an endpoint may send ahead on a stream.
 const STREAM_WINDOW: u32 = 256 * 1024;
 /// And on a connection: as much as on all its streams, or a few clients that take nothing would hold up all others.
@@ -50,6 +56,8 @@ struct Usage {
     streams: Cell<usize>,
     opened: Instant,
     served: Cell<bool>,
+    /// How many requests were left before their ends.
+    left: Cell<usize>,
     /// When something last came of a request, or the last one ended.
     heard: Cell<Instant>,
     /// Told of places that get free.
@@ -89,6 +97,7 @@ impl Link {
         terms.enable_push(false).initial_window_size(STREAM_WINDOW);
         terms.initial_connection_window_size(LINK_WINDOW).max_send_buffer_size(SEND_BUFFER_MAX);
         terms.max_header_list_size(FIELDS_MAX).initial_max_send_streams(0);
+        terms.max_concurrent_reset_streams(LEFT_MAX + STREAMS_MAX).reset_stream_duration(LEFT_FOR);
         let (sender, mut connection) = terms.handshake(io).await.map_err(ungreeted)?;
         poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
             Poll::Ready(Ok(())) if sender.current_max_send_streams() > 0 => {
@@ -105,6 +114,7 @@ impl Link {
             streams: Cell::new(0),
             opened,
             served: Cell::new(false),
+            left: Cell::new(0),
             heard: Cell::new(opened),
             room,
         });
@@ -112,8 +122,12 @@ impl Link {
         Ok(Rc::new(Self { sender, usage, driver, open }))
     }
 
-    /// Whether it takes no more requests: it has ended, or its endpoint has said that it will (GOAWAY).
+    /// Whether it takes no more requests: it has ended, its endpoint has said that it will (GOAWAY), or too many requests
+    /// were left on it.
     pub(super) fn is_gone(&self) -> bool {
+        if self.usage.left.get() >= LEFT_MAX {
+            return true;
+        }
         let mut nobody = Context::from_waker(Waker::noop());
         matches!(self.sender.clone().poll_ready(&mut nobody), Poll::Ready(Err(_)))
     }
@@ -146,14 +160,18 @@ impl Link {
 
 /// A request's place on a connection, which it keeps open.
 #[derive(Debug)]
-pub(in crate::upstream) struct Carried(Rc<Link>);
+pub(in crate::upstream) struct Carried {
+    link: Rc<Link>,
+    /// Its response has come to its end.
+    ended: Cell<bool>,
+}
 
 impl Carried {
     pub(in crate::upstream) fn by(link: Rc<Link>) -> Self {
         link.usage.streams.set(link.usage.streams.get() + 1);
         // From now on silence counts.
         link.usage.heard.set(Instant::now());
-        Self(link)
+        Self { link, ended: Cell::new(false) }
     }
 
     /// Begins a stream with a request's head; `ends` where nothing follows it.
@@ -162,29 +180,37 @@ impl Carried {
         head: Request<()>,
         ends: bool,
     ) -> Result<(ResponseFuture, SendStream<Bytes>), h2::Error> {
-        self.0.sender.clone().send_request(head, ends)
+        self.link.sender.clone().send_request(head, ends)
     }
 
     /// Whether the endpoint lets a stream become another protocol's (RFC 8441 §3).
     pub(in crate::upstream) fn may_connect(&self) -> bool {
-        self.0.sender.is_extended_connect_protocol_enabled()
+        self.link.sender.is_extended_connect_protocol_enabled()
     }
 
     /// Whether the connection has brought a response before.
     pub(super) fn has_served(&self) -> bool {
-        self.0.usage.served.get()
+        self.link.usage.served.get()
+    }
+
+    /// Its response has come to its end: it is not left.
+    pub(super) fn ended(&self) {
+        self.ended.set(true);
     }
 
     /// Something came.
     pub(super) fn heard(&self) {
-        self.0.usage.served.set(true);
-        self.0.usage.heard.set(Instant::now());
+        self.link.usage.served.set(true);
+        self.link.usage.heard.set(Instant::now());
     }
 }
 
 impl Drop for Carried {
     fn drop(&mut self) {
-        let Self(link) = self;
+        let Self { link, ended } = self;
+        if !ended.get() {
+            link.usage.left.set(link.usage.left.get().saturating_add(1));
+        }
         link.usage.streams.set(link.usage.streams.get().saturating_sub(1));
         link.usage.heard.set(Instant::now());
         link.usage.room.notify_one();

@@ -1,0 +1,84 @@
+//! Clients, tenants and endpoints that mean harm, against what pools share.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use h2::server::Builder;
+use http::Response as Head;
+use tokio::sync::Semaphore;
+
+use crate::harness::{ACME, GLOBEX, H2Origin, Respond, TestGateway, config, eventually, get, say};
+
+const H2: &str = "protocol: h2";
+
+/// What is answered when the test says so.
+#[derive(Clone)]
+struct Word(Arc<Semaphore>);
+
+impl Word {
+    fn unsaid() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+
+    async fn said(&self) {
+        self.0.acquire().await.unwrap().forget();
+    }
+
+    fn say(&self) {
+        self.0.add_permits(1);
+    }
+}
+
+/// Sends for as long as somebody takes.
+async fn pour(mut respond: Respond) {
+    let Ok(mut body) = respond.send_response(Head::new(()), false) else { return };
+    loop {
+        body.reserve_capacity(16 * 1024);
+        match std::future::poll_fn(|cx| body.poll_capacity(cx)).await {
+            Some(Ok(room)) if body.send_data(Bytes::from(vec![b'x'; room]), false).is_ok() => {}
+            _ => return,
+        }
+    }
+}
+
+/// Waits for its word at `/hold`, and pours elsewhere.
+fn holding_or_pouring(word: &Word) -> H2Origin {
+    let word = word.clone();
+    H2Origin::serving(Builder::new(), async move |request, respond| {
+        if request.uri().path() == "/hold" {
+            word.said().await;
+            say(respond, "held");
+        } else {
+            pour(respond).await;
+        }
+    })
+}
+
+fn in_flight(gateway: &TestGateway) -> f64 {
+    gateway.metric("tollgate_endpoint_requests_in_flight", &[])
+}
+
+#[test]
+fn downloads_that_are_left_break_nobody_elses_request_on_the_connection() {
+    let word = Word::unsaid();
+    let origin = holding_or_pouring(&word);
+    let gateway = config().pool("shared", &[origin.address()], H2).start();
+    let mut other = gateway.connect();
+    other.send(get(GLOBEX, "/hold").bytes());
+    eventually("it is at the endpoint", || origin.requests() == 1);
+    for _ in 0..20 {
+        let clients: Vec<_> = (0..50)
+            .map(|_| {
+                let mut client = gateway.connect();
+                client.send(get(ACME, "/pour").bytes());
+                client
+            })
+            .collect();
+        for mut client in clients {
+            client.response_head().unwrap();
+        }
+    }
+    eventually("nobody else is left", || in_flight(&gateway) <= 1.0);
+    word.say();
+    assert_eq!(other.answer().text(), "held");
+}
