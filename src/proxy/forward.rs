@@ -226,7 +226,10 @@ fn unanswered(failure: SendFailure, endpoint: &Endpoint, expiry: Expiry, books: 
     let (how, failed, rejection) = match failure {
         SendFailure::Connect(why) => {
             tracing::debug!(endpoint = &**endpoint.name(), %why, "no connection");
-            books.attempts.failed(EndpointFailure::Connect);
+            match why.is_endpoints() {
+                true => books.attempts.failed(EndpointFailure::Connect),
+                false => books.attempts.endpoint_is_done(),
+            }
             return Unanswered::Elsewhere(Rejection::UpstreamConnect(why));
         }
         SendFailure::Broken { .. } => {

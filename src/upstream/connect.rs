@@ -41,6 +41,13 @@ pub enum ConnectFailure {
 }
 
 impl ConnectFailure {
+    /// Whether it speaks against the endpoint. That there is no room says what others have asked of it, and may be one
+    /// tenant's doing.
+    #[must_use]
+    pub fn is_endpoints(&self) -> bool {
+        !matches!(self, Self::Full | Self::Retired)
+    }
+
     /// The error type of RFC 9209 §2.3.
     #[must_use]
     pub fn proxy_status(&self) -> &'static str {

@@ -82,3 +82,32 @@ fn downloads_that_are_left_break_nobody_elses_request_on_the_connection() {
     word.say();
     assert_eq!(other.answer().text(), "held");
 }
+
+#[test]
+fn streams_that_one_tenant_holds_are_no_failure_of_the_endpoint() {
+    let word = Word::unsaid();
+    let (wait, mut terms) = (word.clone(), Builder::new());
+    terms.max_concurrent_streams(1);
+    let origin = H2Origin::serving(terms, async move |_, respond| {
+        wait.said().await;
+        say(respond, "held");
+    });
+    let more = "protocol: h2, timeouts: { connect: 400ms }, outlier_detection: { consecutive_failures: 2 }, panic_threshold: 0%";
+    let gateway = config().pool("shared", &[origin.address()], more).start();
+    let mut held: Vec<_> = (0..64)
+        .map(|_| {
+            let mut client = gateway.connect();
+            client.send(get(ACME, "/").bytes());
+            client
+        })
+        .collect();
+    eventually("all streams are taken", || origin.requests() == held.len());
+    for _ in 0..4 {
+        gateway.ask(&get(ACME, "/")).assert_refused(502, "upstream_connect");
+    }
+    assert_eq!(gateway.metric("tollgate_endpoint_ejected", &[]), 0.0);
+    held.iter().for_each(|_| word.say());
+    held.iter_mut().for_each(|client| client.answer().assert_status(200));
+    word.say();
+    gateway.ask(&get(GLOBEX, "/")).assert_status(200);
+}
