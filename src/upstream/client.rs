@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::Scheme;
@@ -175,9 +176,12 @@ impl UpstreamClient {
         };
         let mut uploading = terms.flow.is_some();
         let mut deadline = self.idle.deadline(until(terms.since, pool, terms));
+        let timeouts = pool.timeouts();
         let mut interim = 0;
         let answered = poll_fn(|cx| {
-            if let Poll::Ready(answered) = poll_exchange(outbox, &mut line, &mut interim, terms, cx) {
+            if let Poll::Ready(answered) =
+                poll_exchange(outbox, &mut line, &mut interim, timeouts.idle, terms, cx)
+            {
                 return Poll::Ready(answered);
             }
             if uploading && outbox.is_sent() {
@@ -202,7 +206,7 @@ impl UpstreamClient {
             Some(outbox) if !outbox.is_sent() && !outbox.is_stopped() => {
                 line.upload = Upload::Running;
                 let line = Rc::new(RefCell::new(*line));
-                let sending = spawn_local(send_rest(outbox, Rc::clone(&line)));
+                let sending = spawn_local(send_rest(outbox, Rc::clone(&line), timeouts.idle));
                 Wire::Shared(line, Sending(sending))
             }
             sent => {
@@ -220,7 +224,6 @@ impl UpstreamClient {
                 Wire::Own(line)
             }
         };
-        let timeouts = pool.timeouts();
         let lease = Lease {
             idle: Rc::clone(&self.idle),
             endpoint: endpoint.id(),
@@ -278,11 +281,13 @@ fn poll_exchange(
     outbox: &mut Outbox,
     line: &mut Line,
     interim: &mut u32,
+    idle: Duration,
     terms: Terms<'_>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Head, SendFailure>> {
     if !outbox.is_sent() {
-        match outbox.poll_send(&mut line.io, cx) {
+        match outbox.poll_send(&mut line.io, idle, cx) {
+            Poll::Ready(Err(SendBroken::Stalled)) => return Poll::Ready(Err(SendFailure::Timeout)),
             Poll::Ready(Err(SendBroken::Body)) => return Poll::Ready(Err(SendFailure::RequestBody)),
             // The endpoint reads no further. It may have said why: an early 413 must not be lost.
             Poll::Ready(Err(SendBroken::Connection)) => outbox.stop(),

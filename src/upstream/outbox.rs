@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use http::Method;
@@ -23,6 +24,7 @@ use super::replay::{Replay, Stock};
 use super::time_left::TimeLeft;
 use crate::http::body::RequestBody;
 use crate::http::timeouts::Timeouts;
+use crate::time::Deadline;
 
 /// A piece of a body of at most this many octets is written together with what stands before it.
 const FLAT_MAX: usize = 8 * 1024;
@@ -44,6 +46,8 @@ pub struct Outbox {
     time_left: Option<Box<TimeLeft>>,
     /// What is kept of it, to be sent once more.
     kept: Option<Box<Kept>>,
+    /// Until when the connection must take more, while it takes nothing.
+    stalled: Option<Deadline>,
 }
 
 #[derive(Debug)]
@@ -81,6 +85,8 @@ struct Progress {
 pub(super) enum SendBroken {
     /// The connection takes no more bytes.
     Connection,
+    /// The connection has taken nothing for too long.
+    Stalled,
     /// The body failed: its flow says how.
     Body,
 }
@@ -124,6 +130,7 @@ impl Outbox {
             progress,
             time_left: None,
             kept: None,
+            stalled: None,
         }
     }
 
@@ -195,6 +202,7 @@ impl Outbox {
         self.progress.touched = false;
         self.progress.stopped = false;
         self.progress.unflushed = false;
+        self.stalled = None;
         true
     }
 
@@ -265,8 +273,14 @@ impl Outbox {
         Poll::Ready(frame.map(|frame| frame.map_err(|_| SendBroken::Body)))
     }
 
-    /// Sends what can be sent now; ready when all has been.
-    pub(super) fn poll_send(&mut self, io: &mut Io, cx: &mut Context<'_>) -> Poll<Result<(), SendBroken>> {
+    /// Sends what can be sent now; ready when all has been. While there is something to send, the connection must take
+    /// some of it within `idle`.
+    pub(super) fn poll_send(
+        &mut self,
+        io: &mut Io,
+        idle: Duration,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), SendBroken>> {
         if self.progress.stopped {
             return Poll::Ready(Ok(()));
         }
@@ -280,12 +294,20 @@ impl Outbox {
         loop {
             // A small piece goes out with the head, in one write.
             self.poll_piece(cx)?;
-            if self.is_written() {
-                ready!(self.poll_flush(io, cx)).map_err(|_| SendBroken::Connection)?;
+            let is_written = self.is_written();
+            let taken = if is_written { self.poll_flush(io, cx) } else { self.poll_write(io, cx) };
+            let Poll::Ready(taken) = taken else { return self.poll_stalled(idle, cx) };
+            taken.map_err(|_| SendBroken::Connection)?;
+            self.stalled = None;
+            if is_written {
                 return if self.progress.body_ended { Poll::Ready(Ok(())) } else { Poll::Pending };
             }
-            ready!(self.poll_write(io, cx)).map_err(|_| SendBroken::Connection)?;
         }
+    }
+
+    fn poll_stalled(&mut self, idle: Duration, cx: &mut Context<'_>) -> Poll<Result<(), SendBroken>> {
+        let stalled = self.stalled.get_or_insert_with(|| Deadline::at(Instant::now() + idle));
+        stalled.poll(cx).map(|()| Err(SendBroken::Stalled))
     }
 
     fn poll_write(&mut self, io: &mut Io, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -376,8 +398,8 @@ fn fields(text: &mut Vec<u8>, fields: &HeaderMap) {
 
 /// Sends the rest of a request while its response is already being read, on a task of its own: the
 /// upload must go on while nobody reads the response.
-pub(super) async fn send_rest(mut outbox: Outbox, line: Rc<RefCell<Line>>) {
+pub(super) async fn send_rest(mut outbox: Outbox, line: Rc<RefCell<Line>>, idle: Duration) {
     outbox.let_go();
-    let sent = poll_fn(|cx| outbox.poll_send(&mut line.borrow_mut().io, cx)).await.is_ok();
+    let sent = poll_fn(|cx| outbox.poll_send(&mut line.borrow_mut().io, idle, cx)).await.is_ok();
     line.borrow_mut().upload = if sent { Upload::Done } else { Upload::Failed };
 }

@@ -1,13 +1,16 @@
 //! Clients, tenants and endpoints that mean harm, against what pools share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::Builder;
 use http::Response as Head;
 use tokio::sync::Semaphore;
 
-use crate::harness::{ACME, GLOBEX, H2Origin, Respond, TestGateway, config, eventually, get, say};
+use crate::harness::{
+    ACME, GLOBEX, H2Origin, Origin, Respond, TestGateway, config, eventually, get, post, say,
+};
 
 const H2: &str = "protocol: h2";
 
@@ -110,4 +113,18 @@ fn streams_that_one_tenant_holds_are_no_failure_of_the_endpoint() {
     held.iter_mut().for_each(|client| client.answer().assert_status(200));
     word.say();
     gateway.ask(&get(GLOBEX, "/")).assert_status(200);
+}
+
+#[test]
+fn an_upload_that_the_endpoint_does_not_take_ends() {
+    let origin = Origin::on_connection(|_, mut peer| {
+        let _ = peer.request_head();
+        std::thread::park();
+    });
+    let gateway = config().pool("shared", &[origin.address()], "timeouts: { idle: 200ms }").start();
+    let mut client = gateway.connect();
+    client.send(post(ACME, "/", vec![0; 64 << 20]).bytes().get(..1024).unwrap());
+    client.flood(64 << 20, Duration::from_millis(500));
+    client.patience(Duration::from_secs(5));
+    client.answer().assert_refused(504, "upstream_timeout");
 }
