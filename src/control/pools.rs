@@ -8,6 +8,9 @@ use crate::health::Health;
 use crate::telemetry::{CircuitReading as _, EjectionCause, EndpointFailure};
 use crate::upstream::{Endpoint, Pool};
 
+/// Pools that an error names.
+const NAMED_MAX: usize = 20;
+
 /// What an operator changes of an endpoint: until it is changed back, or the gateway ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndpointChange {
@@ -62,9 +65,11 @@ pub fn change_endpoint(
 
 fn find<'s>(set: &'s PoolSet, name: &str) -> Result<&'s Pool, Value> {
     let found = set.pools().find(|pool| **pool.name() == *name);
-    found.map(|pool| &**pool).ok_or_else(
-        || json!({ "status": 404, "code": "unknown_pool", "detail": "there is no pool of this name" }),
-    )
+    found.map(|pool| &**pool).ok_or_else(|| {
+        let names: Vec<&str> = set.pools().map(|pool| &**pool.name()).take(NAMED_MAX).collect();
+        let detail = format!("there is no pool of this name; there are {}", names.join(", "));
+        json!({ "status": 404, "code": "unknown_pool", "detail": detail })
+    })
 }
 
 fn describe(pool: &Pool) -> Value {
@@ -114,7 +119,7 @@ fn describe_endpoint(endpoint: &Endpoint) -> Value {
         "ejections": EjectionCause::ALL.iter().map(|cause| meter.ejections(*cause)).sum::<u64>(),
         "draining": meter.is_draining(),
         "weight": endpoint.gauge().map(|gauge| gauge.weight()),
-        "latency_ms": endpoint.gauge().and_then(|gauge| gauge.latency()).map(|latency| latency.as_secs_f64() * 1e3),
+        "latency_ms": endpoint.gauge().and_then(|gauge| gauge.latency()).map(|latency| (latency.as_secs_f64() * 1e6).round() / 1e3),
         "in_flight": meter.in_flight(),
         "requests": meter.requests(),
         "failures": serde_json::Map::from_iter(failures),

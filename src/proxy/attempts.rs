@@ -82,7 +82,8 @@ impl Attempts {
 
     /// The endpoint has said its last byte.
     pub(super) fn endpoint_is_done(&mut self) {
-        self.running.iter_mut().for_each(Running::end);
+        let news = self.running.as_mut().is_some_and(Running::end);
+        self.tell_of(news);
     }
 
     /// The endpoint has failed it, in that way.
@@ -131,6 +132,7 @@ impl Attempts {
 impl Drop for Attempts {
     /// A client may leave while one is under way.
     fn drop(&mut self) {
+        self.endpoint_is_done();
         self.count_retry();
     }
 }

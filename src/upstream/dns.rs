@@ -147,8 +147,10 @@ impl Resolver {
                     ttl.clamp(TTL_MIN, TTL_MAX)
                 }
                 Err(why) => {
-                    if failures == 0 {
-                        tracing::warn!(name, %why, "name not resolved: its last addresses stay");
+                    if failures == 0 && sender.borrow().is_empty() {
+                        tracing::warn!(name, port, %why, "name not resolved");
+                    } else if failures == 0 {
+                        tracing::warn!(name, port, %why, "name not resolved: its last addresses stay");
                     }
                     failures += 1;
                     retry_after(failures)

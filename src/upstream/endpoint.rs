@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::balancing::ns_of;
+use super::connect::ConnectFailure;
 use super::retirement::Retirement;
 use super::standing::Standing;
 use super::tls::ClientTls;
@@ -204,6 +205,12 @@ impl Endpoint {
         self.standing.is_usable()
     }
 
+    /// Whether it can be counted on.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        self.standing.is_well()
+    }
+
     /// What its checks say of it.
     #[must_use]
     pub fn health(&self) -> Health {
@@ -242,25 +249,33 @@ impl Endpoint {
         true
     }
 
-    /// It was ejected, or is back.
+    /// It was ejected, or would have been, or is back.
     pub(super) fn note(&self, change: Change) {
         let (pool, endpoint) = (&*self.pool, &*self.name);
-        match change {
-            Change::Ejected { cause, until_ns, .. } => {
-                self.meter.set_ejected(true);
-                self.meter.ejected(match cause {
-                    Cause::Connects(_) => EjectionCause::Connects,
-                    Cause::Failures { .. } => EjectionCause::Failures,
-                    Cause::SuccessRate { .. } => EjectionCause::SuccessRate,
-                });
-                let for_s = until_ns.saturating_sub(ns_of(Instant::now())) / 1_000_000_000;
-                tracing::warn!(pool, endpoint, ?cause, for_s, "endpoint ejected");
-            }
+        let (cause, until_ns, withheld) = match change {
+            Change::Ejected { cause, until_ns, .. } => (cause, until_ns, false),
+            Change::Withheld { cause, until_ns, .. } => (cause, until_ns, true),
             Change::Readmitted { .. } => {
                 self.meter.set_ejected(false);
                 tracing::info!(pool, endpoint, "endpoint readmitted");
+                return;
             }
+        };
+        let (kind, count, tenants, rate) = match cause {
+            Cause::Connects(count) => (EjectionCause::Connects, Some(count), None, None),
+            Cause::Failures { count, tenants } => (EjectionCause::Failures, Some(count), Some(tenants), None),
+            Cause::SuccessRate { rate, .. } => (EjectionCause::SuccessRate, None, None, Some(rate)),
+        };
+        let left = Duration::from_nanos(until_ns.saturating_sub(ns_of(Instant::now())));
+        let (for_s, cause) = (left.as_secs_f64().round(), kind.name());
+        if withheld {
+            let why = "as many are ejected as may be: it is used still";
+            tracing::warn!(pool, endpoint, cause, count, tenants, rate, for_s, why, "endpoint not ejected");
+            return;
         }
+        self.meter.set_ejected(true);
+        self.meter.ejected(kind);
+        tracing::warn!(pool, endpoint, cause, count, tenants, rate, for_s, "endpoint ejected");
     }
 
     /// An operator says what its part of the requests is: until the pool's configuration changes.
@@ -271,16 +286,18 @@ impl Endpoint {
     }
 
     /// It could, or could not, be connected to.
-    pub fn note_reachable(&self, up: bool) {
-        if !self.meter.set_up(up) {
+    pub fn note_reachable(&self, tried: Result<(), &ConnectFailure>) {
+        if !self.meter.set_up(tried.is_ok()) {
             return;
         }
         let (pool, endpoint) = (&*self.pool, &*self.name);
-        // Where there are checks, they say it.
-        if self.health() == Health::Unknown {
-            tracing::info!(pool, endpoint, up, "endpoint reachability changed");
-        } else {
-            tracing::debug!(pool, endpoint, up, "endpoint reachability changed");
+        match tried {
+            // Where there are checks, they say it.
+            _ if self.health() != Health::Unknown => {
+                tracing::debug!(pool, endpoint, up = tried.is_ok(), "endpoint reachability changed");
+            }
+            Ok(()) => tracing::info!(pool, endpoint, "endpoint reachable"),
+            Err(why) => tracing::warn!(pool, endpoint, %why, "endpoint unreachable"),
         }
     }
 
@@ -341,15 +358,14 @@ impl Running {
         })
     }
 
-    /// The endpoint has no more to do with it.
-    pub fn end(&mut self) {
+    /// The endpoint has no more to do with it. Whether that changes what is thought of it.
+    pub fn end(&mut self) -> bool {
         self.load = None;
-        if std::mem::take(&mut self.is_well) {
-            self.record(Outcome::Success);
-        }
+        let news = std::mem::take(&mut self.is_well) && self.record(Outcome::Success);
         if std::mem::take(&mut self.is_counted) {
             self.endpoint.meter.ended();
         }
+        news
     }
 
     fn observe(&self, after: Duration) {

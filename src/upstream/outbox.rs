@@ -1,7 +1,6 @@
 //! A request on its way to an endpoint: encoded once, then sent, by whichever connection takes it.
 
 use std::cell::RefCell;
-use std::fmt::Write as _;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::ops::Range;
@@ -21,6 +20,7 @@ use tokio::time::Instant;
 use super::io::Io;
 use super::line::{Line, Upload};
 use super::replay::{Replay, Stock};
+use super::text;
 use super::time_left::TimeLeft;
 use crate::http::body::RequestBody;
 use crate::http::timeouts::Timeouts;
@@ -92,23 +92,11 @@ pub(super) enum SendBroken {
 }
 
 impl Outbox {
-    /// Encodes a head (RFC 9112 §3 and §5): the target in origin form, the fields as they are, which must
-    /// have been cleaned, and behind them `own`: whole lines, in pieces. `text` is a buffer to write into.
+    /// Encodes a head, whose fields must have been cleaned, and behind them `own`: whole lines, in pieces. `text` is a buffer to
+    /// write into.
     #[must_use]
     pub fn new(head: &Parts, own: &[&[u8]], body: RequestBody, mut text: Vec<u8>) -> Self {
-        text.clear();
-        text.extend_from_slice(head.method.as_str().as_bytes());
-        text.push(b' ');
-        let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-        // The absolute form may leave the path out (RFC 9112 §3.2.1); the origin form may not.
-        if !target.starts_with('/') && target != "*" {
-            text.push(b'/');
-        }
-        text.extend_from_slice(target.as_bytes());
-        text.extend_from_slice(b" HTTP/1.1\r\n");
-        fields(&mut text, &head.headers);
-        own.iter().for_each(|piece| text.extend_from_slice(piece));
-        text.extend_from_slice(b"\r\n");
+        text::head(&mut text, head, own);
         let framing = if body.is_end_stream() {
             Framing::None
         } else if head.headers.contains_key(TRANSFER_ENCODING) {
@@ -361,9 +349,7 @@ impl Outbox {
             Err(frame) => return self.end(frame.into_trailers().ok()),
         };
         if self.framing == Framing::Chunked {
-            let mut size = String::with_capacity(10);
-            let _ = write!(size, "{:x}\r\n", piece.len());
-            self.text.extend_from_slice(size.as_bytes());
+            text::chunk_size(&mut self.text, piece.len());
         }
         if piece.len() <= FLAT_MAX || self.framing == Framing::Chunked {
             self.text.extend_from_slice(&piece);
@@ -380,19 +366,10 @@ impl Outbox {
         if self.framing == Framing::Chunked {
             self.text.extend_from_slice(b"0\r\n");
             if let Some(trailers) = trailers {
-                fields(&mut self.text, &trailers);
+                text::fields(&mut self.text, &trailers);
             }
             self.text.extend_from_slice(b"\r\n");
         }
-    }
-}
-
-fn fields(text: &mut Vec<u8>, fields: &HeaderMap) {
-    for (name, value) in fields {
-        text.extend_from_slice(name.as_str().as_bytes());
-        text.extend_from_slice(b": ");
-        text.extend_from_slice(value.as_bytes());
-        text.extend_from_slice(b"\r\n");
     }
 }
 

@@ -174,20 +174,28 @@ impl Pool {
         let usable: Vec<_> = open.iter().filter(|endpoint| endpoint.is_usable()).cloned().collect();
         let panicking = panics(usable.len(), open.len(), terms.panic_percent);
         self.lineup.store(Arc::new(terms.balancing.lineup(if panicking { &open } else { &usable })));
+        // Those that are used because too many are ejected already count for nothing here.
+        let well = open.iter().filter(|endpoint| endpoint.is_well()).count();
         let (usable, open) = (usable.len(), open.len());
-        terms.vitals.set_ill(open == 0 || usable * 2 < open);
+        terms.vitals.set_ill(open == 0 || well * 2 < open);
+        let pool = &*terms.name;
         if terms.meter.set_panicking(panicking) {
-            tracing::warn!(pool = &*terms.name, usable, open, panicking, "pool panic changed");
+            match panicking {
+                true => tracing::warn!(pool, usable, open, "pool panics: all endpoints are used"),
+                false => tracing::info!(pool, usable, open, "pool panics no more"),
+            }
         }
         if terms.failover.is_none() {
             *failover = Failover::default();
         } else {
-            failover.observe(ns_of(Instant::now()), usable, open, terms.failover_hold);
+            failover.observe(ns_of(Instant::now()), well, open, terms.failover_hold);
         }
         if terms.meter.set_failed_over(failover.is_active()) {
-            let failed_over = failover.is_active();
             let to = terms.failover.as_deref();
-            tracing::warn!(pool = &*terms.name, usable, open, to, failed_over, "pool failover changed");
+            match failover.is_active() {
+                true => tracing::warn!(pool, well, open, to, "pool failed over"),
+                false => tracing::info!(pool, well, open, "pool back from its failover"),
+            }
         }
         let due_ns = failover.next_due(terms.failover_hold)?;
         Some(moment_of(due_ns))

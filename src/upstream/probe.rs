@@ -67,7 +67,7 @@ pub(super) async fn ask(pool: &Pool, endpoint: &Endpoint, checks: &HealthChecks)
             Probe::Connect => {
                 let protocol = endpoint.protocol();
                 let opened = connect(endpoint.address(), endpoint.tls(), protocol, checks.timeout).await;
-                endpoint.note_reachable(opened.is_ok());
+                endpoint.note_reachable(opened.as_ref().map(drop));
                 opened.map(drop).map_err(|why| why.to_string())
             }
             Probe::Http(probe) => request(pool, endpoint, probe).await,

@@ -150,7 +150,7 @@ impl Search<'_> {
             return Err(SendFailure::Connect(ConnectFailure::Retired));
         }
         let opened = connect(endpoint.address(), endpoint.tls(), protocol, within).await;
-        endpoint.note_reachable(opened.is_ok());
+        endpoint.note_reachable(opened.as_ref().map(drop));
         let io = opened.map_err(SendFailure::Connect)?;
         io.cord().into_iter().for_each(|cord| client.cords.hold(endpoint.retirement(), cord));
         let open = Open::new(pool.meter().connection_opened(), place);

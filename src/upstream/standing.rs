@@ -39,6 +39,13 @@ impl Standing {
         self.watch.load().as_ref().is_some_and(|watch| watch.is_ejected())
     }
 
+    /// Whether it can be counted on: not if it would be ejected, but for those that are already.
+    pub(super) fn is_well(&self) -> bool {
+        let watch = self.watch.load();
+        let speaks_against = |watch: &Arc<Watch>| watch.is_ejected() || watch.is_ailing();
+        self.health().is_usable() && !watch.as_ref().is_some_and(speaks_against)
+    }
+
     /// Until when, in nanoseconds.
     pub(super) fn ejected_until(&self) -> Option<u64> {
         self.watch.load().as_ref()?.ejected_until()
@@ -49,6 +56,9 @@ impl Standing {
         let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
         let news = verdicts.observe(rules, passed)?;
         self.health.store(if news.is_usable() { HEALTHY } else { UNHEALTHY }, Ordering::Relaxed);
+        if news.is_usable() {
+            self.watch.load().iter().for_each(|watch| watch.forgive());
+        }
         Some(news)
     }
 

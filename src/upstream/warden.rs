@@ -61,7 +61,9 @@ fn tick_over(pool: &Pool, outliers: &Outliers) -> bool {
     let changes = outliers.tick(ns_of(Instant::now()));
     let endpoints = pool.endpoints();
     for change in &changes {
-        let (Change::Ejected { endpoint: id, .. } | Change::Readmitted { endpoint: id }) = change;
+        let (Change::Ejected { endpoint: id, .. }
+        | Change::Withheld { endpoint: id, .. }
+        | Change::Readmitted { endpoint: id }) = change;
         let own = endpoints.iter().find(|endpoint| endpoint.id().number() == *id);
         own.into_iter().for_each(|endpoint| endpoint.note(*change));
     }

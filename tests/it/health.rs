@@ -290,3 +290,20 @@ fn a_response_that_breaks_off_counts_against_its_endpoint() {
     // The only one: used all the same.
     eventually("the pool panics", || pool(&gateway, "shared")["panicking"] == true);
 }
+
+/// No more than half are ever ejected, but those that would be don't count as able to serve either.
+#[test]
+fn a_pool_whose_traffic_says_that_all_fail_fails_over() {
+    let (dead, _held) =
+        [refused_address(), refused_address(), refused_address()].into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
+    let spare = Origin::saying("spare");
+    let more = format!("{EJECTING}, max_ejection: 10m }}, failover: spare").replace("200ms", "10m");
+    let gateway = config().pool("shared", &dead, &more).pool("spare", &[spare.address()], "").start();
+    eventually("the pool fails over", || {
+        gateway.ask(&get(ACME, "/"));
+        pool(&gateway, "shared")["failed_over"] == "spare"
+    });
+    assert_eq!(answers(&gateway, ACME, 3), ["spare"; 3]);
+    let ejected = gateway.metric("tollgate_endpoint_ejected", &[("pool", "shared")]);
+    assert!((1.0..3.0).contains(&ejected), "{ejected}");
+}

@@ -34,8 +34,9 @@ struct Endpoint {
     before: [u64; TENANTS_MAX],
     /// How many times the base time the last ejection took, less what good behaviour took off.
     times: u32,
-    /// Until when it is ejected.
+    /// Until when it is ejected; or would be, but for those that are already.
     until_ns: Option<u64>,
+    is_withheld: bool,
     usable_since_ns: u64,
 }
 
@@ -62,13 +63,14 @@ impl Detector {
             before: [0; TENANTS_MAX],
             times: 0,
             until_ns: None,
+            is_withheld: false,
             usable_since_ns: now_ns,
         })
     }
 
     pub(super) fn forget(&mut self, place: usize) {
         let gone = self.endpoints.try_remove(place);
-        self.ejected -= usize::from(gone.is_some_and(|endpoint| endpoint.until_ns.is_some()));
+        self.ejected -= usize::from(gone.is_some_and(|endpoint| endpoint.is_ejected()));
     }
 
     pub(super) fn ejected(&self) -> usize {
@@ -80,7 +82,8 @@ impl Detector {
     }
 
     pub(super) fn ejected_until(&self, place: usize) -> Option<u64> {
-        self.endpoints.get(place)?.until_ns
+        let endpoint = self.endpoints.get(place)?;
+        endpoint.until_ns.filter(|_| !endpoint.is_withheld)
     }
 
     pub(super) fn fail(
@@ -99,12 +102,19 @@ impl Detector {
         self.eject(now_ns, place, cause)
     }
 
+    /// One that would be ejected has served.
+    pub(super) fn recover(&mut self, now_ns: u64, place: usize) -> Option<Change> {
+        let endpoint = self.endpoints.get_mut(place).filter(|endpoint| endpoint.is_withheld)?;
+        endpoint.readmit(now_ns);
+        Some(Change::Readmitted { endpoint: endpoint.name })
+    }
+
     pub(super) fn tick(&mut self, now_ns: u64) -> Vec<Change> {
         let mut changes = Vec::new();
         for (_, endpoint) in &mut self.endpoints {
             if endpoint.until_ns.is_some_and(|until_ns| until_ns <= now_ns) {
+                self.ejected -= usize::from(endpoint.is_ejected());
                 endpoint.readmit(now_ns);
-                self.ejected -= 1;
                 changes.push(Change::Readmitted { endpoint: endpoint.name });
             }
         }
@@ -152,19 +162,25 @@ impl Detector {
     }
 
     fn eject(&mut self, now_ns: u64, place: usize, cause: Cause) -> Option<Change> {
-        if !self.terms.has_room(self.ejected, self.endpoints.len()) {
-            self.withheld += 1;
-            return None;
-        }
+        let has_room = self.terms.has_room(self.ejected, self.endpoints.len());
         let endpoint = self.endpoints.get_mut(place)?;
-        let until_ns = now_ns.saturating_add(endpoint.eject(&self.terms));
+        let until_ns = now_ns.saturating_add(endpoint.eject(&self.terms, has_room));
         endpoint.until_ns = Some(until_ns);
-        self.ejected += 1;
-        Some(Change::Ejected { endpoint: endpoint.name, cause, until_ns })
+        Some(if has_room {
+            self.ejected += 1;
+            Change::Ejected { endpoint: endpoint.name, cause, until_ns }
+        } else {
+            self.withheld += 1;
+            Change::Withheld { endpoint: endpoint.name, cause, until_ns }
+        })
     }
 }
 
 impl Endpoint {
+    fn is_ejected(&self) -> bool {
+        self.until_ns.is_some() && !self.is_withheld
+    }
+
     fn add(&mut self, tenant: u64, outcome: Outcome) {
         if !self.tally.fail(tenant) {
             self.streak = Streak::default();
@@ -203,9 +219,13 @@ impl Endpoint {
         self.until_ns.is_none().then(|| (self.tally.successes(), self.connects + blamed))
     }
 
-    /// Marks it ejected; for how many nanoseconds.
-    fn eject(&mut self, terms: &OutlierTerms) -> u64 {
-        self.tally.set_ejected(true);
+    /// Marks it ejected, or, where there is no room for that, as one that would be; for how many nanoseconds.
+    fn eject(&mut self, terms: &OutlierTerms, has_room: bool) -> u64 {
+        self.is_withheld = !has_room;
+        match has_room {
+            true => self.tally.set_ejected(true),
+            false => self.tally.set_ailing(),
+        }
         // No further than to the maximum: else good behaviour would take forever to count.
         if self.times == 0 || terms.ejection_ns(self.times) < terms.ejection_ns(u32::MAX) {
             self.times += 1;
@@ -215,6 +235,7 @@ impl Endpoint {
 
     fn readmit(&mut self, now_ns: u64) {
         self.until_ns = None;
+        self.is_withheld = false;
         self.usable_since_ns = now_ns;
         self.blame = Blame::default();
         self.connects = 0;

@@ -5,7 +5,7 @@
 //! An endpoint is ejected at once when so many requests in a row failed there, and, at the end of each interval, when
 //! its success rate is too far below the others' (`rate`). It stays away for the base time multiplied by the times
 //! that it was ejected, up to a maximum; each interval that it serves takes one of these times back. Only a part of a
-//! pool is ejected at a time; what exceeds it is *withheld*, and counted. Failures of any kind count alike, whether
+//! pool is ejected at a time; what exceeds it is *withheld*, and counted: requests still go there, but nobody should count on it. Failures of any kind count alike, whether
 //! the endpoint said 5xx, or broke off, or said nothing in time. Results that come while it is ejected do not count.
 //!
 //! # Whose failure is it
@@ -24,7 +24,7 @@
 //! *Consecutive failures* therefore eject when there are enough of them, since the last success of anyone, **and** they
 //! come from at least `min_tenants` tenants, or from as many as used the endpoint at all in this window and the one
 //! before. Failing to *connect* is different: nothing of a request had been sent, so no tenant can be the
-//! cause. Enough of these in a row eject whoever asked.
+//! cause. Enough of these in a row eject whoever asked; a connection that is made ends the row.
 //!
 //! For *success rates* the failures of the `min_tenants − 1` tenants that had most are taken away, at every endpoint,
 //! before rates are compared: an endpoint is an outlier if it still is one without its worst tenant. (Failures to
@@ -122,7 +122,17 @@ pub enum Change {
         /// Until when, in nanoseconds.
         until_ns: u64,
     },
-    /// It may be used again.
+    /// As above, but for `max_ejected_percent`: requests go there still. Whoever asks whether the pool can serve should not
+    /// count on it.
+    Withheld {
+        /// Which.
+        endpoint: u64,
+        /// Why.
+        cause: Cause,
+        /// Until when, in nanoseconds, unless a request goes well before.
+        until_ns: u64,
+    },
+    /// It may be used again, or counted on.
     Readmitted {
         /// Which.
         endpoint: u64,
@@ -190,19 +200,33 @@ impl Watch {
         self.tally.is_ejected()
     }
 
+    /// Whether it would be ejected, but for those that are already. One load.
+    #[must_use]
+    pub fn is_ailing(&self) -> bool {
+        self.tally.is_ailing()
+    }
+
+    /// The endpoint is known to be well, from elsewhere: what failed there before is over.
+    pub fn forgive(&self) {
+        self.tally.forgive();
+    }
+
     /// Until when it is ejected, in nanoseconds. Takes the pool's lock: for showing, not for choosing.
     #[must_use]
     pub fn ejected_until(&self) -> Option<u64> {
         self.pool.lock().ejected_until(self.place)
     }
 
-    /// A request of a tenant (any hash of its id) has ended here. `now_ns` is asked for failures only.
+    /// A request of a tenant (any hash of its id) has ended here. `now_ns` is asked where something may change by it: not for
+    /// the success of one that is well.
     pub fn record(&self, now_ns: impl FnOnce() -> u64, tenant: u64, outcome: Outcome) -> Option<Change> {
         // 0 stands for nobody.
         let tenant = tenant.max(1);
         if outcome == Outcome::Success {
-            self.tally.succeed(tenant);
-            return None;
+            return match self.tally.succeed(tenant) {
+                true => self.pool.lock().recover(now_ns(), self.place),
+                false => None,
+            };
         }
         self.pool.lock().fail(now_ns(), self.place, tenant, outcome)
     }

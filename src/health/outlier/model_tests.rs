@@ -10,6 +10,14 @@ use proptest::sample::select;
 use super::tests::{Pool, S};
 use super::*;
 
+/// What has changed; why, where it was one request.
+#[derive(Debug, PartialEq)]
+enum Brief {
+    Ejected(Option<Cause>),
+    Withheld(Option<Cause>),
+    Readmitted,
+}
+
 /// Remembers every result, and counts anew each time.
 struct Model {
     terms: OutlierTerms,
@@ -24,6 +32,7 @@ struct History {
     results: Vec<Option<(u64, u64, Outcome, bool)>>,
     times: u64,
     until: Option<u64>,
+    is_withheld: bool,
     usable_since: u64,
 }
 
@@ -32,10 +41,14 @@ impl Model {
         self.terms.interval.as_nanos() as u64
     }
 
-    fn record(&mut self, now: u64, at: usize, tenant: u64, outcome: Outcome) -> Option<Cause> {
+    fn record(&mut self, now: u64, at: usize, tenant: u64, outcome: Outcome) -> Option<Brief> {
         let window = self.window;
         let ejected = self.endpoints[at].until.is_some();
         self.endpoints[at].results.push(Some((window, tenant, outcome, ejected)));
+        if outcome == Outcome::Success && self.endpoints[at].is_withheld {
+            self.readmit(now, at);
+            return Some(Brief::Readmitted);
+        }
         if outcome == Outcome::Success || ejected {
             return None;
         }
@@ -43,17 +56,28 @@ impl Model {
             !matches!(result, None | Some((_, _, Outcome::Success, _)))
         };
         let streak: Vec<_> = self.endpoints[at].results.iter().rev().take_while(ended).flatten().collect();
-        let connects = streak.iter().filter(|result| result.2 == Outcome::Connect).count() as u32;
-        let tenants = streak.iter().map(|result| result.1).collect::<BTreeSet<_>>().len();
+        // Newest first: those to connect since something was last sent, and those that were sent.
+        let connects = streak.iter().take_while(|result| result.2 == Outcome::Connect).count() as u32;
+        let requests: Vec<_> = streak.into_iter().filter(|result| result.2 != Outcome::Connect).collect();
+        let tenants = requests.iter().map(|result| result.1).collect::<BTreeSet<_>>().len();
         let needed = self.needed(at);
         let cause = if connects >= self.terms.consecutive_failures {
             Cause::Connects(connects)
-        } else if streak.len() as u32 >= self.terms.consecutive_failures && tenants >= needed {
-            Cause::Failures { count: streak.len() as u32, tenants: tenants.min(TENANTS_MAX) }
+        } else if requests.len() as u32 >= self.terms.consecutive_failures && tenants >= needed {
+            Cause::Failures { count: requests.len() as u32, tenants: tenants.min(TENANTS_MAX) }
         } else {
             return None;
         };
-        self.eject(now, at).then_some(cause)
+        Some(match self.eject(now, at) {
+            true => Brief::Ejected(Some(cause)),
+            false => Brief::Withheld(Some(cause)),
+        })
+    }
+
+    fn readmit(&mut self, now: u64, at: usize) {
+        let history = &mut self.endpoints[at];
+        (history.until, history.is_withheld, history.usable_since) = (None, false, now);
+        history.results.push(None);
     }
 
     /// Tenants that were seen in this window or the last.
@@ -66,15 +90,14 @@ impl Model {
     }
 
     fn eject(&mut self, now: u64, at: usize) -> bool {
-        let ejected = self.endpoints.iter().filter(|history| history.until.is_some()).count();
+        let is_ejected = |history: &&History| history.until.is_some() && !history.is_withheld;
+        let ejected = self.endpoints.iter().filter(is_ejected).count();
         let percent = 100 * (ejected + 1) / self.endpoints.len();
         let exact = 100 * (ejected + 1) % self.endpoints.len() == 0;
         let allowed = self.terms.max_ejected_percent as usize;
         let within = percent < allowed || (percent == allowed && exact);
-        if allowed == 0 || (ejected > 0 && !within) {
-            self.withheld += 1;
-            return false;
-        }
+        let withheld = allowed == 0 || (ejected > 0 && !within);
+        self.withheld += u64::from(withheld);
         let (base, most) =
             (self.terms.base_ejection.as_nanos() as u64, self.terms.max_ejection.as_nanos() as u64);
         let history = &mut self.endpoints[at];
@@ -82,17 +105,17 @@ impl Model {
             history.times += 1;
         }
         history.until = Some(now + (history.times * base).min(most));
+        history.is_withheld = withheld;
         history.results.push(None);
-        true
+        !withheld
     }
 
-    fn tick(&mut self, now: u64, since: u64) -> Vec<(usize, bool)> {
+    fn tick(&mut self, now: u64, since: u64) -> Vec<(usize, Brief)> {
         let mut changes = Vec::new();
-        for (at, history) in self.endpoints.iter_mut().enumerate() {
-            if history.until.is_some_and(|until| until <= now) {
-                (history.until, history.usable_since) = (None, now);
-                history.results.push(None);
-                changes.push((at, false));
+        for at in 0..self.endpoints.len() {
+            if self.endpoints[at].until.is_some_and(|until| until <= now) {
+                self.readmit(now, at);
+                changes.push((at, Brief::Readmitted));
             }
         }
         let windows = (now - since) / self.interval();
@@ -100,9 +123,10 @@ impl Model {
             return changes;
         }
         for at in self.outliers() {
-            if self.eject(now, at) {
-                changes.push((at, true));
-            }
+            changes.push(match self.eject(now, at) {
+                true => (at, Brief::Ejected(None)),
+                false => (at, Brief::Withheld(None)),
+            });
         }
         let interval = self.interval();
         for history in self.endpoints.iter_mut().filter(|history| history.until.is_none()) {
@@ -174,8 +198,9 @@ proptest! {
             if now >= pool.outliers.next_due() {
                 let changes = pool.outliers.tick(now);
                 let brief = changes.iter().map(|change| match change {
-                    Change::Ejected { endpoint, .. } => (*endpoint as usize, true),
-                    Change::Readmitted { endpoint } => (*endpoint as usize, false),
+                    Change::Ejected { endpoint, .. } => (*endpoint as usize, Brief::Ejected(None)),
+                    Change::Withheld { endpoint, .. } => (*endpoint as usize, Brief::Withheld(None)),
+                    Change::Readmitted { endpoint } => (*endpoint as usize, Brief::Readmitted),
                 });
                 prop_assert_eq!(brief.collect::<Vec<_>>(), model.tick(now, since));
                 since += (now - since) / (10 * S) * (10 * S);
@@ -183,14 +208,23 @@ proptest! {
             let at = at % endpoints;
             let expected = model.record(now, at, tenant, outcome);
             let change = pool.record(now, at, tenant, outcome);
-            let until = pool.watches[at].ejected_until();
-            let expected = expected.map(|cause| {
-                Change::Ejected { endpoint: at as u64, cause, until_ns: until.unwrap_or_default() }
+            let until_ns = model.endpoints[at].until;
+            let change = change.map(|change| match change {
+                Change::Ejected { endpoint, cause, until_ns: until } => {
+                    assert_eq!((endpoint, Some(until)), (at as u64, until_ns));
+                    Brief::Ejected(Some(cause))
+                }
+                Change::Withheld { endpoint, cause, until_ns: until } => {
+                    assert_eq!((endpoint, Some(until)), (at as u64, until_ns));
+                    Brief::Withheld(Some(cause))
+                }
+                Change::Readmitted { .. } => Brief::Readmitted,
             });
             prop_assert_eq!(change, expected);
             for (watch, history) in pool.watches.iter().zip(&model.endpoints) {
-                prop_assert_eq!(watch.ejected_until(), history.until);
-                prop_assert_eq!(watch.is_ejected(), history.until.is_some());
+                prop_assert_eq!(watch.ejected_until(), history.until.filter(|_| !history.is_withheld));
+                prop_assert_eq!(watch.is_ejected(), history.until.is_some() && !history.is_withheld);
+                prop_assert_eq!(watch.is_ailing(), history.is_withheld);
             }
             prop_assert_eq!(pool.outliers.withheld(), model.withheld);
         }

@@ -2,12 +2,13 @@
 
 use super::{Outcome, TENANTS_MAX};
 
-/// A run of failures.
+/// A run of failures. Those to connect and those of requests are counted apart: an endpoint that takes a connection has
+/// ended the run of those that it did not take, and a tenant's request that fails there is not the next of them.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Streak {
-    /// Failures to connect.
+    /// Failures to connect, without a connection between them.
     pub(super) connects: u32,
-    /// All failures.
+    /// Failures of requests that were sent.
     pub(super) failures: u32,
     tenants: Tenants,
 }
@@ -18,9 +19,13 @@ pub(super) struct Tenants([u64; TENANTS_MAX]);
 
 impl Streak {
     pub(super) fn add(&mut self, tenant: u64, outcome: Outcome) {
-        self.connects = self.connects.saturating_add(u32::from(outcome == Outcome::Connect));
-        self.failures = self.failures.saturating_add(1);
-        self.tenants.add(tenant);
+        if outcome == Outcome::Connect {
+            self.connects = self.connects.saturating_add(1);
+        } else {
+            self.connects = 0;
+            self.failures = self.failures.saturating_add(1);
+            self.tenants.add(tenant);
+        }
     }
 
     /// How many tenants failed, up to [`TENANTS_MAX`].

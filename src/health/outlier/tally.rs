@@ -12,6 +12,8 @@ const EJECTED: u64 = 1 << 1;
 const MANY: u64 = 1 << 2;
 /// Successes are counted.
 const COUNTING: u64 = 1 << 3;
+/// It would be ejected, but for those that are already.
+const AILING: u64 = 1 << 4;
 
 /// One endpoint's notes of the current window.
 #[derive(Debug, Default)]
@@ -27,9 +29,13 @@ impl Tally {
         self.state.load(Ordering::Relaxed) & EJECTED != 0
     }
 
-    /// A request went well. On an endpoint that many tenants use and that has not failed, and
+    pub(super) fn is_ailing(&self) -> bool {
+        self.state.load(Ordering::Relaxed) & AILING != 0
+    }
+
+    /// A request went well; whether it was ailing. On an endpoint that many tenants use and that has not failed, and
     /// without a count for success rates, this is one load.
-    pub(super) fn succeed(&self, tenant: u64) {
+    pub(super) fn succeed(&self, tenant: u64) -> bool {
         let state = self.state.load(Ordering::Relaxed);
         if state & COUNTING != 0 {
             self.successes.fetch_add(1, Ordering::Relaxed);
@@ -37,9 +43,15 @@ impl Tally {
         if state & MANY == 0 {
             self.see(tenant);
         }
-        if state & FAILED != 0 {
-            self.state.fetch_and(!FAILED, Ordering::AcqRel);
+        if state & (FAILED | AILING) == 0 {
+            return false;
         }
+        self.state.fetch_and(!(FAILED | AILING), Ordering::AcqRel) & AILING != 0
+    }
+
+    /// Whatever failed before has nothing to do with what fails from now on.
+    pub(super) fn forgive(&self) {
+        self.set(FAILED, false);
     }
 
     /// A request failed; whether none has gone well since the last that did.
@@ -50,8 +62,13 @@ impl Tally {
 
     pub(super) fn set_ejected(&self, ejected: bool) {
         self.set(EJECTED, ejected);
-        self.set(FAILED, false);
+        self.state.fetch_and(!(FAILED | AILING), Ordering::AcqRel);
         self.successes.store(0, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_ailing(&self) {
+        self.set_ejected(false);
+        self.set(AILING, true);
     }
 
     pub(super) fn set_counting(&self, counting: bool) {

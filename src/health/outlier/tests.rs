@@ -135,7 +135,9 @@ fn a_part_of_the_pool_stays_and_one_may_always_go() {
     {
         let pool = Pool::of(endpoints, OutlierTerms { max_ejected_percent: percent, ..consecutive() });
         assert_eq!(fail(&pool), ejected, "{percent} % of {endpoints}");
-        assert_eq!(pool.outliers.withheld(), 2 * (endpoints - ejected as u64));
+        assert_eq!(pool.outliers.withheld(), endpoints - ejected as u64);
+        let ailing = pool.watches.iter().filter(|watch| watch.is_ailing()).count();
+        assert_eq!(ailing, endpoints as usize - ejected);
     }
 }
 
@@ -143,10 +145,38 @@ fn a_part_of_the_pool_stays_and_one_may_always_go() {
 fn an_endpoint_that_leaves_makes_room() {
     let mut pool = Pool::of(2, consecutive());
     assert_eq!(pool.until_ejected(0, &[(1, Outcome::Connect); 5]), Some(5));
-    assert_eq!(pool.until_ejected(1, &[(1, Outcome::Connect); 5]), None);
+    assert_eq!(pool.until_ejected(1, &[(1, Outcome::Connect); 5]), Some(5));
+    assert!(pool.watches[1].is_ailing() && !pool.watches[1].is_ejected());
     drop(pool.watches.remove(0));
     assert_eq!(pool.outliers.ejected(), 0);
-    assert_eq!(pool.until_ejected(0, &[(1, Outcome::Connect)]), Some(1));
+    // Once its time is over, as that of one that is ejected would be.
+    assert_eq!(pool.outliers.tick(30 * S), [Change::Readmitted { endpoint: 1 }]);
+    assert_eq!(pool.until_ejected(0, &[(1, Outcome::Connect); 5]), Some(5));
+    assert!(pool.watches[0].is_ejected());
+}
+
+#[test]
+fn what_serves_can_be_counted_on_again() {
+    let pool = Pool::of(2, consecutive());
+    (0..2).for_each(|at| assert_eq!(pool.until_ejected(at, &[(1, Outcome::Connect); 5]), Some(5)));
+    assert!(pool.watches[1].is_ailing());
+    assert_eq!(pool.record(S, 1, 1, Outcome::Success), Some(Change::Readmitted { endpoint: 1 }));
+    assert!(!pool.watches[1].is_ailing());
+    assert_eq!(pool.record(S, 1, 1, Outcome::Success), None);
+}
+
+/// An endpoint that was away takes connections again: what one tenant fails there is no part of that.
+#[test]
+fn a_connection_that_is_made_ends_the_row_of_those_that_were_not() {
+    let pool = Pool::of(2, consecutive());
+    for _ in 0..9 {
+        assert_eq!(pool.until_ejected(0, &[(1, Outcome::Connect), (2, Outcome::Connect)]), None);
+        assert_eq!(pool.until_ejected(0, &[(1, Outcome::Status)]), None);
+    }
+    // And one that is found to be well in another way begins anew.
+    assert_eq!(pool.until_ejected(1, &[(1, Outcome::Connect); 4]), None);
+    pool.watches[1].forgive();
+    assert_eq!(pool.until_ejected(1, &[(1, Outcome::Connect); 4]), None);
 }
 
 /// Each endpoint has 100 requests of tenant 1 and 100 of tenant 2; on the first, some fail.
