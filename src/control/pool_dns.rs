@@ -12,13 +12,13 @@ use tokio::time::timeout;
 
 use super::pool_set::PoolSet;
 use crate::config::{Document, EndpointTarget};
-use crate::upstream::Source;
 use crate::upstream::dns::Resolve;
+use crate::upstream::{Address, Source};
 
 /// How long a start or a reload waits for the addresses of names. Those that take longer follow when they are there.
 const WITHIN: Duration = Duration::from_secs(3);
 
-/// The addresses of names that no pool has used before.
+/// The addresses of names: of those that pools have used before, what these know; of others, what was looked up.
 #[derive(Debug, Default)]
 pub struct FirstAddresses(BTreeMap<(String, u16), Vec<SocketAddr>>);
 
@@ -32,6 +32,7 @@ impl FirstAddresses {
             EndpointTarget::Dns { name, port, .. } => Some((name.clone(), *port)),
             _ => None,
         });
+        let mut known = known(before);
         let is_known = |(name, port): &(String, u16)| {
             let mut sources = before.pools().flat_map(|pool| pool.sources());
             sources.any(|source: &Source| *source.name == **name && source.port == *port)
@@ -40,16 +41,31 @@ impl FirstAddresses {
         names.sort_unstable();
         names.dedup();
         if names.is_empty() {
-            return Self::default();
+            return Self(known);
         }
         // A thread of its own: whoever asks may be one that drives a runtime.
         let looking = thread::scope(|scope| scope.spawn(|| look_up(names, resolve)).join());
-        Self(looking.unwrap_or_default())
+        known.extend(looking.unwrap_or_default());
+        Self(known)
     }
 
     pub(super) fn of_name(&self, name: &str, port: u16) -> &[SocketAddr] {
         self.0.get(&(name.to_owned(), port)).map_or(&[], Vec::as_slice)
     }
+}
+
+/// The addresses at which pools have endpoints by names: what another pool of a name, or the same on other terms, begins with.
+fn known(before: &PoolSet) -> BTreeMap<(String, u16), Vec<SocketAddr>> {
+    let mut known = BTreeMap::<_, Vec<_>>::new();
+    for endpoint in before.pools().flat_map(|pool| pool.endpoints().to_vec()) {
+        if let Address::Found(address, name) = endpoint.address() {
+            let addresses = known.entry((name.to_string(), address.port())).or_default();
+            if !addresses.contains(address) {
+                addresses.push(*address);
+            }
+        }
+    }
+    known
 }
 
 fn look_up(names: Vec<(String, u16)>, resolve: &Resolve) -> BTreeMap<(String, u16), Vec<SocketAddr>> {

@@ -135,11 +135,13 @@ fn pool(
         vitals,
     };
     let pool = Pool::new(terms, endpoints);
-    for source in pool.sources() {
-        let first = addresses.of_name(&source.name, source.port);
-        if !first.is_empty() {
-            pool.found(source, first);
-        }
+    let endpoints = pool.endpoints();
+    let is_new = |source: &&Source| !endpoints.iter().any(|endpoint| source.has(endpoint));
+    let first = |source: &Source| addresses.of_name(&source.name, source.port);
+    let found = pool.sources().iter().filter(is_new).map(|source: &Source| (source, first(source)));
+    let found: Vec<_> = found.filter(|(_, first)| !first.is_empty()).collect();
+    if !found.is_empty() {
+        pool.found(&found);
     }
     pool
 }

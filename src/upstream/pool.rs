@@ -136,20 +136,23 @@ impl Pool {
         &self.terms.sources
     }
 
-    /// The addresses of a source are these now. Endpoints at others are gone: they get no new requests, and those that they have may finish for a while.
-    pub fn found(&self, source: &Source, addresses: &[SocketAddr]) {
+    /// The addresses of these sources are these now. Endpoints at others are gone: they get no new requests, and those that they have may finish for a while.
+    pub fn found(&self, found: &[(&Source, &[SocketAddr])]) {
         let terms = &self.terms;
         {
             let _alone = terms.vitals.stock();
             let outliers = terms.vitals.outliers();
-            let new = |address| {
+            let new = |source: &Source, address| {
                 let endpoint = Arc::new(source.endpoint(&terms.name, address, &terms.meter));
                 terms.balancing.admit(&endpoint, source.weight);
                 endpoint.tell(outliers.as_ref());
                 endpoint
             };
             let before = self.endpoints.load_full();
-            let endpoints = follow(&before, source, addresses, new);
+            let mut endpoints = Vec::clone(&before);
+            for (source, addresses) in found {
+                endpoints = follow(&endpoints, source, addresses, |address| new(source, address));
+            }
             let gone = before.iter().filter(|old| !endpoints.iter().any(|one| one.id() == old.id()));
             gone.for_each(|gone| gone.retire(terms.drain));
             self.endpoints.store(Arc::new(endpoints));

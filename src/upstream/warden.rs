@@ -1,6 +1,9 @@
 //! Whoever looks after a pool while it runs: its endpoints are checked, the names of some are followed, ejections end, and
 //! whenever something has changed the pool is lined up anew.
 
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +12,6 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::balancing::{moment_of, ns_of};
-use super::discovery::Source;
 use super::dns::Resolver;
 use super::endpoint::{Endpoint, EndpointId};
 use super::pool::Pool;
@@ -23,8 +25,9 @@ const FIRST_CHECK_MAX: Duration = Duration::from_secs(1);
 pub async fn watch_over(pool: Arc<Pool>, resolver: Option<Resolver>) {
     let mut tasks = JoinSet::new();
     if let Some(resolver) = resolver {
-        for source in pool.sources().iter().cloned() {
-            tasks.spawn_local(follow(Arc::clone(&pool), source, resolver.clone()));
+        let found = Rc::new(RefCell::new(vec![Vec::new(); pool.sources().len()]));
+        for nth in 0..pool.sources().len() {
+            tasks.spawn_local(follow(Arc::clone(&pool), nth, Rc::clone(&found), resolver.clone()));
         }
     }
     let mut checked: HashMap<EndpointId, AbortHandle> = HashMap::new();
@@ -107,12 +110,18 @@ async fn check(pool: Arc<Pool>, endpoint: Arc<Endpoint>, checks: Arc<HealthCheck
     }
 }
 
-/// Keeps the endpoints that a name stands for what its addresses are.
-async fn follow(pool: Arc<Pool>, source: Source, resolver: Resolver) {
+/// Keeps the endpoints that the pool's `nth` name stands for what its addresses are. An address of several names is one
+/// endpoint, and stays for as long as one of them has it: so what was `found` of all of them is told each time.
+async fn follow(pool: Arc<Pool>, nth: usize, found: Rc<RefCell<Vec<Vec<SocketAddr>>>>, resolver: Resolver) {
+    let Some(source) = pool.sources().get(nth) else { return };
     let mut addresses = resolver.watch(&source.name, source.port);
     while addresses.changed().await.is_ok() {
-        let found = addresses.borrow_and_update().clone();
-        pool.found(&source, &found);
+        let new = addresses.borrow_and_update().clone();
+        let mut found = found.borrow_mut();
+        found.get_mut(nth).into_iter().for_each(|own| own.clone_from(&new));
+        let all = pool.sources().iter().zip(found.iter().map(Vec::as_slice));
+        let known: Vec<_> = all.filter(|(_, addresses)| !addresses.is_empty()).collect();
+        pool.found(&known);
         pool.tell();
     }
 }

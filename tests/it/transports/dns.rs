@@ -1,20 +1,24 @@
 //! Names whose addresses change, as a DNS server of the test's own tells them.
 
+use std::collections::HashMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tollgate::upstream::dns::Resolver;
 
+use super::cover::Cover;
+use super::tls::{Authority, acceptor};
 use crate::harness::{ACME, Origin, TestGateway, block_on, config, eventually, eventually_async, get};
 
 /// What a name has: so many addresses 127.0.0.N, or nothing that the server would tell.
-type Zone = Arc<Mutex<Option<Vec<u8>>>>;
+type Zone = Option<Vec<u8>>;
 
-/// A DNS server that knows one zone, with a time to live of 0.
+/// A DNS server that knows one zone for all names, but for those whose first label has one of its own; with a time to live of 0.
 struct Server {
     address: SocketAddr,
-    zone: Zone,
+    zone: Arc<Mutex<Zone>>,
+    own: Arc<Mutex<HashMap<String, Vec<u8>>>>,
     asked: Arc<AtomicUsize>,
 }
 
@@ -22,18 +26,25 @@ impl Server {
     fn with(addresses: &[u8]) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
-        let zone: Zone = Arc::new(Mutex::new(Some(addresses.to_vec())));
-        let asked = Arc::new(AtomicUsize::new(0));
-        let (answers, counted) = (Arc::clone(&zone), Arc::clone(&asked));
+        let zone = Arc::new(Mutex::new(Some(addresses.to_vec())));
+        let (own, asked) = (Arc::<Mutex<HashMap<_, _>>>::default(), Arc::new(AtomicUsize::new(0)));
+        let (answers, owns, counted) = (Arc::clone(&zone), Arc::clone(&own), Arc::clone(&asked));
         std::thread::spawn(move || {
             let mut query = [0; 512];
             while let Ok((len, from)) = socket.recv_from(&mut query) {
                 counted.fetch_add(1, Ordering::SeqCst);
-                let answer = answer(&query[..len], answers.lock().unwrap().as_deref());
+                let label = String::from_utf8_lossy(&query[13..][..usize::from(query[12])]).to_lowercase();
+                let zone = owns.lock().unwrap().get(&label).cloned();
+                let zone = zone.or_else(|| answers.lock().unwrap().clone());
+                let answer = answer(&query[..len], zone.as_deref());
                 let _ = socket.send_to(&answer, from);
             }
         });
-        Self { address, zone, asked }
+        Self { address, zone, own, asked }
+    }
+
+    fn set_of(&self, label: &str, zone: &[u8]) {
+        self.own.lock().unwrap().insert(label.to_owned(), zone.to_vec());
     }
 
     fn set(&self, zone: Option<&[u8]>) {
@@ -170,6 +181,47 @@ fn an_address_that_is_configured_too_is_one_endpoint() {
     let mut names = names(&gateway);
     names.sort();
     assert_eq!(names, [format!("127.0.0.2:{port}"), format!("127.0.0.3:{port}")]);
+}
+
+#[test]
+fn another_pool_or_other_terms_begin_with_the_addresses_that_are_known() {
+    let (server, origin, authority) = (Server::with(&[1]), by_address(), Authority::new());
+    let cover = Cover::tls(origin.address(), acceptor(&authority, "app.test", None));
+    let plain = [format!("dns+http://app.test:{}", origin.address().port())];
+    let secure = [format!("dns+https://app.test:{}", cover.address().port())];
+    let tls = |within: &str| format!("tls: {{ insecure: true }}, timeouts: {{ tls: {within} }}");
+    let config = config().resolved_by(server.address).pool_at("shared", &plain, "");
+    let mut gateway = config.pool_at("secure", &secure, &tls("5s")).start();
+    gateway.ask(&get(ACME, "/")).assert_status(200);
+    // What has to ask first has no endpoint.
+    server.set(None);
+    gateway.reload(|config| config.pool_at("renamed", &plain, "").set("default_pool", "renamed")).unwrap();
+    gateway.ask(&get(ACME, "/")).assert_status(200);
+    gateway
+        .reload(|config| config.pool_at("secure", &secure, &tls("6s")).set("default_pool", "secure"))
+        .unwrap();
+    gateway.ask(&get(ACME, "/")).assert_status(200);
+}
+
+#[test]
+fn an_address_of_two_names_stays_for_as_long_as_one_has_it() {
+    let (one, origin) = (Server::with(&[2, 3]), by_address());
+    let port = origin.address().port();
+    one.set_of("b", &[3, 4]);
+    let urls = [format!("dns+http://a.test:{port}"), format!("dns+http://b.test:{port}")];
+    let gateway = config().resolved_by(one.address).pool_at("shared", &urls, "").start();
+    let are = |last: &[u8]| {
+        let mut names = names(&gateway);
+        names.sort();
+        names == last.iter().map(|last| format!("127.0.0.{last}:{port}")).collect::<Vec<_>>()
+    };
+    eventually("all are there", || are(&[2, 3, 4]));
+    one.set(Some(&[2]));
+    let asked = one.asked();
+    eventually("all were asked again", || one.asked() > asked + 8);
+    assert!(are(&[2, 3, 4]), "{:?}", names(&gateway));
+    one.set_of("b", &[4]);
+    eventually("nobody has it", || are(&[2, 4]));
 }
 
 #[test]
