@@ -170,13 +170,14 @@ impl Pool {
     /// Looks anew which endpoints may be chosen, and whether they are enough. Computes tables: for whoever changes
     /// something, not for requests. When to look again though nothing changes.
     pub fn line_up(&self) -> Option<Instant> {
-        let terms = &self.terms;
+        let (terms, began) = (&self.terms, Instant::now());
         let mut failover = terms.vitals.stock();
         let endpoints = self.endpoints.load();
         let open: Vec<_> = endpoints.iter().filter(|endpoint| endpoint.is_open()).cloned().collect();
         let usable: Vec<_> = open.iter().filter(|endpoint| endpoint.is_usable()).cloned().collect();
         let panicking = panics(usable.len(), open.len(), terms.panic_percent);
         self.lineup.store(Arc::new(terms.balancing.lineup(if panicking { &open } else { &usable })));
+        terms.vitals.lined_up(began);
         // Those that are used because too many are ejected already count for nothing here.
         let well = open.iter().filter(|endpoint| endpoint.is_well()).count();
         let (usable, open) = (usable.len(), open.len());

@@ -1,13 +1,13 @@
 //! How a pool stands as a whole: what outlives its configuration.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::balancing::ns_of;
+use super::balancing::{moment_of, ns_of};
 use crate::health::{Failover, OutlierTerms, Outliers};
 
 /// What is known of a pool beside its endpoints. One for all configurations of the pool.
@@ -17,7 +17,13 @@ pub struct Vitals {
     changed: Notify,
     ill: AtomicBool,
     failover: Mutex<Failover>,
+    /// Nanoseconds: until when it should not be lined up again.
+    rests_until: AtomicU64,
 }
+
+/// After a line-up there is none for so many times as long as it took: tables of many endpoints take milliseconds, and these may
+/// all change at once, on the thread that looks after all other pools too.
+const REST: u32 = 4;
 
 impl Vitals {
     /// Its endpoints' requests are watched on these terms from now on, or no more. What was seen before still counts.
@@ -42,6 +48,18 @@ impl Vitals {
 
     pub(super) fn set_ill(&self, ill: bool) {
         self.ill.store(ill, Ordering::Relaxed);
+    }
+
+    /// It was lined up, which began at that moment.
+    pub(super) fn lined_up(&self, began: Instant) {
+        let now = Instant::now();
+        let rests_until = now + now.duration_since(began).saturating_mul(REST);
+        self.rests_until.store(ns_of(rests_until), Ordering::Relaxed);
+    }
+
+    /// Until when it should not be lined up again, if it can wait.
+    pub(super) fn rests_until(&self) -> Instant {
+        moment_of(self.rests_until.load(Ordering::Relaxed))
     }
 
     /// Something has changed that its warden should see to.

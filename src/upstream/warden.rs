@@ -38,6 +38,8 @@ pub async fn watch_over(pool: Arc<Pool>, resolver: Option<Resolver>) {
         }
         let due = pool.line_up();
         while !news(&pool, outliers.as_deref(), due).await {}
+        // What changes meanwhile is seen to together.
+        sleep_until(pool.vitals().rests_until()).await;
     }
 }
 
@@ -102,8 +104,10 @@ async fn check(pool: Arc<Pool>, endpoint: Arc<Endpoint>, checks: Arc<HealthCheck
         let began = Instant::now();
         let found = probe::ask(&pool, &endpoint, &checks).await;
         if endpoint.checked(checks.rules, found) {
-            // At once, so that nobody who sees the change sees requests go there still.
-            pool.line_up();
+            // At once if that is cheap, so that nobody who sees the change sees requests go there still.
+            if pool.vitals().rests_until() <= Instant::now() {
+                pool.line_up();
+            }
             pool.tell();
         }
         sleep_until(began + next_check(checks.interval, fastrand::u64(..))).await;

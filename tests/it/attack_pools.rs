@@ -1,5 +1,6 @@
 //! Clients, tenants and endpoints that mean harm, against what pools share.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use http::Response as Head;
 use tokio::sync::Semaphore;
 
 use crate::harness::{
-    ACME, GLOBEX, H2Origin, Origin, Respond, TestGateway, config, eventually, get, post, say,
+    ACME, GLOBEX, H2Origin, Origin, Respond, TestGateway, config, eventually, get, post, refused_address, say,
 };
 
 const H2: &str = "protocol: h2";
@@ -127,4 +128,14 @@ fn an_upload_that_the_endpoint_does_not_take_ends() {
     client.flood(64 << 20, Duration::from_millis(500));
     client.patience(Duration::from_secs(5));
     client.answer().assert_refused(504, "upstream_timeout");
+}
+
+#[test]
+fn a_thousand_endpoints_that_fail_at_once_hold_up_no_operator() {
+    let (dead, _held) = refused_address();
+    let at = |nth: u16| SocketAddr::from(([127, 1, (nth / 250) as u8, (nth % 250) as u8 + 1], dead.port()));
+    let endpoints: Vec<_> = (0..1000).map(at).collect();
+    let more = "load_balancing: { consistent_hash: tenant }, health_check: { interval: 1s, timeout: 1s }";
+    let gateway = config().pool("shared", &endpoints, more).start();
+    eventually("all are found ill", || gateway.metric("tollgate_endpoint_up", &[]) == 0.0);
 }
