@@ -304,6 +304,8 @@ impl Endpoint {
     /// It was removed: what runs there is cut after that time, within a second or so. For good: an endpoint that is
     /// added again at the same place is another one.
     pub fn retire(&self, after: Duration) {
+        // What becomes of its last requests is nobody's reason to eject, or to spare, one of those that stay.
+        self.tell(None);
         let Some(at) = Instant::now().checked_add(after) else { return };
         if self.retirement.set(at) {
             let for_s = after.as_secs();

@@ -10,7 +10,8 @@ use http::Response as Head;
 use tokio::sync::Semaphore;
 
 use crate::harness::{
-    ACME, GLOBEX, H2Origin, Origin, Respond, TestGateway, config, eventually, get, post, refused_address, say,
+    ACME, GLOBEX, Gate, H2Origin, Origin, Respond, TestGateway, config, eventually, get, post, read_request,
+    refused_address, say,
 };
 
 const H2: &str = "protocol: h2";
@@ -138,4 +139,69 @@ fn a_thousand_endpoints_that_fail_at_once_hold_up_no_operator() {
     let more = "load_balancing: { consistent_hash: tenant }, health_check: { interval: 1s, timeout: 1s }";
     let gateway = config().pool("shared", &endpoints, more).start();
     eventually("all are found ill", || gateway.metric("tollgate_endpoint_up", &[]) == 0.0);
+}
+
+#[test]
+fn an_ejected_endpoint_that_was_removed_spares_no_other() {
+    let gate = Gate::shut();
+    let waits = gate.clone();
+    let gone = Origin::serving(move |request, peer| {
+        if request.target == "/hold" {
+            waits.pass();
+        }
+        peer.send("HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n");
+    });
+    let broken = Origin::answering("HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n");
+    let fine = Origin::saying("fine");
+    let more = "load_balancing: round_robin, panic_threshold: 0%, \
+                outlier_detection: { consecutive_failures: 2, min_tenants: 1, max_ejected_percent: 50 }";
+    let mut gateway = config().pool("shared", &[gone.address()], more).start();
+    let mut held = gateway.connect();
+    held.send(get(ACME, "/hold").bytes());
+    eventually("it is held", || gate.waiting() == 1);
+    (0..2).for_each(|_| gateway.ask(&get(ACME, "/")).assert_status(500));
+    eventually("it is ejected", || gateway.metric("tollgate_endpoint_ejected", &[]) == 1.0);
+    gateway.reload(|config| config.pool("shared", &[broken.address(), fine.address()], more)).unwrap();
+    (0..4).for_each(|_| drop(gateway.ask(&get(ACME, "/"))));
+    eventually("the broken one is ejected", || gateway.metric("tollgate_endpoint_ejected", &[]) == 1.0);
+    gate.throw_open();
+    held.answer().assert_status(500);
+}
+
+#[test]
+fn requests_that_are_left_at_any_moment_leave_nothing_behind() {
+    let origins = [
+        Origin::serving(|_, peer| {
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\n");
+            peer.send([b'x'; 65536]);
+        })
+        .address(),
+        H2Origin::serving(Builder::new(), async |request, respond| {
+            read_request(&mut request.into_body()).await;
+            pour(respond).await;
+        })
+        .address(),
+    ];
+    for (origin, more) in origins.into_iter().zip(["retries: {}", "protocol: h2, retries: {}"]) {
+        let more = format!("{more}, concurrency: {{ limit: 50 }}");
+        let gateway = config().pool("shared", &[origin], &more).start();
+        let message = post(ACME, "/", vec![b'x'; 100_000]).bytes();
+        for nth in 0..200 {
+            let mut client = gateway.connect();
+            client.send(&message[..message.len() * (nth % 11) / 10]);
+            if nth % 11 == 10 {
+                let _ = client.fill();
+            }
+            if nth % 2 == 0 {
+                client.reset();
+            }
+        }
+        for name in [
+            "tollgate_requests_in_flight",
+            "tollgate_pool_seats_in_use",
+            "tollgate_endpoint_requests_in_flight",
+        ] {
+            eventually(name, || gateway.metric(name, &[]) == 0.0);
+        }
+    }
 }
