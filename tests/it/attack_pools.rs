@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,8 +11,8 @@ use http::Response as Head;
 use tokio::sync::Semaphore;
 
 use crate::harness::{
-    ACME, GLOBEX, Gate, H2Origin, Origin, Respond, TestGateway, config, eventually, get, post, read_request,
-    refused_address, say,
+    ACME, GLOBEX, Gate, H2Origin, Origin, Respond, TestGateway, block_on, config, eventually,
+    eventually_async, get, post, read_request, refused_address, say,
 };
 
 const H2: &str = "protocol: h2";
@@ -204,4 +205,49 @@ fn requests_that_are_left_at_any_moment_leave_nothing_behind() {
             eventually(name, || gateway.metric(name, &[]) == 0.0);
         }
     }
+}
+
+#[test]
+fn clients_that_take_no_events_break_nobody_elses_request_on_the_connection() {
+    const CLIENTS: usize = 30;
+    let (word, sent) = (Word::unsaid(), Arc::new(AtomicUsize::new(0)));
+    let (wait, counted) = (word.clone(), Arc::clone(&sent));
+    let origin = H2Origin::serving(Builder::new(), async move |request, mut respond| {
+        if request.uri().path() == "/hold" {
+            wait.said().await;
+            return say(respond, "held");
+        }
+        let Ok(mut body) = respond.send_response(Head::new(()), false) else { return };
+        loop {
+            body.reserve_capacity(64);
+            match std::future::poll_fn(|cx| body.poll_capacity(cx)).await {
+                Some(Ok(64)) if body.send_data(Bytes::from_static(&[b'x'; 64]), false).is_ok() => {
+                    counted.fetch_add(64, Ordering::SeqCst);
+                }
+                Some(Ok(_)) => {}
+                _ => return,
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    let gateway = config().pool("shared", &[origin.address()], H2).start();
+    let mut other = gateway.connect();
+    other.send(get(GLOBEX, "/hold").bytes());
+    eventually("it is at the endpoint", || origin.requests() == 1);
+    block_on(async {
+        let io = tokio::net::TcpStream::connect(gateway.address()).await.unwrap();
+        let mut terms = h2::client::Builder::new();
+        let (client, connection) = terms.initial_window_size(64).handshake::<_, Bytes>(io).await.unwrap();
+        tokio::spawn(connection);
+        let mut held = Vec::new();
+        for _ in 0..CLIENTS {
+            let request = http::Request::get(format!("http://{ACME}/events")).body(()).unwrap();
+            let (response, _) = client.clone().ready().await.unwrap().send_request(request, true).unwrap();
+            held.push(response.await.unwrap());
+        }
+        eventually_async("all windows are full", || sent.load(Ordering::SeqCst) >= CLIENTS * 256 * 1024)
+            .await;
+    });
+    word.say();
+    assert_eq!(other.answer().text(), "held");
 }

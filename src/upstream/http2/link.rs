@@ -32,6 +32,9 @@ const LEFT_FOR: Duration = Duration::from_secs(30);
 const STREAM_WINDOW: u32 = 256 * 1024;
 /// And on a connection: as much as on all its streams, or a few clients that take nothing would hold up all others.
 const LINK_WINDOW: u32 = STREAM_WINDOW * STREAMS_MAX as u32;
+/// What the pieces that were sent ahead may cost beside their octets, before h2 ends the connection with everybody's requests
+/// on it: it counts the octets that each is short of 256. Enough for pieces of 64 octets in the windows of all streams.
+const PIECES_MAX: usize = STREAMS_MAX * (STREAM_WINDOW as usize / 64) * (256 - 64);
 /// Octets of a request's body that wait to be written.
 const SEND_BUFFER_MAX: usize = 64 * 1024;
 /// Octets of a response's fields.
@@ -98,6 +101,7 @@ impl Link {
         terms.initial_connection_window_size(LINK_WINDOW).max_send_buffer_size(SEND_BUFFER_MAX);
         terms.max_header_list_size(FIELDS_MAX).initial_max_send_streams(0);
         terms.max_concurrent_reset_streams(LEFT_MAX + STREAMS_MAX).reset_stream_duration(LEFT_FOR);
+        terms.data_frame_budget(PIECES_MAX);
         let (sender, mut connection) = terms.handshake(io).await.map_err(ungreeted)?;
         poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
             Poll::Ready(Ok(())) if sender.current_max_send_streams() > 0 => {
