@@ -45,7 +45,12 @@ impl ConnectFailure {
     /// tenant's doing.
     #[must_use]
     pub fn is_endpoints(&self) -> bool {
-        !matches!(self, Self::Full | Self::Retired)
+        match self {
+            Self::Full | Self::Retired => false,
+            // The gateway itself has no more files, ports or memory for sockets.
+            Self::Connect(error) | Self::Resolve(error) => !is_exhaustion(error),
+            _ => true,
+        }
     }
 
     /// The error type of RFC 9209 §2.3.
@@ -66,6 +71,13 @@ impl ConnectFailure {
             Self::Timeout | Self::HandshakeTimeout => "connection_timeout",
         }
     }
+}
+
+/// Whether it is this machine that can make no connection, to anybody.
+fn is_exhaustion(error: &io::Error) -> bool {
+    // EMFILE, ENFILE, ENOBUFS, ENOMEM.
+    error.kind() == io::ErrorKind::AddrNotAvailable
+        || matches!(error.raw_os_error(), Some(24 | 23 | 105 | 12))
 }
 
 /// Connects; a name's addresses are tried in turn. `within` is for the connection alone: the handshake
@@ -112,4 +124,17 @@ async fn open_at(address: SocketAddr) -> io::Result<Socket> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     Ok(Socket::tcp(stream))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_not_blamed_for_what_the_gateway_lacks() {
+        let failed = |code| ConnectFailure::Connect(io::Error::from_raw_os_error(code)).is_endpoints();
+        // EMFILE, EADDRNOTAVAIL; ECONNREFUSED, EHOSTUNREACH.
+        assert_eq!([24, 99, 111, 113].map(failed), [false, false, true, true]);
+        assert!(!ConnectFailure::Full.is_endpoints() && ConnectFailure::Timeout.is_endpoints());
+    }
 }

@@ -65,7 +65,11 @@ pub(in crate::upstream) async fn exchange(
         }
         poll_head_deadline(&mut deadline, pool, terms, cx).map(|()| Err(SendFailure::Timeout))
     });
-    let response = match answered.await {
+    let answered = answered.await.and_then(|mut response| match head::one_length(response.headers_mut()) {
+        true => Ok(response),
+        false => Err(SendFailure::Protocol),
+    });
+    let response = match answered {
         Ok(response) => response,
         Err(failure) => {
             idle.keep_deadline(deadline);

@@ -7,7 +7,7 @@ use http::header::{
     UPGRADE,
 };
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, Method, Request, StatusCode, Uri, Version, response};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version, response};
 
 use crate::http::websocket::accept_of;
 
@@ -56,6 +56,21 @@ pub(super) fn switched(head: &mut response::Parts, key: &HeaderValue) {
     }
 }
 
+/// Whether a response says how long it is at most once, in digits; what is said twice alike is said once then (RFC 9110 §8.6). Its
+/// client may speak HTTP/1.1, where two lengths are two responses.
+pub(super) fn one_length(fields: &mut HeaderMap) -> bool {
+    let mut lengths = fields.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next() else { return true };
+    let is_number = !first.is_empty() && first.as_bytes().iter().all(u8::is_ascii_digit);
+    let (count, alike) =
+        lengths.fold((1, true), |(count, alike), other| (count + 1, alike && other == first));
+    if count > 1 && is_number && alike {
+        let first = first.clone();
+        fields.insert(CONTENT_LENGTH, first);
+    }
+    is_number && alike
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,5 +98,18 @@ mod tests {
         }
         let asterisk = request(b"OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n", Scheme::HTTP).unwrap();
         assert_eq!(asterisk.uri().path(), "*");
+    }
+
+    #[test]
+    fn a_length_is_one_number() {
+        let of = |lengths: &[&'static str]| {
+            let lengths = lengths.iter().map(|length| (CONTENT_LENGTH, HeaderValue::from_static(length)));
+            let mut fields = HeaderMap::from_iter(lengths);
+            one_length(&mut fields).then(|| fields.get_all(CONTENT_LENGTH).iter().count())
+        };
+        assert_eq!((of(&[]), of(&["0"]), of(&["12", "12"])), (Some(0), Some(1), Some(1)));
+        for wrong in [&["1", "2"][..], &["1", "1", "2"], &["+1"], &[""], &["1, 1"], &["0x1"]] {
+            assert_eq!(of(wrong), None, "{wrong:?}");
+        }
     }
 }
