@@ -213,11 +213,10 @@ async fn sweep(upstream: Rc<UpstreamClient>, proxy: Rc<Proxy>) {
         }
         proxy.look();
         let snapshot = proxy.snapshot();
-        let endpoints: HashSet<_> = snapshot
-            .pools
-            .values()
-            .flat_map(|pool| pool.endpoints().iter().map(|endpoint| endpoint.id()).collect::<Vec<_>>())
-            .collect();
+        let mut endpoints = HashSet::new();
+        for pool in snapshot.pools.values() {
+            endpoints.extend(pool.endpoints().iter().map(|endpoint| endpoint.id()));
+        }
         upstream.sweep(|endpoint| endpoints.contains(&endpoint));
         memory::give_back();
     }

@@ -1,7 +1,6 @@
 //! The pools that run: made from a document, and from those that ran before where they still fit.
 
 use std::collections::BTreeMap;
-use std::ptr;
 use std::sync::Arc;
 
 use hashbrown::HashSet;
@@ -160,7 +159,7 @@ fn endpoints(
         let (weight, protocol) = (u32::from(*weight), protocol(written.protocol, target.is_tls()));
         match place(target) {
             Place::At(address) => {
-                let same = old.iter().find(|old| is_same(old, &address, tls, protocol));
+                let same = old.iter().find(|old| *old.address() == address && old.is_reached(tls, protocol));
                 let endpoint = same.cloned().unwrap_or_else(|| {
                     let new =
                         Endpoint::new(&written.name, address, |name| meter.endpoint(name)).speaking(protocol);
@@ -180,17 +179,6 @@ fn endpoints(
         }
     }
     (endpoints, sources)
-}
-
-/// Whether an endpoint's connections are what new ones would be: to the same place, in the same protocol, and trusted on the same
-/// terms.
-fn is_same(old: &Endpoint, address: &Address, tls: Option<&Arc<ClientTls>>, protocol: Protocol) -> bool {
-    let same_terms = match (old.tls(), tls) {
-        (Some(old), Some(new)) => ptr::eq(old, &**new),
-        (None, None) => true,
-        _ => false,
-    };
-    same_terms && old.speaks(protocol) && old.address() == address
 }
 
 /// Where endpoints are.

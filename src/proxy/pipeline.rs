@@ -132,14 +132,13 @@ impl Proxy {
             return Err((refusal.into(), books));
         }
         let waited = &mut books.queue_wait;
-        let fuse = match seating::seat(&tenant, &pool, switch.is_some(), expires, waited).await {
-            Ok(seated) => match circuit::enter(&pool, &tenant) {
-                Ok((fuse, permits)) => {
-                    books.admit(seated, permits);
-                    fuse
-                }
-                Err(rejection) => return Err((rejection, books)),
-            },
+        let seated = seating::seat(&tenant, &pool, switch.is_some(), expires, waited).await;
+        let entered = seated.and_then(|seated| Ok((seated, circuit::enter(&pool, &tenant)?)));
+        let fuse = match entered {
+            Ok((seated, (fuse, permits))) => {
+                books.admit(seated, permits);
+                fuse
+            }
             Err(rejection) => return Err((rejection, books)),
         };
         let answered =

@@ -26,14 +26,9 @@ impl Source {
     /// Whether an endpoint is one of these.
     #[must_use]
     pub fn has(&self, endpoint: &Endpoint) -> bool {
-        let same_tls = match (endpoint.tls(), &self.tls) {
-            (Some(own), Some(tls)) => std::ptr::eq(own, &**tls),
-            (None, None) => true,
-            _ => false,
-        };
         let same_place = matches!(endpoint.address(), Address::Found(address, name)
             if address.port() == self.port && **name == *self.name);
-        same_place && same_tls && endpoint.speaks(self.protocol)
+        same_place && endpoint.is_reached(self.tls.as_ref(), self.protocol)
     }
 
     /// The endpoint at an address.

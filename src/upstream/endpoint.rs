@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use super::balancing::ns_of;
 use super::connect::ConnectFailure;
+use super::fitness::Fitness;
 use super::retirement::Retirement;
-use super::standing::Standing;
 use super::tls::ClientTls;
 use crate::balance::{self, Gauge};
 use crate::health::{Cause, Change, Health, Outcome, Outliers, RiseFall};
@@ -29,7 +29,7 @@ pub struct Endpoint {
     protocol: Protocol,
     meter: Arc<EndpointMeter>,
     gauge: OnceLock<Arc<Gauge>>,
-    standing: Standing,
+    fitness: Fitness,
     retirement: Arc<Retirement>,
 }
 
@@ -103,8 +103,8 @@ impl Endpoint {
         meter.set_ejected(false);
         let id = EndpointId(IDS.fetch_add(1, Ordering::Relaxed));
         let (tls, protocol, gauge) = (None, Protocol::Http1, OnceLock::new());
-        let (standing, retirement) = (Standing::default(), Arc::default());
-        Self { id, pool: pool.into(), name, address, tls, protocol, meter, gauge, standing, retirement }
+        let (fitness, retirement) = (Fitness::default(), Arc::default());
+        Self { id, pool: pool.into(), name, address, tls, protocol, meter, gauge, fitness, retirement }
     }
 
     /// The same, spoken to over TLS. Its connections are trusted on these terms: with other terms it is another
@@ -120,10 +120,15 @@ impl Endpoint {
         Self { protocol, ..self }
     }
 
-    /// Whether this is what it was told to be spoken to in.
+    /// Whether its connections are what new ones would be: in that protocol, and trusted on those very terms.
     #[must_use]
-    pub fn speaks(&self, protocol: Protocol) -> bool {
-        self.protocol == protocol
+    pub fn is_reached(&self, tls: Option<&Arc<ClientTls>>, protocol: Protocol) -> bool {
+        let same_terms = match (&self.tls, tls) {
+            (Some(own), Some(tls)) => Arc::ptr_eq(own, tls),
+            (None, None) => true,
+            _ => false,
+        };
+        same_terms && self.protocol == protocol
     }
 
     /// What it is spoken to in.
@@ -202,44 +207,44 @@ impl Endpoint {
     /// Whether nothing is known that speaks against sending requests there.
     #[must_use]
     pub fn is_usable(&self) -> bool {
-        self.standing.is_usable()
+        self.fitness.is_usable()
     }
 
     /// Whether it can be counted on.
     #[must_use]
     pub fn is_well(&self) -> bool {
-        self.standing.is_well()
+        self.fitness.is_well()
     }
 
     /// What its checks say of it.
     #[must_use]
     pub fn health(&self) -> Health {
-        self.standing.health()
+        self.fitness.health()
     }
 
     /// For how much longer it is ejected, if it is. For showing.
     #[must_use]
     pub fn ejected_for(&self) -> Option<Duration> {
-        let until = self.standing.ejected_until()?;
+        let until = self.fitness.ejected_until()?;
         Some(Duration::from_nanos(until.saturating_sub(ns_of(Instant::now()))))
     }
 
     /// What becomes of its requests is told to this detection from now on.
-    pub(super) fn tell(&self, outliers: Option<&Arc<Outliers>>) {
-        self.standing.tell(outliers, ns_of(Instant::now()), self.id.number());
-        self.meter.set_ejected(self.standing.is_ejected());
+    pub(super) fn be_watched_by(&self, outliers: Option<&Arc<Outliers>>) {
+        self.fitness.tell(outliers, ns_of(Instant::now()), self.id.number());
+        self.meter.set_ejected(self.fitness.is_ejected());
     }
 
     /// Nobody checks it any more.
     pub(super) fn forget_checks(&self) {
-        self.standing.forget_checks();
+        self.fitness.forget_checks();
         self.meter.set_failing(false);
     }
 
     /// A check was passed, or failed for that reason; whether it has changed what is thought of the endpoint.
     pub(super) fn checked(&self, rules: RiseFall, found: Result<(), String>) -> bool {
         self.meter.checked(found.is_ok());
-        let Some(health) = self.standing.checked(rules, found.is_ok()) else { return false };
+        let Some(health) = self.fitness.checked(rules, found.is_ok()) else { return false };
         self.meter.set_failing(!health.is_usable());
         let (pool, endpoint) = (&*self.pool, &*self.name);
         match found {
@@ -305,7 +310,7 @@ impl Endpoint {
     /// added again at the same place is another one.
     pub fn retire(&self, after: Duration) {
         // What becomes of its last requests is nobody's reason to eject, or to spare, one of those that stay.
-        self.tell(None);
+        self.be_watched_by(None);
         let Some(at) = Instant::now().checked_add(after) else { return };
         if self.retirement.set(at) {
             let for_s = after.as_secs();
@@ -376,7 +381,7 @@ impl Running {
     }
 
     fn record(&self, outcome: Outcome) -> bool {
-        let change = self.endpoint.standing.record(|| ns_of(Instant::now()), self.tenant, outcome);
+        let change = self.endpoint.fitness.record(|| ns_of(Instant::now()), self.tenant, outcome);
         change.into_iter().for_each(|change| self.endpoint.note(change));
         change.is_some()
     }

@@ -88,7 +88,7 @@ impl Pool {
         let outliers = terms.vitals.outliers();
         for (endpoint, weight) in &endpoints {
             terms.balancing.admit(endpoint, *weight);
-            endpoint.tell(outliers.as_ref());
+            endpoint.be_watched_by(outliers.as_ref());
             if terms.checks.is_none() {
                 endpoint.forget_checks();
             }
@@ -145,7 +145,7 @@ impl Pool {
             let new = |source: &Source, address| {
                 let endpoint = Arc::new(source.endpoint(&terms.name, address, &terms.meter));
                 terms.balancing.admit(&endpoint, source.weight);
-                endpoint.tell(outliers.as_ref());
+                endpoint.be_watched_by(outliers.as_ref());
                 endpoint
             };
             let before = self.endpoints.load_full();

@@ -9,10 +9,10 @@ use crate::harness::{
 #[test]
 fn too_many_at_once_are_refused_and_a_freed_place_is_used() {
     let gate = Gate::shut();
-    let origin = gated(&gate);
+    let origin = Origin::behind(&gate);
     let gateway =
         config().to(&origin).set("plans", "{ free: { concurrency: { max: 2, queue: 0 } } }").start();
-    let (mut one, mut two) = (ask_for_later(&gateway), ask_for_later(&gateway));
+    let (mut one, mut two) = (gateway.asking(&get(ACME, "/")), gateway.asking(&get(ACME, "/")));
     eventually("both are being served", || gate.waiting() == 2);
     let refused = gateway.ask(&get(ACME, "/"));
     refused.assert_refused(429, "concurrency_exceeded");
@@ -35,10 +35,10 @@ fn gateway_of_another_tenant_is_free(gateway: &TestGateway, gate: &Gate) {
 #[test]
 fn a_client_that_goes_away_frees_its_place() {
     let gate = Gate::shut();
-    let origin = gated(&gate);
+    let origin = Origin::behind(&gate);
     let gateway =
         config().to(&origin).set("plans", "{ free: { concurrency: { max: 1, queue: 0 } } }").start();
-    let leaving = ask_for_later(&gateway);
+    let leaving = gateway.asking(&get(ACME, "/"));
     eventually("it is being served", || gate.waiting() == 1);
     gateway.ask(&get(ACME, "/")).assert_refused(429, "concurrency_exceeded");
     drop(leaving);
@@ -53,20 +53,6 @@ fn a_client_that_goes_away_frees_its_place() {
 }
 
 /// An origin that answers when the gate lets it.
-fn gated(gate: &Gate) -> Origin {
-    let gate = gate.clone();
-    Origin::serving(move |_, peer| {
-        gate.pass();
-        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-    })
-}
-
-fn ask_for_later(gateway: &TestGateway) -> Client {
-    let mut client = gateway.connect();
-    client.send(get(ACME, "/").bytes());
-    client
-}
-
 #[test]
 fn a_tenants_state_decides_first() {
     let origin = Origin::echo();

@@ -9,14 +9,6 @@ use crate::harness::{
 };
 
 /// An origin that answers when the gate lets it.
-fn gated(gate: &Gate) -> Origin {
-    let gate = gate.clone();
-    Origin::serving(move |_, peer| {
-        gate.pass();
-        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-    })
-}
-
 /// A pool with this circuit breaker, and so much time for what waits for a connection.
 fn breaking_within(connect: &str, origin: &Origin, bounds: &str) -> Config {
     let more = format!("circuit_breaker: {{ {bounds} }}, timeouts: {{ connect: {connect} }}");
@@ -25,12 +17,6 @@ fn breaking_within(connect: &str, origin: &Origin, bounds: &str) -> Config {
 
 fn breaking(origin: &Origin, bounds: &str) -> Config {
     breaking_within("1m", origin, bounds)
-}
-
-fn asking(gateway: &TestGateway, host: &str) -> Client {
-    let mut client = gateway.connect();
-    client.send(get(host, "/").bytes());
-    client
 }
 
 fn level(gateway: &TestGateway, resource: &str, what: &str) -> serde_json::Value {
@@ -71,10 +57,10 @@ fn a_pool_without_one_shows_none() {
 #[test]
 fn requests_beyond_the_pools_bound_are_refused_at_once_and_not_charged() {
     let gate = Gate::shut();
-    let origin = gated(&gate);
+    let origin = Origin::behind(&gate);
     let plan = "{ free: { rate_limit: { rate: 10/s, burst: 10 } } }";
     let gateway = breaking(&origin, "max_requests: 1").set("plans", plan).start();
-    let mut held = asking(&gateway, ACME);
+    let mut held = gateway.asking(&get(ACME, "/"));
     eventually("it is at the origin", || gate.waiting() == 1);
     assert!(is_open(&gateway, "requests"));
     let refused = gateway.ask(&get(ACME, "/"));
@@ -97,13 +83,13 @@ fn requests_beyond_the_pools_bound_are_refused_at_once_and_not_charged() {
 #[test]
 fn a_tenant_at_its_own_bound_does_not_touch_others() {
     let gate = Gate::shut();
-    let origin = gated(&gate);
+    let origin = Origin::behind(&gate);
     let gateway = breaking(&origin, "max_requests: 2, per_tenant: { max_requests: 1 }").start();
-    let mut held = vec![asking(&gateway, ACME)];
+    let mut held = vec![gateway.asking(&get(ACME, "/"))];
     eventually("it is at the origin", || gate.waiting() == 1);
     gateway.ask(&get(ACME, "/")).assert_refused(429, "concurrency_exceeded");
     assert!(!is_open(&gateway, "requests"), "the pool has room");
-    held.push(asking(&gateway, GLOBEX));
+    held.push(gateway.asking(&get(GLOBEX, "/")));
     eventually("both are at the origin", || gate.waiting() == 2);
     assert_eq!((tripped(&gateway, "requests", "tenant"), tripped(&gateway, "requests", "pool")), (1.0, 0.0));
     assert_eq!(level(&gateway, "requests", "tenant_limit"), 1);
@@ -118,7 +104,7 @@ fn a_tenant_at_its_own_bound_does_not_touch_others() {
 #[test]
 fn requests_wait_in_turn_for_a_connection_and_take_it_over() {
     let gate = Gate::shut();
-    let origin = gated(&gate);
+    let origin = Origin::behind(&gate);
     let gateway = breaking(&origin, "max_connections: 1").start();
     let mut clients = Vec::new();
     for nth in 0..4_u32 {
@@ -145,9 +131,9 @@ fn who_finds_no_connection_in_time_is_refused() {
         ("per_tenant: { max_connections: 1 }", 429, "concurrency_exceeded", "tenant"),
     ] {
         let gate = Gate::shut();
-        let origin = gated(&gate);
+        let origin = Origin::behind(&gate);
         let gateway = breaking_within("100ms", &origin, bounds).start();
-        let mut held = asking(&gateway, ACME);
+        let mut held = gateway.asking(&get(ACME, "/"));
         eventually("it is at the origin", || gate.waiting() == 1);
         let refused = gateway.ask(&get(ACME, "/"));
         refused.assert_refused(status, code);
@@ -170,12 +156,12 @@ fn no_more_wait_than_may() {
         ("max_connections: 1, per_tenant: { max_pending: 1 }", 1, 429, "tenant"),
     ] {
         let gate = Gate::shut();
-        let origin = gated(&gate);
+        let origin = Origin::behind(&gate);
         let gateway = breaking(&origin, bounds).start();
-        let mut clients = vec![asking(&gateway, ACME)];
+        let mut clients = vec![gateway.asking(&get(ACME, "/"))];
         eventually("it is at the origin", || gate.waiting() == 1);
         for nth in 1..=most {
-            clients.push(asking(&gateway, ACME));
+            clients.push(gateway.asking(&get(ACME, "/")));
             wait_until(&gateway, "pending", nth);
         }
         let code = if status == 503 { "no_capacity" } else { "concurrency_exceeded" };
@@ -193,15 +179,15 @@ fn a_client_that_goes_away_while_it_waits_frees_its_place() {
     for bounds in ["max_connections: 1, max_pending: 1", "per_tenant: { max_connections: 1, max_pending: 1 }"]
     {
         let gate = Gate::shut();
-        let origin = gated(&gate);
+        let origin = Origin::behind(&gate);
         let gateway = breaking(&origin, bounds).start();
-        let mut held = asking(&gateway, ACME);
+        let mut held = gateway.asking(&get(ACME, "/"));
         eventually("it is at the origin", || gate.waiting() == 1);
-        let leaves = asking(&gateway, ACME);
+        let leaves = gateway.asking(&get(ACME, "/"));
         wait_until(&gateway, "pending", 1);
         leaves.reset();
         wait_until(&gateway, "pending", 0);
-        let mut stays = asking(&gateway, ACME);
+        let mut stays = gateway.asking(&get(ACME, "/"));
         wait_until(&gateway, "pending", 1);
         gate.throw_open();
         held.answer().assert_status(200);
@@ -214,10 +200,10 @@ fn a_client_that_goes_away_while_it_waits_frees_its_place() {
 #[test]
 fn a_client_that_goes_away_frees_what_its_request_holds() {
     let gate = Gate::shut();
-    let origin = gated(&gate);
+    let origin = Origin::behind(&gate);
     let bounds = "max_connections: 1, max_requests: 1, per_tenant: { max_connections: 1, max_requests: 1 }";
     let gateway = breaking(&origin, bounds).start();
-    let leaves = asking(&gateway, ACME);
+    let leaves = gateway.asking(&get(ACME, "/"));
     eventually("it is at the origin", || gate.waiting() == 1);
     leaves.reset();
     wait_until_nothing_is_in_use(&gateway);
@@ -271,13 +257,13 @@ fn busy_connections_of_one_worker_starve_no_other() {
 #[test]
 fn a_tenants_connections_are_those_that_it_uses() {
     let gate = Gate::shut();
-    let origin = gated(&gate);
+    let origin = Origin::behind(&gate);
     let gateway = breaking(&origin, "max_connections: 4, per_tenant: { max_connections: 1 }").start();
-    let mut first = asking(&gateway, ACME);
+    let mut first = gateway.asking(&get(ACME, "/"));
     eventually("it is at the origin", || gate.waiting() == 1);
-    let mut second = asking(&gateway, ACME);
+    let mut second = gateway.asking(&get(ACME, "/"));
     wait_until(&gateway, "pending", 1);
-    let mut other = asking(&gateway, GLOBEX);
+    let mut other = gateway.asking(&get(GLOBEX, "/"));
     eventually("the other tenant's is at the origin", || gate.waiting() == 2);
     gate.throw_open();
     for client in [&mut first, &mut second, &mut other] {
@@ -333,9 +319,9 @@ fn retries_beyond_the_bound_are_not_made() {
 #[test]
 fn a_reload_changes_the_bounds_of_what_is_in_use() {
     let gate = Gate::shut();
-    let origin = gated(&gate);
+    let origin = Origin::behind(&gate);
     let mut gateway = breaking(&origin, "max_requests: 1, per_tenant: { max_requests: 1 }").start();
-    let mut held = vec![asking(&gateway, ACME)];
+    let mut held = vec![gateway.asking(&get(ACME, "/"))];
     eventually("it is at the origin", || gate.waiting() == 1);
     gateway.ask(&get(ACME, "/")).assert_refused(429, "concurrency_exceeded");
     gateway.ask(&get(GLOBEX, "/")).assert_refused(503, "no_capacity");
@@ -344,7 +330,7 @@ fn a_reload_changes_the_bounds_of_what_is_in_use() {
         move |config: Config| config.pool("shared", &[address], bounds)
     };
     gateway.reload(bounds("circuit_breaker: { max_requests: 3, per_tenant: { max_requests: 2 } }")).unwrap();
-    held.push(asking(&gateway, ACME));
+    held.push(gateway.asking(&get(ACME, "/")));
     eventually("both are at the origin", || gate.waiting() == 2);
     gateway.ask(&get(ACME, "/")).assert_refused(429, "concurrency_exceeded");
     assert_eq!(level(&gateway, "requests", "in_use"), 2);
@@ -358,10 +344,10 @@ fn a_reload_changes_the_bounds_of_what_is_in_use() {
 #[test]
 fn a_reload_lets_in_who_waits_and_counts_what_was_open_before() {
     let gate = Gate::shut();
-    let origin = gated(&gate);
+    let origin = Origin::behind(&gate);
     let address = origin.address();
     let mut gateway = config().to(&origin).start();
-    let mut held = vec![asking(&gateway, ACME), asking(&gateway, ACME)];
+    let mut held = vec![gateway.asking(&get(ACME, "/")), gateway.asking(&get(ACME, "/"))];
     eventually("both are at the origin", || gate.waiting() == 2);
     let bounded = |most: u32| {
         let more = format!("circuit_breaker: {{ max_connections: {most} }}, timeouts: {{ connect: 1m }}");
@@ -370,7 +356,7 @@ fn a_reload_lets_in_who_waits_and_counts_what_was_open_before() {
     // They were opened while there was no bound.
     gateway.reload(bounded(2)).unwrap();
     assert_eq!(level(&gateway, "connections", "in_use"), 2);
-    held.push(asking(&gateway, ACME));
+    held.push(gateway.asking(&get(ACME, "/")));
     wait_until(&gateway, "pending", 1);
     gateway.reload(bounded(3)).unwrap();
     eventually("the third is at the origin", || gate.waiting() == 3);
@@ -386,12 +372,12 @@ fn a_reload_lets_in_who_waits_and_counts_what_was_open_before() {
 #[test]
 fn a_reload_lets_in_a_tenants_requests_that_wait() {
     let gate = Gate::shut();
-    let origin = gated(&gate);
+    let origin = Origin::behind(&gate);
     let address = origin.address();
     let mut gateway = breaking(&origin, "per_tenant: { max_connections: 1 }").start();
-    let mut clients = vec![asking(&gateway, ACME)];
+    let mut clients = vec![gateway.asking(&get(ACME, "/"))];
     eventually("it is at the origin", || gate.waiting() == 1);
-    clients.push(asking(&gateway, ACME));
+    clients.push(gateway.asking(&get(ACME, "/")));
     wait_until(&gateway, "pending", 1);
     let more = "circuit_breaker: { per_tenant: { max_connections: 2 } }";
     gateway.reload(|config| config.pool("shared", &[address], more)).unwrap();
@@ -404,11 +390,11 @@ fn a_reload_lets_in_a_tenants_requests_that_wait() {
 #[test]
 fn what_finds_no_connection_is_no_failure_of_the_endpoint() {
     let gate = Gate::shut();
-    let origin = gated(&gate);
+    let origin = Origin::behind(&gate);
     let more = "circuit_breaker: { max_connections: 1 }, timeouts: { connect: 50ms }, \
                 retries: { max: 2 }, outlier_detection: { consecutive_failures: 1 }";
     let gateway = config().pool("shared", &[origin.address()], more).start();
-    let mut held = asking(&gateway, ACME);
+    let mut held = gateway.asking(&get(ACME, "/"));
     eventually("it is at the origin", || gate.waiting() == 1);
     for host in [ACME, GLOBEX, ACME] {
         gateway.ask(&get(host, "/")).assert_refused(503, "no_capacity");
@@ -439,9 +425,9 @@ fn a_retry_that_finds_no_connection_counts_as_none() {
         move |config: Config| config.pool("shared", &[address], &more)
     };
     let mut gateway = pool("max_connections: 1")(config()).start();
-    let mut first = asking(&gateway, ACME);
+    let mut first = gateway.asking(&get(ACME, "/"));
     eventually("the first is at the origin", || gate.waiting() == 1);
-    let mut second = asking(&gateway, GLOBEX);
+    let mut second = gateway.asking(&get(GLOBEX, "/"));
     wait_until(&gateway, "pending", 1);
     gateway.reload(pool("max_connections: 1, max_pending: 0")).unwrap();
     gate.open();
@@ -470,7 +456,7 @@ fn health_checks_neither_wait_nor_are_refused() {
     let more = "circuit_breaker: { max_connections: 1, max_pending: 0, max_requests: 1 }, \
                 health_check: { path: /healthz, interval: 300ms, timeout: 300ms, healthy: 1, unhealthy: 1 }";
     let gateway = config().pool("shared", &[origin.address()], more).start();
-    let mut held = asking(&gateway, ACME);
+    let mut held = gateway.asking(&get(ACME, "/"));
     eventually("it is at the origin", || gate.waiting() == 1);
     let checks = |result| {
         let labels = [("pool", "shared"), ("result", result)];

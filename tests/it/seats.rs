@@ -9,22 +9,8 @@ use crate::harness::{
 };
 
 /// An origin that answers when the gate lets it.
-fn gated(gate: &Gate) -> Origin {
-    let gate = gate.clone();
-    Origin::serving(move |_, peer| {
-        gate.pass();
-        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-    })
-}
-
 fn seats(origin: &Origin, limit: u32) -> Config {
     config().pool("shared", &[origin.address()], &format!("concurrency: {{ limit: {limit} }}"))
-}
-
-fn asking(gateway: &TestGateway, host: &str, path: &str) -> Client {
-    let mut client = gateway.connect();
-    client.send(get(host, path).bytes());
-    client
 }
 
 #[track_caller]
@@ -37,11 +23,11 @@ fn wait_until_queued(gateway: &TestGateway, tenant: &str, waiting: f64) {
 #[test]
 fn a_request_waits_for_a_seat_and_gets_it_when_one_is_free() {
     let gate = Gate::shut();
-    let origin = gated(&gate);
+    let origin = Origin::behind(&gate);
     let gateway = seats(&origin, 1).start();
-    let mut first = asking(&gateway, ACME, "/first");
+    let mut first = gateway.asking(&get(ACME, "/first"));
     eventually("it is being served", || gate.waiting() == 1);
-    let mut second = asking(&gateway, ACME, "/second");
+    let mut second = gateway.asking(&get(ACME, "/second"));
     wait_until_queued(&gateway, "acme", 1.0);
     assert_eq!(origin.requests().len(), 1, "nothing of it has gone upstream");
     assert_eq!(gateway.metric("tollgate_requests_in_flight", &[("tenant", "acme")]), 1.0);
@@ -62,15 +48,15 @@ fn a_request_waits_for_a_seat_and_gets_it_when_one_is_free() {
 #[test]
 fn a_freed_seat_goes_to_the_tenant_that_has_had_less_not_to_who_came_first() {
     let gate = Gate::shut();
-    let origin = gated(&gate);
+    let origin = Origin::behind(&gate);
     let gateway = seats(&origin, 1).start();
-    let mut greedy: Vec<Client> = vec![asking(&gateway, ACME, "/0")];
+    let mut greedy: Vec<Client> = vec![gateway.asking(&get(ACME, "/0"))];
     eventually("it is being served", || gate.waiting() == 1);
     for nth in 1..=5 {
-        greedy.push(asking(&gateway, ACME, &format!("/{nth}")));
+        greedy.push(gateway.asking(&get(ACME, &format!("/{nth}"))));
         wait_until_queued(&gateway, "acme", f64::from(nth));
     }
-    let mut quiet = asking(&gateway, GLOBEX, "/quiet");
+    let mut quiet = gateway.asking(&get(GLOBEX, "/quiet"));
     wait_until_queued(&gateway, "globex", 1.0);
     gate.open();
     greedy[0].answer().assert_status(200);
@@ -87,17 +73,17 @@ fn a_freed_seat_goes_to_the_tenant_that_has_had_less_not_to_who_came_first() {
 #[test]
 fn the_newest_is_refused_when_its_tenants_queue_is_full() {
     let gate = Gate::shut();
-    let origin = gated(&gate);
+    let origin = Origin::behind(&gate);
     let gateway = seats(&origin, 1).set("plans", "{ free: { concurrency: { queue: 1 } } }").start();
-    let mut first = asking(&gateway, ACME, "/");
+    let mut first = gateway.asking(&get(ACME, "/"));
     eventually("it is being served", || gate.waiting() == 1);
-    let mut second = asking(&gateway, ACME, "/");
+    let mut second = gateway.asking(&get(ACME, "/"));
     wait_until_queued(&gateway, "acme", 1.0);
     let refused = gateway.ask(&get(ACME, "/"));
     refused.assert_refused(429, "concurrency_exceeded");
     assert_eq!(refused.header("retry-after"), Some("1"));
     // Another tenant has a queue of its own.
-    let mut other = asking(&gateway, GLOBEX, "/");
+    let mut other = gateway.asking(&get(GLOBEX, "/"));
     wait_until_queued(&gateway, "globex", 1.0);
     gate.throw_open();
     for client in [&mut first, &mut second, &mut other] {
@@ -112,10 +98,10 @@ fn patience_ends_with_503_when_the_pool_is_full_and_with_429_when_the_tenant_is(
         (9, "{ max: 1, max_wait: 20ms }", 429, "concurrency_exceeded"),
     ] {
         let gate = Gate::shut();
-        let origin = gated(&gate);
+        let origin = Origin::behind(&gate);
         let plans = format!("{{ free: {{ concurrency: {plan} }} }}");
         let gateway = seats(&origin, seats_of_pool).set("plans", &plans).start();
-        let mut held = asking(&gateway, ACME, "/");
+        let mut held = gateway.asking(&get(ACME, "/"));
         eventually("it is being served", || gate.waiting() == 1);
         let refused = gateway.ask(&get(ACME, "/"));
         refused.assert_refused(status, code);
@@ -129,13 +115,13 @@ fn patience_ends_with_503_when_the_pool_is_full_and_with_429_when_the_tenant_is(
 #[test]
 fn a_tenant_at_its_maximum_waits_and_does_not_hold_up_others() {
     let gate = Gate::shut();
-    let origin = gated(&gate);
+    let origin = Origin::behind(&gate);
     let gateway = seats(&origin, 8).set("plans", "{ free: { concurrency: { max: 1 } } }").start();
-    let mut first = asking(&gateway, ACME, "/");
+    let mut first = gateway.asking(&get(ACME, "/"));
     eventually("it is being served", || gate.waiting() == 1);
-    let mut second = asking(&gateway, ACME, "/");
+    let mut second = gateway.asking(&get(ACME, "/"));
     wait_until_queued(&gateway, "acme", 1.0);
-    let mut other = asking(&gateway, GLOBEX, "/");
+    let mut other = gateway.asking(&get(GLOBEX, "/"));
     eventually("globex is being served", || gate.waiting() == 2);
     gate.throw_open();
     for client in [&mut first, &mut second, &mut other] {
@@ -146,11 +132,11 @@ fn a_tenant_at_its_maximum_waits_and_does_not_hold_up_others() {
 #[test]
 fn a_client_that_goes_away_while_it_waits_leaves_the_queue() {
     let gate = Gate::shut();
-    let origin = gated(&gate);
+    let origin = Origin::behind(&gate);
     let gateway = seats(&origin, 1).set("plans", "{ free: { concurrency: { max_wait: 1m } } }").start();
-    let mut first = asking(&gateway, ACME, "/");
+    let mut first = gateway.asking(&get(ACME, "/"));
     eventually("it is being served", || gate.waiting() == 1);
-    let leaving = asking(&gateway, ACME, "/leaving");
+    let leaving = gateway.asking(&get(ACME, "/leaving"));
     wait_until_queued(&gateway, "acme", 1.0);
     drop(leaving);
     wait_until_queued(&gateway, "acme", 0.0);
@@ -167,9 +153,9 @@ fn a_client_that_goes_away_while_it_waits_leaves_the_queue() {
 #[test]
 fn a_reload_adds_and_takes_seats_and_loses_none() {
     let gate = Gate::shut();
-    let origin = gated(&gate);
+    let origin = Origin::behind(&gate);
     let mut gateway = seats(&origin, 1).start();
-    let mut clients: Vec<Client> = (0..4).map(|_| asking(&gateway, ACME, "/")).collect();
+    let mut clients: Vec<Client> = (0..4).map(|_| gateway.asking(&get(ACME, "/"))).collect();
     wait_until_queued(&gateway, "acme", 3.0);
     let limit = |config: Config, limit: u32| {
         config.pool("shared", &[origin.address()], &format!("concurrency: {{ limit: {limit} }}"))
@@ -237,7 +223,7 @@ fn an_event_stream_moves_to_a_seat_of_its_own_when_it_is_old() {
         .pool("shared", &[origin.address()], more)
         .set("plans", "{ free: { concurrency: { max_wait: 1m } } }")
         .start();
-    let mut events = asking(&gateway, ACME, "/events");
+    let mut events = gateway.asking(&get(ACME, "/events"));
     events.response_head().unwrap();
     // Waits for the only seat until the stream has given it up.
     gateway.ask(&get(GLOBEX, "/")).assert_status(200);
@@ -250,10 +236,10 @@ fn an_event_stream_moves_to_a_seat_of_its_own_when_it_is_old() {
 #[test]
 fn a_request_that_gets_no_seat_is_not_charged() {
     let gate = Gate::shut();
-    let origin = gated(&gate);
+    let origin = Origin::behind(&gate);
     let plan = "{ free: { rate_limit: { rate: 10/s, burst: 10 }, concurrency: { max_wait: 20ms } } }";
     let gateway = seats(&origin, 1).set("plans", plan).start();
-    let mut held = asking(&gateway, ACME, "/");
+    let mut held = gateway.asking(&get(ACME, "/"));
     eventually("it is being served", || gate.waiting() == 1);
     for _ in 0..3 {
         let refused = gateway.ask(&get(ACME, "/"));
@@ -268,10 +254,10 @@ fn a_request_that_gets_no_seat_is_not_charged() {
 #[test]
 fn the_api_says_who_holds_what_and_who_waits() {
     let gate = Gate::shut();
-    let origin = gated(&gate);
+    let origin = Origin::behind(&gate);
     let plan = "{ free: { concurrency: { weight: 3, max: 1, queue: 7, max_wait: 1500ms } } }";
     let gateway = seats(&origin, 2).set("plans", plan).start();
-    let mut clients = [asking(&gateway, ACME, "/"), asking(&gateway, ACME, "/")];
+    let mut clients = [gateway.asking(&get(ACME, "/")), gateway.asking(&get(ACME, "/"))];
     eventually("one is being served", || gate.waiting() == 1);
     wait_until_queued(&gateway, "acme", 1.0);
     let limits = gateway.admin("/api/v1/tenants/acme/limits").json();
@@ -298,7 +284,7 @@ fn a_client_that_reads_slowly_keeps_no_seat_of_an_endpoint_that_is_done() {
     let origin = Origin::saying(&"x".repeat(20_000));
     let gateway = seats(&origin, 1).start();
     // None of them reads; the connections stay open.
-    let clients: Vec<Client> = (0..5).map(|_| asking(&gateway, ACME, "/")).collect();
+    let clients: Vec<Client> = (0..5).map(|_| gateway.asking(&get(ACME, "/"))).collect();
     eventually("all have been asked for", || origin.requests().len() == 5);
     drop(clients);
 }
@@ -324,11 +310,11 @@ fn event_streams_beyond_the_bounds_are_refused_and_keep_no_seat() {
         .start();
     let mut streams: Vec<Client> = Vec::new();
     for _ in 0..2 {
-        streams.push(asking(&gateway, ACME, "/events"));
+        streams.push(gateway.asking(&get(ACME, "/events")));
         assert_eq!(streams.last_mut().unwrap().response_head().unwrap().status, 200);
     }
     gateway.ask(&get(ACME, "/events")).assert_refused(429, "concurrency_exceeded");
-    let mut other = asking(&gateway, GLOBEX, "/events");
+    let mut other = gateway.asking(&get(GLOBEX, "/events"));
     assert_eq!(other.response_head().unwrap().status, 200);
     gateway.ask(&get(GLOBEX, "/events")).assert_refused(503, "no_capacity");
     assert_eq!(gateway.metric("tollgate_pool_streams", &[("pool", "shared")]), 3.0);

@@ -81,6 +81,13 @@ impl TestGateway {
         Client::connect(self.address)
     }
 
+    /// A client that has asked, and waits for its answer.
+    pub fn asking(&self, message: &Message) -> Client {
+        let mut client = self.connect();
+        client.send(message.bytes());
+        client
+    }
+
     /// Asks over a connection of its own.
     #[track_caller]
     pub fn ask(&self, message: &Message) -> Response {

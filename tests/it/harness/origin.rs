@@ -9,6 +9,7 @@ use std::thread;
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
 
+use super::gate::Gate;
 use super::message::{Request, fingerprint};
 use super::peer::Peer;
 
@@ -72,6 +73,15 @@ impl Origin {
                 shared.requests.lock().unwrap().push(request.clone());
                 answer(&request, &mut peer);
             }
+        })
+    }
+
+    /// Answers `ok` to each request that the gate lets pass.
+    pub fn behind(gate: &Gate) -> Self {
+        let gate = gate.clone();
+        Self::serving(move |_, peer| {
+            gate.pass();
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
         })
     }
 

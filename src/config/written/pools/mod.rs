@@ -26,7 +26,7 @@ pub(in crate::config) use tls::UpstreamTls;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Pool {
-    /// Where its endpoints listen: http://HOST:PORT, https://HOST:PORT or unix:/PATH. Those found by DNS (dns+http, dns+https) are not supported yet.
+    /// Where its endpoints listen: http://HOST:PORT, https://HOST:PORT, unix:/PATH, or dns+http://NAME:PORT and dns+https://NAME:PORT: an endpoint for each address of the name.
     #[schemars(length(min = 1))]
     pub endpoints: Spanned<List<Endpoint>>,
     /// How an endpoint is chosen. Default least_request.

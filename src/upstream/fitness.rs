@@ -9,7 +9,7 @@ use crate::health::{Change, Health, Outcome, Outliers, RiseFall, Verdicts, Watch
 
 /// What is thought of an endpoint. Read with two loads; written by whoever finds something out.
 #[derive(Debug, Default)]
-pub(super) struct Standing {
+pub(super) struct Fitness {
     health: AtomicU8,
     verdicts: Mutex<Verdicts>,
     watch: ArcSwapOption<Watch>,
@@ -19,7 +19,7 @@ const UNKNOWN: u8 = 0;
 const HEALTHY: u8 = 1;
 const UNHEALTHY: u8 = 2;
 
-impl Standing {
+impl Fitness {
     /// What its checks say.
     pub(super) fn health(&self) -> Health {
         match self.health.load(Ordering::Relaxed) {
