@@ -92,3 +92,27 @@ impl Fitness {
         self.watch.load().as_ref()?.record(now_ns, tenant, outcome)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::OutlierTerms;
+
+    #[test]
+    fn a_check_that_is_passed_again_ends_the_row_of_failures() {
+        let outliers = Arc::new(Outliers::new(OutlierTerms::default(), 0));
+        let (fitness, rules) = (Fitness::default(), RiseFall { healthy: 1, unhealthy: 1 });
+        fitness.tell(Some(&outliers), 0, 7);
+        let fail = |times| (0..times).find_map(|_| fitness.record(|| 0, 1, Outcome::Connect));
+        let most = OutlierTerms::default().consecutive_failures - 1;
+        assert_eq!((fail(most), fitness.checked(rules, false)), (None, Some(Health::Unhealthy)));
+        assert!(!fitness.is_usable());
+        assert_eq!((fitness.checked(rules, true), fail(most)), (Some(Health::Healthy), None));
+        assert!(fitness.is_usable() && fitness.is_well());
+        assert!(matches!(fail(1), Some(Change::Ejected { endpoint: 7, .. })));
+        assert!(!fitness.is_usable());
+        // Watched by another detection, or by none, it begins anew.
+        fitness.tell(None, 0, 7);
+        assert!(fitness.is_usable());
+    }
+}

@@ -9,7 +9,9 @@ use tollgate::upstream::dns::Resolver;
 
 use super::cover::Cover;
 use super::tls::{Authority, acceptor};
-use crate::harness::{ACME, Origin, TestGateway, block_on, config, eventually, eventually_async, get};
+use crate::harness::{
+    ACME, DEADLINE, Ending, Origin, TestGateway, block_on, config, eventually, eventually_async, get,
+};
 
 /// What a name has: so many addresses 127.0.0.N, or nothing that the server would tell.
 type Zone = Option<Vec<u8>>;
@@ -231,4 +233,22 @@ fn the_system_knows_localhost() {
     // Of `::1` nobody answers: it is passed over.
     let gateway = config().pool_at("shared", &[url], "").start();
     assert_eq!(gateway.ask(&get(ACME, "/")).text(), "here");
+}
+
+#[test]
+fn what_runs_at_an_address_that_is_gone_is_cut_after_the_pools_drain() {
+    let server = Server::with(&[2]);
+    let origin = Origin::everywhere(|_, peer| {
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+        peer.patience(DEADLINE);
+        peer.drain();
+    });
+    let url = format!("dns+http://app.test:{}", origin.address().port());
+    let gateway = config().resolved_by(server.address).pool_at("shared", &[url], "drain: 100ms").start();
+    let mut held = gateway.asking(&get(ACME, "/"));
+    let in_flight = || gateway.metric("tollgate_endpoint_requests_in_flight", &[]);
+    eventually("it is at the endpoint", || in_flight() == 1.0);
+    server.set(Some(&[3]));
+    let answer = held.answer();
+    assert_eq!((answer.status, answer.ending), (200, Ending::Broken));
 }
