@@ -42,6 +42,10 @@ impl Stock {
         fits
     }
 
+    fn give_back(&self, octets: usize) {
+        self.held.set(self.held.get().saturating_sub(octets));
+    }
+
     /// Octets that are kept, or have room made for them.
     #[cfg(test)]
     fn held(&self) -> usize {
@@ -136,7 +140,12 @@ impl Replay {
     /// The body begins again with what is kept.
     pub(super) fn begin_again(&mut self) {
         if !self.fresh.is_empty() {
-            self.sealed.push(Bytes::from(std::mem::take(&mut self.fresh)));
+            let fresh = std::mem::take(&mut self.fresh);
+            // Nothing more comes into it: the room that it has left is given back.
+            let spare = fresh.capacity() - fresh.len();
+            self.sealed.push(Bytes::from(fresh.into_boxed_slice()));
+            self.taken = self.taken.saturating_sub(spare);
+            self.stock.give_back(spare);
         }
         self.saying = Some(Saying::default());
     }
@@ -164,7 +173,7 @@ impl Replay {
 
 impl Drop for Replay {
     fn drop(&mut self) {
-        self.stock.held.set(self.stock.held.get().saturating_sub(self.taken));
+        self.stock.give_back(self.taken);
     }
 }
 
