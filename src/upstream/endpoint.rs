@@ -235,10 +235,12 @@ impl Endpoint {
         self.meter.set_ejected(self.fitness.is_ejected());
     }
 
-    /// Nobody checks it any more.
-    pub(super) fn forget_checks(&self) {
-        self.fitness.forget_checks();
-        self.meter.set_failing(false);
+    /// Whether it is checked from now on.
+    pub(super) fn be_checked(&self, is_checked: bool) {
+        self.fitness.be_checked(is_checked);
+        if !is_checked {
+            self.meter.set_failing(false);
+        }
     }
 
     /// A check was passed, or failed for that reason; whether it has changed what is thought of the endpoint.

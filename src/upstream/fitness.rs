@@ -11,7 +11,8 @@ use crate::health::{Change, Health, Outcome, Outliers, RiseFall, Verdicts, Watch
 #[derive(Debug, Default)]
 pub(super) struct Fitness {
     health: AtomicU8,
-    verdicts: Mutex<Verdicts>,
+    /// None while nobody is to check it: a check that ends then, begun before, says nothing any more.
+    verdicts: Mutex<Option<Verdicts>>,
     watch: ArcSwapOption<Watch>,
 }
 
@@ -54,7 +55,7 @@ impl Fitness {
     /// A check was passed, or not; what it has become, if that changed.
     pub(super) fn checked(&self, rules: RiseFall, passed: bool) -> Option<Health> {
         let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
-        let news = verdicts.observe(rules, passed)?;
+        let news = verdicts.as_mut()?.observe(rules, passed)?;
         self.health.store(if news.is_usable() { HEALTHY } else { UNHEALTHY }, Ordering::Relaxed);
         if news.is_usable() {
             self.watch.load().iter().for_each(|watch| watch.forgive());
@@ -62,10 +63,15 @@ impl Fitness {
         Some(news)
     }
 
-    /// Nobody checks it any more: what was found is forgotten.
-    pub(super) fn forget_checks(&self) {
-        *self.verdicts.lock().unwrap_or_else(PoisonError::into_inner) = Verdicts::default();
-        self.health.store(UNKNOWN, Ordering::Relaxed);
+    /// Whether it is checked from now on. If not, what was found is forgotten; if it was already, it stays.
+    pub(super) fn be_checked(&self, is_checked: bool) {
+        let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_checked {
+            verdicts.get_or_insert_default();
+        } else {
+            *verdicts = None;
+            self.health.store(UNKNOWN, Ordering::Relaxed);
+        }
     }
 
     /// What becomes of its requests is told to this detection from now on; to the same one as before, nothing
@@ -103,6 +109,7 @@ mod tests {
         let outliers = Arc::new(Outliers::new(OutlierTerms::default(), 0));
         let (fitness, rules) = (Fitness::default(), RiseFall { healthy: 1, unhealthy: 1 });
         fitness.tell(Some(&outliers), 0, 7);
+        fitness.be_checked(true);
         let fail = |times| (0..times).find_map(|_| fitness.record(|| 0, 1, Outcome::Connect));
         let most = OutlierTerms::default().consecutive_failures - 1;
         assert_eq!((fail(most), fitness.checked(rules, false)), (None, Some(Health::Unhealthy)));
@@ -114,5 +121,18 @@ mod tests {
         // Watched by another detection, or by none, it begins anew.
         fitness.tell(None, 0, 7);
         assert!(fitness.is_usable());
+    }
+    #[test]
+    fn a_check_that_ends_when_nobody_checks_any_more_says_nothing() {
+        let (fitness, rules) = (Fitness::default(), RiseFall { healthy: 1, unhealthy: 1 });
+        fitness.be_checked(true);
+        assert_eq!(fitness.checked(rules, false), Some(Health::Unhealthy));
+        // Configured again, with checks as before or others: what is known stays.
+        fitness.be_checked(true);
+        assert_eq!(fitness.health(), Health::Unhealthy);
+        fitness.be_checked(false);
+        assert_eq!((fitness.checked(rules, false), fitness.health()), (None, Health::Unknown));
+        fitness.be_checked(true);
+        assert_eq!(fitness.checked(rules, false), Some(Health::Unhealthy));
     }
 }

@@ -89,9 +89,7 @@ impl Pool {
         for (endpoint, weight) in &endpoints {
             terms.balancing.admit(endpoint, *weight);
             endpoint.be_watched_by(outliers.as_ref());
-            if terms.checks.is_none() {
-                endpoint.forget_checks();
-            }
+            endpoint.be_checked(terms.checks.is_some());
         }
         let endpoints: Vec<_> = endpoints.into_iter().map(|(endpoint, _)| endpoint).collect();
         let lineup = ArcSwap::from_pointee(terms.balancing.lineup(&[]));
@@ -146,6 +144,7 @@ impl Pool {
                 let endpoint = Arc::new(source.endpoint(&terms.name, address, &terms.meter));
                 terms.balancing.admit(&endpoint, source.weight);
                 endpoint.be_watched_by(outliers.as_ref());
+                endpoint.be_checked(self.terms.checks.is_some());
                 endpoint
             };
             let before = self.endpoints.load_full();
