@@ -14,6 +14,7 @@
 
 mod queue;
 mod quota_usage;
+mod record;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,8 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use crate::admission::quota::{Backend, BackendError, Grant, Holdings, Lane, Order};
 use crate::telemetry::StoreMeter;
+pub use record::{Actor, Expect, TenantContent, TenantKey, TenantRecord};
+
 use queue::Queue;
 
 /// How long a transaction waits for another process that writes.
