@@ -1,6 +1,7 @@
 //! Tenants, from the document and from files.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::Builder;
 use super::headers::Direction;
@@ -12,7 +13,7 @@ use crate::types::TenantId;
 
 /// A tenant that is part of the document unless something is found against it.
 pub(in crate::config) struct Candidate {
-    pub tenant: Tenant,
+    pub tenant: Arc<Tenant>,
     /// Where its id is written, or its file starts.
     pub mark: Mark,
     pub domains: Vec<Mark>,
@@ -70,7 +71,15 @@ impl Builder<'_> {
         let dangling = written.plan.is_some() != tenant.plan.is_some()
             || written.pool.is_some() != tenant.pool.is_some();
         let quotas = written.limits.quotas.0.iter().map(|quota| quota.value.limit.mark).collect();
-        Candidate { tenant, mark: written.id.mark, domains, rate_limit, quotas, rate_limits, dangling }
+        Candidate {
+            tenant: Arc::new(tenant),
+            mark: written.id.mark,
+            domains,
+            rate_limit,
+            quotas,
+            rate_limits,
+            dangling,
+        }
     }
 
     fn tenant_document(&self, id: TenantId, written: &written::Tenant) -> Tenant {

@@ -57,8 +57,9 @@ pub struct Document {
     pub routes: Vec<Route>,
     /// The pool of tenants that have none of their own and none from their plan.
     pub default_pool: Option<String>,
-    /// Tenants from the document and from `tenants_dir`, each id once.
-    pub tenants: Vec<Tenant>,
+    /// Tenants from the document and from `tenants_dir`, each id once. One that a reload has found as it was before is the
+    /// same `Arc` again.
+    pub tenants: Vec<Arc<Tenant>>,
     /// What the application is told about the tenant.
     pub identity: Identity,
     /// Usage records.
@@ -122,7 +123,7 @@ impl Document {
     /// Whether any tenant has a quota, so that there must be a store.
     #[must_use]
     pub fn has_quotas(&self) -> bool {
-        let has = |tenant: &Tenant| {
+        let has = |tenant: &Arc<Tenant>| {
             !tenant.limits.quotas.is_empty()
                 || self.plan_of(tenant).is_some_and(|plan| !plan.quotas.is_empty())
         };
