@@ -19,7 +19,7 @@ use tollgate::admission::fair_share::{
 use tollgate::admission::quota::{Backend, Grant, Lane, Order, QuotaCharges};
 use tollgate::admission::{RateCharges, RateRequest};
 use tollgate::config;
-use tollgate::control::{FirstAddresses, Foundation, PoolSet, PoolTls, compile};
+use tollgate::control::{FirstAddresses, Foundation, PoolSet, PoolTls, Previous, TenantSet, compile};
 use tollgate::telemetry::Metrics;
 use tollgate::tenant::State;
 use tollgate::time::Clock;
@@ -57,29 +57,29 @@ fn a_whole_admission(c: &mut Criterion) {
         tenants: [{ id: acme, plan: free, access: { allow: [192.0.2.0/24] } }]\n";
     let loaded = config::load_str(text, "admission.yaml").expect("a configuration that loads");
     let metrics = Arc::new(Metrics::new(10).expect("metrics"));
-    let foundation = Foundation::new(metrics, Clock::system());
+    let foundation = Arc::new(Foundation::new(metrics, Clock::system()));
     foundation.roster.connect(Arc::new(Plenty));
     let snapshot = compile(
         &loaded.document,
         1,
-        &PoolSet::default(),
+        &Previous { pools: &PoolSet::default(), tenants: &TenantSet::default() },
         &PoolTls::default(),
         &FirstAddresses::default(),
         &foundation,
     )
     .snapshot;
-    let tenant = snapshot.directory.by_id("acme").expect("a tenant");
-    let pool = tenant.pool.as_ref().expect("a pool");
+    let tenant = snapshot.directory.configured().by_id("acme").expect("a tenant");
+    let pool = tenant.terms.pool.as_ref().expect("a pool");
     let client: IpAddr = "192.0.2.1".parse().expect("an address");
     let fields = HeaderMap::new();
     let asked = RateRequest { route: 0, cost: NonZeroU32::MIN, client, fields: &fields };
     let admit = || {
-        let open = black_box(tenant).state == State::Active && tenant.access.allows(client);
+        let open = black_box(tenant).state == State::Active && tenant.terms.access.allows(client);
         let rates = tenant.rates.charge(&asked, |_| {});
         let refused = rates.as_ref().is_some_and(|rates| rates.violation().is_some());
         let mut quotas = tenant.quotas.open(asked.cost);
         let decided = quotas.as_mut().is_some_and(|quotas| matches!(quotas.charge(), Ok(true)));
-        let seat = tenant.account.share(pool.seats()).ask(tenant.seats);
+        let seat = tenant.account.share(pool.seats()).ask(tenant.terms.seats);
         (open && !refused && decided, rates, quotas, seat)
     };
     // The first blocks are ordered, and answered at once.

@@ -20,7 +20,7 @@ use tollgate::admission::{
     StandingList,
 };
 use tollgate::config;
-use tollgate::control::{FirstAddresses, Foundation, PoolSet, PoolTls, compile};
+use tollgate::control::{FirstAddresses, Foundation, PoolSet, PoolTls, Previous, TenantSet, compile};
 use tollgate::http::body::RequestBody;
 use tollgate::http::conn::ConnState;
 use tollgate::http::forwarded;
@@ -29,6 +29,7 @@ use tollgate::http::wire::{HeadLimits, Scanner};
 use tollgate::proxy::{Rejection, Snapshot};
 use tollgate::routing::normalise;
 use tollgate::telemetry::Metrics;
+use tollgate::tenant::LookedUp;
 use tollgate::time::Clock;
 use tollgate::types::{HostName, TenantId};
 use tollgate::upstream::Outbox;
@@ -98,6 +99,7 @@ fn clean_the_fields(c: &mut Criterion) {
 fn identify(c: &mut Criterion) {
     let snapshot = snapshot(1_000, 1);
     let fields = fields();
+    let nothing = LookedUp::default();
     let mut group = c.benchmark_group("identify/1000 tenants");
     for (name, host) in [
         ("pattern", "t500.app.example.com"),
@@ -108,7 +110,8 @@ fn identify(c: &mut Criterion) {
     ] {
         group.bench_function(name, |b| {
             b.iter(|| {
-                snapshot.identify.find(&snapshot.directory, Some(black_box(host)), &fields, false).is_ok()
+                let host = Some(black_box(host));
+                snapshot.identify.find(&snapshot.directory, &nothing, host, &fields, false).is_ok()
             });
         });
     }
@@ -361,11 +364,11 @@ fn snapshot(tenants: usize, routes: usize) -> Snapshot {
     }
     let loaded = config::load_str(&text, "hot_path.yaml").expect("a configuration that loads");
     let metrics = Arc::new(Metrics::new(1_000).expect("metrics"));
-    let foundation = Foundation::new(metrics, Clock::system());
+    let foundation = Arc::new(Foundation::new(metrics, Clock::system()));
     compile(
         &loaded.document,
         1,
-        &PoolSet::default(),
+        &Previous { pools: &PoolSet::default(), tenants: &TenantSet::default() },
         &PoolTls::default(),
         &FirstAddresses::default(),
         &foundation,

@@ -12,8 +12,8 @@ use crate::proxy::Snapshot;
 /// The document that tells it, as of now. `None` where there is no such tenant.
 #[must_use]
 pub fn limits(snapshot: &Snapshot, id: &str) -> Option<Value> {
-    let tenant = snapshot.directory.by_id(id)?;
-    let SeatTerms { weight, max, queue, reserved } = tenant.seats;
+    let tenant = snapshot.directory.configured().by_id(id)?;
+    let SeatTerms { weight, max, queue, reserved } = tenant.terms.seats;
     let rate_limits = tenant.rates.report().iter().map(rate).collect::<Vec<_>>();
     Some(json!({
         "tenant": tenant.id.as_str(),
@@ -22,14 +22,14 @@ pub fn limits(snapshot: &Snapshot, id: &str) -> Option<Value> {
             "weight": weight,
             "max": bound(u64::from(max), u64::from(u32::MAX)),
             "queue": queue,
-            "max_wait_seconds": tenant.seat_wait_max.as_secs_f64(),
+            "max_wait_seconds": tenant.terms.seat_wait_max.as_secs_f64(),
             "reserved": reserved,
             // Pools that it has used since the gateway started.
-            "pools": tenant.account.shares().iter().map(|share| pool(share, tenant.seats)).collect::<Vec<_>>(),
+            "pools": tenant.account.shares().iter().map(|share| pool(share, tenant.terms.seats)).collect::<Vec<_>>(),
         },
         "rate_limits": rate_limits,
         "quotas": tenant.quotas.describe().iter().map(quota).collect::<Vec<_>>(),
-        "request_body": { "max": bound(tenant.request_body_max, u64::MAX) },
+        "request_body": { "max": bound(tenant.terms.request_body_max, u64::MAX) },
     }))
 }
 

@@ -3,6 +3,7 @@
 mod compile;
 mod fingerprint;
 mod limits;
+mod mold;
 mod pool_dns;
 mod pool_health;
 mod pool_set;
@@ -12,12 +13,15 @@ mod pools;
 mod quotas;
 mod rates;
 mod status;
+mod tenants;
 
-pub use compile::{Compiled, Foundation, compile};
+pub use compile::{Compiled, Foundation, Previous, compile};
 pub use fingerprint::Fingerprint;
 pub use limits::limits;
+pub use mold::Mold;
 pub use pool_dns::FirstAddresses;
 pub use pool_set::PoolSet;
 pub use pool_tls::{PoolTls, PoolTlsError};
 pub use pools::{EndpointChange, change_endpoint, pool, pools};
 pub use status::{LastReload, Status};
+pub use tenants::{TenantDifference, TenantSet};

@@ -1,33 +1,37 @@
 //! From quotas as documents have them to quotas as they run.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hashbrown::HashMap;
 
 use crate::admission::quota::{self, QuotaSpec};
 use crate::config::{CalendarUnit, Document, Meter, OnExceed, OnOutage, Quota, Tenant, Window};
 
-/// The quotas of a document. Those of a plan are made once for all of its tenants that are alike, and there are few
-/// kinds of these: a time zone and a policy each.
+/// The quotas of tenants. Those of a plan are made once for all that are alike, and there are few kinds of
+/// these: a time zone and a policy each.
 #[derive(Debug, Default)]
-pub(super) struct QuotaSpecs<'d> {
-    of_plans: HashMap<(&'d str, &'d str, &'d str, &'static str), Arc<QuotaSpec>>,
+pub(super) struct QuotaSpecs {
+    of_plans: Mutex<HashMap<Kind, Arc<QuotaSpec>>>,
 }
 
-impl<'d> QuotaSpecs<'d> {
+/// Plan, quota, time zone, what happens in an outage.
+type Kind = (String, String, String, &'static str);
+
+impl QuotaSpecs {
     /// A tenant's quotas, in their order.
-    pub(super) fn of(&mut self, document: &'d Document, tenant: &'d Tenant) -> Vec<Arc<QuotaSpec>> {
+    pub(super) fn of(&self, document: &Document, tenant: &Tenant) -> Vec<Arc<QuotaSpec>> {
         let on_outage = on_outage(document.on_outage_of(tenant));
         let quotas = document.quotas_of(tenant).into_iter();
         quotas
             .map(|written| {
                 let zone = written.time_zone.as_ref().or(tenant.time_zone.as_ref()).map(|zone| zone.zone());
                 let of_plan = !tenant.limits.quotas.iter().any(|own| own.name == written.name);
-                let plan = tenant.plan.as_deref().filter(|_| of_plan);
+                let plan = tenant.plan.as_ref().filter(|_| of_plan);
                 let Some(plan) = plan else { return Arc::new(spec(written, zone, on_outage)) };
                 let zone_name = zone.and_then(|zone| zone.iana_name()).unwrap_or_default();
-                let key = (plan, written.name.as_str(), zone_name, on_outage.as_str());
-                let shared = self.of_plans.entry(key);
+                let kind = (plan.clone(), written.name.clone(), zone_name.to_owned(), on_outage.as_str());
+                let mut of_plans = self.of_plans.lock().unwrap_or_else(PoisonError::into_inner);
+                let shared = of_plans.entry(kind);
                 Arc::clone(shared.or_insert_with(|| Arc::new(spec(written, zone, on_outage))))
             })
             .collect()

@@ -1,65 +1,46 @@
-//! Rate limits, compiled: a plan's once for all of its tenants that have none of their own.
+//! Rate limits, compiled.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::admission::quota::Quotas;
-use crate::admission::{Label, LimitedRoute, RateKey, RateLimits, RatePolicy, RateRule, RateRules};
+use crate::admission::quota::QuotaSpec;
+use crate::admission::{Label, LimitedRoute, RateKey, RatePolicy, RateRule, RateRules};
 use crate::config::{self, DEFAULT_RATE_LIMIT, Document};
 use crate::telemetry::Metrics;
-use crate::tenant::Account;
-use crate::time::Clock;
 
-/// Compiles the rate limits of tenants.
-pub(super) struct Rates<'d> {
-    document: &'d Document,
-    metrics: &'d Metrics,
-    clock: &'d Clock,
+/// Compiles rate limits.
+#[derive(Debug)]
+pub(super) struct Rates {
+    metrics: Arc<Metrics>,
     /// Places of routes in file order.
-    routes: HashMap<&'d str, usize>,
-    /// Of tenants that differ in nothing from their plan, by its name; those without a plan have none.
-    shared: HashMap<Option<&'d str>, Arc<RateRules>>,
+    routes: HashMap<String, usize>,
 }
 
-impl<'d> Rates<'d> {
-    pub(super) fn new(document: &'d Document, metrics: &'d Metrics, clock: &'d Clock) -> Self {
-        let routes =
-            document.routes.iter().enumerate().map(|(at, route)| (route.name.as_str(), at)).collect();
-        Self { document, metrics, clock, routes, shared: HashMap::new() }
+impl Rates {
+    pub(super) fn new(document: &Document, metrics: &Arc<Metrics>) -> Self {
+        let routes = document.routes.iter().enumerate().map(|(at, route)| (route.name.clone(), at));
+        Self { metrics: Arc::clone(metrics), routes: routes.collect() }
     }
 
-    /// A tenant's limits, over what it has used.
-    pub(super) fn of(
-        &mut self,
-        tenant: &'d config::Tenant,
-        account: &Account,
-        quotas: &Quotas,
-    ) -> Arc<RateLimits> {
+    /// Whether a tenant has the rules of its plan. What clients are told of quotas stands behind the rates, in
+    /// the same text.
+    pub(super) fn are_those_of_plan(tenant: &config::Tenant) -> bool {
         let own = &tenant.limits;
-        // What clients are told of quotas stands behind the rates, in the same text.
-        let like_plan = own.rate_limit.is_none() && own.rate_limits.is_empty() && own.quotas.is_empty();
-        let rules = if like_plan {
-            let plan = tenant.plan.as_deref();
-            match self.shared.get(&plan) {
-                Some(rules) => Arc::clone(rules),
-                None => {
-                    let rules = self.rules(tenant, quotas);
-                    self.shared.insert(plan, Arc::clone(&rules));
-                    rules
-                }
-            }
-        } else {
-            self.rules(tenant, quotas)
-        };
-        Arc::new(RateLimits::new(rules, &account.rates, self.clock.clone()))
+        own.rate_limit.is_none() && own.rate_limits.is_empty() && own.quotas.is_empty()
     }
 
-    fn rules(&self, tenant: &config::Tenant, quotas: &Quotas) -> Arc<RateRules> {
-        let default = self.document.rate_limit_of(tenant);
+    /// The rules of a tenant that has these quotas.
+    pub(super) fn rules(
+        &self,
+        document: &Document,
+        tenant: &config::Tenant,
+        quotas: &[Arc<QuotaSpec>],
+    ) -> Arc<RateRules> {
+        let default = document.rate_limit_of(tenant);
         let default = default.and_then(|limit| self.rule(DEFAULT_RATE_LIMIT, &limit));
-        let named = self.document.rate_limits_of(tenant);
+        let named = document.rate_limits_of(tenant);
         let named = named.into_iter().filter_map(|written| {
             let rule = self.rule(&written.name, &written.limit)?;
             let route = |name: &String| {
@@ -76,7 +57,7 @@ impl<'d> Rates<'d> {
                 ..rule
             })
         });
-        let others: Vec<Label> = quotas.labels().cloned().collect();
+        let others: Vec<Label> = quotas.iter().map(|spec| spec.label.clone()).collect();
         Arc::new(RateRules::new(default.into_iter().chain(named).collect(), &others))
     }
 

@@ -59,7 +59,7 @@ impl Outbound<'_> {
         if self.survey.request_id {
             fields.remove(&X_REQUEST_ID);
         }
-        self.tenant.request_headers.iter().for_each(|rules| rules.apply(fields));
+        self.tenant.terms.request_headers.iter().for_each(|rules| rules.apply(fields));
         self.route.request_headers.apply(fields);
         let timeouts = match self.expires {
             Some(_) if self.survey.timeouts => Timeouts::take(fields),
@@ -79,7 +79,15 @@ impl Outbound<'_> {
             Version::HTTP_10 => b"\r\nvia: 1.0 tollgate\r\n",
             _ => b"\r\nvia: 1.1 tollgate\r\n",
         };
-        let own = [&*forwarding, &self.tenant.id_line, b"x-request-id: ", self.request_id.as_bytes(), via];
+        let Tenant { id, terms, .. } = self.tenant;
+        let own = [
+            &*forwarding,
+            &terms.identity,
+            id.as_str().as_bytes(),
+            b"\r\nx-request-id: ",
+            self.request_id.as_bytes(),
+            via,
+        ];
         let mut outbox = Outbox::new(&head, &own, body, text);
         if let Some(expires) = self.expires {
             outbox.tell_time_left(timeouts, expires);

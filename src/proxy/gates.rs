@@ -19,14 +19,14 @@ pub(super) fn is_served(tenant: &Tenant, client: Client) -> Result<(), Rejection
         State::PastDue => return Err(Rejection::PastDue),
         State::Maintenance => return Err(Rejection::Maintenance),
     }
-    let known = client.is_known || tenant.access.is_open();
-    if known && tenant.access.allows(client.ip) { Ok(()) } else { Err(Rejection::AccessDenied) }
+    let known = client.is_known || tenant.terms.access.is_open();
+    if known && tenant.terms.access.allows(client.ip) { Ok(()) } else { Err(Rejection::AccessDenied) }
 }
 
 /// Whether the tenant has what the route requires.
 pub(super) fn has_feature(tenant: &Tenant, route: &Route<RouteTarget>) -> Result<(), Rejection> {
     match &route.requires_feature {
-        Some(feature) if !tenant.has_feature(feature) => {
+        Some(feature) if !tenant.terms.has_feature(feature) => {
             Err(Rejection::FeatureNotInPlan(Arc::clone(feature)))
         }
         _ => Ok(()),

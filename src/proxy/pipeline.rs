@@ -9,38 +9,31 @@ use std::time::Duration;
 use arc_swap::Cache;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH};
-use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
+use super::arrival::{Admitted, Arrival, Refused, unidentified};
 use super::exchange::Exchange;
-use super::expiry::Expiry;
-use super::forward::{self, Outbound};
-use super::gates::{charge, has_feature, is_served};
+use super::forward;
 use super::rejection::Rejection;
 use super::response::{ResponseBody, name_request};
 use super::seating::{self, Nursery};
-use super::snapshot::{RouteTarget, Snapshot, SnapshotCell};
+use super::snapshot::{Snapshot, SnapshotCell};
 use super::{circuit, grpc, problem, tunnel};
-use crate::admission::RateRequest;
-use crate::http::body::{Bounds, RequestBody};
-use crate::http::checks::{self, Checked};
-use crate::http::client_addr::Client;
+use crate::http::checks;
 use crate::http::conn::ConnState;
 use crate::http::hop_by_hop::{self, Survey};
 use crate::http::names::X_REQUEST_ID;
 use crate::http::server::Handler;
-use crate::http::timeouts::Timeouts;
 use crate::http::websocket::Handshake;
-use crate::routing::{self, Route, Target};
 use crate::telemetry::access_log::AccessLogSender;
 use crate::telemetry::{Metrics, TenantMeter};
-use crate::tenant::{Tenant, Unidentified};
-use crate::types::{HostName, RequestIds};
-use crate::upstream::{Answer, Pool, UpstreamClient};
+use crate::tenant::{Key, LookedUp, Unidentified};
+use crate::types::RequestIds;
+use crate::upstream::{Answer, UpstreamClient};
 
 /// One worker's share of the gateway.
 #[derive(Debug)]
@@ -62,22 +55,12 @@ pub(super) struct Books {
     pub(super) ending: Cell<bool>,
 }
 
-/// A request that is let in: whose it is, where to, what it asks to switch to, and until when.
-struct Admitted {
-    tenant: Arc<Tenant>,
-    route: Arc<Route<RouteTarget>>,
-    pool: Arc<Pool>,
-    switch: Option<HeaderValue>,
-    expiry: Expiry,
-}
-
-/// What is known of a request before anything is decided about it.
-struct Arrival<'a> {
-    snapshot: &'a Snapshot,
-    conn: &'a Rc<ConnState>,
-    survey: &'a Survey,
-    client: Client,
-    handshake: Option<&'a Handshake>,
+/// What comes of a request without waiting.
+enum Received<'a> {
+    /// It is let in.
+    Admitted(Box<Exchange>, Admitted),
+    /// Whose it is has to be looked up first.
+    Stranger(Box<Arrival<'a>>, Key),
 }
 
 impl Proxy {
@@ -120,9 +103,13 @@ impl Proxy {
         &self,
         conn: &Rc<ConnState>,
         mut request: Request<Incoming>,
-    ) -> Result<Response<ResponseBody>, (Rejection, Box<Exchange>)> {
+    ) -> Result<Response<ResponseBody>, Refused> {
         let handshake = Handshake::take(&mut request);
-        let (mut books, admitted) = self.receive(conn, request, handshake.as_ref())?;
+        let (mut books, admitted) = match self.receive(conn, request, handshake.as_ref())? {
+            Received::Admitted(books, admitted) => (books, admitted),
+            // Boxed, so that requests of tenants that are known carry no room for it.
+            Received::Stranger(arrival, key) => Box::pin(arrival.look_up(key)).await?,
+        };
         let Admitted { tenant, route, pool, switch, expiry } = admitted;
         let expires = expiry.at;
 
@@ -176,7 +163,7 @@ impl Proxy {
         // The endpoint's version is its hop's (RFC 9110 §2.5).
         head.version = Version::HTTP_11;
         hop_by_hop::strip_response(&mut head.headers);
-        tenant.response_headers.iter().for_each(|rules| rules.apply(&mut head.headers));
+        tenant.terms.response_headers.iter().for_each(|rules| rules.apply(&mut head.headers));
         route.response_headers.apply(&mut head.headers);
         name_request(&mut head.headers, &books);
         if handshake.is_some() && head.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -207,12 +194,12 @@ impl Proxy {
     }
 
     /// All that needs no waiting: who asks, whose request it is, whether it is let in, and what goes upstream.
-    fn receive(
+    fn receive<'a>(
         &self,
-        conn: &Rc<ConnState>,
+        conn: &'a Rc<ConnState>,
         request: Request<Incoming>,
-        handshake: Option<&Handshake>,
-    ) -> Result<(Box<Exchange>, Admitted), (Rejection, Box<Exchange>)> {
+        handshake: Option<&'a Handshake>,
+    ) -> Result<Received<'a>, Refused> {
         let (in_flight, malformed) = conn.begin();
         let snapshot = self.snapshot();
         let (head, body) = request.into_parts();
@@ -233,10 +220,16 @@ impl Proxy {
             // Until all of it has been read, the client may be sending.
             conn.leave_unread();
         }
-        let arrival = Arrival { snapshot: &snapshot, conn, survey: &survey, client, handshake };
-        match arrival.admit(head, body, self.upstream.text(), &mut books) {
-            Ok(admitted) => Ok((books, admitted)),
-            Err(rejection) => Err((rejection, books)),
+        let checked = match checks::request(&head, &survey, &snapshot.server.head) {
+            Ok(checked) => checked,
+            Err(why) => return Err((Rejection::BadRequest(why), books)),
+        };
+        let text = self.upstream.text();
+        let arrival = Arrival { snapshot, conn, survey, client, handshake, head, body, checked, text, books };
+        match arrival.identify(&LookedUp::default()) {
+            Ok(tenant) => arrival.enter(&tenant).map(|(books, admitted)| Received::Admitted(books, admitted)),
+            Err(Unidentified::NotHere(key)) => Ok(Received::Stranger(Box::new(arrival), key)),
+            Err(why) => Err((unidentified(&why), arrival.books)),
         }
     }
 
@@ -257,101 +250,6 @@ impl Proxy {
             body
         };
         Response::from_parts(head, ResponseBody::whole(body, books))
-    }
-}
-
-impl Arrival<'_> {
-    /// Decides: each step is cheaper or more certain than the next, and nothing is charged before all
-    /// else is settled.
-    fn admit(
-        &self,
-        mut head: Parts,
-        body: Incoming,
-        text: Vec<u8>,
-        books: &mut Exchange,
-    ) -> Result<Admitted, Rejection> {
-        let checked =
-            checks::request(&head, self.survey, &self.snapshot.server.head).map_err(Rejection::BadRequest)?;
-        let tenant = self.identify(&checked, &head)?;
-        books.tenant = Some(Arc::clone(tenant));
-        is_served(tenant, self.client)?;
-        // `OPTIONS *` asks for the server as a whole: routed as its root.
-        let path = if head.uri.path() == "*" { "/" } else { head.uri.path() };
-        let path = routing::normalise(path).map_err(|_| Rejection::BadPath)?;
-        let routes = &self.snapshot.routes;
-        let route = routes.find(&head.method, &path, head.uri.query(), &head.headers);
-        let route = route.ok_or(Rejection::NoRoute)?;
-        books.route = Some(Arc::clone(&route.name));
-        has_feature(tenant, route)?;
-        if body.size_hint().lower() > tenant.request_body_max {
-            return Err(Rejection::BodyTooLarge);
-        }
-        let switch = match self.handshake {
-            Some(handshake) => {
-                handshake.ask(&mut head.headers);
-                Some(Handshake::protocol())
-            }
-            None => tunnel::wanted(&head, self.survey, !body.is_end_stream())?,
-        };
-        let pool = match &route.target {
-            Target::Pool(pool) => Some(pool),
-            Target::Tenant => tenant.pool.as_ref(),
-        };
-        let pool = self.snapshot.serving(pool.ok_or(Rejection::NoEndpoint)?);
-        books.attempts.route_to(pool);
-        books.balance_key = pool.balancing().key(&head.headers, self.client.ip, &tenant.id);
-        let asked = RateRequest {
-            route: route.index,
-            cost: route.cost,
-            client: self.client.ip,
-            fields: &head.headers,
-        };
-        charge(tenant, &asked, books)?;
-        let expiry = self.expiry(&head, route, pool, books);
-        let idle = pool.timeouts().idle;
-        let body = self.body(body, tenant.request_body_max, idle, books);
-        let outbound = Outbound {
-            snapshot: self.snapshot,
-            conn: self.conn,
-            survey: self.survey,
-            via_trusted: self.client.via_trusted,
-            checked: &checked,
-            tenant,
-            route,
-            request_id: &books.request_id,
-            expires: expiry.at,
-        };
-        books.outgoing = Some(outbound.encode(head, body, switch.as_ref(), text));
-        let (tenant, route, pool) = (Arc::clone(tenant), Arc::clone(route), Arc::clone(pool));
-        Ok(Admitted { tenant, route, pool, switch, expiry })
-    }
-
-    fn expiry(&self, head: &Parts, route: &Route<RouteTarget>, pool: &Pool, books: &Exchange) -> Expiry {
-        let client = match self.survey.timeouts {
-            true => Timeouts::of(&head.headers),
-            false => Timeouts::default(),
-        };
-        Expiry::new(books.started(), route.timeout, pool.timeouts().request, &client)
-    }
-
-    fn identify(&self, checked: &Checked, head: &Parts) -> Result<&Arc<Tenant>, Rejection> {
-        let Snapshot { identify, directory, .. } = self.snapshot;
-        let host = checked.host.as_ref().map(HostName::as_str);
-        identify.find(directory, host, &head.headers, self.client.via_trusted).map_err(|why| match why {
-            Unidentified::Unknown => Rejection::UnknownTenant,
-            Unidentified::Conflict => Rejection::TenantConflict,
-        })
-    }
-
-    fn body(&self, body: Incoming, bytes_max: u64, idle: Duration, books: &mut Exchange) -> RequestBody {
-        if body.is_end_stream() {
-            return RequestBody::empty();
-        }
-        let reserved = Arc::clone(&self.snapshot.reserved);
-        let bounds = Bounds { bytes_max, idle, reserved };
-        let (body, flow) = RequestBody::streamed(body, Rc::clone(self.conn), bounds);
-        books.flow = Some(flow);
-        body
     }
 }
 

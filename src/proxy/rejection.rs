@@ -27,6 +27,8 @@ pub enum Rejection {
     UnknownTenant,
     /// It names two tenants.
     TenantConflict,
+    /// Whose it is would have to be looked up in the store, which has no answer.
+    TenantUnavailable,
     /// The tenant is suspended.
     Suspended,
     /// The tenant owes.
@@ -118,6 +120,10 @@ impl Rejection {
                 row(StatusCode::NOT_FOUND, "unknown_tenant", "Unknown Tenant", denied, Unimplemented)
             }
             Self::TenantConflict => bad(StatusCode::BAD_REQUEST, "tenant_conflict", "Conflicting Tenants"),
+            Self::TenantUnavailable => {
+                let (status, error) = (StatusCode::SERVICE_UNAVAILABLE, "proxy_internal_error");
+                row(status, "tenant_unavailable", "Tenant Unavailable", error, Unavailable)
+            }
             Self::Suspended => {
                 row(StatusCode::FORBIDDEN, "tenant_suspended", "Tenant Suspended", denied, PermissionDenied)
             }
@@ -206,6 +212,9 @@ impl Rejection {
             Self::UnsupportedUpgrade => "This protocol can't be upgraded to through the gateway.".to_owned(),
             Self::UnknownTenant => "No tenant is served under this host.".to_owned(),
             Self::TenantConflict => "The request names more than one tenant.".to_owned(),
+            Self::TenantUnavailable => {
+                "Who is served under this host can't be told at the moment.".to_owned()
+            }
             Self::Suspended => "This tenant has been suspended.".to_owned(),
             Self::PastDue => "This tenant's account is past due.".to_owned(),
             Self::Maintenance => "This tenant is under maintenance.".to_owned(),
@@ -245,7 +254,7 @@ impl Rejection {
     pub fn retry_after_s(&self) -> Option<u64> {
         match self {
             Self::RateLimited(violation) | Self::QuotaExceeded(violation) => Some(violation.retry_after_s),
-            Self::QuotaUnavailable => Some(1),
+            Self::QuotaUnavailable | Self::TenantUnavailable => Some(1),
             Self::ConcurrencyExceeded | Self::NoCapacity | Self::CircuitOpen(_) => Some(1),
             Self::Maintenance => Some(120),
             _ => None,

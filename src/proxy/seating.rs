@@ -57,11 +57,11 @@ pub(super) async fn seat(
 ) -> Result<Seated, Rejection> {
     let share = tenant.account.share(pool.seats());
     let stream = if switches { Some(stream(&share)?) } else { None };
-    let seat = match share.ask(tenant.seats).map_err(|QueueFull| Rejection::ConcurrencyExceeded)? {
+    let seat = match share.ask(tenant.terms.seats).map_err(|QueueFull| Rejection::ConcurrencyExceeded)? {
         Asked::Seated(seat) => seat,
         Asked::Waits(waiting) => {
             let watch = Stopwatch { since: Instant::now(), wait };
-            let until = watch.since + tenant.seat_wait_max;
+            let until = watch.since + tenant.terms.seat_wait_max;
             let until = expires.map_or(until, |expires| expires.min(until));
             wait_for(waiting, until, tenant, &share).await?
         }
@@ -90,7 +90,7 @@ async fn wait_for(
     tenant: &Tenant,
     share: &Arc<Share>,
 ) -> Result<Seat, Rejection> {
-    timeout_at(until, waiting).await.map_err(|_| match share.is_at_max(tenant.seats) {
+    timeout_at(until, waiting).await.map_err(|_| match share.is_at_max(tenant.terms.seats) {
         true => Rejection::ConcurrencyExceeded,
         false => Rejection::NoCapacity,
     })

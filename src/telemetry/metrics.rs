@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use prometheus::core::Collector;
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
 
+use super::cache::CacheMeter;
 use super::circuits::CircuitSource;
 use super::connections::{ListenerMeter, ListenerTable};
 use super::families::{self, Family, Registered, Source};
@@ -30,6 +31,7 @@ pub struct Metrics {
     connections_refused: IntCounterVec,
     malformed_requests: IntCounterVec,
     access_log: AccessLogMeter,
+    pub(super) cache: CacheMeter,
     pub(super) kept: KeptMeters,
     reload_successful: IntGauge,
     reload_timestamp: Gauge,
@@ -77,6 +79,7 @@ impl Metrics {
         let reload_timestamp = Gauge::with_opts(families::RELOAD_TIMESTAMP.opts())?;
         register(&registry, &reload_timestamp)?;
         Ok(Self {
+            cache: CacheMeter::new(&registry)?,
             kept: KeptMeters::new(&registry)?,
             connections_refused: counters(&registry, &families::CONNECTIONS_REFUSED)?,
             malformed_requests: counters(&registry, &families::MALFORMED_REQUESTS)?,
@@ -115,6 +118,11 @@ impl Metrics {
     /// Drops the meters of tenants that are gone; what they counted goes on in `tenant="_other"`.
     pub fn retain_tenants(&self, keep: impl Fn(&TenantId) -> bool) {
         self.tenants.retain(keep);
+    }
+
+    /// Drops the meter of a tenant that is gone; what it counted goes on in `tenant="_other"`.
+    pub fn forget_tenant(&self, id: &TenantId) {
+        self.tenants.forget(id);
     }
 
     /// Changes how many tenants have series of their own.

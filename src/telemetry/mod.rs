@@ -4,6 +4,7 @@
 //! decides anything about a request, and nothing here blocks the thread that serves one.
 
 pub mod access_log;
+mod cache;
 mod circuits;
 mod connections;
 mod endpoints;
@@ -21,6 +22,7 @@ mod stripe;
 mod tenants;
 mod workers;
 
+pub use cache::{CacheMeter, CacheReading};
 pub use circuits::{CircuitLevel, CircuitReading};
 pub use connections::{ListenerMeter, OpenConnection, Protocol};
 pub use endpoints::{EjectionCause, EndpointFailure, EndpointMeter};

@@ -1,10 +1,11 @@
 //! The codes of refusals that metrics know: a fixed set, so that no code ever grows the series.
 
 /// Every code that a refusal can carry, as in the table of refusals; the last stands for any other.
-pub(super) const REASONS: [&str; 25] = [
+pub(super) const REASONS: [&str; 26] = [
     "rate_limited",
     "unknown_tenant",
     "quota_exceeded",
+    "tenant_unavailable",
     "quota_unavailable",
     "concurrency_exceeded",
     "no_capacity",

@@ -1,9 +1,9 @@
 //! What of a tenant outlives its configuration, so that a reload forgets nothing.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
-use hashbrown::HashMap;
+use arc_swap::ArcSwapOption;
 
 use super::per_pool::PerPool;
 use crate::admission::RateStates;
@@ -25,44 +25,55 @@ pub struct Account {
     /// What it has used of its quotas, and of those that were configured before.
     quotas: Mutex<Vec<Arc<QuotaState>>>,
     /// Its parts in the seats of the pools that it has used: one a pool, and few pools a tenant.
-    shares: ArcSwap<Vec<Arc<Share>>>,
+    shares: ArcSwapOption<Vec<Arc<Share>>>,
     /// Its budgets of retries in pools that have any.
     budgets: PerPool<Seats, Budget>,
     /// Its circuit breakers in pools that bound each tenant.
     breakers: PerPool<Circuit, Breaker>,
+    /// Whether it is among those to be closed.
+    leaving: AtomicBool,
 }
 
 impl Account {
-    fn new(id: &TenantId, metrics: &Metrics) -> Self {
+    pub(super) fn new(id: &TenantId, metrics: &Metrics) -> Self {
         Self {
             rates: RateStates::default(),
             meter: metrics.tenant(id),
             id: id.clone(),
             quotas: Mutex::default(),
-            shares: ArcSwap::default(),
+            shares: ArcSwapOption::empty(),
             budgets: PerPool::default(),
             breakers: PerPool::default(),
+            leaving: AtomicBool::new(false),
         }
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn id(&self) -> &TenantId {
+        &self.id
     }
 
     /// Its part in a pool's seats, made when it is first asked for.
     pub fn share(&self, seats: &Arc<Seats>) -> Arc<Share> {
-        let of = |shares: &Vec<Arc<Share>>| {
-            shares.iter().find(|share| Arc::ptr_eq(share.seats(), seats)).map(Arc::clone)
+        let of = |shares: Option<&Arc<Vec<Arc<Share>>>>| {
+            let share = shares?.iter().find(|share| Arc::ptr_eq(share.seats(), seats));
+            share.map(Arc::clone)
         };
-        if let Some(share) = of(&self.shares.load()) {
+        if let Some(share) = of(self.shares.load().as_ref()) {
             return share;
         }
         let new = seats.share(self.id.clone());
         // Two workers may come at once; the second finds what the first has made.
-        self.shares.rcu(|shares| match of(shares) {
-            Some(_) => Vec::clone(shares),
-            None => {
-                let kept = shares.iter().filter(|share| !share.seats().is_retired());
-                kept.chain([&new]).cloned().collect()
+        self.shares.rcu(|shares| match (of(shares.as_ref()), shares) {
+            (Some(_), shares) => shares.clone(),
+            (None, shares) => {
+                let kept = shares.iter().flat_map(|shares| shares.iter());
+                let kept = kept.filter(|share| !share.seats().is_retired());
+                Some(Arc::new(kept.chain([&new]).cloned().collect()))
             }
         });
-        of(&self.shares.load()).unwrap_or(new)
+        of(self.shares.load().as_ref()).unwrap_or(new)
     }
 
     /// Its budget of retries in the pool that has these seats, made when it is first asked for. Whoever asks says how
@@ -95,48 +106,34 @@ impl Account {
         Quota::new(spec, state)
     }
 
-    fn is_rested(&self, now_ns: u64) -> bool {
+    /// It is to be closed: whether that is news.
+    pub(super) fn leaves(&self) -> bool {
+        !self.leaving.swap(true, Ordering::AcqRel)
+    }
+
+    /// Gives back what its quotas have reserved: nobody will ask for it soon.
+    pub(super) fn rest(&self) {
+        let quotas = self.quotas.lock().unwrap_or_else(PoisonError::into_inner);
+        quotas.iter().for_each(QuotaState::rest);
+    }
+
+    /// Whether forgetting it changes nothing.
+    pub(super) fn is_rested(&self, now_ns: u64) -> bool {
         let quotas = self.quotas.lock().unwrap_or_else(PoisonError::into_inner);
         self.rates.is_rested(now_ns) && quotas.iter().all(|state| state.is_rested())
     }
 
     /// Its parts in the seats of all pools that it has used.
     #[must_use]
-    pub fn shares(&self) -> Arc<Vec<Arc<Share>>> {
-        self.shares.load_full()
-    }
-}
-
-/// The accounts of all tenants that are configured, or have been and still owe.
-#[derive(Debug, Default)]
-pub struct Accounts(Mutex<HashMap<TenantId, Arc<Account>>>);
-
-impl Accounts {
-    /// A tenant's account, the same one for as long as it is kept.
-    pub fn open(&self, id: &TenantId, metrics: &Metrics) -> Arc<Account> {
-        let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let account = accounts.entry(id.clone()).or_insert_with(|| Arc::new(Account::new(id, metrics)));
-        Arc::clone(account)
-    }
-
-    /// Closes the accounts that `keep` names no longer, unless they hold something: a tenant that is
-    /// removed and added again finds its limits as it left them.
-    pub fn retain(&self, now_ns: u64, keep: impl Fn(&TenantId) -> bool) {
-        let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        accounts
-            .retain(|id, account| keep(id) || Arc::strong_count(account) > 1 || !account.is_rested(now_ns));
-    }
-
-    /// Whether an account is kept for this tenant.
-    #[must_use]
-    pub fn contains(&self, id: &TenantId) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(id)
+    pub fn shares(&self) -> Vec<Arc<Share>> {
+        self.shares.load().as_ref().map(|shares| Vec::clone(shares)).unwrap_or_default()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tenant::Accounts;
     use crate::time::Clock;
 
     #[test]

@@ -1,76 +1,110 @@
-//! All tenants: by id and by the domains that they have claimed.
+//! All tenants: those of the configuration, and behind them those that are kept elsewhere.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use hashbrown::HashMap;
-
-use super::Tenant;
+use super::cache::{Cast, Key, Lookup, SourceFault, TenantCache};
+use super::{Configured, Tenant};
 use crate::types::TenantId;
 
-/// Finds tenants. Immutable: a reload makes another.
+/// Finds tenants. Immutable but for what is cached: a reload makes another.
 #[derive(Debug, Default)]
 pub struct Directory {
-    ids: HashMap<TenantId, Arc<Tenant>>,
-    domains: HashMap<Box<str>, Arc<Tenant>>,
-    wildcards: HashMap<Box<str>, Arc<Tenant>>,
+    configured: Configured,
+    kept: Option<KeptTenants>,
 }
 
+/// The way to the tenants that the configuration doesn't have.
+#[derive(Debug, Clone)]
+pub struct KeptTenants {
+    /// Where they are remembered.
+    pub cache: Arc<TenantCache>,
+    /// What makes them tenants of this configuration.
+    pub cast: Arc<dyn Cast>,
+}
+
+/// What was looked up for one request: its keys, each with the tenant that it finds.
+#[derive(Debug, Default)]
+pub struct LookedUp(Vec<(Key, Option<Arc<Tenant>>)>);
+
 impl Directory {
-    /// Adds a tenant under its id.
-    pub fn insert(&mut self, tenant: Arc<Tenant>) {
-        self.ids.insert(tenant.id.clone(), tenant);
-    }
-
-    /// Gives a tenant a domain, in lower case.
-    pub fn claim(&mut self, domain: &str, tenant: Arc<Tenant>) {
-        self.domains.insert(domain.into(), tenant);
-    }
-
-    /// Gives a tenant every name below a domain: `shop.acme.test` for `*.shop.acme.test`.
-    pub fn claim_below(&mut self, domain: &str, tenant: Arc<Tenant>) {
-        self.wildcards.insert(domain.into(), tenant);
-    }
-
-    /// The tenant of an id.
+    /// The tenants of a configuration, and where there is one, the way to all others.
     #[must_use]
-    pub fn by_id(&self, id: &str) -> Option<&Arc<Tenant>> {
-        self.ids.get(id)
+    pub fn new(configured: Configured, kept: Option<KeptTenants>) -> Self {
+        Self { configured, kept }
     }
 
-    /// The tenant of a host: its exact domain, else the longest wildcard above it. As in nginx and
-    /// Gateway API a wildcard stands for one label or more.
+    /// Those of the configuration.
     #[must_use]
-    pub fn by_domain(&self, host: &str) -> Option<&Arc<Tenant>> {
-        if let Some(tenant) = self.domains.get(host) {
-            return Some(tenant);
+    pub fn configured(&self) -> &Configured {
+        &self.configured
+    }
+
+    /// The tenant of an id. The configuration's own win over others of the same id.
+    ///
+    /// # Errors
+    /// The key that has to be looked up first.
+    pub fn by_id(&self, id: &str, looked_up: &LookedUp) -> Result<Option<Arc<Tenant>>, Key> {
+        if let Some(tenant) = self.configured.by_id(id) {
+            return Ok(Some(Arc::clone(tenant)));
         }
-        if self.wildcards.is_empty() {
-            return None;
+        let Some(KeptTenants { cache, cast }) = &self.kept else { return Ok(None) };
+        if let Some(known) = looked_up.of(|key| matches!(key, Key::Id(own) if own.as_str() == id)) {
+            return Ok(known.cloned());
         }
-        let mut below = host;
-        while let Some((_, parent)) = below.split_once('.') {
-            if let Some(tenant) = self.wildcards.get(parent) {
-                return Some(tenant);
-            }
-            below = parent;
+        match cache.by_id(id, &**cast) {
+            Lookup::Found(tenant) => Ok(Some(tenant)),
+            Lookup::Nobody => Ok(None),
+            Lookup::NotHere => TenantId::parse(id).map_or(Ok(None), |id| Err(Key::Id(id))),
         }
-        None
     }
 
-    /// All tenants.
-    pub fn tenants(&self) -> impl Iterator<Item = &Arc<Tenant>> {
-        self.ids.values()
+    /// The tenant of a host. The configuration's domains, wildcards too, win over others.
+    ///
+    /// # Errors
+    /// As [`by_id`](Self::by_id).
+    pub fn by_domain(&self, host: &str, looked_up: &LookedUp) -> Result<Option<Arc<Tenant>>, Key> {
+        if let Some(tenant) = self.configured.by_domain(host) {
+            return Ok(Some(Arc::clone(tenant)));
+        }
+        let Some(KeptTenants { cache, cast }) = &self.kept else { return Ok(None) };
+        if let Some(known) = looked_up.of(|key| matches!(key, Key::Host(own) if **own == *host)) {
+            return Ok(self.unless_configured(known.cloned()));
+        }
+        match cache.by_host(host, &**cast) {
+            Lookup::Found(tenant) => Ok(self.unless_configured(Some(tenant))),
+            Lookup::Nobody => Ok(None),
+            Lookup::NotHere => Err(Key::Host(host.into())),
+        }
     }
 
-    /// How many tenants there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.ids.len()
+    /// A tenant that is kept under an id that the configuration has is not served: the id is the other's.
+    fn unless_configured(&self, tenant: Option<Arc<Tenant>>) -> Option<Arc<Tenant>> {
+        tenant.filter(|tenant| self.configured.by_id(tenant.id.as_str()).is_none())
     }
 
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
+    /// Looks a key up where tenants are kept.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub async fn look_up(
+        &self,
+        key: Key,
+        looked_up: &mut LookedUp,
+        patience: Duration,
+    ) -> Result<(), SourceFault> {
+        let tenant = match &self.kept {
+            Some(KeptTenants { cache, cast }) => cache.load(&key, &**cast, patience).await?,
+            None => None,
+        };
+        looked_up.0.push((key, tenant));
+        Ok(())
+    }
+}
+
+impl LookedUp {
+    /// What a key has found, if it was looked up.
+    fn of(&self, is: impl Fn(&Key) -> bool) -> Option<Option<&Arc<Tenant>>> {
+        self.0.iter().find(|(key, _)| is(key)).map(|(_, tenant)| tenant.as_ref())
     }
 }

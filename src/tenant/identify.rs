@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName};
 
-use super::{Directory, Tenant};
+use super::cache::Key;
+use super::{Directory, LookedUp, Tenant};
 
 /// The rules of `tenancy.identify`, in order.
 #[derive(Debug, Default)]
@@ -34,12 +35,14 @@ pub struct HostPattern {
 }
 
 /// Why a request has no tenant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unidentified {
     /// No rule yields one.
     Unknown,
     /// Two rules yield different ones: it could be attributed to either, so it is to neither.
     Conflict,
+    /// This has to be looked up first, where tenants are kept: see [`Directory::look_up`].
+    NotHere(Key),
 }
 
 impl HostPattern {
@@ -60,53 +63,62 @@ impl Identify {
 
     /// The tenant of a request. `host` is normalised; fields count only when `via_trusted`.
     ///
-    /// Host patterns and domains never name two tenants for one host (the configuration is refused),
-    /// so once the host has named one, only fields can disagree.
+    /// Host patterns and domains never name two tenants for one host (the configuration is refused, and so is a domain that
+    /// is claimed under a pattern), so once the host has named one, only fields can disagree.
     ///
     /// # Errors
     /// [`Unidentified`].
-    pub fn find<'t>(
-        &'t self,
-        directory: &'t Directory,
+    pub fn find(
+        &self,
+        directory: &Directory,
+        looked_up: &LookedUp,
         host: Option<&str>,
         fields: &HeaderMap,
         via_trusted: bool,
-    ) -> Result<&'t Arc<Tenant>, Unidentified> {
-        let mut found: Option<&'t Arc<Tenant>> = None;
+    ) -> Result<Arc<Tenant>, Unidentified> {
+        let mut found: Option<Arc<Tenant>> = None;
         let mut by_host = false;
         for rule in &self.rules {
             let yielded = match (rule, host) {
-                (Rule::Header(name), _) if via_trusted => Self::named(directory, name, fields)?,
-                (Rule::Host(pattern), Some(host)) if !by_host => {
-                    pattern.capture(host).and_then(|id| directory.by_id(id))
-                }
-                (Rule::Domain, Some(host)) if !by_host => directory.by_domain(host),
+                (Rule::Header(name), _) if via_trusted => Self::named(directory, looked_up, name, fields)?,
+                (Rule::Host(pattern), Some(host)) if !by_host => match pattern.capture(host) {
+                    Some(id) => directory.by_id(id, looked_up)?,
+                    None => None,
+                },
+                (Rule::Domain, Some(host)) if !by_host => directory.by_domain(host, looked_up)?,
                 _ => None,
             };
             let Some(tenant) = yielded else { continue };
             by_host |= !matches!(rule, Rule::Header(_));
-            match found {
+            match &found {
                 Some(first) if first.id != tenant.id => return Err(Unidentified::Conflict),
                 Some(_) => {}
                 None => found = Some(tenant),
             }
         }
-        found.or(self.unknown.as_ref()).ok_or(Unidentified::Unknown)
+        found.or_else(|| self.unknown.clone()).ok_or(Unidentified::Unknown)
     }
 
     /// A trusted proxy that names an unknown tenant, or several, has made a mistake that must show.
-    fn named<'t>(
-        directory: &'t Directory,
+    fn named(
+        directory: &Directory,
+        looked_up: &LookedUp,
         name: &HeaderName,
         fields: &HeaderMap,
-    ) -> Result<Option<&'t Arc<Tenant>>, Unidentified> {
+    ) -> Result<Option<Arc<Tenant>>, Unidentified> {
         let mut lines = fields.get_all(name).iter();
         let Some(line) = lines.next() else { return Ok(None) };
         if lines.next().is_some() {
             return Err(Unidentified::Conflict);
         }
         let id = line.to_str().map_err(|_| Unidentified::Unknown)?.trim();
-        directory.by_id(id).map(Some).ok_or(Unidentified::Unknown)
+        directory.by_id(id, looked_up)?.map(Some).ok_or(Unidentified::Unknown)
+    }
+}
+
+impl From<Key> for Unidentified {
+    fn from(key: Key) -> Self {
+        Self::NotHere(key)
     }
 }
 

@@ -149,6 +149,17 @@ impl QuotaState {
         more && !self.active.swap(true, Ordering::AcqRel)
     }
 
+    /// Gives back what is reserved, at once: nobody will ask for it soon.
+    pub fn rest(self: &Arc<Self>) {
+        let mut ledger = self.ledger();
+        let given_back = self.units.withdraw(u64::MAX);
+        self.owe(&mut ledger, self.period().start_ms, -signed(given_back));
+        drop(ledger);
+        if given_back > 0 {
+            self.activate();
+        }
+    }
+
     /// Whether forgetting it changes nothing.
     #[must_use]
     pub fn is_rested(&self) -> bool {

@@ -20,8 +20,8 @@ use crate::app::worker::{Command, Worker, WorkerShare};
 use crate::config::{self, Diagnostic, Document, Loaded, Quarantined, Workers};
 use crate::control;
 use crate::control::{
-    Compiled, EndpointChange, Fingerprint, FirstAddresses, Foundation, LastReload, PoolSet, PoolTls, Status,
-    compile, limits,
+    Compiled, EndpointChange, Fingerprint, FirstAddresses, Foundation, LastReload, PoolSet, PoolTls,
+    Previous, Status, TenantSet, compile, limits,
 };
 use crate::listen::ConnectionCaps;
 use crate::proxy::SnapshotCell;
@@ -34,7 +34,7 @@ use crate::upstream::dns::Resolve;
 pub(super) struct Core {
     source: Source,
     started: SystemTime,
-    foundation: Foundation,
+    foundation: Arc<Foundation>,
     snapshot: Arc<SnapshotCell>,
     caps: Arc<ConnectionCaps>,
     keeper: Keeper,
@@ -53,6 +53,7 @@ pub(super) struct Core {
 struct Running {
     document: Document,
     pools: PoolSet,
+    tenants: TenantSet,
     listeners: Vec<Bound>,
     generation: u64,
     last_reload: LastReload,
@@ -79,10 +80,13 @@ impl Core {
         };
         let keeper = Keeper::new(Arc::clone(&foundation.roster));
         keeper.open_for(&document, &foundation.metrics)?;
-        let none = PoolSet::default();
+        let foundation = Arc::new(foundation);
+        let (none, nobody) = (PoolSet::default(), TenantSet::default());
         let tls = PoolTls::of(&document, &none)?;
         let addresses = FirstAddresses::of(&document, &none, &options.resolve);
-        let Compiled { snapshot, pools } = compile(&document, 0, &none, &tls, &addresses, &foundation);
+        let previous = Previous { pools: &none, tenants: &nobody };
+        let Compiled { snapshot, pools, tenants, .. } =
+            compile(&document, 0, &previous, &tls, &addresses, &foundation);
         keeper.adopt(&document);
         let snapshot = Arc::new(SnapshotCell::from_pointee(snapshot));
         let limits = &document.limits;
@@ -123,6 +127,7 @@ impl Core {
             running: Mutex::new(Running {
                 document,
                 pools,
+                tenants,
                 listeners,
                 generation: 0,
                 last_reload: LastReload { at: SystemTime::now(), errors: Vec::new(), failure: None },

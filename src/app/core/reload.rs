@@ -10,7 +10,9 @@ use crate::app::gateway::ReloadFailure;
 use crate::app::listeners::{Bound, bind_all, hand_out};
 use crate::app::worker::Command;
 use crate::config::{Document, Loaded};
-use crate::control::{Fingerprint, FirstAddresses, LastReload, PoolSet, PoolTls, compile};
+use crate::control::{
+    Compiled, Fingerprint, FirstAddresses, LastReload, PoolSet, PoolTls, Previous, TenantDifference, compile,
+};
 
 impl Core {
     /// Loads, validates, binds and compiles first; what can fail has happened before anything changes.
@@ -67,9 +69,10 @@ impl Core {
         }
 
         running.generation += 1;
-        let compiled =
-            compile(document, running.generation, &running.pools, &tls, &addresses, &self.foundation);
-        self.snapshot.store(Arc::new(compiled.snapshot));
+        let previous = Previous { pools: &running.pools, tenants: &running.tenants };
+        let Compiled { snapshot, pools, tenants, difference } =
+            compile(document, running.generation, &previous, &tls, &addresses, &self.foundation);
+        self.snapshot.store(Arc::new(snapshot));
         self.caps.set(document.limits.max_connections, document.limits.max_connections_per_client);
         running.listeners = kept;
         running.listeners.extend(sockets.iter().map(|(bound, _)| *bound));
@@ -82,15 +85,15 @@ impl Core {
             workers.iter().for_each(|worker| worker.tell(Command::Unlisten(bound.address)));
         }
         drop(workers);
-        let _ = self.pools.send(compiled.pools.pools().cloned().collect());
-        self.forget(document, &compiled.pools);
+        let _ = self.pools.send(pools.pools().cloned().collect());
+        self.forget(document, &pools, &difference);
         self.keeper.adopt(document);
         running.restart_required = restart_required(&running.document, document);
         if self.keeper.is_elsewhere(document) {
             running.restart_required.push("store");
         }
-        running.pools.retire_all_but(&compiled.pools);
-        running.pools = compiled.pools;
+        running.pools.retire_all_but(&pools);
+        (running.pools, running.tenants) = (pools, tenants);
         let Loaded { document, warnings, quarantined, watched } = loaded;
         // What only a restart changes stays as it runs, so that the next reload compares with that.
         running.document =
@@ -100,12 +103,9 @@ impl Core {
     }
 
     /// Drops the running state of what is configured no longer.
-    fn forget(&self, document: &Document, pools: &PoolSet) {
+    fn forget(&self, document: &Document, pools: &PoolSet, difference: &TenantDifference) {
         let metrics = self.metrics();
-        let now = self.foundation.clock.now_ns();
-        let ids: hashbrown::HashSet<_> = document.tenants.iter().map(|tenant| &tenant.id).collect();
-        self.foundation.accounts.retain(now, |id| ids.contains(id));
-        metrics.retain_tenants(|id| ids.contains(id) || self.foundation.accounts.contains(id));
+        difference.removed.iter().for_each(|id| self.foundation.accounts.leave(id));
         metrics.set_tenants_max(document.metrics.tenants);
         self.foundation.seats.retain(|name| pools.contains(name));
         metrics.retain_pools(|name| pools.contains(name));

@@ -2,9 +2,12 @@
 
 use super::Builder;
 use crate::config::decode::Spanned;
-use crate::config::document::{HostPattern, IdentifyRule, Tenancy, UnknownTenant};
+use crate::config::document::{HostPattern, IdentifyRule, Tenancy, TenantCache, UnknownTenant};
 use crate::config::source::Mark;
 use crate::config::written::{self, Config, Unknown};
+
+/// Tenants that a cache may have room for, at most.
+const CACHE_CAPACITY_MAX: u64 = 100_000_000;
 
 impl Builder<'_> {
     pub(super) fn tenancy(&self, config: &Config) -> Tenancy {
@@ -24,7 +27,33 @@ impl Builder<'_> {
                 self.rules(&rules.value.0, config)
             }
         };
-        Tenancy { identify, unknown }
+        let cache = self.tenant_cache(written.and_then(|tenancy| tenancy.cache.as_ref()));
+        Tenancy { identify, unknown, cache }
+    }
+
+    fn tenant_cache(&self, written: Option<&written::Cache>) -> TenantCache {
+        let default = TenantCache::default();
+        let Some(written) = written else { return default };
+        let capacity = written.capacity.as_ref();
+        if let Some(capacity) =
+            capacity.filter(|capacity| !(1..=CACHE_CAPACITY_MAX).contains(&capacity.value))
+        {
+            self.findings
+                .error(
+                    "invalid-value",
+                    capacity.mark,
+                    format!("`{}` is not from 1 to {CACHE_CAPACITY_MAX}", capacity.value),
+                )
+                .hint("write how many tenants are to be kept in memory, at about 1 KiB each");
+        }
+        TenantCache {
+            capacity: capacity.map_or(default.capacity, |capacity| capacity.value),
+            ttl: written.ttl.map_or(default.ttl, |ttl| ttl.0),
+            negative_ttl: written.negative_ttl.map_or(default.negative_ttl, |ttl| ttl.0),
+            stale_while_revalidate: written
+                .stale_while_revalidate
+                .map_or(default.stale_while_revalidate, |stale| stale.0),
+        }
     }
 
     fn rules(&self, written: &[Spanned<written::IdentifyRule>], config: &Config) -> Vec<IdentifyRule> {

@@ -33,7 +33,7 @@ pub use quotas::{CalendarUnit, Meter, Metering, OnExceed, OnOutage, Quota, Store
 pub use rates::{DEFAULT_RATE_LIMIT, NamedRateLimit, RateKey, RateLimit, RateLimitOverride};
 pub use routes::{PathMatch, Route, RouteMatch, RoutePool};
 pub use telemetry::{AccessLog, AccessLogPath, Identity, Metrics};
-pub use tenancy::{HostPattern, IdentifyRule, InvalidHostPattern, Tenancy, UnknownTenant};
+pub use tenancy::{HostPattern, IdentifyRule, InvalidHostPattern, Tenancy, TenantCache, UnknownTenant};
 pub use tenants::{Access, Domain, InvalidDomain, Tenant, TenantLimits, TenantState};
 
 /// A whole configuration, valid and with every default filled in.
@@ -118,6 +118,12 @@ impl Document {
     pub fn on_outage_of(&self, tenant: &Tenant) -> OnOutage {
         let of_plan = || self.plan_of(tenant).and_then(|plan| plan.on_outage);
         tenant.limits.on_outage.or_else(of_plan).unwrap_or_default()
+    }
+
+    /// The same without its tenants.
+    #[must_use]
+    pub fn without_tenants(&self) -> Self {
+        Self { tenants: Vec::new(), ..self.clone() }
     }
 
     /// Whether any tenant has a quota, so that there must be a store.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use http::HeaderName;
 
@@ -14,6 +15,32 @@ pub struct Tenancy {
     pub identify: Vec<IdentifyRule>,
     /// What becomes of a request that no rule gives to a tenant.
     pub unknown: UnknownTenant,
+    /// The cache of the tenants of the store.
+    pub cache: TenantCache,
+}
+
+/// How tenants of the store are remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TenantCache {
+    /// Tenants, at most.
+    pub capacity: u64,
+    /// For how long a tenant is believed to be as it was.
+    pub ttl: Duration,
+    /// For how long it is believed that there is none.
+    pub negative_ttl: Duration,
+    /// For how long after `ttl` a tenant is served while it is looked up again.
+    pub stale_while_revalidate: Duration,
+}
+
+impl Default for TenantCache {
+    fn default() -> Self {
+        Self {
+            capacity: 100_000,
+            ttl: Duration::from_secs(60),
+            negative_ttl: Duration::from_secs(5),
+            stale_while_revalidate: Duration::from_secs(600),
+        }
+    }
 }
 
 /// One way to find a tenant.

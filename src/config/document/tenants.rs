@@ -40,6 +40,40 @@ pub struct Tenant {
     pub origin: Origin,
 }
 
+impl Tenant {
+    /// A tenant that differs in nothing from its plan.
+    #[must_use]
+    pub fn plain(id: TenantId, plan: Option<&str>, origin: Origin) -> Self {
+        Self {
+            id,
+            plan: plan.map(ToOwned::to_owned),
+            domains: Vec::new(),
+            pool: None,
+            time_zone: None,
+            labels: BTreeMap::new(),
+            state: TenantState::default(),
+            limits: TenantLimits::default(),
+            features: Vec::new(),
+            request_headers: HeaderRules::default(),
+            response_headers: HeaderRules::default(),
+            access: Access::default(),
+            origin,
+        }
+    }
+
+    /// Whether all but its rate limits, quotas and state is as in its plan.
+    #[must_use]
+    pub fn has_terms_of_plan(&self) -> bool {
+        self.pool.is_none()
+            && self.features.is_empty()
+            && self.request_headers.is_empty()
+            && self.response_headers.is_empty()
+            && self.access == Access::default()
+            && self.limits.concurrency == Concurrency::default()
+            && self.limits.request_body_max.is_none()
+    }
+}
+
 /// Whether a tenant is served.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TenantState {

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::text::Text;
-use crate::config::decode::{List, Spanned, Unsupported};
+use crate::config::decode::{List, Spanned};
 use crate::config::document::HostPattern;
 use crate::types::{TenantId, TimeSpan};
 
@@ -19,8 +19,8 @@ pub(in crate::config) struct Tenancy {
     /// What becomes of a request that no rule gives to a tenant: `reject`, or { tenant: ID }.
     /// Default reject.
     pub unknown: Option<Spanned<Unknown>>,
-    /// The cache of tenants from a store. Not supported yet.
-    pub cache: Option<Unsupported<Cache>>,
+    /// The cache of the tenants that the store has.
+    pub cache: Option<Cache>,
 }
 
 /// One way to find a tenant.
@@ -51,16 +51,19 @@ pub(in crate::config) enum Unknown {
     Tenant(Text<TenantId>),
 }
 
-/// The cache of tenants from a store.
+/// The cache of the tenants that the store has.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Cache {
-    /// The most tenants in it.
-    capacity: Option<u64>,
-    /// For how long a tenant is believed.
-    ttl: Option<TimeSpan>,
-    /// For how long it is believed that there is no such tenant.
-    negative_ttl: Option<TimeSpan>,
-    /// For how long an old answer may stand in while the store can't be reached.
-    stale_while_revalidate: Option<TimeSpan>,
+    /// The most tenants in it, about 1 KiB each. A change needs a restart. Default 100000.
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub capacity: Option<Spanned<u64>>,
+    /// For how long a tenant is believed to be as it was, after the store was last known to say so. What is changed through
+    /// this gateway holds at once, what another process has changed within some seconds, whatever this is. Default 60s.
+    pub ttl: Option<TimeSpan>,
+    /// For how long it is believed that there is no such tenant or host. Default 5s.
+    pub negative_ttl: Option<TimeSpan>,
+    /// For how long after `ttl` a tenant is served as it was while it is looked up again; while the store has no answer, it is served
+    /// however old it is. Default 10m.
+    pub stale_while_revalidate: Option<TimeSpan>,
 }

@@ -136,6 +136,16 @@ impl TenantTable {
         self.retire(&mut slots, gone);
     }
 
+    /// Forgets one tenant's meter; what it counted stays in `_other`.
+    pub(in crate::telemetry) fn forget(&self, id: &TenantId) {
+        let gone = self.shard_of(id).and_then(|shard| locked(shard).remove(id));
+        // Most have no series of their own, and `slots` is one lock for all.
+        let Some(gone) = gone.filter(|meter| !meter.series.load().is_shared()) else { return };
+        let mut slots = locked(&self.slots);
+        slots.named.retain(|meter| !Arc::ptr_eq(meter, &gone));
+        self.retire(&mut slots, vec![gone]);
+    }
+
     /// Changes how many tenants have series of their own; the least busy lose theirs.
     pub(in crate::telemetry) fn set_bound(&self, bound: usize) {
         let mut slots = locked(&self.slots);

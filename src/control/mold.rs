@@ -1,0 +1,204 @@
+//! What turns a tenant's document into the tenant that runs: everything that tenants share, resolved once a configuration.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::compile::Foundation;
+use super::quotas::QuotaSpecs;
+use super::rates::Rates;
+use crate::admission::fair_share::SeatTerms;
+use crate::admission::quota::{QuotaSpec, Quotas};
+use crate::admission::{Access, RateLimits, RateRules};
+use crate::config::{self, Document};
+use crate::routing::HeaderRules;
+use crate::tenant::{State, Tenant, Terms};
+use crate::types::TenantId;
+use crate::upstream::Pool;
+
+/// See the module. The same for as long as nothing changes that a tenant is made of but the tenant itself.
+#[derive(Debug)]
+pub struct Mold {
+    number: u64,
+    /// Without tenants.
+    document: Document,
+    pools: HashMap<Arc<str>, Arc<Pool>>,
+    identity: Arc<[u8]>,
+    plans: HashMap<String, Shared>,
+    unplanned: Shared,
+    rates: Rates,
+    quotas: QuotaSpecs,
+    unlimited: Arc<Quotas>,
+    foundation: Arc<Foundation>,
+}
+
+/// What the tenants of a plan share that differ in nothing from it.
+#[derive(Debug)]
+struct Shared {
+    terms: Arc<Terms>,
+    quotas: Vec<Arc<QuotaSpec>>,
+    rates: Arc<RateRules>,
+}
+
+impl Mold {
+    /// The mold of a document with these pools: `previous`, where that makes the same tenants.
+    pub(super) fn next(
+        document: &Document,
+        pools: HashMap<Arc<str>, Arc<Pool>>,
+        previous: Option<&Arc<Self>>,
+        foundation: &Arc<Foundation>,
+    ) -> Arc<Self> {
+        match previous.filter(|previous| previous.is_of(document, &pools)) {
+            Some(previous) => Arc::clone(previous),
+            None => {
+                let number = previous.map_or(0, |previous| previous.number + 1);
+                Arc::new(Self::new(number, document, pools, foundation))
+            }
+        }
+    }
+
+    fn new(
+        number: u64,
+        document: &Document,
+        pools: HashMap<Arc<str>, Arc<Pool>>,
+        foundation: &Arc<Foundation>,
+    ) -> Self {
+        let identity: Arc<[u8]> = format!("{}: ", document.identity.header).into_bytes().into();
+        let rates = Rates::new(document, &foundation.metrics);
+        let quotas = QuotaSpecs::default();
+        let shared = |plan: Option<&config::Plan>| {
+            let origin =
+                plan.map_or_else(|| config::Origin { file: "".into(), line: 0 }, |plan| plan.origin.clone());
+            let name = plan.map(|plan| plan.name.as_str());
+            let like_plan = config::Tenant::plain(TenantId::nobody(), name, origin);
+            let quotas = quotas.of(document, &like_plan);
+            Shared {
+                terms: Arc::new(terms(document, &like_plan, &pools, &identity)),
+                rates: rates.rules(document, &like_plan, &quotas),
+                quotas,
+            }
+        };
+        Self {
+            number,
+            document: document.without_tenants(),
+            plans: document.plans.iter().map(|(name, plan)| (name.clone(), shared(Some(plan)))).collect(),
+            unplanned: shared(None),
+            pools,
+            identity,
+            rates,
+            quotas,
+            unlimited: Arc::new(Quotas::new(Vec::new())),
+            foundation: Arc::clone(foundation),
+        }
+    }
+
+    fn is_of(&self, document: &Document, pools: &HashMap<Arc<str>, Arc<Pool>>) -> bool {
+        let own = &self.document;
+        let same_pools = self.pools.len() == pools.len()
+            && pools
+                .iter()
+                .all(|(name, pool)| self.pools.get(name).is_some_and(|own| Arc::ptr_eq(own, pool)));
+        same_pools
+            && own.plans == document.plans
+            && own.routes == document.routes
+            && own.default_pool == document.default_pool
+            && own.identity == document.identity
+    }
+
+    /// The document that it is of, without tenants.
+    pub(super) fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// The tenant that runs. Its account is opened, and its quotas and rates go on from where they were.
+    pub(super) fn cast(&self, written: &config::Tenant) -> Tenant {
+        let Foundation { accounts, metrics, roster, clock, .. } = &*self.foundation;
+        let plan = written.plan.as_ref().and_then(|plan| self.plans.get(plan)).unwrap_or(&self.unplanned);
+        let account = accounts.open(&written.id, metrics);
+        let own_quotas = !written.limits.quotas.is_empty()
+            || written.limits.on_outage.is_some()
+            || written.time_zone.is_some();
+        let specs = own_quotas.then(|| self.quotas.of(&self.document, written));
+        let specs = specs.as_deref().unwrap_or(&plan.quotas);
+        let quotas = match specs {
+            [] => Arc::clone(&self.unlimited),
+            specs => {
+                let quotas = specs.iter().map(|spec| account.quota(Arc::clone(spec), roster));
+                Arc::new(Quotas::new(quotas.collect()))
+            }
+        };
+        account.meter.show_quotas(quotas.gauges());
+        let rules = match Rates::are_those_of_plan(written) {
+            true => Arc::clone(&plan.rates),
+            false => self.rates.rules(&self.document, written, specs),
+        };
+        Tenant {
+            id: written.id.clone(),
+            state: match written.state {
+                config::TenantState::Active => State::Active,
+                config::TenantState::Suspended => State::Suspended,
+                config::TenantState::PastDue => State::PastDue,
+                config::TenantState::Maintenance => State::Maintenance,
+            },
+            terms: match written.has_terms_of_plan() {
+                true => Arc::clone(&plan.terms),
+                false => Arc::new(terms(&self.document, written, &self.pools, &self.identity)),
+            },
+            rates: Arc::new(RateLimits::new(rules, &account.rates, clock.clone())),
+            quotas,
+            mold: self.number,
+            account,
+        }
+    }
+}
+
+fn terms(
+    document: &Document,
+    written: &config::Tenant,
+    pools: &HashMap<Arc<str>, Arc<Pool>>,
+    identity: &Arc<[u8]>,
+) -> Terms {
+    let plan = document.plan_of(written);
+    let none = config::HeaderRules::default();
+    let concurrency = document.concurrency_of(written);
+    let body_max = written.limits.request_body_max.or(plan.and_then(|plan| plan.request_body_max));
+    Terms {
+        identity: Arc::clone(identity),
+        access: Access::new(written.access.allow.clone(), written.access.deny.clone()),
+        features: features(plan.map_or(&[], |plan| &plan.features), &written.features),
+        seats: seat_terms(concurrency),
+        seat_wait_max: concurrency.max_wait.unwrap_or(config::Concurrency::MAX_WAIT),
+        request_body_max: body_max.unwrap_or(u64::MAX),
+        pool: document.pool_of(written).and_then(|name| pools.get(name)).cloned(),
+        request_headers: chain(&[plan.map_or(&none, |plan| &plan.request_headers), &written.request_headers]),
+        response_headers: chain(&[
+            plan.map_or(&none, |plan| &plan.response_headers),
+            &written.response_headers,
+        ]),
+    }
+}
+
+fn seat_terms(written: config::Concurrency) -> SeatTerms {
+    SeatTerms {
+        weight: written.weight.unwrap_or(1),
+        max: written.max.unwrap_or(u32::MAX),
+        queue: written.queue.unwrap_or(config::Concurrency::QUEUE),
+        reserved: written.reserved.unwrap_or(0),
+    }
+}
+
+pub(super) fn header_rules(written: &config::HeaderRules) -> HeaderRules {
+    HeaderRules { set: written.set.clone(), remove: written.remove.clone() }
+}
+
+/// The rules to apply in turn; nothing for what is empty.
+fn chain(rules: &[&config::HeaderRules]) -> Arc<[Arc<HeaderRules>]> {
+    rules.iter().filter(|rules| !rules.is_empty()).map(|rules| Arc::new(header_rules(rules))).collect()
+}
+
+fn features(of_plan: &[String], own: &[String]) -> Arc<[Arc<str>]> {
+    let mut all: Vec<Arc<str>> = of_plan.iter().chain(own).map(|name| name.as_str().into()).collect();
+    all.sort_unstable();
+    all.dedup();
+    all.into()
+}

@@ -1,0 +1,196 @@
+//! A request that has come: whose it is, whether it is let in, and what goes upstream. Nothing here waits but for the
+//! store, where that has to say whose it is.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use http::request::Parts;
+use http_body::Body;
+use hyper::body::Incoming;
+
+use super::exchange::Exchange;
+use super::expiry::Expiry;
+use super::forward::Outbound;
+use super::gates::{charge, has_feature, is_served};
+use super::rejection::Rejection;
+use super::snapshot::{RouteTarget, Snapshot};
+use super::tunnel;
+use crate::admission::RateRequest;
+use crate::http::body::{Bounds, RequestBody};
+use crate::http::checks::Checked;
+use crate::http::client_addr::Client;
+use crate::http::conn::ConnState;
+use crate::http::hop_by_hop::Survey;
+use crate::http::timeouts::Timeouts;
+use crate::http::websocket::Handshake;
+use crate::routing::{self, Route, Target};
+use crate::tenant::{Key, LookedUp, Tenant, Unidentified};
+use crate::types::HostName;
+use crate::upstream::Pool;
+
+/// How long a request waits to be told whose it is.
+const LOOK_UP_MAX: Duration = Duration::from_secs(1);
+
+/// A request that is let in: whose it is, where to, what it asks to switch to, and until when.
+pub(super) struct Admitted {
+    pub(super) tenant: Arc<Tenant>,
+    pub(super) route: Arc<Route<RouteTarget>>,
+    pub(super) pool: Arc<Pool>,
+    pub(super) switch: Option<HeaderValue>,
+    pub(super) expiry: Expiry,
+}
+
+/// What is known of a request before anything is decided about it.
+pub(super) struct Arrival<'a> {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) conn: &'a Rc<ConnState>,
+    pub(super) survey: Survey,
+    pub(super) client: Client,
+    pub(super) handshake: Option<&'a Handshake>,
+    pub(super) head: Parts,
+    pub(super) body: Incoming,
+    pub(super) checked: Checked,
+    pub(super) text: Vec<u8>,
+    pub(super) books: Box<Exchange>,
+}
+
+/// Why it is not let in, and its books.
+pub(super) type Refused = (Rejection, Box<Exchange>);
+
+impl Arrival<'_> {
+    /// Looks up whose request it is, where tenants are kept, as often as a rule needs to know: at most one key for each.
+    pub(super) async fn look_up(self: Box<Self>, key: Key) -> Result<(Box<Exchange>, Admitted), Refused> {
+        let mut looked_up = LookedUp::default();
+        let mut key = key;
+        loop {
+            let directory = &self.snapshot.directory;
+            if directory.look_up(key, &mut looked_up, LOOK_UP_MAX).await.is_err() {
+                return Err((Rejection::TenantUnavailable, self.books));
+            }
+            match self.identify(&looked_up) {
+                Ok(tenant) => return self.enter(&tenant),
+                Err(Unidentified::NotHere(next)) => key = next,
+                Err(why) => return Err((unidentified(&why), self.books)),
+            }
+        }
+    }
+
+    pub(super) fn identify(&self, looked_up: &LookedUp) -> Result<Arc<Tenant>, Unidentified> {
+        let Snapshot { identify, directory, .. } = &*self.snapshot;
+        let host = self.checked.host.as_ref().map(HostName::as_str);
+        identify.find(directory, looked_up, host, &self.head.headers, self.client.via_trusted)
+    }
+
+    pub(super) fn enter(mut self, tenant: &Arc<Tenant>) -> Result<(Box<Exchange>, Admitted), Refused> {
+        self.books.tenant = Some(Arc::clone(tenant));
+        let Self { snapshot, conn, survey, client, handshake, head, body, checked, text, mut books } = self;
+        let gates =
+            Gates { snapshot: &snapshot, conn, survey: &survey, client, handshake, checked: &checked };
+        match gates.admit(tenant, head, body, text, &mut books) {
+            Ok(admitted) => Ok((books, admitted)),
+            Err(rejection) => Err((rejection, books)),
+        }
+    }
+}
+
+pub(super) fn unidentified(why: &Unidentified) -> Rejection {
+    match why {
+        Unidentified::Unknown | Unidentified::NotHere(_) => Rejection::UnknownTenant,
+        Unidentified::Conflict => Rejection::TenantConflict,
+    }
+}
+
+/// What a request is judged by, once it is known whose it is.
+struct Gates<'a> {
+    snapshot: &'a Snapshot,
+    conn: &'a Rc<ConnState>,
+    survey: &'a Survey,
+    client: Client,
+    handshake: Option<&'a Handshake>,
+    checked: &'a Checked,
+}
+
+impl Gates<'_> {
+    /// Decides: each step is cheaper or more certain than the next, and nothing is charged before all
+    /// else is settled.
+    fn admit(
+        &self,
+        tenant: &Arc<Tenant>,
+        mut head: Parts,
+        body: Incoming,
+        text: Vec<u8>,
+        books: &mut Exchange,
+    ) -> Result<Admitted, Rejection> {
+        is_served(tenant, self.client)?;
+        // `OPTIONS *` asks for the server as a whole: routed as its root.
+        let path = if head.uri.path() == "*" { "/" } else { head.uri.path() };
+        let path = routing::normalise(path).map_err(|_| Rejection::BadPath)?;
+        let routes = &self.snapshot.routes;
+        let route = routes.find(&head.method, &path, head.uri.query(), &head.headers);
+        let route = route.ok_or(Rejection::NoRoute)?;
+        books.route = Some(Arc::clone(&route.name));
+        has_feature(tenant, route)?;
+        if body.size_hint().lower() > tenant.terms.request_body_max {
+            return Err(Rejection::BodyTooLarge);
+        }
+        let switch = match self.handshake {
+            Some(handshake) => {
+                handshake.ask(&mut head.headers);
+                Some(Handshake::protocol())
+            }
+            None => tunnel::wanted(&head, self.survey, !body.is_end_stream())?,
+        };
+        let pool = match &route.target {
+            Target::Pool(pool) => Some(pool),
+            Target::Tenant => tenant.terms.pool.as_ref(),
+        };
+        let pool = self.snapshot.serving(pool.ok_or(Rejection::NoEndpoint)?);
+        books.attempts.route_to(pool);
+        books.balance_key = pool.balancing().key(&head.headers, self.client.ip, &tenant.id);
+        let asked = RateRequest {
+            route: route.index,
+            cost: route.cost,
+            client: self.client.ip,
+            fields: &head.headers,
+        };
+        charge(tenant, &asked, books)?;
+        let expiry = self.expiry(&head, route, pool, books);
+        let idle = pool.timeouts().idle;
+        let body = self.body(body, tenant.terms.request_body_max, idle, books);
+        let outbound = Outbound {
+            snapshot: self.snapshot,
+            conn: self.conn,
+            survey: self.survey,
+            via_trusted: self.client.via_trusted,
+            checked: self.checked,
+            tenant,
+            route,
+            request_id: &books.request_id,
+            expires: expiry.at,
+        };
+        books.outgoing = Some(outbound.encode(head, body, switch.as_ref(), text));
+        let (tenant, route, pool) = (Arc::clone(tenant), Arc::clone(route), Arc::clone(pool));
+        Ok(Admitted { tenant, route, pool, switch, expiry })
+    }
+
+    fn expiry(&self, head: &Parts, route: &Route<RouteTarget>, pool: &Pool, books: &Exchange) -> Expiry {
+        let client = match self.survey.timeouts {
+            true => Timeouts::of(&head.headers),
+            false => Timeouts::default(),
+        };
+        Expiry::new(books.started(), route.timeout, pool.timeouts().request, &client)
+    }
+
+    fn body(&self, body: Incoming, bytes_max: u64, idle: Duration, books: &mut Exchange) -> RequestBody {
+        if body.is_end_stream() {
+            return RequestBody::empty();
+        }
+        let reserved = Arc::clone(&self.snapshot.reserved);
+        let bounds = Bounds { bytes_max, idle, reserved };
+        let (body, flow) = RequestBody::streamed(body, Rc::clone(self.conn), bounds);
+        books.flow = Some(flow);
+        body
+    }
+}

@@ -1,0 +1,431 @@
+//! Tenants that the configuration doesn't have: looked up where they are kept when they are asked for, and remembered.
+//!
+//! ```text
+//! by_id, by_host ──> entries (moka: as many tenants as may, the most asked for)      hosts: exact domains of these
+//!        │               │ fresh │ old: served, and looked up again beside it        aliases: hosts below wildcards
+//!        │               └───────┘                                                   absent: keys that find nobody
+//!        └─ not here ──> load: one flight a key ──> Source (the store)
+//! ```
+//!
+//! - **Bounded** by tenants. What clients can make up, hosts that are nobody's or below a wildcard, has memories of its own.
+//! - **Believed** for `ttl` after the source was last known to say so: what it said, or [`TenantCache::confirm`] that nothing has
+//!   changed since. Then, for `stale_while_revalidate`, it is served while it is looked up again; beyond that, it is waited for.
+//!   While the source has no answer, what was known is served however old it is.
+//! - **Changed** by [`TenantCache::forget`]: when that returns, no request that comes later is served as before ([`changes`]).
+//! - **Evicted** is the tenant, not its account: see [`super::Accounts`].
+
+mod absent;
+mod changes;
+mod entry;
+mod flight;
+mod hosts;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use moka::notification::RemovalCause;
+use moka::sync::Cache;
+
+use self::absent::{Absent, Aliases};
+use self::changes::Changes;
+use self::entry::Entry;
+use self::flight::{Flight, Flights, Outcome};
+use self::hosts::Hosts;
+pub use self::source::{Answer, Cast, Kept, Key, Record, Source, SourceFault};
+use super::{Accounts, Tenant};
+use crate::telemetry::{CacheMeter, CacheReading};
+use crate::time::Clock;
+use crate::types::TenantId;
+
+/// How long the source is left alone by refreshing after it had no answer.
+const REST_NS: u64 = 1_000_000_000;
+
+/// `tenancy.cache`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheTerms {
+    /// Tenants, at most. Only the first terms' counts: a cache does not change its size.
+    pub capacity: u64,
+    /// For how long a tenant is believed to be as it was.
+    pub ttl: Duration,
+    /// For how long it is believed that there is none.
+    pub negative_ttl: Duration,
+    /// For how long after `ttl` it is served while it is looked up again.
+    pub stale_while_revalidate: Duration,
+}
+
+/// What a lookup comes to at once.
+#[derive(Debug)]
+pub enum Lookup {
+    /// The tenant.
+    Found(Arc<Tenant>),
+    /// There is none.
+    Nobody,
+    /// Nobody knows here: see [`TenantCache::load`].
+    NotHere,
+}
+
+/// See the module.
+pub struct TenantCache {
+    source: Arc<dyn Source>,
+    clock: Clock,
+    meter: CacheMeter,
+    entries: Cache<TenantId, Arc<Entry>>,
+    hosts: Arc<Hosts>,
+    aliases: Aliases,
+    absent_ids: Absent,
+    absent_hosts: Absent,
+    changes: Changes,
+    flights: Flights,
+    ttl_ns: AtomicU64,
+    stale_ns: AtomicU64,
+    /// When the source was last known to have told of all its changes.
+    confirmed_ns: AtomicU64,
+    /// Until when nothing is refreshed.
+    rests_until_ns: AtomicU64,
+}
+
+impl TenantCache {
+    /// An empty cache over a source. Accounts of tenants that fall out of it leave `accounts`.
+    #[must_use]
+    pub fn new(
+        source: Arc<dyn Source>,
+        terms: CacheTerms,
+        accounts: &Arc<Accounts>,
+        clock: Clock,
+        meter: CacheMeter,
+    ) -> Arc<Self> {
+        let hosts = Arc::<Hosts>::default();
+        let (of_evicted, evictions, accounts) = (Arc::clone(&hosts), meter.clone(), Arc::clone(accounts));
+        let entries = Cache::builder()
+            .max_capacity(terms.capacity)
+            .eviction_listener(move |id: Arc<TenantId>, entry: Arc<Entry>, cause| {
+                if cause == RemovalCause::Replaced {
+                    return;
+                }
+                of_evicted.leave(&entry, |_| false);
+                accounts.leave(&id);
+                if cause == RemovalCause::Size {
+                    evictions.evicted();
+                }
+            })
+            .build();
+        let cache = Arc::new(Self {
+            source,
+            clock,
+            entries,
+            hosts,
+            aliases: Aliases::new(terms.capacity),
+            absent_ids: Absent::new(),
+            absent_hosts: Absent::new(),
+            changes: Changes::default(),
+            flights: Flights::default(),
+            ttl_ns: AtomicU64::new(0),
+            stale_ns: AtomicU64::new(0),
+            confirmed_ns: AtomicU64::new(0),
+            rests_until_ns: AtomicU64::new(0),
+            meter,
+        });
+        cache.set_terms(terms);
+        let shown: Weak<dyn CacheReading> = Arc::downgrade(&cache) as _;
+        cache.meter.show(shown);
+        cache
+    }
+
+    /// Goes on under these terms, all but the capacity.
+    pub fn set_terms(&self, terms: CacheTerms) {
+        self.ttl_ns.store(nanos(terms.ttl), Ordering::Relaxed);
+        self.stale_ns.store(nanos(terms.stale_while_revalidate), Ordering::Relaxed);
+        self.absent_ids.set_ttl(nanos(terms.negative_ttl));
+        self.absent_hosts.set_ttl(nanos(terms.negative_ttl));
+    }
+
+    /// The tenant of an id, under this configuration.
+    #[must_use]
+    pub fn by_id(self: &Arc<Self>, id: &str, cast: &dyn Cast) -> Lookup {
+        if let Some(entry) = self.entries.get(id) {
+            return self.serve(&entry, cast);
+        }
+        // No such id can be kept.
+        let absent = || self.absent_ids.has(id, self.clock.now_ns(), self.changes.wide());
+        self.missing(TenantId::check(id).is_err() || absent())
+    }
+
+    /// The tenant of a host, under this configuration.
+    #[must_use]
+    pub fn by_host(self: &Arc<Self>, host: &str, cast: &dyn Cast) -> Lookup {
+        if let Some(entry) = self.hosts.get(host).and_then(|id| self.entries.get(&id))
+            && entry.owns(host)
+        {
+            return self.serve(&entry, cast);
+        }
+        let wide = self.changes.wide();
+        if let Some(entry) = self.aliases.get(host, wide).and_then(|id| self.entries.get(&id))
+            && (entry.covers(host) || entry.owns(host))
+        {
+            return self.serve(&entry, cast);
+        }
+        self.missing(self.absent_hosts.has(host, self.clock.now_ns(), wide))
+    }
+
+    fn missing(&self, is_absent: bool) -> Lookup {
+        if is_absent {
+            self.meter.hit();
+            return Lookup::Nobody;
+        }
+        self.meter.missed();
+        Lookup::NotHere
+    }
+
+    fn serve(self: &Arc<Self>, entry: &Arc<Entry>, cast: &dyn Cast) -> Lookup {
+        let now_ns = self.clock.now_ns();
+        let age_ns = self.age_ns(entry, now_ns);
+        let ttl_ns = self.ttl_ns.load(Ordering::Relaxed);
+        if age_ns >= ttl_ns {
+            let is_over = age_ns >= ttl_ns.saturating_add(self.stale_ns.load(Ordering::Relaxed));
+            // While the source is known to have no answer, nobody waits for it who can be served without.
+            if is_over && !self.rests(now_ns) {
+                return self.missing(false);
+            }
+            self.meter.stale();
+            self.refresh(entry, now_ns);
+        }
+        self.meter.hit();
+        found(entry, cast, &[])
+    }
+
+    fn age_ns(&self, entry: &Entry, now_ns: u64) -> u64 {
+        let known_ns = entry.loaded_ns().max(self.confirmed_ns.load(Ordering::Relaxed));
+        now_ns.saturating_sub(known_ns)
+    }
+
+    /// Whether the source has just had no answer.
+    fn rests(&self, now_ns: u64) -> bool {
+        now_ns < self.rests_until_ns.load(Ordering::Relaxed)
+    }
+
+    /// Looks an old entry up again, beside the request that it is served to.
+    fn refresh(self: &Arc<Self>, entry: &Entry, now_ns: u64) {
+        if !self.rests(now_ns) {
+            let _ = self.depart(&Key::Id(entry.record.id.clone()));
+        }
+    }
+
+    /// Looks a tenant up where it is kept, and remembers it. Many who ask at the same time share one lookup; each may leave.
+    ///
+    /// # Errors
+    /// The source has no answer, and nothing old stands in for it.
+    pub async fn load(
+        self: &Arc<Self>,
+        key: &Key,
+        cast: &dyn Cast,
+        patience: Duration,
+    ) -> Result<Option<Arc<Tenant>>, SourceFault> {
+        let flight = self.depart(key);
+        let outcome = tokio::time::timeout(patience, flight.outcome()).await;
+        match outcome.unwrap_or(Outcome::Fault(SourceFault::Late)) {
+            Outcome::Found(entry, holdings) => Ok(entry.tenant(cast, &holdings)),
+            Outcome::Nobody => Ok(None),
+            Outcome::Fault(fault) => {
+                self.meter.failed();
+                let old = self.known(key).ok_or(fault)?;
+                self.meter.stale();
+                Ok(old.tenant(cast, &[]))
+            }
+        }
+    }
+
+    /// What is known of a key, however old it is.
+    fn known(&self, key: &Key) -> Option<Arc<Entry>> {
+        match key {
+            Key::Id(id) => self.entries.get(id),
+            Key::Host(host) => {
+                let owner = self.hosts.get(host).and_then(|id| self.entries.get(&id));
+                let covers = |entry: &Arc<Entry>| entry.covers(host) || entry.owns(host);
+                owner.filter(|entry| entry.owns(host)).or_else(|| {
+                    let id = self.aliases.get(host, self.changes.wide())?;
+                    self.entries.get(&id).filter(covers)
+                })
+            }
+        }
+    }
+
+    /// The lookup of a key that is under way, or a new one.
+    fn depart(self: &Arc<Self>, key: &Key) -> Arc<Flight> {
+        let (flight, is_new) = self.flights.join(key, self.changes.of(key));
+        if is_new {
+            let landing = Landing {
+                cache: Arc::clone(self),
+                key: key.clone(),
+                flight: Arc::clone(&flight),
+                began: Instant::now(),
+                has_landed: false,
+            };
+            self.source.find(key, Box::new(move |answer| landing.land(answer)));
+        }
+        flight
+    }
+
+    /// These tenants are not what they were, nor are these hosts (before and after the change; wildcards with `*.`). When it
+    /// returns, no request that comes later finds what was.
+    pub fn forget<'a>(
+        &self,
+        ids: impl IntoIterator<Item = &'a TenantId>,
+        hosts: impl IntoIterator<Item = &'a str>,
+    ) {
+        for host in hosts {
+            if host.starts_with('*') {
+                self.changes.note_wide();
+                continue;
+            }
+            self.changes.note(host);
+            self.hosts.remove(host);
+            self.aliases.forget(host);
+            self.absent_hosts.forget(host);
+        }
+        for id in ids {
+            self.changes.note(id.as_str());
+            self.entries.invalidate(id);
+            self.absent_ids.forget(id.as_str());
+        }
+    }
+
+    /// Anything may have changed.
+    pub fn forget_all(&self) {
+        self.changes.note_wide();
+        self.entries.invalidate_all();
+    }
+
+    /// Everything that had changed at the source by then was told to [`forget`](Self::forget): what is here is as
+    /// good as new.
+    pub fn confirm(&self, at_ns: u64) {
+        self.confirmed_ns.fetch_max(at_ns, Ordering::Relaxed);
+    }
+
+    /// Whether a tenant is here now, however old. For tests and people.
+    #[must_use]
+    pub fn holds(&self, id: &str) -> bool {
+        self.entries.contains_key(id)
+    }
+
+    /// Carries out what is put off: evictions, above all. For a control task, about once a second.
+    pub fn tidy(&self) {
+        self.entries.run_pending_tasks();
+    }
+
+    fn remember(&self, key: &Key, entry: Arc<Entry>, flight: &Flight) -> Arc<Entry> {
+        let id = &entry.record.id;
+        let known = self.entries.get(id);
+        self.hosts.enter(&entry);
+        if let Some(known) = known.as_ref().filter(|known| known.record == entry.record) {
+            known.renew(entry.loaded_ns());
+        } else {
+            self.entries.insert(id.clone(), Arc::clone(&entry));
+            if let Some(known) = &known {
+                self.hosts.leave(known, |host| entry.owns(host));
+            }
+        }
+        if let Key::Host(host) = key
+            && !Hosts::has_place_for(&entry, host)
+        {
+            self.aliases.note(host, id, self.changes.wide());
+        }
+        if self.changes.of(key) != flight.began {
+            // It changed after it was read, and whoever said so may have looked here before it was.
+            self.forget([id], []);
+            if let Key::Host(host) = key {
+                self.aliases.forget(host);
+            }
+        }
+        known.filter(|known| known.record == entry.record).unwrap_or(entry)
+    }
+
+    fn remember_nobody(&self, key: &Key, flight: &Flight) {
+        let (absent, text) = match key {
+            Key::Id(id) => (&self.absent_ids, id.as_str()),
+            Key::Host(host) => (&self.absent_hosts, &**host),
+        };
+        // What was here is gone.
+        match key {
+            Key::Id(id) => self.entries.invalidate(id),
+            Key::Host(host) => self.hosts.remove(host),
+        }
+        absent.note(text, self.clock.now_ns(), self.changes.wide());
+        if self.changes.of(key) != flight.began {
+            absent.forget(text);
+        }
+    }
+}
+
+fn found(entry: &Entry, cast: &dyn Cast, holdings: &[crate::admission::quota::Holdings]) -> Lookup {
+    entry.tenant(cast, holdings).map_or(Lookup::Nobody, Lookup::Found)
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// What becomes of a lookup's answer, on whatever thread it comes; one that never comes is a fault.
+struct Landing {
+    cache: Arc<TenantCache>,
+    key: Key,
+    flight: Arc<Flight>,
+    began: Instant,
+    has_landed: bool,
+}
+
+impl Landing {
+    fn land(mut self, answer: Result<Option<Kept>, SourceFault>) {
+        let Self { cache, key, flight, began, .. } = &self;
+        cache.meter.loaded(began.elapsed());
+        let outcome = match answer {
+            Ok(Some(kept)) => {
+                let entry = Arc::new(Entry::new(kept.record, cache.clock.now_ns()));
+                Outcome::Found(cache.remember(key, entry, flight), kept.holdings.into())
+            }
+            Ok(None) => {
+                cache.remember_nobody(key, flight);
+                Outcome::Nobody
+            }
+            Err(fault) => cache.fault(fault),
+        };
+        cache.flights.land(key, flight, outcome);
+        self.has_landed = true;
+    }
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        if !self.has_landed {
+            let outcome = self.cache.fault(SourceFault::Failed);
+            self.cache.flights.land(&self.key, &self.flight, outcome);
+        }
+    }
+}
+
+impl TenantCache {
+    fn fault(&self, fault: SourceFault) -> Outcome {
+        self.rests_until_ns.store(self.clock.now_ns().saturating_add(REST_NS), Ordering::Relaxed);
+        Outcome::Fault(fault)
+    }
+}
+
+impl CacheReading for TenantCache {
+    fn entries(&self) -> u64 {
+        self.entries.entry_count()
+    }
+
+    fn absent(&self) -> u64 {
+        self.absent_ids.len() + self.absent_hosts.len()
+    }
+}
+
+impl fmt::Debug for TenantCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TenantCache").field("entries", &self.entries.entry_count()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,489 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::admission::fair_share::SeatTerms;
+use crate::admission::quota::{Holdings, Quotas};
+use crate::admission::{Access, RateLimits, RateRules};
+use crate::telemetry::Metrics;
+use crate::tenant::{State, Terms};
+use crate::time::ManualClock;
+
+const TERMS: CacheTerms = CacheTerms {
+    capacity: 1_000,
+    ttl: Duration::from_secs(60),
+    negative_ttl: Duration::from_secs(5),
+    stale_while_revalidate: Duration::from_secs(600),
+};
+
+/// Tenants in memory; what is asked waits until it is let go, if it is told to.
+#[derive(Default)]
+struct Shelf {
+    tenants: Mutex<BTreeMap<String, Record>>,
+    waiting: Mutex<VecDeque<Waiting>>,
+    holds: AtomicBool,
+    is_down: AtomicBool,
+    asked: AtomicU64,
+}
+
+/// What was found, and who is to be told.
+type Waiting = (Result<Option<Kept>, SourceFault>, Answer);
+
+impl fmt::Debug for Shelf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shelf")
+    }
+}
+
+impl Shelf {
+    fn put(&self, id: &str, revision: u64, domains: &[&str]) -> Option<Record> {
+        let mut domains: Vec<Box<str>> = domains.iter().map(|domain| (*domain).into()).collect();
+        domains.sort();
+        let record = Record {
+            id: TenantId::parse(id).unwrap(),
+            revision,
+            state: State::Active,
+            plan: None,
+            settings: None,
+            domains: domains.into(),
+        };
+        self.tenants.lock().unwrap().insert(id.to_owned(), record)
+    }
+
+    fn read(&self, key: &Key) -> Option<Record> {
+        let tenants = self.tenants.lock().unwrap();
+        match key {
+            Key::Id(id) => tenants.get(id.as_str()).cloned(),
+            Key::Host(host) => owner(&tenants, host),
+        }
+    }
+
+    fn asked(&self) -> u64 {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    fn let_go(&self) {
+        while let Some((found, answer)) = { self.waiting.lock().unwrap().pop_front() } {
+            answer(found);
+        }
+    }
+}
+
+/// The naive rule: the exact domain, else the longest wildcard.
+fn owner(tenants: &BTreeMap<String, Record>, host: &str) -> Option<Record> {
+    let has = |name: &str| tenants.values().find(|record| record.domains.iter().any(|own| **own == *name));
+    let above = host.match_indices('.').map(|(at, _)| format!("*{}", &host[at..]));
+    has(host).or_else(|| above.into_iter().find_map(|name| has(&name))).cloned()
+}
+
+impl Source for Shelf {
+    fn find(&self, key: &Key, answer: Answer) {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.is_down.load(Ordering::SeqCst) {
+            return answer(Err(SourceFault::Failed));
+        }
+        let found = Ok(self.read(key).map(|record| Kept { record, holdings: Vec::new() }));
+        match self.holds.load(Ordering::SeqCst) {
+            true => self.waiting.lock().unwrap().push_back((found, answer)),
+            false => answer(found),
+        }
+    }
+}
+
+/// Makes tenants that have nothing but an id and an account.
+#[derive(Debug)]
+struct Plain {
+    number: u64,
+    metrics: Metrics,
+    accounts: Arc<Accounts>,
+    clock: Clock,
+    casts: AtomicU64,
+}
+
+impl Cast for Plain {
+    fn number(&self) -> u64 {
+        self.number
+    }
+
+    fn cast(&self, record: &Record, _: &[Holdings]) -> Option<Tenant> {
+        self.casts.fetch_add(1, Ordering::SeqCst);
+        if record.plan.is_some() {
+            return None;
+        }
+        let account = self.accounts.open(&record.id, &self.metrics);
+        let rules = Arc::new(RateRules::new(Vec::new(), &[]));
+        Some(Tenant {
+            id: record.id.clone(),
+            state: record.state,
+            terms: Arc::new(Terms {
+                identity: Arc::from(*b"x-tenant-id: "),
+                access: Access::default(),
+                features: [].into(),
+                seats: SeatTerms { weight: 1, max: 1, queue: 0, reserved: 0 },
+                seat_wait_max: Duration::ZERO,
+                request_body_max: record.revision,
+                pool: None,
+                request_headers: [].into(),
+                response_headers: [].into(),
+            }),
+            rates: Arc::new(RateLimits::new(rules, &account.rates, self.clock.clone())),
+            quotas: Arc::new(Quotas::new(Vec::new())),
+            mold: self.number,
+            account,
+        })
+    }
+}
+
+struct Bench {
+    shelf: Arc<Shelf>,
+    cache: Arc<TenantCache>,
+    cast: Plain,
+    hand: ManualClock,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Bench {
+    fn new(terms: CacheTerms) -> Self {
+        let shelf = Arc::new(Shelf::default());
+        let (clock, hand) = Clock::manual();
+        let metrics = Metrics::new(10).unwrap();
+        let accounts = Arc::<Accounts>::default();
+        let source = Arc::clone(&shelf) as Arc<dyn Source>;
+        let cache = TenantCache::new(source, terms, &accounts, clock.clone(), metrics.cache());
+        let cast = Plain { number: 0, metrics, accounts, clock, casts: AtomicU64::new(0) };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        Self { shelf, cache, cast, hand, runtime }
+    }
+
+    /// The tenant's id and revision, as a request gets them: from the cache, or looked up.
+    fn ask(&self, key: &Key) -> Result<Option<(String, u64)>, SourceFault> {
+        match self.look(key) {
+            Lookup::Found(tenant) => Ok(Some(said(&tenant))),
+            Lookup::Nobody => Ok(None),
+            Lookup::NotHere => {
+                let found = self.runtime.block_on(async {
+                    let load = self.load(key);
+                    tokio::pin!(load);
+                    match futures_util::poll!(&mut load) {
+                        std::task::Poll::Ready(found) => found,
+                        std::task::Poll::Pending => {
+                            self.shelf.let_go();
+                            load.await
+                        }
+                    }
+                });
+                found.map(|found| found.map(|tenant| said(&tenant)))
+            }
+        }
+    }
+
+    /// Evicts and closes what there is to: what others still have in hand is let go of a little later.
+    fn settle(&self, accounts: u64) {
+        for _ in 0..10_000 {
+            self.cache.tidy();
+            self.cast.accounts.sweep(0, &self.cast.metrics);
+            if self.cast.accounts.len() as u64 == accounts {
+                return;
+            }
+            std::thread::yield_now();
+        }
+        panic!("{} accounts, not {accounts}", self.cast.accounts.len());
+    }
+
+    fn look(&self, key: &Key) -> Lookup {
+        match key {
+            Key::Id(id) => self.cache.by_id(id.as_str(), &self.cast),
+            Key::Host(host) => self.cache.by_host(host, &self.cast),
+        }
+    }
+
+    async fn load(&self, key: &Key) -> Result<Option<Arc<Tenant>>, SourceFault> {
+        self.cache.load(key, &self.cast, Duration::from_secs(10)).await
+    }
+}
+
+fn said(tenant: &Tenant) -> (String, u64) {
+    (tenant.id.as_str().to_owned(), tenant.terms.request_body_max)
+}
+
+fn id(text: &str) -> Key {
+    Key::Id(TenantId::parse(text).unwrap())
+}
+
+fn host(text: &str) -> Key {
+    Key::Host(text.into())
+}
+
+fn some(id: &str, revision: u64) -> Result<Option<(String, u64)>, SourceFault> {
+    Ok(Some((id.to_owned(), revision)))
+}
+
+#[test]
+fn a_tenant_is_looked_up_once_and_found_by_all_its_names() {
+    let bench = Bench::new(TERMS);
+    bench.shelf.put("acme", 1, &["www.acme.test", "acme.test", "*.shop.acme.test"]);
+    assert_eq!(bench.ask(&host("www.acme.test")), some("acme", 1));
+    for key in [id("acme"), host("acme.test"), host("www.acme.test")] {
+        assert_eq!(bench.ask(&key), some("acme", 1), "{key:?}");
+    }
+    assert_eq!((bench.shelf.asked(), bench.cast.casts.load(Ordering::SeqCst)), (1, 1));
+    // A host below a wildcard is the source's to give: another may have it as an exact domain.
+    assert_eq!(bench.ask(&host("de.shop.acme.test")), some("acme", 1));
+    assert_eq!(bench.ask(&host("de.shop.acme.test")), some("acme", 1));
+    assert_eq!(bench.shelf.asked(), 2);
+}
+
+#[test]
+fn many_who_ask_at_once_share_one_lookup_and_may_leave() {
+    let bench = Bench::new(TERMS);
+    bench.shelf.put("acme", 1, &["acme.test"]);
+    bench.shelf.holds.store(true, Ordering::SeqCst);
+    bench.runtime.block_on(async {
+        let key = host("acme.test");
+        let all = futures_util::future::join_all((0..50).map(|_| bench.load(&key)));
+        let gone = bench.load(&key);
+        tokio::pin!(all);
+        assert!(futures_util::poll!(&mut all).is_pending());
+        assert!(futures_util::poll!(Box::pin(gone)).is_pending());
+        assert_eq!(bench.shelf.asked(), 1);
+        bench.shelf.let_go();
+        for found in all.await {
+            assert_eq!(said(&found.unwrap().unwrap()), ("acme".to_owned(), 1));
+        }
+    });
+    assert_eq!(bench.cache.flights.len(), 0);
+}
+
+#[test]
+fn nobody_is_remembered_for_a_while_and_at_no_tenants_expense() {
+    let bench = Bench::new(CacheTerms { capacity: 100, ..TERMS });
+    for n in 0..100 {
+        let name = format!("t{n}");
+        bench.shelf.put(&name, 1, &[&format!("{name}.test")]);
+        assert_eq!(bench.ask(&host(&format!("{name}.test"))), some(&name, 1));
+    }
+    bench.cache.tidy();
+    let kept = bench.cache.entries.entry_count();
+    for n in 0..30_000 {
+        assert_eq!(bench.ask(&host(&format!("scan{n}.test"))), Ok(None));
+    }
+    bench.cache.absent_hosts.forget("");
+    bench.cache.tidy();
+    assert_eq!(bench.cache.entries.entry_count(), kept);
+    let asked = bench.shelf.asked();
+    assert_eq!(bench.ask(&id("nobody")), Ok(None));
+    assert_eq!(bench.ask(&id("nobody")), Ok(None));
+    assert_eq!(bench.shelf.asked(), asked + 1);
+    bench.hand.advance(Duration::from_secs(5));
+    assert_eq!(bench.ask(&id("nobody")), Ok(None));
+    assert_eq!(bench.shelf.asked(), asked + 2);
+    // What no id can be need not be looked up.
+    assert!(matches!(bench.cache.by_id("No-Id", &bench.cast), Lookup::Nobody));
+}
+
+#[test]
+fn an_old_tenant_is_served_while_it_is_looked_up_again_and_a_very_old_one_is_waited_for() {
+    let bench = Bench::new(TERMS);
+    let key = host("acme.test");
+    bench.shelf.put("acme", 1, &["acme.test"]);
+    assert_eq!(bench.ask(&key), some("acme", 1));
+    bench.shelf.put("acme", 2, &["acme.test"]);
+    bench.hand.advance(Duration::from_secs(59));
+    assert_eq!((bench.ask(&key), bench.shelf.asked()), (some("acme", 1), 1));
+    bench.hand.advance(Duration::from_secs(1));
+    assert_eq!(
+        (bench.ask(&key), bench.shelf.asked()),
+        (some("acme", 1), 2),
+        "served as it was, and looked up"
+    );
+    assert_eq!((bench.ask(&key), bench.shelf.asked()), (some("acme", 2), 2));
+    bench.shelf.put("acme", 3, &["acme.test"]);
+    bench.hand.advance(Duration::from_secs(660));
+    assert_eq!((bench.ask(&key), bench.shelf.asked()), (some("acme", 3), 3), "too old to be served");
+    // What is confirmed is as good as new.
+    bench.hand.advance(Duration::from_secs(659));
+    bench.cache.confirm(bench.cache.clock.now_ns());
+    bench.hand.advance(Duration::from_secs(59));
+    assert_eq!((bench.ask(&key), bench.shelf.asked()), (some("acme", 3), 3));
+}
+
+#[test]
+fn what_is_known_is_served_however_old_while_the_source_is_down() {
+    let bench = Bench::new(TERMS);
+    let key = host("acme.test");
+    bench.shelf.put("acme", 1, &["acme.test", "*.acme.test"]);
+    assert_eq!(bench.ask(&key), some("acme", 1));
+    assert_eq!(bench.ask(&host("de.acme.test")), some("acme", 1));
+    bench.shelf.is_down.store(true, Ordering::SeqCst);
+    bench.hand.advance(Duration::from_secs(86_400));
+    let asked = bench.shelf.asked();
+    for _ in 0..20 {
+        assert_eq!(bench.ask(&key), some("acme", 1));
+        assert_eq!(bench.ask(&host("de.acme.test")), some("acme", 1));
+    }
+    assert_eq!(bench.shelf.asked(), asked + 1, "it is left alone for a second");
+    assert_eq!(bench.ask(&host("other.test")), Err(SourceFault::Failed));
+    bench.shelf.put("acme", 2, &["acme.test"]);
+    bench.shelf.is_down.store(false, Ordering::SeqCst);
+    bench.hand.advance(Duration::from_secs(2));
+    assert_eq!(bench.ask(&key), some("acme", 2));
+}
+
+#[test]
+fn who_comes_after_a_change_shares_no_lookup_that_began_before() {
+    let bench = Bench::new(TERMS);
+    let key = host("acme.test");
+    bench.shelf.holds.store(true, Ordering::SeqCst);
+    bench.runtime.block_on(async {
+        let before = bench.load(&key);
+        tokio::pin!(before);
+        assert!(futures_util::poll!(&mut before).is_pending());
+        bench.shelf.put("acme", 1, &["acme.test"]);
+        bench.cache.forget([&TenantId::parse("acme").unwrap()], ["acme.test"]);
+        let after = bench.load(&key);
+        tokio::pin!(after);
+        assert!(futures_util::poll!(&mut after).is_pending());
+        bench.shelf.let_go();
+        assert!(before.await.unwrap().is_none());
+        assert_eq!(said(&after.await.unwrap().unwrap()), ("acme".to_owned(), 1));
+    });
+    bench.shelf.holds.store(false, Ordering::SeqCst);
+    assert_eq!(bench.ask(&key), some("acme", 1), "and what was read before was not kept");
+}
+
+#[test]
+fn an_answer_that_never_comes_is_a_fault() {
+    let bench = Bench::new(TERMS);
+    bench.shelf.put("acme", 1, &["acme.test"]);
+    bench.shelf.holds.store(true, Ordering::SeqCst);
+    bench.runtime.block_on(async {
+        let key = id("acme");
+        let load = bench.load(&key);
+        tokio::pin!(load);
+        assert!(futures_util::poll!(&mut load).is_pending());
+        bench.shelf.waiting.lock().unwrap().clear();
+        assert!(matches!(load.await, Err(SourceFault::Failed)));
+    });
+    assert_eq!(bench.cache.flights.len(), 0);
+}
+
+#[test]
+fn a_tenant_is_cast_anew_for_another_configuration_and_an_unfit_one_is_nobody() {
+    let mut bench = Bench::new(TERMS);
+    bench.shelf.put("acme", 1, &["acme.test"]);
+    assert_eq!(bench.ask(&id("acme")), some("acme", 1));
+    bench.cast.number = 1;
+    assert_eq!(bench.ask(&id("acme")), some("acme", 1));
+    assert_eq!((bench.shelf.asked(), bench.cast.casts.load(Ordering::SeqCst)), (1, 2));
+    bench.shelf.tenants.lock().unwrap().get_mut("acme").unwrap().plan = Some("gone".into());
+    bench.cache.forget([&TenantId::parse("acme").unwrap()], ["acme.test"]);
+    assert_eq!(bench.ask(&id("acme")), Ok(None));
+    assert_eq!(bench.ask(&host("acme.test")), Ok(None));
+    assert_eq!(bench.cast.casts.load(Ordering::SeqCst), 3, "once for each configuration");
+}
+
+#[test]
+fn evicted_tenants_leave_nothing_but_accounts_that_still_owe() {
+    let bench = Bench::new(CacheTerms { capacity: 50, ..TERMS });
+    for n in 0..5_000 {
+        let name = format!("t{n}");
+        bench.shelf.put(&name, 1, &[&format!("{name}.test"), &format!("www.{name}.test")]);
+        assert_eq!(bench.ask(&host(&format!("{name}.test"))), some(&name, 1));
+    }
+    bench.cache.tidy();
+    assert!(bench.cache.entries.entry_count() <= 50);
+    assert!(bench.cache.hosts.len() as u64 <= 2 * bench.cache.entries.entry_count());
+    assert!(bench.cast.accounts.len() > 4_000);
+    bench.settle(bench.cache.entries.entry_count());
+    bench.cache.forget_all();
+    bench.settle(0);
+    assert_eq!(bench.cache.hosts.len(), 0);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// A tenant gets these domains, at the source and here.
+    Put(usize, Vec<usize>),
+    Delete(usize),
+    Ask(usize),
+    AskId(usize),
+    /// A lookup that waits begins.
+    Begin(usize),
+    LetGo,
+    Advance(u64),
+}
+
+const NAMES: [&str; 8] =
+    ["a.test", "b.test", "x.a.test", "y.a.test", "z.x.a.test", "*.a.test", "*.x.a.test", "*.test"];
+const IDS: [&str; 4] = ["one", "two", "three", "four"];
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0..IDS.len(), proptest::collection::vec(0..NAMES.len(), 0..3))
+            .prop_map(|(id, names)| Step::Put(id, names)),
+        (0..IDS.len()).prop_map(Step::Delete),
+        (0..5usize).prop_map(Step::Ask),
+        (0..IDS.len()).prop_map(Step::AskId),
+        (0..5usize).prop_map(Step::Begin),
+        Just(Step::LetGo),
+        (1..100u64).prop_map(Step::Advance),
+    ]
+}
+
+proptest! {
+    /// Whatever is under way, a request that comes after a change finds what is there.
+    #[test]
+    fn a_change_is_seen_by_whoever_comes_later(steps in proptest::collection::vec(step(), 1..60)) {
+        let bench = Bench::new(TERMS);
+        let mut revision = 0;
+        let changed = |before: Option<Record>, after: Option<Record>, id: &str| {
+            let hosts: Vec<_> = before.iter().chain(&after).flat_map(|record| record.domains.to_vec()).collect();
+            bench.cache.forget([&TenantId::parse(id).unwrap()], hosts.iter().map(|host| &**host));
+        };
+        for step in steps {
+            match step {
+                Step::Put(id, names) => {
+                    revision += 1;
+                    let taken = |name: &str| {
+                        let tenants = bench.shelf.tenants.lock().unwrap();
+                        tenants.iter().any(|(other, record)| {
+                            *other != IDS[id] && record.domains.iter().any(|own| **own == *name)
+                        })
+                    };
+                    let mut names: Vec<_> = names.iter().map(|at| NAMES[*at]).filter(|name| !taken(name)).collect();
+                    names.dedup();
+                    let before = bench.shelf.put(IDS[id], revision, &names);
+                    changed(before, bench.shelf.read(&super::Key::Id(TenantId::parse(IDS[id]).unwrap())), IDS[id]);
+                }
+                Step::Delete(id) => {
+                    let before = bench.shelf.tenants.lock().unwrap().remove(IDS[id]);
+                    changed(before, None, IDS[id]);
+                }
+                Step::Ask(at) => {
+                    let key = host(NAMES[at]);
+                    let model = bench.shelf.read(&key).map(|record| (record.id.as_str().to_owned(), record.revision));
+                    prop_assert_eq!(bench.ask(&key), Ok(model));
+                }
+                Step::AskId(at) => {
+                    let key = id(IDS[at]);
+                    let model = bench.shelf.read(&key).map(|record| (record.id.as_str().to_owned(), record.revision));
+                    prop_assert_eq!(bench.ask(&key), Ok(model));
+                }
+                Step::Begin(at) => {
+                    bench.shelf.holds.store(true, Ordering::SeqCst);
+                    let _ = bench.cache.depart(&host(NAMES[at]));
+                    bench.shelf.holds.store(false, Ordering::SeqCst);
+                }
+                Step::LetGo => bench.shelf.let_go(),
+                Step::Advance(seconds) => {
+                    // Nothing but what is told changes here, so nothing grows old.
+                    bench.hand.advance(Duration::from_secs(seconds));
+                    bench.cache.confirm(bench.cache.clock.now_ns());
+                }
+            }
+        }
+    }
+}

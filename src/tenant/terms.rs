@@ -1,0 +1,40 @@
+//! What holds for a tenant's requests and does not depend on who it is: one for all that differ in nothing from their plan.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::admission::Access;
+use crate::admission::fair_share::SeatTerms;
+use crate::routing::HeaderRules;
+use crate::upstream::Pool;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Terms {
+    /// What stands before the id in the line that tells the application whose request it is: `x-tenant-id: `.
+    pub identity: Arc<[u8]>,
+    /// Which clients may come in.
+    pub access: Access,
+    /// Features that routes may require, sorted.
+    pub features: Arc<[Arc<str>]>,
+    /// The part in the seats of each pool.
+    pub seats: SeatTerms,
+    /// How long a request waits for a seat.
+    pub seat_wait_max: Duration,
+    /// Octets that a request's body may have.
+    pub request_body_max: u64,
+    /// The tenant's own pool, else its plan's, else the default.
+    pub pool: Option<Arc<Pool>>,
+    /// Changes to requests' fields: the plan's, then the tenant's own.
+    pub request_headers: Arc<[Arc<HeaderRules>]>,
+    /// Changes to responses' fields: the plan's, then the tenant's own.
+    pub response_headers: Arc<[Arc<HeaderRules>]>,
+}
+
+impl Terms {
+    /// Whether the plan or the tenant itself has a feature.
+    #[must_use]
+    pub fn has_feature(&self, feature: &str) -> bool {
+        self.features.binary_search_by(|own| (**own).cmp(feature)).is_ok()
+    }
+}
