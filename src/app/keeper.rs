@@ -32,7 +32,8 @@ impl Keeper {
         let mut store = self.store();
         if store.is_none() && document.has_quotas() {
             let opened = Arc::new(Store::open(&document.store, metrics.store()).context("store")?);
-            self.roster.remember(opened.take_holdings());
+            let tenants = document.tenants_with_quotas().map(|tenant| tenant.id.clone()).collect();
+            self.roster.remember(opened.holdings_of(tenants).context("store")?);
             self.roster.connect(Arc::clone(&opened) as Arc<dyn Backend>);
             tracing::info!(path = %document.store.display(), "store open");
             *store = Some(opened);

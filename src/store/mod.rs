@@ -1,51 +1,75 @@
 //! What the gateway keeps durably: an embedded SQLite database.
 //!
-//! One thread owns the connection. It takes what waits for it, up to a bound, carries all of it out in one
+//! One thread writes. It takes what waits for it, up to a bound, carries all of it out in one
 //! transaction, and answers when that is on the disk (`synchronous=FULL`: also after a power cut). So a hundred
 //! quotas that order blocks at the same time cost one flush of the disk, and whoever asks never waits for the disk on
-//! its own thread.
+//! its own thread. Two threads read, and never wait for the one that writes (WAL).
 //!
 //! ```text
-//! quota::Backend ──> queue (urgent, background; bounded) ──> thread ──> quota_usage ──> SQLite (WAL)
+//! quota::Backend ──────────────> queue (urgent, background, works; bounded) ──> writer ──> SQLite (WAL)
+//! put, delete, domains, keys ──>                                                             │
+//! find (requests), tenants, audit (admin API) ──> lookups, searches; bounded ──> readers <───┘
 //! ```
 //!
 //! The schema is brought up to date when the store is opened ([`schema`]). Each kind of record has a module of
-//! its own over the same connection.
+//! its own over the same connections.
 
+mod audit;
+mod connection;
+mod domains;
+mod fault;
+mod feed;
+mod import;
+mod keys;
+mod lookup;
 mod queue;
 mod quota_usage;
+mod readers;
 mod record;
 mod schema;
+mod tenant_query;
+#[cfg(test)]
+mod tenant_tests;
+mod tenants;
 #[cfg(test)]
 mod tests;
+mod work;
+mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::Connection;
 
-use crate::admission::quota::{Backend, BackendError, Grant, Holdings, Lane, Order};
+use crate::admission::quota::{Backend, Holdings, Lane, Order};
 use crate::telemetry::StoreMeter;
+use crate::types::TenantId;
+pub use audit::{AuditEntry, AuditQuery};
+pub use domains::{Claim, DomainRecord};
+pub use fault::{StoreFault, WriteError};
+pub use feed::Change;
+pub use keys::{KeyHash, KeyRecord, NewKey};
+pub use lookup::Found;
 pub use record::{Actor, Expect, TenantContent, TenantKey, TenantRecord};
+pub use tenant_query::{TenantQuery, Users};
+pub use tenants::{Put, Written};
 
+use connection::Opened;
+use feed::Known;
 use queue::Queue;
-
-/// How long a transaction waits for another process that writes.
-const BUSY: Duration = Duration::from_millis(100);
-/// How long opening waits for it: another gateway may be bringing the schema up to date.
-const BUSY_OPENING: Duration = Duration::from_secs(5);
-/// The log has at most one line about failed transactions in this time.
-const FAILURE_LINES: Duration = Duration::from_secs(10);
+use readers::Readers;
+use work::{Made, Task};
+use writer::Writer;
 
 /// The store; open until it is closed or dropped.
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
-    held: Mutex<Vec<Holdings>>,
     queue: Arc<Queue>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    readers: Readers,
+    known: Arc<Known>,
 }
 
 /// Why the store can't be opened.
@@ -83,7 +107,8 @@ pub enum StoreError {
 }
 
 impl Store {
-    /// Opens the store, making the file and its folder where they are not there. Reads and writes the disk.
+    /// Opens the store, making the file and its folder where they are not there. Reads and writes the disk, but not all that
+    /// is kept: however many tenants there are, it takes the same time.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -92,21 +117,31 @@ impl Store {
             std::fs::create_dir_all(folder)
                 .map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
         }
-        Self::over(connect(path)?, path, meter)
+        Self::over(Opened::for_the_first_time(path)?, path, meter)
     }
 
-    fn over(connection: Connection, path: &Path, meter: StoreMeter) -> Result<Self, StoreError> {
-        let held = quota_usage::all(&connection)
+    fn over(opened: Opened, path: &Path, meter: StoreMeter) -> Result<Self, StoreError> {
+        let known = Known::of(&opened.connection)
             .map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
+        let known = Arc::new(known);
+        let readers = Readers::start(path, &meter)?;
         let queue = Arc::new(Queue::default());
         let served = Arc::clone(&queue);
+        let writer = Writer::new(path.to_owned(), opened, meter, Arc::clone(&known));
         let thread = thread::Builder::new().name("store".to_owned()).spawn(move || {
-            Serving { connection, meter, told: None }.serve(&served);
             // Also after a panic nobody waits for an answer that can't come.
-            served.close();
+            let _closed = Closing(&served);
+            writer.serve(&served);
         });
-        let thread = thread.map_err(StoreError::Thread)?;
-        Ok(Self { path: path.to_owned(), held: Mutex::new(held), queue, thread: Mutex::new(Some(thread)) })
+        match thread {
+            Ok(thread) => {
+                Ok(Self { path: path.to_owned(), queue, writer: Mutex::new(Some(thread)), readers, known })
+            }
+            Err(error) => {
+                readers.close();
+                Err(StoreError::Thread(error))
+            }
+        }
     }
 
     /// The database's file.
@@ -115,19 +150,33 @@ impl Store {
         &self.path
     }
 
-    /// What the store held of quotas when it was opened; once.
-    #[must_use]
-    pub fn take_holdings(&self) -> Vec<Holdings> {
-        std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner))
+    /// What the store holds of these tenants' quotas. Waits for the disk: for a start, not for a request.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub fn holdings_of(&self, tenants: Vec<TenantId>) -> Result<Vec<Holdings>, StoreFault> {
+        self.readers.search_here(move |connection| quota_usage::of_tenants(connection, &tenants))
     }
 
-    /// Carries out what waits, and closes the database. What comes later is answered with [`BackendError::Gone`].
+    /// Carries out what waits, and closes the database. What comes later is answered with [`StoreFault::Gone`].
     pub fn close(&self) {
+        // The readers first: the writer merges its log into the database when nobody reads it any more.
+        self.readers.close();
         self.queue.close();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the store's thread panicked");
         }
+    }
+
+    /// Has a change made; durable when it returns.
+    async fn write<T: Send + 'static>(
+        &self,
+        change: impl FnMut(&Connection) -> Made<T> + Send + 'static,
+    ) -> Result<T, WriteError> {
+        let (task, answered) = Task::new(change);
+        self.queue.add(Box::new(task))?;
+        answered.await.unwrap_or(Err(WriteError::Fault(StoreFault::Gone)))
     }
 }
 
@@ -145,80 +194,12 @@ impl Backend for Store {
     }
 }
 
-fn connect(path: &Path) -> Result<Connection, StoreError> {
-    let failed = |source| StoreError::Open { path: path.to_owned(), source };
-    let mut connection = Connection::open(path).map_err(failed)?;
-    connection.busy_timeout(BUSY_OPENING).map_err(failed)?;
-    connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
-    connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
-    // A log that a checkpoint has emptied is not kept at the size of its busiest hour.
-    connection.pragma_update(None, "journal_size_limit", 64 << 20).map_err(failed)?;
-    let found = schema::migrate(&mut connection).map_err(failed)?;
-    if found > schema::VERSION {
-        return Err(StoreError::Newer { path: path.to_owned(), found, known: schema::VERSION });
-    }
-    connection.busy_timeout(BUSY).map_err(failed)?;
-    connection.set_prepared_statement_cache_capacity(32);
-    Ok(connection)
-}
+/// Closes the queue when the thread ends, however it ends.
+struct Closing<'q>(&'q Queue);
 
-/// The thread's side.
-struct Serving {
-    connection: Connection,
-    meter: StoreMeter,
-    told: Option<Instant>,
-}
-
-impl Serving {
-    fn serve(mut self, queue: &Queue) {
-        let mut batch = Vec::new();
-        while queue.take(&mut batch) {
-            let started = Instant::now();
-            match self.carry_out(&batch) {
-                Ok(grants) => {
-                    self.meter.committed(started.elapsed());
-                    batch.drain(..).zip(grants).for_each(|(order, grant)| order.answer(Ok(grant)));
-                }
-                Err(error) => {
-                    self.meter.failed();
-                    let answer = self.failed(&error);
-                    batch.drain(..).for_each(|order| order.answer(Err(answer)));
-                }
-            }
-        }
-        // The log is merged into the database: the file is whole without its neighbours.
-        let merged = self.connection.pragma_update(None, "wal_checkpoint", "TRUNCATE");
-        if let Err(error) = merged {
-            tracing::debug!(%error, "store: the log was not merged at the end");
-        }
-    }
-
-    /// All orders in one transaction, durable when it returns.
-    fn carry_out(&mut self, orders: &[Order]) -> rusqlite::Result<Vec<Grant>> {
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let grants = orders.iter().map(|order| quota_usage::carry_out(&transaction, order)).collect();
-        let grants: Vec<Grant> = match grants {
-            Ok(grants) => grants,
-            Err(error) => {
-                // Dropping it would, too, but not tell.
-                transaction.rollback()?;
-                return Err(error);
-            }
-        };
-        transaction.commit()?;
-        Ok(grants)
-    }
-
-    fn failed(&mut self, error: &rusqlite::Error) -> BackendError {
-        let at = Instant::now();
-        if self.told.is_none_or(|told| at.duration_since(told) >= FAILURE_LINES) {
-            self.told = Some(at);
-            tracing::error!(%error, "store: a transaction failed, and nothing of it was written");
-        }
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => BackendError::Locked,
-            Some(ErrorCode::DiskFull) => BackendError::NoSpace,
-            _ => BackendError::Failed,
-        }
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+        self.0.clear();
     }
 }

@@ -26,31 +26,34 @@ pub(super) fn carry_out(transaction: &Transaction<'_>, order: &Order) -> rusqlit
     Ok(Grant { granted, used, oldest_ms })
 }
 
-/// What is held of every series.
-pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<Holdings>> {
-    let mut statement = connection
-        .prepare("SELECT tenant, quota, series, period, units FROM quota_usage ORDER BY 1, 2, 3, 4")?;
-    let mut rows = statement.query([])?;
+/// What is held of a tenant's series.
+pub(super) fn of_tenant(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<Vec<Holdings>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT quota, series, period, units FROM quota_usage WHERE tenant = ?1 ORDER BY 1, 2, 3",
+    )?;
+    let mut rows = statement.query([tenant.as_str()])?;
     let mut all: Vec<Holdings> = Vec::new();
     while let Some(row) = rows.next()? {
-        let (tenant, quota, series) =
-            (row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?);
-        let period = (row.get(3)?, row.get::<_, i64>(4)?.unsigned_abs());
+        let (quota, series) = (row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?);
+        let period = (row.get(2)?, row.get::<_, i64>(3)?.unsigned_abs());
         match all.last_mut() {
-            Some(last)
-                if last.series.tenant.as_str() == tenant
-                    && *last.series.quota == *quota
-                    && *last.series.series == *series =>
-            {
+            Some(last) if *last.series.quota == *quota && *last.series.series == *series => {
                 last.periods.push(period);
             }
             _ => {
-                // What was written by hand under no tenant's id is nobody's.
-                let Ok(tenant) = TenantId::parse(tenant) else { continue };
-                let series = Series { tenant, quota: quota.into(), series: series.into() };
+                let series = Series { tenant: tenant.clone(), quota: quota.into(), series: series.into() };
                 all.push(Holdings { series, periods: vec![period] });
             }
         }
+    }
+    Ok(all)
+}
+
+/// What is held of the series of many.
+pub(super) fn of_tenants(connection: &Connection, tenants: &[TenantId]) -> rusqlite::Result<Vec<Holdings>> {
+    let mut all = Vec::new();
+    for tenant in tenants {
+        all.append(&mut of_tenant(connection, tenant)?);
     }
     Ok(all)
 }

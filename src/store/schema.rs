@@ -6,7 +6,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Step `n` makes version `n + 1` of version `n`.
-const STEPS: [&str; 1] = [
+const STEPS: [&str; 2] = [
     // Units of quotas, used or reserved, by the period that they count in (its start, milliseconds since 1970).
     "CREATE TABLE quota_usage (
         tenant TEXT    NOT NULL,
@@ -16,6 +16,63 @@ const STEPS: [&str; 1] = [
         units  INTEGER NOT NULL CHECK (units >= 0),
         PRIMARY KEY (tenant, quota, series, period)
     ) STRICT, WITHOUT ROWID",
+    // Tenants, and who changed them. `settings` and `labels` are JSON objects. A domain may be claimed by several
+    // tenants and is owned by one at most. Of a key only its SHA-256 is kept: it has 256 random bits, so no slow
+    // hash is needed. The number of an entry of the audit log is the revision of the tenant that it is about.
+    "CREATE TABLE tenants (
+        id         TEXT    NOT NULL PRIMARY KEY,
+        revision   INTEGER NOT NULL,
+        created_ms INTEGER NOT NULL,
+        updated_ms INTEGER NOT NULL,
+        plan       TEXT,
+        state      TEXT    NOT NULL,
+        labels     TEXT,
+        settings   TEXT
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX tenants_by_plan ON tenants (plan, id);
+    CREATE INDEX tenants_by_state ON tenants (state, id);
+    CREATE INDEX tenants_by_pool ON tenants (CASE WHEN json_valid(settings) THEN settings ->> '$.pool' END, id)
+        WHERE settings IS NOT NULL;
+    CREATE TABLE tenant_labels (
+        name   TEXT NOT NULL,
+        value  TEXT NOT NULL,
+        tenant TEXT NOT NULL,
+        PRIMARY KEY (name, value, tenant)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE domains (
+        name        TEXT    NOT NULL,
+        tenant      TEXT    NOT NULL,
+        verified    INTEGER NOT NULL CHECK (verified IN (0, 1)),
+        method      TEXT,
+        token       TEXT,
+        created_ms  INTEGER NOT NULL,
+        verified_ms INTEGER,
+        PRIMARY KEY (name, tenant)
+    ) STRICT, WITHOUT ROWID;
+    CREATE UNIQUE INDEX domains_owned ON domains (name) WHERE verified = 1;
+    CREATE INDEX domains_by_tenant ON domains (tenant, name);
+    CREATE TABLE api_keys (
+        id          TEXT    NOT NULL PRIMARY KEY,
+        tenant      TEXT    NOT NULL,
+        name        TEXT    NOT NULL,
+        hash        BLOB    NOT NULL UNIQUE,
+        hint        TEXT    NOT NULL,
+        created_ms  INTEGER NOT NULL,
+        expires_ms  INTEGER,
+        replaced_by TEXT
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX api_keys_by_tenant ON api_keys (tenant);
+    CREATE TABLE audit (
+        seq    INTEGER PRIMARY KEY AUTOINCREMENT,
+        at_ms  INTEGER NOT NULL,
+        actor  TEXT    NOT NULL,
+        action TEXT    NOT NULL,
+        tenant TEXT,
+        note   TEXT,
+        before TEXT,
+        after  TEXT
+    ) STRICT;
+    CREATE INDEX audit_by_tenant ON audit (tenant, seq);",
 ];
 
 /// The version that all steps make.

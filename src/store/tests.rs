@@ -1,7 +1,7 @@
 //! The store under quotas, other processes, and a full disk.
 
 use std::num::NonZeroU32;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
@@ -48,7 +48,7 @@ impl World {
     fn life_over(&self, store: Store) -> Life {
         let store = Arc::new(store);
         let roster = Roster::new(self.clock.clone(), self.metrics.quotas());
-        roster.remember(store.take_holdings());
+        roster.remember(store.holdings_of(vec![TenantId::parse("acme").unwrap()]).unwrap());
         roster.connect(Arc::clone(&store) as Arc<dyn Backend>);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         Life { store, roster, runtime }
@@ -209,11 +209,10 @@ fn a_store_that_another_process_holds_is_locked_and_comes_back() {
 #[test]
 fn a_full_disk_is_an_outage_and_loses_nothing() {
     let world = World::new();
-    let connection = connect_in(&world);
-    connection.pragma_update(None, "max_page_count", 1).unwrap();
-    let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
-    connection.pragma_update(None, "max_page_count", pages).unwrap();
-    let life = world.life_over(Store::over(connection, &world.path(), world.metrics.store()).unwrap());
+    let opened = open_in(&world);
+    let pages: i64 = opened.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    opened.connection.pragma_update(None, "max_page_count", pages).unwrap();
+    let life = world.life_over(Store::over(opened, &world.path(), world.metrics.store()).unwrap());
     // The rows of so many quotas need another page.
     let (mut refused, local) = (0, QuotaSpec { on_outage: OnOutage::Local, ..spec(10) });
     for name in 0..200 {
@@ -228,17 +227,17 @@ fn a_full_disk_is_an_outage_and_loses_nothing() {
     assert_eq!(life.admitted(&quota, 20), 10, "what can be decided locally is");
 }
 
-fn connect_in(world: &World) -> Connection {
+fn open_in(world: &World) -> Opened {
     std::fs::create_dir_all(world.path().parent().unwrap()).unwrap();
-    connect(&world.path()).unwrap()
+    Opened::for_the_first_time(&world.path()).unwrap()
 }
 
 #[test]
 fn a_newer_schema_is_left_alone() {
     let world = World::new();
-    let connection = connect_in(&world);
-    connection.pragma_update(None, "user_version", schema::VERSION + 1).unwrap();
-    drop(connection);
+    let opened = open_in(&world);
+    opened.connection.pragma_update(None, "user_version", schema::VERSION + 1).unwrap();
+    drop(opened);
     let error = Store::open(&world.path(), world.metrics.store()).unwrap_err();
     assert!(matches!(error, StoreError::Newer { .. }), "{error:?}");
     assert!(error.to_string().contains("newer version"));

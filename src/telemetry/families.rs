@@ -68,6 +68,10 @@ families! {
         "Time that a transaction of the store took.";
     STORE_ERRORS: COUNTER "tollgate_store_errors_total" []
         "Transactions of the store that failed.";
+    STORE_READ_DURATION: HISTOGRAM "tollgate_store_read_duration_seconds" []
+        "Time from asking the store for something to its answer.";
+    STORE_READ_ERRORS: COUNTER "tollgate_store_read_errors_total" []
+        "Reads of the store that failed.";
 
     CACHE_HITS: COUNTER "tollgate_tenant_cache_hits" []
         "Lookups of tenants of the store that the cache answered.";

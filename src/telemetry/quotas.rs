@@ -29,6 +29,8 @@ pub struct QuotaMeter(IntCounterVec);
 pub struct StoreMeter {
     commits: Arc<Commits>,
     errors: IntCounter,
+    reads: Arc<Reads>,
+    read_errors: IntCounter,
 }
 
 /// The meters of what is kept durably.
@@ -41,6 +43,10 @@ pub(super) struct KeptMeters {
 /// How long the store's transactions take.
 #[derive(Debug, Default)]
 pub(super) struct Commits(StripedHistogram);
+
+/// How long its reads take.
+#[derive(Debug, Default)]
+pub(super) struct Reads(StripedHistogram);
 
 impl Metrics {
     /// What all quotas count together.
@@ -65,7 +71,9 @@ impl KeptMeters {
         }
         let commits = source(registry, Commits::default())?;
         let errors = counter(registry, &families::STORE_ERRORS)?;
-        Ok(Self { quotas: QuotaMeter(outages), store: StoreMeter { commits, errors } })
+        let reads = source(registry, Reads::default())?;
+        let read_errors = counter(registry, &families::STORE_READ_ERRORS)?;
+        Ok(Self { quotas: QuotaMeter(outages), store: StoreMeter { commits, errors, reads, read_errors } })
     }
 }
 
@@ -86,6 +94,16 @@ impl StoreMeter {
     pub fn failed(&self) {
         self.errors.inc();
     }
+
+    /// A lookup or a search was answered: the time since it was asked for.
+    pub fn read(&self, took: Duration) {
+        self.reads.0.observe(&LATENCY, took);
+    }
+
+    /// One of them failed.
+    pub fn read_failed(&self) {
+        self.read_errors.inc();
+    }
 }
 
 impl Source for Commits {
@@ -97,6 +115,18 @@ impl Source for Commits {
     fn collect(&self) -> Vec<prometheus::proto::MetricFamily> {
         let metric = families::STORE_COMMIT_DURATION.histogram(&[], &LATENCY, &self.0.read());
         vec![families::STORE_COMMIT_DURATION.of(vec![metric])]
+    }
+}
+
+impl Source for Reads {
+    fn families() -> &'static [&'static Family] {
+        static FAMILIES: [&Family; 1] = [&families::STORE_READ_DURATION];
+        &FAMILIES
+    }
+
+    fn collect(&self) -> Vec<prometheus::proto::MetricFamily> {
+        let metric = families::STORE_READ_DURATION.histogram(&[], &LATENCY, &self.0.read());
+        vec![families::STORE_READ_DURATION.of(vec![metric])]
     }
 }
 

@@ -129,11 +129,15 @@ impl Document {
     /// Whether any tenant has a quota, so that there must be a store.
     #[must_use]
     pub fn has_quotas(&self) -> bool {
-        let has = |tenant: &Arc<Tenant>| {
+        self.tenants_with_quotas().next().is_some()
+    }
+
+    /// The tenants that have a quota, of their own or of their plan's.
+    pub fn tenants_with_quotas(&self) -> impl Iterator<Item = &Tenant> {
+        self.tenants.iter().map(AsRef::as_ref).filter(|tenant: &&Tenant| {
             !tenant.limits.quotas.is_empty()
                 || self.plan_of(tenant).is_some_and(|plan| !plan.quotas.is_empty())
-        };
-        self.tenants.iter().any(has)
+        })
     }
 
     /// The named rate limits of a tenant: its plan's, with the tenant's own in the place of those of the same name, then

@@ -1,0 +1,93 @@
+//! A change of tenants on its way through the writer.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::queue::Queue;
+use super::{StoreFault, WriteError};
+
+/// How long a transaction goes on with works while a request waits for an order.
+const TURN: Duration = Duration::from_millis(2);
+
+/// Something that the writer does within a transaction.
+///
+/// It is begun again from where it was last settled when its transaction was undone for the sake of another's error.
+pub(super) trait Work: Send + fmt::Debug {
+    /// Does all of it, or, when its turn is over, a part.
+    fn carry_out(&mut self, connection: &Connection, turn: &Turn<'_>) -> rusqlite::Result<Progress>;
+
+    /// What was done since the last time is durable, or undone and never done again. Answers when that was all.
+    fn settle(&mut self, outcome: Result<(), StoreFault>);
+}
+
+/// Whether a work has more to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// All is done.
+    Done,
+    /// It goes on in another transaction.
+    More,
+}
+
+/// The time that a transaction has for works.
+#[derive(Debug)]
+pub(super) struct Turn<'q> {
+    until: Instant,
+    queue: &'q Queue,
+}
+
+impl<'q> Turn<'q> {
+    pub(super) fn now(queue: &'q Queue) -> Self {
+        Self { until: Instant::now() + TURN, queue }
+    }
+
+    /// Whether others wait that come first.
+    pub(super) fn is_over(&self) -> bool {
+        Instant::now() >= self.until && self.queue.is_pressed()
+    }
+}
+
+/// What a change makes, or why it is not made: then it must have changed nothing.
+pub(super) type Made<T> = rusqlite::Result<Result<T, WriteError>>;
+
+/// A work that is done at one go.
+pub(super) struct Task<T, F> {
+    change: F,
+    made: Option<Result<T, WriteError>>,
+    answer: Option<oneshot::Sender<Result<T, WriteError>>>,
+}
+
+impl<T, F: FnMut(&Connection) -> Made<T>> Task<T, F> {
+    pub(super) fn new(change: F) -> (Self, oneshot::Receiver<Result<T, WriteError>>) {
+        let (answer, answered) = oneshot::channel();
+        (Self { change, made: None, answer: Some(answer) }, answered)
+    }
+}
+
+impl<T: Send, F: FnMut(&Connection) -> Made<T> + Send> Work for Task<T, F> {
+    fn carry_out(&mut self, connection: &Connection, _: &Turn<'_>) -> rusqlite::Result<Progress> {
+        self.made = Some((self.change)(connection)?);
+        Ok(Progress::Done)
+    }
+
+    fn settle(&mut self, outcome: Result<(), StoreFault>) {
+        let made = self.made.take();
+        let made = match outcome {
+            Ok(()) => made.unwrap_or(Err(StoreFault::Failed.into())),
+            Err(fault) => Err(fault.into()),
+        };
+        if let Some(answer) = self.answer.take() {
+            // Whoever asked may have gone: it is done all the same.
+            let _ = answer.send(made);
+        }
+    }
+}
+
+impl<T, F> fmt::Debug for Task<T, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task").field("made", &self.made.is_some()).finish_non_exhaustive()
+    }
+}
