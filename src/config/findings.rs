@@ -103,6 +103,13 @@ impl Findings {
         self.counts.borrow().get(&(file, Severity::Error)).copied().unwrap_or_default()
     }
 
+    /// Takes all findings with their places, in the order of these.
+    pub fn take_marked(&self) -> Vec<(Mark, Diagnostic)> {
+        let mut taken = std::mem::take(&mut *self.found.borrow_mut());
+        taken.sort_by_key(|(mark, _)| *mark);
+        taken
+    }
+
     /// Takes the findings of these files, in the order of their places.
     pub fn take(&self, files: impl Fn(u32) -> bool) -> Vec<Diagnostic> {
         let mut found = self.found.borrow_mut();
@@ -126,6 +133,14 @@ impl Finding<'_> {
         let Some((mark, hint)) = mark.zip(hint) else { return self };
         let hint = self.findings.without_values(mark, hint);
         self.change(|diagnostic| diagnostic.hint = Some(hint))
+    }
+
+    /// Points to another place, where there is one.
+    pub fn maybe_see(self, mark: Option<Mark>, message: &str) -> Self {
+        match mark {
+            Some(mark) => self.see(mark, message),
+            None => self,
+        }
     }
 
     /// Points to another place.

@@ -11,18 +11,20 @@ mod pools;
 mod quotas;
 mod rate_usage;
 mod rates;
+mod route_terms;
 mod routes;
 mod telemetry;
 mod tenancy;
 mod tenants;
 mod usage;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use http::HeaderName;
 
 use super::decode::Spanned;
-use super::document::Document;
+use super::document::{Document, Plan, Pool};
 use super::findings::Findings;
 use super::source::Mark;
 use super::suggest;
@@ -36,8 +38,8 @@ pub(super) struct Builder<'b> {
     /// The folder of the configuration file: paths in it are relative to this.
     folder: &'b Path,
     /// Every plan's and pool's name, also of those that are bad.
-    plans: Vec<&'b str>,
-    pools: Vec<&'b str>,
+    plans: Names<'b>,
+    pools: Names<'b>,
     identity: HeaderName,
     /// Files that were read.
     pub watched: Vec<PathBuf>,
@@ -49,9 +51,21 @@ impl<'b> Builder<'b> {
         Self {
             findings,
             folder,
-            plans: config.plans.names().collect(),
-            pools: config.pools.names().collect(),
+            plans: Names::Written(config.plans.names().collect()),
+            pools: Names::Written(config.pools.names().collect()),
             identity: written.map_or(HeaderName::from_static("x-tenant-id"), |header| header.value.0.clone()),
+            watched: Vec::new(),
+        }
+    }
+
+    /// What a tenant is built with that is to join a document in force.
+    pub fn over(findings: &'b Findings, document: &'b Document) -> Self {
+        Self {
+            findings,
+            folder: Path::new(""),
+            plans: Names::OfPlans(&document.plans),
+            pools: Names::OfPools(&document.pools),
+            identity: document.identity.header.clone(),
             watched: Vec::new(),
         }
     }
@@ -83,6 +97,11 @@ impl<'b> Builder<'b> {
         usage::check(self, config, document, tenants);
     }
 
+    /// Checks how a tenant goes together with a document in force.
+    pub fn check_tenant(&self, document: &Document, tenant: &Candidate) {
+        usage::check_tenant(self, document, tenant);
+    }
+
     fn known_plan(&self, name: &Spanned<String>) -> Option<String> {
         self.known(name, &self.plans, "unknown-plan", "plan")
     }
@@ -94,15 +113,15 @@ impl<'b> Builder<'b> {
     fn known(
         &self,
         name: &Spanned<String>,
-        names: &[&str],
+        names: &Names<'_>,
         code: &'static str,
         what: &str,
     ) -> Option<String> {
-        if names.contains(&name.value.as_str()) {
+        if names.has(&name.value) {
             return Some(name.value.clone());
         }
         let message = format!("there is no {what} `{}`", name.value);
-        let hint = suggest::hint(&name.value, names.iter().copied());
+        let hint = suggest::hint(&name.value, names.all());
         let none = || Some(format!("add it under `{what}s:`"));
         self.findings.error(code, name.mark, message).maybe_hint(hint.or_else(none));
         None
@@ -111,5 +130,30 @@ impl<'b> Builder<'b> {
     /// A path that was written in the configuration file.
     fn path(&self, written: &str) -> PathBuf {
         self.folder.join(written)
+    }
+}
+
+/// The names that there are of a kind of thing.
+enum Names<'b> {
+    Written(Vec<&'b str>),
+    OfPlans(&'b BTreeMap<String, Plan>),
+    OfPools(&'b BTreeMap<String, Pool>),
+}
+
+impl<'b> Names<'b> {
+    fn has(&self, name: &str) -> bool {
+        match self {
+            Self::Written(names) => names.contains(&name),
+            Self::OfPlans(plans) => plans.contains_key(name),
+            Self::OfPools(pools) => pools.contains_key(name),
+        }
+    }
+
+    fn all(&self) -> Vec<&'b str> {
+        match self {
+            Self::Written(names) => names.clone(),
+            Self::OfPlans(plans) => plans.keys().map(String::as_str).collect(),
+            Self::OfPools(pools) => pools.keys().map(String::as_str).collect(),
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::route_terms::RouteTerms;
 use super::{Builder, Candidate};
 use crate::config::decode::{List, Spanned};
 use crate::config::document::{
@@ -164,57 +165,59 @@ impl Builder<'_> {
     }
 
     /// A request that costs more than a whole quota can never pass; and a tenant has its plan's quotas and its own.
-    pub(super) fn quotas_in_use(&self, config: &Config, document: &Document, tenants: &[Candidate]) {
+    pub(super) fn quotas_in_use(
+        &self,
+        config: &Config,
+        document: &Document,
+        routes: &[RouteTerms<'_>],
+        tenants: &[Candidate],
+    ) {
         for (name, plan) in config.plans.iter() {
             let Some(built) = document.plans.get(&name.value) else { continue };
             let has = |feature: &str| built.features.iter().any(|own| own == feature);
             let rates = document.rate_limits_of_plan(built);
             for (written, quota) in plan.quotas.0.iter().zip(&built.quotas) {
                 self.name_of_its_own(quota, &rates, written.value.name.mark);
-                for cost in beyond(config, quota, &has) {
-                    let whose = format!("plan `{}`", name.value);
-                    self.cost_beyond(
-                        cost,
-                        quota,
-                        &whose,
-                        cost.mark,
-                        written.value.limit.mark,
-                        "the limit is",
-                    );
+                for terms in beyond(routes, quota, &has) {
+                    let (whose, limit) = (format!("plan `{}`", name.value), written.value.limit.mark);
+                    let at = terms.cost.unwrap_or(limit);
+                    self.cost_beyond(terms, quota, &whose, at, Some(limit), "the limit is");
                 }
             }
         }
-        for candidate in tenants {
-            let Some(first) = candidate.quotas.first() else { continue };
-            let tenant = &candidate.tenant;
-            let plan = document.plan_of(tenant);
-            let has = |feature: &str| {
-                let of_plan = plan.into_iter().flat_map(|plan| &plan.features);
-                tenant.features.iter().chain(of_plan).any(|own| own == feature)
-            };
-            let rates = document.rate_limits_of(tenant);
-            for (mark, quota) in candidate.quotas.iter().zip(&tenant.limits.quotas) {
-                self.name_of_its_own(quota, &rates, *mark);
-                for cost in beyond(config, quota, &has) {
-                    // The tenant's own limit is what is wrong here: it may stand in a file of its own.
-                    self.cost_beyond(
-                        cost,
-                        quota,
-                        &format!("tenant `{}`", tenant.id),
-                        *mark,
-                        cost.mark,
-                        "the cost is",
-                    );
-                }
+        tenants.iter().for_each(|candidate| self.quotas_of_tenant(document, routes, candidate));
+    }
+
+    /// As [`Builder::quotas_in_use`], of one tenant.
+    pub(super) fn quotas_of_tenant(
+        &self,
+        document: &Document,
+        routes: &[RouteTerms<'_>],
+        candidate: &Candidate,
+    ) {
+        let Some(first) = candidate.quotas.first() else { return };
+        let tenant = &candidate.tenant;
+        let plan = document.plan_of(tenant);
+        let has = |feature: &str| {
+            let of_plan = plan.into_iter().flat_map(|plan| &plan.features);
+            tenant.features.iter().chain(of_plan).any(|own| own == feature)
+        };
+        let rates = document.rate_limits_of(tenant);
+        for (mark, quota) in candidate.quotas.iter().zip(&tenant.limits.quotas) {
+            self.name_of_its_own(quota, &rates, *mark);
+            for terms in beyond(routes, quota, &has) {
+                // The tenant's own limit is what is wrong here: it may stand in a file of its own.
+                let whose = format!("tenant `{}`", tenant.id);
+                self.cost_beyond(terms, quota, &whose, *mark, terms.cost, "the cost is");
             }
-            let count = document.quotas_of(tenant).len();
-            if count > Quota::COUNT_MAX && tenant.limits.quotas.len() <= Quota::COUNT_MAX {
-                let message =
-                    format!("with its plan's the tenant has {count} quotas, more than {}", Quota::COUNT_MAX);
-                self.findings
-                    .error("too-many-quotas", *first, message)
-                    .hint("name its quotas like those of its plan that they replace");
-            }
+        }
+        let count = document.quotas_of(tenant).len();
+        if count > Quota::COUNT_MAX && tenant.limits.quotas.len() <= Quota::COUNT_MAX {
+            let message =
+                format!("with its plan's the tenant has {count} quotas, more than {}", Quota::COUNT_MAX);
+            self.findings
+                .error("too-many-quotas", *first, message)
+                .hint("name its quotas like those of its plan that they replace");
         }
     }
 
@@ -230,21 +233,22 @@ impl Builder<'_> {
 
     fn cost_beyond(
         &self,
-        cost: &Spanned<u32>,
+        terms: &RouteTerms<'_>,
         quota: &Quota,
         whose: &str,
         at: Mark,
-        other: Mark,
+        other: Option<Mark>,
         what: &str,
     ) {
+        let cost = terms.route.cost;
         let message = format!(
             "a cost of {} can never pass: the quota `{}` of the {whose} has a limit of {}",
-            cost.value, quota.name, quota.limit
+            cost, quota.name, quota.limit
         );
         self.findings
             .error("cost-above-limit", at, message)
-            .hint(format!("raise the limit to {} or more, or lower the cost", cost.value))
-            .see(other, what);
+            .hint(format!("raise the limit to {cost} or more, or lower the cost"))
+            .maybe_see(other, what);
     }
 
     pub(super) fn store(&self, written: Option<&Spanned<Text<StoreLocation>>>) -> PathBuf {
@@ -273,18 +277,15 @@ impl Builder<'_> {
     }
 }
 
-/// The costs of routes that a tenant with these features may use, and that are more than all of a quota.
+/// The routes that a tenant with these features may use, and that cost more than all of a quota.
 fn beyond<'c>(
-    config: &'c Config,
+    routes: &'c [RouteTerms<'c>],
     quota: &'c Quota,
     has: &'c dyn Fn(&str) -> bool,
-) -> impl Iterator<Item = &'c Spanned<u32>> {
+) -> impl Iterator<Item = &'c RouteTerms<'c>> {
     let refuses = quota.meter == Meter::Requests && quota.on_exceed == OnExceed::Reject;
-    let routes = config.routes.iter().flat_map(|routes| &routes.0).filter(move |_| refuses);
-    routes
-        .filter(|route| route.requires_feature.as_ref().is_none_or(|feature| has(&feature.value)))
-        .filter_map(|route| route.cost.as_ref())
-        .filter(|cost| u64::from(cost.value) > quota.limit)
+    let routes = routes.iter().filter(move |terms| refuses && terms.is_open_to(has));
+    routes.filter(|terms| u64::from(terms.route.cost.get()) > quota.limit)
 }
 
 /// The error is a message, and a hint on a second line.

@@ -3,23 +3,24 @@
 use std::collections::HashMap;
 
 use super::rates::RateLimitMarks;
+use super::route_terms::RouteTerms;
 use super::{Builder, Candidate};
-use crate::config::decode::Spanned;
 use crate::config::document::{Document, NamedRateLimit, RateLimit};
 use crate::config::source::Mark;
-use crate::config::written::{Config, Route};
+use crate::config::written::Config;
 
 /// Rate limits that may apply to one request: what the gateway keeps room for.
 const APPLYING_MAX: usize = 8;
 
-pub(super) fn check(builder: &Builder<'_>, config: &Config, document: &Document, tenants: &[Candidate]) {
-    let written = config.routes.as_ref().map(|routes| routes.0.as_slice()).unwrap_or_default();
-    let costly = written.iter().zip(&document.routes).filter_map(|(written, route)| {
-        let cost = written.cost.as_ref()?;
-        Some(Costly { written, name: &route.name, cost })
-    });
-    let usage = Usage { builder, config, document, costly: costly.collect() };
-    usage.rates_are_there(tenants);
+pub(super) fn check(
+    builder: &Builder<'_>,
+    config: &Config,
+    document: &Document,
+    routes: &[RouteTerms<'_>],
+    tenants: &[Candidate],
+) {
+    let usage = Usage { builder, document, routes };
+    tenants.iter().for_each(|candidate| usage.rate_is_there(candidate));
     usage.costs_of_routes();
     for (name, plan) in config.plans.iter() {
         let Some(built) = document.plans.get(&name.value) else { continue };
@@ -39,39 +40,25 @@ pub(super) fn check(builder: &Builder<'_>, config: &Config, document: &Document,
         };
         usage.of_holder(&holder, &document.rate_limits_of_plan(built), built.rate_limit.is_some());
     }
-    for candidate in tenants.iter().filter(|c| c.rate_limit.is_some() || !c.rate_limits.is_empty()) {
-        let tenant = &candidate.tenant;
-        let plan = document.plan_of(tenant);
-        let limit = document.rate_limit_of(tenant);
-        let holder = Holder {
-            whose: format!("tenant `{}`", tenant.id),
-            mark: candidate.rate_limits.first().map_or(candidate.mark, |limit| limit.name),
-            own: &tenant.limits.rate_limits,
-            marks: &candidate.rate_limits,
-            default: limit.zip(candidate.rate_limit),
-            // The tenant's own limit is what is wrong: it may stand in a file of its own.
-            blames_cost: false,
-            features: &|feature| {
-                let has = |features: &[String]| features.iter().any(|own| own == feature);
-                has(&tenant.features) || plan.is_some_and(|plan| has(&plan.features))
-            },
-        };
-        usage.of_holder(&holder, &document.rate_limits_of(tenant), limit.is_some());
-    }
+    tenants.iter().for_each(|candidate| usage.of_tenant(candidate));
+}
+
+/// As [`check`], for a tenant that joins a document in force.
+pub(super) fn check_tenant(
+    builder: &Builder<'_>,
+    document: &Document,
+    routes: &[RouteTerms<'_>],
+    candidate: &Candidate,
+) {
+    let usage = Usage { builder, document, routes };
+    usage.rate_is_there(candidate);
+    usage.of_tenant(candidate);
 }
 
 struct Usage<'u> {
     builder: &'u Builder<'u>,
-    config: &'u Config,
     document: &'u Document,
-    costly: Vec<Costly<'u>>,
-}
-
-/// A route that says what its requests cost.
-struct Costly<'u> {
-    written: &'u Route,
-    name: &'u str,
-    cost: &'u Spanned<u32>,
+    routes: &'u [RouteTerms<'u>],
 }
 
 /// A plan or a tenant with limits of its own.
@@ -89,27 +76,46 @@ struct Holder<'u> {
 
 impl Usage<'_> {
     /// A tenant can't change the burst of a limit that it does not have.
-    fn rates_are_there(&self, tenants: &[Candidate]) {
-        for candidate in tenants {
-            let Some(mark) = candidate.rate_limit else { continue };
-            // An unknown plan was reported; whether it has a rate can't be told.
-            let knows_plan = self.builder.findings.errors_in(mark.file) == 0;
-            if knows_plan && self.document.rate_limit_of(&candidate.tenant).is_none() {
-                self.builder
-                    .findings
-                    .error("missing-key", mark, "there is no rate: neither here nor in the tenant's plan")
-                    .hint("add `rate:` here, or to the plan");
-            }
+    fn rate_is_there(&self, candidate: &Candidate) {
+        let Some(mark) = candidate.rate_limit else { return };
+        // An unknown plan was reported; whether it has a rate can't be told.
+        let knows_plan = self.builder.findings.errors_in(mark.file) == 0;
+        if knows_plan && self.document.rate_limit_of(&candidate.tenant).is_none() {
+            self.builder
+                .findings
+                .error("missing-key", mark, "there is no rate: neither here nor in the tenant's plan")
+                .hint("add `rate:` here, or to the plan");
         }
+    }
+
+    fn of_tenant(&self, candidate: &Candidate) {
+        if candidate.rate_limit.is_none() && candidate.rate_limits.is_empty() {
+            return;
+        }
+        let tenant = &candidate.tenant;
+        let plan = self.document.plan_of(tenant);
+        let limit = self.document.rate_limit_of(tenant);
+        let holder = Holder {
+            whose: format!("tenant `{}`", tenant.id),
+            mark: candidate.rate_limits.first().map_or(candidate.mark, |limit| limit.name),
+            own: &tenant.limits.rate_limits,
+            marks: &candidate.rate_limits,
+            default: limit.zip(candidate.rate_limit),
+            // The tenant's own limit is what is wrong: it may stand in a file of its own.
+            blames_cost: false,
+            features: &|feature| {
+                let has = |features: &[String]| features.iter().any(|own| own == feature);
+                has(&tenant.features) || plan.is_some_and(|plan| has(&plan.features))
+            },
+        };
+        self.of_holder(&holder, &self.document.rate_limits_of(tenant), limit.is_some());
     }
 
     /// A route's own limit has to let its own requests pass.
     fn costs_of_routes(&self) {
-        for route in &self.costly {
-            let Some(limit) = &route.written.rate_limit else { continue };
-            let mark = limit.burst.as_ref().map_or(limit.rate.mark, |burst| burst.mark);
-            let burst = limit.burst.as_ref().map_or(limit.rate.value.count, |burst| burst.value);
-            self.cost(route, burst, "the route's own `rate_limit`", mark, true);
+        for terms in self.routes {
+            let Some((limit, marks)) = terms.route.rate_limit.as_ref().zip(terms.limit) else { continue };
+            self.cost(terms, limit.limit.burst(), "the route's own `rate_limit`", marks.burst, true);
         }
     }
 
@@ -122,42 +128,41 @@ impl Usage<'_> {
 
     /// A request that costs more than the burst can never pass.
     fn costs(&self, holder: &Holder<'_>) {
-        for route in &self.costly {
-            let feature = route.written.requires_feature.as_ref();
-            if feature.is_some_and(|feature| !(holder.features)(&feature.value)) {
-                continue;
-            }
+        for route in self.routes.iter().filter(|route| route.is_open_to(holder.features)) {
             if let Some((limit, mark)) = holder.default {
                 self.cost(route, limit.burst(), &format!("the {}", holder.whose), mark, holder.blames_cost);
             }
             let named = holder.own.iter().zip(holder.marks);
-            for (limit, marks) in named.filter(|(limit, _)| limit.applies_to(route.name)) {
+            for (limit, marks) in named.filter(|(limit, _)| limit.applies_to(&route.route.name)) {
                 let whose = format!("the limit `{}` of the {}", limit.name, holder.whose);
                 self.cost(route, limit.limit.burst(), &whose, marks.burst, holder.blames_cost);
             }
         }
     }
 
-    fn cost(&self, route: &Costly<'_>, burst: u32, whose: &str, limit: Mark, blames_cost: bool) {
-        let cost = route.cost;
-        if cost.value <= burst {
+    fn cost(&self, terms: &RouteTerms<'_>, burst: u32, whose: &str, limit: Mark, blames_cost: bool) {
+        let cost = terms.route.cost.get();
+        // A burst of zero was reported.
+        if cost <= burst.max(1) {
             return;
         }
-        let message = format!("a cost of {} can never pass: {whose} has a burst of {burst}", cost.value);
-        let (at, other, what) = match blames_cost {
-            true => (cost.mark, limit, "the burst is"),
-            false => (limit, cost.mark, "the cost is"),
+        let message = format!("a cost of {cost} can never pass: {whose} has a burst of {burst}");
+        let (at, other, what) = match terms.cost.filter(|_| blames_cost) {
+            Some(cost) => (cost, Some(limit), "the burst is"),
+            None => (limit, terms.cost, "the cost is"),
         };
         self.builder
             .findings
             .error("cost-above-burst", at, message)
-            .hint(format!("raise the burst to {} or more, or lower the cost", cost.value))
-            .see(other, what);
+            .hint(format!("raise the burst to {cost} or more, or lower the cost"))
+            .maybe_see(other, what);
     }
 
     /// A limit goes by its name in headers and metrics: it must not have a limited route's.
     fn names(&self, holder: &Holder<'_>) {
-        let limited: HashMap<&str, Mark> = self.limited_routes().collect();
+        let limited = self.routes.iter().filter(|terms| terms.route.rate_limit.is_some());
+        let limited: HashMap<&str, Option<Mark>> =
+            limited.map(|terms| (terms.route.name.as_str(), terms.limit.map(|marks| marks.rate))).collect();
         for (limit, marks) in holder.own.iter().zip(holder.marks) {
             if let Some(route) = limited.get(limit.name.as_str()) {
                 self.builder
@@ -168,7 +173,7 @@ impl Usage<'_> {
                         format!("`{}` is the name of a route's limit", limit.name),
                     )
                     .hint("give this limit another name")
-                    .see(*route, "that limit is");
+                    .maybe_see(*route, "that limit is");
             }
         }
     }
@@ -199,12 +204,5 @@ impl Usage<'_> {
                 "no more than {APPLYING_MAX} may apply to one request: leave some out, or name their `routes`"
             ));
         }
-    }
-
-    fn limited_routes(&self) -> impl Iterator<Item = (&str, Mark)> {
-        let written = self.config.routes.iter().flat_map(|routes| &routes.0);
-        written.zip(&self.document.routes).filter_map(|(written, route)| {
-            Some((route.name.as_str(), written.rate_limit.as_ref()?.rate.mark))
-        })
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::route_terms::RouteTerms;
 use super::routes::TENANT_POOL;
 use super::{Builder, Candidate};
-use crate::config::document::{Document, Domain, HostPattern, IdentifyRule};
+use crate::config::document::{Document, Domain, HostPattern, IdentifyRule, RoutePool};
 use crate::config::source::Mark;
 use crate::config::written::{Config, Route};
 use crate::types::TenantId;
@@ -12,12 +13,65 @@ use crate::types::TenantId;
 pub(super) fn check(builder: &Builder<'_>, config: &Config, document: &Document, tenants: &[Candidate]) {
     let usage = Usage { builder, config, document, tenants };
     usage.domains_and_patterns();
-    super::rate_usage::check(builder, config, document, tenants);
-    builder.quotas_in_use(config, document, tenants);
+    let routes = RouteTerms::written(config, document);
+    super::rate_usage::check(builder, config, document, &routes, tenants);
+    builder.quotas_in_use(config, document, &routes, tenants);
     usage.default_pool();
     usage.unused_pools();
     usage.reservations();
     usage.features();
+}
+
+/// How one tenant goes together with a document in force. Other tenants come and go meanwhile, so nothing is
+/// held against what they are now.
+pub(super) fn check_tenant(builder: &Builder<'_>, document: &Document, candidate: &Candidate) {
+    let patterns = document.tenancy.identify.iter().filter_map(pattern_of);
+    for pattern in patterns {
+        for (domain, mark) in candidate.tenant.domains.iter().zip(&candidate.domains) {
+            domain_under_pattern(builder, &candidate.tenant.id, domain, *mark, pattern);
+        }
+    }
+    if candidate.rate_limit.is_some() || !candidate.rate_limits.is_empty() || !candidate.quotas.is_empty() {
+        let routes = RouteTerms::in_force(document);
+        super::rate_usage::check_tenant(builder, document, &routes, candidate);
+        builder.quotas_of_tenant(document, &routes, candidate);
+    }
+    let needs_pool = document.routes.iter().any(|route| route.pool == RoutePool::Tenant);
+    if needs_pool && !candidate.dangling && document.pool_of(&candidate.tenant).is_none() {
+        builder
+            .findings
+            .error(
+                "missing-default-pool",
+                candidate.mark,
+                "the tenant has no pool, and there is no `default_pool`",
+            )
+            .hint("give it a `pool`, or a plan with one");
+    }
+}
+
+/// As [`Usage::domain_and_pattern`], where any tenant may come to be.
+fn domain_under_pattern(
+    builder: &Builder<'_>,
+    owner: &TenantId,
+    domain: &Domain,
+    mark: Mark,
+    pattern: &HostPattern,
+) {
+    let message = match domain {
+        Domain::Exact(name) => {
+            let other = pattern.capture(name).filter(|label| *label != owner.as_str());
+            let Some(label) = other.filter(|label| TenantId::check(label).is_ok()) else { return };
+            format!("the domain `{name}` is that of a tenant `{label}` by the pattern `{pattern}`")
+        }
+        Domain::Wildcard(name) if overlaps(pattern, name) => wildcard_under(domain, pattern),
+        Domain::Wildcard(_) => return,
+    };
+    let finding = builder.findings.error("conflicting-domain", mark, message);
+    finding.hint("claim a domain that no pattern covers");
+}
+
+fn wildcard_under(domain: &Domain, pattern: &HostPattern) -> String {
+    format!("`{domain}` claims hosts that the pattern `{pattern}` gives to other tenants")
 }
 
 struct Usage<'u> {
@@ -83,10 +137,8 @@ impl Usage<'_> {
                 if !overlaps(pattern, name) {
                     return;
                 }
-                let message =
-                    format!("`{domain}` claims hosts that the pattern `{pattern}` gives to other tenants");
                 findings
-                    .error("conflicting-domain", mark, message)
+                    .error("conflicting-domain", mark, wildcard_under(domain, pattern))
                     .hint("claim a domain that no pattern covers");
             }
         }

@@ -84,14 +84,17 @@ impl DecodeError {
 }
 
 impl Flaw {
-    /// The code, the message and a hint.
-    pub fn describe(&self) -> (&'static str, String, Option<String>) {
+    /// The code, the message and a hint, as they fit YAML or JSON.
+    pub fn describe(&self, json: bool) -> (&'static str, String, Option<String>) {
         match self {
             Self::Custom(message) => ("invalid-value", message.clone(), None),
             Self::Type { expected, found, hint } => {
                 let yes_or_no = || {
-                    (expected == "true or false" && found.starts_with("the text"))
-                        .then(|| "YAML 1.2 knows only true and false".to_owned())
+                    let hint = match json {
+                        true => "write true or false without quotes",
+                        false => "YAML 1.2 knows only true and false",
+                    };
+                    (expected == "true or false" && found.starts_with("the text")).then(|| hint.to_owned())
                 };
                 let hint = hint.clone().or_else(yes_or_no);
                 ("invalid-type", format!("expected {expected}, found {found}"), hint)
@@ -105,7 +108,8 @@ impl Flaw {
                 suggest::hint(word, known.iter().copied()),
             ),
             Self::MissingKey(key) => {
-                ("missing-key", format!("the key `{key}` is missing"), Some(format!("add `{key}:` here")))
+                let hint = if json { format!("add `\"{key}\"` here") } else { format!("add `{key}:` here") };
+                ("missing-key", format!("the key `{key}` is missing"), Some(hint))
             }
         }
     }
@@ -174,7 +178,7 @@ fn name_of_expected(expected: &dyn Expected) -> String {
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.flaw() {
-            Some(flaw) => f.write_str(&flaw.describe().1),
+            Some(flaw) => f.write_str(&flaw.describe(false).1),
             None => f.write_str("reported before"),
         }
     }

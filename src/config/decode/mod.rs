@@ -30,6 +30,8 @@ pub(super) struct Decoder<'f> {
     poisoned: RefCell<HashSet<u32>>,
     refused: RefCell<HashSet<u32>>,
     in_unsupported: Cell<bool>,
+    /// Whether it reads JSON: a text is never a number there, a number never a text, and there are no lines to show.
+    json: bool,
 }
 
 /// Whether another try makes sense.
@@ -46,7 +48,13 @@ impl<'f> Decoder<'f> {
             poisoned: RefCell::default(),
             refused: RefCell::default(),
             in_unsupported: Cell::new(false),
+            json: false,
         }
+    }
+
+    /// A decoder of trees that were made from JSON.
+    pub fn of_json(findings: &'f Findings) -> Self {
+        Self { json: true, ..Self::new(findings) }
     }
 
     /// Fills variables into a tree. What can't be filled in is reported and poisoned.
@@ -92,7 +100,7 @@ impl<'f> Decoder<'f> {
 
     fn report(&self, error: &DecodeError, flaw: &Flaw) {
         let Some(place) = error.place() else { return };
-        let (code, message, hint) = flaw.describe();
+        let (code, message, hint) = flaw.describe(self.json);
         self.findings.error(code, place.mark, message).maybe_hint(hint);
     }
 

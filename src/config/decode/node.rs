@@ -8,7 +8,7 @@ use super::access::{Choice, EntriesOf, Items, Retries, WithMarks};
 use super::error::{DecodeError, Flaw, Place};
 use super::wrappers::{ENTRIES, RECOVER, SPANNED, UNSUPPORTED};
 use crate::config::source::Mark;
-use crate::config::yaml::{Entry, Kind, Node, Value, resolve};
+use crate::config::yaml::{Entry, Kind, Node, Scalar, Value, resolve};
 
 /// Decodes one node; `key` is where its key stands, if it has one.
 #[derive(Clone, Copy)]
@@ -44,7 +44,9 @@ impl<'a> NodeDecoder<'a> {
 
     fn first_of_mapping(self) -> Mark {
         match &self.node.kind {
-            Kind::Mapping(entries) => entries.first().map_or(self.node.mark, |entry| entry.mark),
+            Kind::Mapping(entries) if !self.decoder.json => {
+                entries.first().map_or(self.node.mark, |entry| entry.mark)
+            }
             _ => self.node.mark,
         }
     }
@@ -66,6 +68,10 @@ impl<'a> NodeDecoder<'a> {
 
     fn wrong_type<'de, V: Visitor<'de>>(self, visitor: &V) -> DecodeError {
         DecodeError::invalid_type(self.unexpected(), visitor)
+    }
+
+    fn can_be_text(self, scalar: &Scalar) -> bool {
+        if self.decoder.json { !scalar.plain } else { !self.node.is_null() }
     }
 
     fn sequence(self) -> Option<&'a [Node]> {
@@ -104,10 +110,10 @@ impl<'de, 'a> Deserializer<'de> for NodeDecoder<'a> {
         self.finish(result)
     }
 
-    /// Numbers and booleans are taken as they were written where a text is wanted.
+    /// Numbers and booleans are taken as they were written where a text is wanted, but for JSON, which quotes every text.
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         let result = match &self.node.kind {
-            Kind::Scalar(scalar) if !self.node.is_null() => visitor.visit_str(&scalar.text),
+            Kind::Scalar(scalar) if self.can_be_text(scalar) => visitor.visit_str(&scalar.text),
             _ => Err(self.wrong_type(&visitor)),
         };
         self.finish(result)
@@ -162,7 +168,7 @@ impl<'de, 'a> Deserializer<'de> for NodeDecoder<'a> {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         let result = match self.sequence() {
             Some(items) => visitor.visit_seq(Items { items: items.iter(), decoder: self.decoder }),
-            None if self.mapping().is_some() => {
+            None if self.mapping().is_some() && !self.decoder.json => {
                 Err(self.wrong_type(&visitor).with_hint("write `- ` before each element".to_owned()))
             }
             None => Err(self.wrong_type(&visitor)),

@@ -1,0 +1,48 @@
+//! Routes as far as limits have to go together with them.
+
+use crate::config::document::{Document, Route};
+use crate::config::source::Mark;
+use crate::config::written::Config;
+
+/// A route, and where what limits depend on is written: nowhere, if it is in force already.
+pub(super) struct RouteTerms<'r> {
+    pub route: &'r Route,
+    /// Where its cost is written.
+    pub cost: Option<Mark>,
+    /// Where its own limit is written.
+    pub limit: Option<LimitMarks>,
+}
+
+/// Where a route's own limit is written.
+#[derive(Clone, Copy)]
+pub(super) struct LimitMarks {
+    pub rate: Mark,
+    /// The burst, or the rate where that is the burst too.
+    pub burst: Mark,
+}
+
+impl<'r> RouteTerms<'r> {
+    /// Of routes that were just written.
+    pub fn written(config: &Config, document: &'r Document) -> Vec<Self> {
+        let written = config.routes.as_ref().map(|routes| routes.0.as_slice()).unwrap_or_default();
+        let terms = written.iter().zip(&document.routes).map(|(written, route)| Self {
+            route,
+            cost: written.cost.as_ref().map(|cost| cost.mark),
+            limit: written.rate_limit.as_ref().map(|limit| LimitMarks {
+                rate: limit.rate.mark,
+                burst: limit.burst.as_ref().map_or(limit.rate.mark, |burst| burst.mark),
+            }),
+        });
+        terms.collect()
+    }
+
+    /// Of a document in force.
+    pub fn in_force(document: &'r Document) -> Vec<Self> {
+        document.routes.iter().map(|route| Self { route, cost: None, limit: None }).collect()
+    }
+
+    /// Whether a tenant with these features may use it.
+    pub fn is_open_to(&self, has: &dyn Fn(&str) -> bool) -> bool {
+        self.route.requires_feature.as_ref().is_none_or(|feature| has(feature))
+    }
+}

@@ -1,0 +1,109 @@
+//! Tenants as JSON: what the API takes and gives, what the store keeps.
+//!
+//! The keys and their meaning are those of a tenant in the configuration, and the same code decodes, builds and
+//! checks both. `tree` makes of a JSON value what the YAML parser makes of a text, with JSON pointers in the place of
+//! lines; `write` says in JSON what a tenant of the configuration is; `parts` tells apart what the store looks into
+//! and what it only keeps. Variables (`${…}`) are not filled in: whoever may write tenants need not see the environment.
+
+mod parts;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod write;
+
+use serde_json::Value;
+
+use super::build::{Builder, Claims};
+use super::decode::{Decoder, Spanned};
+use super::diagnostic::Severity;
+use super::document::{Document, Tenant};
+use super::findings::Findings;
+use super::source::Mark;
+use super::written::{TenantFile, Text};
+use crate::types::TenantId;
+
+pub use parts::{TenantParts, split_tenant};
+pub use write::tenant_json;
+
+use tree::Tree;
+
+/// Keys that are told of a tenant but can't be written: in a document that is taken they are passed over, so that what
+/// was got can be edited and put back.
+pub const READ_ONLY_KEYS: [&str; 5] = ["source", "origin", "revision", "created_at", "updated_at"];
+
+/// A tenant that was read from JSON and fits the configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TenantRead {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// What is probably not as meant.
+    pub warnings: Vec<Fault>,
+}
+
+/// What is wrong in a JSON document, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Where: a JSON pointer (RFC 6901) as a URI fragment, like `#/limits/rate_limit/rate`.
+    pub pointer: String,
+    /// A stable name for the kind of finding, the same as in [`super::Diagnostic`].
+    pub code: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub hint: Option<String>,
+}
+
+/// Reads a tenant, and checks how it goes together with the plans, pools, routes and limits of a document. Whether
+/// another tenant has one of its domains is not looked at: that is for whoever knows all tenants.
+///
+/// # Errors
+/// Everything that is wrong, at once; at least one fault.
+pub fn read_tenant(document: &Document, id: &TenantId, value: &Value) -> Result<TenantRead, Vec<Fault>> {
+    let findings = Findings::default();
+    let tree = Tree::of(value);
+    let tenant = read(&findings, document, id, value, &tree);
+    let has_errors = findings.errors_in(0) > 0;
+    let faults: Vec<Fault> = findings
+        .take_marked()
+        .into_iter()
+        .filter(|(_, found)| !has_errors || found.severity == Severity::Error)
+        .map(|(mark, found)| Fault {
+            pointer: tree.pointer(mark),
+            code: found.code,
+            message: found.message,
+            hint: found.hint,
+        })
+        .collect();
+    match tenant {
+        Some(tenant) if !has_errors => Ok(TenantRead { tenant, warnings: faults }),
+        _ => Err(faults),
+    }
+}
+
+fn read(
+    findings: &Findings,
+    document: &Document,
+    id: &TenantId,
+    value: &Value,
+    tree: &Tree<'_>,
+) -> Option<Tenant> {
+    let whole = Mark::default();
+    if !value.is_object() {
+        // The decoder would take null for an empty one.
+        findings
+            .error("invalid-type", whole, "a tenant is a JSON object")
+            .hint("write it like {\"plan\": \"free\", \"domains\": [\"www.example.com\"]}");
+        return None;
+    }
+    let decoder = Decoder::of_json(findings);
+    let written: TenantFile = decoder.decode(&tree.root)?;
+    if let Some(other) = written.id.as_ref().filter(|written| written.value.0 != *id) {
+        let message = format!("the id is `{}` here, and `{id}` where it is sent to", other.value.0);
+        findings.error("invalid-value", other.mark, message).hint("an id can't be changed: leave it out");
+    }
+    let builder = Builder::over(findings, document);
+    let written = written.with_id(Spanned { value: Text(id.clone()), mark: whole, key: whole });
+    let candidate = builder.tenant(&written, &mut Claims::default());
+    builder.check_tenant(document, &candidate);
+    Some(candidate.tenant)
+}
