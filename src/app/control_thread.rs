@@ -14,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::core::Core;
 use super::gateway::ReloadFailure;
-use super::{wardens, watch};
+use super::{tenants_kept, wardens, watch};
 use crate::admin::{self, AdminState, Control, Reload, Token};
 use crate::control::EndpointChange;
 use crate::listen;
@@ -57,6 +57,7 @@ impl ControlThread {
                 let rebalancing = tokio::spawn(rebalance(Arc::clone(&core)));
                 let guarding = spawn_local(wardens::keep(core.watched_pools(), core.resolve()));
                 let keeping = tokio::spawn(keep_quotas(Arc::clone(&core)));
+                let tending = tokio::spawn(tenants_kept::look_after(Arc::clone(&core)));
                 let served = admin::serve(listener, state, async {
                     let _ = stopped.await;
                 });
@@ -66,6 +67,7 @@ impl ControlThread {
                 watching.abort();
                 rebalancing.abort();
                 keeping.abort();
+                tending.abort();
                 guarding.abort();
             });
             // A reload that is under way on a blocking thread is not waited for: it holds what it needs.

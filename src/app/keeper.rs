@@ -1,4 +1,4 @@
-//! The store that quotas are kept in, and keeping them in step with it.
+//! The store that tenants and quotas are kept in, and keeping quotas in step with it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use crate::admission::quota::{Backend, Roster};
-use crate::config::Document;
+use crate::config::{self, Document};
+use crate::control::{Foundation, StoredTenants};
 use crate::store::Store;
-use crate::telemetry::Metrics;
+use crate::tenant::{CacheTerms, TenantCache};
 
 /// How long the end waits for the store to take what is left.
 const CLOSING_MAX: Duration = Duration::from_secs(3);
@@ -27,15 +28,24 @@ impl Keeper {
         Self { roster, store: Mutex::default(), flush_ms: AtomicU64::new(1_000) }
     }
 
-    /// Opens the store if the document has quotas and it isn't open: a reload never opens it anew.
-    pub(super) fn open_for(&self, document: &Document, metrics: &Metrics) -> anyhow::Result<()> {
+    /// Opens the store, and with it the cache of its tenants, if the document wants one and it isn't open: a reload never
+    /// opens it anew.
+    pub(super) fn open_for(&self, document: &Document, foundation: &Foundation) -> anyhow::Result<()> {
         let mut store = self.store();
-        if store.is_none() && document.has_quotas() {
-            let opened = Arc::new(Store::open(&document.store, metrics.store()).context("store")?);
+        if store.is_none() && document.wants_store() {
+            let opened = Arc::new(Store::open(&document.store, foundation.metrics.store()).context("store")?);
             let tenants = document.tenants_with_quotas().map(|tenant| tenant.id.clone()).collect();
             self.roster.remember(opened.holdings_of(tenants).context("store")?);
             self.roster.connect(Arc::clone(&opened) as Arc<dyn Backend>);
             tracing::info!(path = %document.store.display(), "store open");
+            let source = Arc::new(StoredTenants::new(Arc::clone(&opened)));
+            let _ = foundation.cache.set(TenantCache::new(
+                source,
+                terms(&document.tenancy.cache),
+                &foundation.accounts,
+                foundation.clock.clone(),
+                foundation.metrics.cache(),
+            ));
             *store = Some(opened);
         }
         Ok(())
@@ -76,7 +86,18 @@ impl Keeper {
         store.close();
     }
 
+    /// The store, while it is open.
+    pub(super) fn open_store(&self) -> Option<Arc<Store>> {
+        self.store().clone()
+    }
+
     fn store(&self) -> MutexGuard<'_, Option<Arc<Store>>> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// As the cache understands them.
+pub(super) fn terms(written: &config::TenantCache) -> CacheTerms {
+    let config::TenantCache { capacity, ttl, negative_ttl, stale_while_revalidate } = *written;
+    CacheTerms { capacity, ttl, negative_ttl, stale_while_revalidate }
 }

@@ -6,6 +6,7 @@ mod gateway;
 mod keeper;
 mod listeners;
 mod memory;
+mod tenants_kept;
 mod wardens;
 mod watch;
 mod worker;

@@ -1,7 +1,7 @@
 //! From a document to a snapshot: every name resolved, everything shared that can be, and what
 //! lived before the reload (connections, limiter states, meters) taken over.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hashbrown::HashMap;
@@ -22,7 +22,7 @@ use crate::http::wire::HeadLimits;
 use crate::proxy::{RouteTarget, Snapshot};
 use crate::routing::{MatchRule, PathRule, Route, RouteTable, Target};
 use crate::telemetry::Metrics;
-use crate::tenant::{Accounts, Directory, HostPattern, Identify, Rule};
+use crate::tenant::{Accounts, Directory, HostPattern, Identify, KeptTenants, Rule, TenantCache};
 use crate::time::Clock;
 
 /// What outlives every configuration.
@@ -34,6 +34,8 @@ pub struct Foundation {
     pub accounts: Arc<Accounts>,
     /// All pools' seats.
     pub seats: SeatTable,
+    /// Tenants that the configuration doesn't have, once there is a store.
+    pub cache: OnceLock<Arc<TenantCache>>,
     /// All quotas, and the way to the store.
     pub roster: Arc<Roster>,
     /// The clock of limits.
@@ -48,7 +50,13 @@ impl Foundation {
     pub fn new(metrics: Arc<Metrics>, clock: Clock) -> Self {
         let (accounts, seats) = (Arc::default(), SeatTable::default());
         let roster = Roster::new(clock.clone(), metrics.quotas());
-        Self { metrics, accounts, seats, roster, clock, seat_clock: Clock::system() }
+        Self { metrics, accounts, seats, cache: OnceLock::new(), roster, clock, seat_clock: Clock::system() }
+    }
+
+    /// The way to the tenants of the store, under a configuration.
+    fn kept(&self, mold: &Arc<Mold>) -> Option<KeptTenants> {
+        let cache = Arc::clone(self.cache.get()?);
+        Some(KeptTenants { cache, cast: Arc::clone(mold) as _ })
     }
 
     /// As [`Foundation::new`], where requests wait so long for the store before an outage is declared.
@@ -108,7 +116,7 @@ pub fn compile(
         generation,
         trusted: TrustedProxies::new(document.trusted_proxies.clone()),
         identify: Identify::new(document.tenancy.identify.iter().map(rule).collect(), unknown),
-        directory: Directory::new(tenants.configured().clone(), None),
+        directory: Directory::new(tenants.configured().clone(), foundation.kept(&mold)),
         routes: RouteTable::new(
             document
                 .routes

@@ -13,6 +13,7 @@ mod pools;
 mod quotas;
 mod rates;
 mod status;
+mod stored;
 mod tenants;
 
 pub use compile::{Compiled, Foundation, Previous, compile};
@@ -24,4 +25,5 @@ pub use pool_set::PoolSet;
 pub use pool_tls::{PoolTls, PoolTlsError};
 pub use pools::{EndpointChange, change_endpoint, pool, pools};
 pub use status::{LastReload, Status};
+pub use stored::StoredTenants;
 pub use tenants::{TenantDifference, TenantSet};

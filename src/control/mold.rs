@@ -8,7 +8,7 @@ use super::compile::Foundation;
 use super::quotas::QuotaSpecs;
 use super::rates::Rates;
 use crate::admission::fair_share::SeatTerms;
-use crate::admission::quota::{QuotaSpec, Quotas};
+use crate::admission::quota::{Holdings, QuotaSpec, Quotas};
 use crate::admission::{Access, RateLimits, RateRules};
 use crate::config::{self, Document};
 use crate::routing::HeaderRules;
@@ -108,6 +108,23 @@ impl Mold {
     /// The document that it is of, without tenants.
     pub(super) fn document(&self) -> &Document {
         &self.document
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// As [`cast`](Self::cast), where the store has just said what the tenant has used of its quotas.
+    pub(super) fn cast_remembering(&self, written: &config::Tenant, holdings: &[Holdings]) -> Tenant {
+        if holdings.is_empty() {
+            return self.cast(written);
+        }
+        let roster = &self.foundation.roster;
+        roster.remember(holdings.to_vec());
+        let tenant = self.cast(written);
+        // Those whose quotas were known already.
+        roster.forget_of(holdings);
+        tenant
     }
 
     /// The tenant that runs. Its account is opened, and its quotas and rates go on from where they were.

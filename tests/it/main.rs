@@ -44,6 +44,7 @@ mod seats;
 mod shutdown;
 mod smuggling;
 mod stale_connections;
+mod stored_tenants;
 mod streams;
 mod transports;
 mod upgrade;

@@ -80,6 +80,12 @@ impl Roster {
         std::mem::take(&mut *locked(&self.held));
     }
 
+    /// Forgets these, where no state has asked for them.
+    pub fn forget_of(&self, holdings: &[Holdings]) {
+        let mut held = locked(&self.held);
+        holdings.iter().for_each(|one| _ = held.remove(&one.series));
+    }
+
     pub(super) fn recall(&self, series: &Series) -> Vec<(i64, u64)> {
         locked(&self.held).remove(series).unwrap_or_default()
     }

@@ -79,7 +79,7 @@ impl Core {
             None => Foundation::new(metrics, options.clock),
         };
         let keeper = Keeper::new(Arc::clone(&foundation.roster));
-        keeper.open_for(&document, &foundation.metrics)?;
+        keeper.open_for(&document, &foundation)?;
         let foundation = Arc::new(foundation);
         let (none, nobody) = (PoolSet::default(), TenantSet::default());
         let tls = PoolTls::of(&document, &none)?;
@@ -157,6 +157,10 @@ impl Core {
 
     pub(super) fn metrics(&self) -> &Arc<Metrics> {
         &self.foundation.metrics
+    }
+
+    pub(super) fn foundation(&self) -> &Foundation {
+        &self.foundation
     }
 
     pub(super) fn keeper(&self) -> &Keeper {

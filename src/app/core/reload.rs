@@ -7,6 +7,7 @@ use anyhow::Context as _;
 
 use super::{Core, Running, access_log_settings};
 use crate::app::gateway::ReloadFailure;
+use crate::app::keeper::terms;
 use crate::app::listeners::{Bound, bind_all, hand_out};
 use crate::app::worker::Command;
 use crate::config::{Document, Loaded};
@@ -59,7 +60,7 @@ impl Core {
             PoolTls::of(document, &running.pools).map_err(|error| ReloadFailure::Resource(error.into()))?;
         let addresses = FirstAddresses::of(document, &running.pools, &self.resolve);
         let sockets = bind_all(new, self.worker_count).map_err(ReloadFailure::Resource)?;
-        self.keeper.open_for(document, self.metrics()).map_err(ReloadFailure::Resource)?;
+        self.keeper.open_for(document, &self.foundation).map_err(ReloadFailure::Resource)?;
         if let Some(log) = &*self.access_log.lock().unwrap_or_else(PoisonError::into_inner) {
             // Opened anew also when the path is the same: that is how logs are rotated.
             log.reconfigure(&access_log_settings(document))
@@ -89,6 +90,9 @@ impl Core {
         self.forget(document, &pools, &difference);
         self.keeper.adopt(document);
         running.restart_required = restart_required(&running.document, document);
+        if let Some(cache) = self.foundation.cache.get() {
+            cache.set_terms(terms(&document.tenancy.cache));
+        }
         if self.keeper.is_elsewhere(document) {
             running.restart_required.push("store");
         }
@@ -122,6 +126,9 @@ fn restart_required(before: &Document, after: &Document) -> Vec<&'static str> {
     }
     if before.admin != after.admin {
         keys.push("admin");
+    }
+    if before.tenancy.cache.capacity != after.tenancy.cache.capacity {
+        keys.push("tenancy.cache.capacity");
     }
     keys
 }

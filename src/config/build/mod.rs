@@ -78,6 +78,7 @@ impl<'b> Builder<'b> {
             trusted_proxies: config.trusted_proxies.0.iter().map(|net| net.0.0).collect(),
             tenancy: self.tenancy(config),
             store: self.store(config.store.as_ref()),
+            has_store: config.store.is_some(),
             plans: self.plans(&config.plans),
             pools: self.pools(&config.pools),
             routes: self.routes(config.routes.as_ref(), file),

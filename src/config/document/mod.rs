@@ -49,6 +49,8 @@ pub struct Document {
     pub tenancy: Tenancy,
     /// The store's file.
     pub store: PathBuf,
+    /// Whether the store was written, so that it is wanted for its tenants.
+    pub has_store: bool,
     /// Plans by name.
     pub plans: BTreeMap<String, Plan>,
     /// Pools by name.
@@ -124,6 +126,12 @@ impl Document {
     #[must_use]
     pub fn without_tenants(&self) -> Self {
         Self { tenants: Vec::new(), ..self.clone() }
+    }
+
+    /// Whether there must be a store: it is written, or a tenant has a quota.
+    #[must_use]
+    pub fn wants_store(&self) -> bool {
+        self.has_store || self.has_quotas()
     }
 
     /// Whether any tenant has a quota, so that there must be a store.

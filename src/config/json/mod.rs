@@ -105,5 +105,5 @@ fn read(
     let written = written.with_id(Spanned { value: Text(id.clone()), mark: whole, key: whole });
     let candidate = builder.tenant(&written, &mut Claims::default());
     builder.check_tenant(document, &candidate);
-    Some(candidate.tenant)
+    Some(Tenant::clone(&candidate.tenant))
 }

@@ -1,0 +1,124 @@
+//! Tenants of the store: how the cache gets them, and what makes them tenants of a configuration.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Map, Value};
+
+use super::mold::Mold;
+use crate::admission::quota::Holdings;
+use crate::config::{self, Origin, read_tenant};
+use crate::store::{Found, Store, StoreFault, TenantKey, TenantRecord};
+use crate::tenant::{Answer, Cast, Kept, Key, Record, Source, SourceFault, State, Tenant};
+
+/// The store, as the cache of tenants asks it.
+#[derive(Debug)]
+pub struct StoredTenants {
+    store: Arc<Store>,
+    /// The names of plans, each once: a hundred thousand tenants have a handful of them.
+    plans: Arc<Mutex<HashSet<Arc<str>>>>,
+}
+
+/// Names of plans that are kept, at most: of plans that are gone, too.
+const PLANS_MAX: usize = 1_000;
+
+impl StoredTenants {
+    /// Over this store.
+    #[must_use]
+    pub fn new(store: Arc<Store>) -> Self {
+        Self { store, plans: Arc::default() }
+    }
+}
+
+impl Source for StoredTenants {
+    fn find(&self, key: &Key, answer: Answer) {
+        let key = match key {
+            Key::Id(id) => TenantKey::Id(id.clone()),
+            Key::Host(host) => TenantKey::Host(host.clone()),
+        };
+        let plans = Arc::clone(&self.plans);
+        self.store.find(key, move |found| {
+            answer(match found {
+                Ok(None) => Ok(None),
+                Ok(Some(Found { record, holdings })) => {
+                    Ok(Some(Kept { record: kept(record, &plans), holdings }))
+                }
+                Err(StoreFault::Busy) => Err(SourceFault::Busy),
+                Err(_) => Err(SourceFault::Failed),
+            });
+        });
+    }
+}
+
+fn kept(record: TenantRecord, plans: &Mutex<HashSet<Arc<str>>>) -> Record {
+    let TenantRecord { id, revision, content, .. } = record;
+    let plan = content.plan.map(|plan| {
+        let mut plans = plans.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = plans.get(&*plan) {
+            return Arc::clone(known);
+        }
+        let plan = Arc::<str>::from(plan);
+        if plans.len() < PLANS_MAX {
+            plans.insert(Arc::clone(&plan));
+        }
+        plan
+    });
+    Record {
+        id,
+        revision,
+        state: state(&content.state),
+        plan,
+        settings: content.settings,
+        domains: content.domains.into(),
+    }
+}
+
+/// What nobody has written, and so nobody knows, is not served.
+fn state(written: &str) -> State {
+    match written {
+        "active" => State::Active,
+        "maintenance" => State::Maintenance,
+        "past_due" => State::PastDue,
+        _ => State::Suspended,
+    }
+}
+
+impl Cast for Mold {
+    fn number(&self) -> u64 {
+        Self::number(self)
+    }
+
+    fn cast(&self, record: &Record, holdings: &[Holdings]) -> Option<Tenant> {
+        let written = match written(self, record) {
+            Ok(written) => written,
+            Err(why) => {
+                let (tenant, revision) = (&record.id, record.revision);
+                tracing::error!(%tenant, revision, why, "tenant of the store left out: it does not fit the configuration");
+                return None;
+            }
+        };
+        let tenant = self.cast_remembering(&written, holdings);
+        Some(Tenant { state: record.state, ..tenant })
+    }
+}
+
+/// The tenant as the configuration would have it. Its domains and its state are not looked at.
+fn written(mold: &Mold, record: &Record) -> Result<config::Tenant, String> {
+    let plan = record.plan.as_deref();
+    if let Some(plan) = plan.filter(|plan| !mold.document().plans.contains_key(*plan)) {
+        return Err(format!("there is no plan `{plan}`"));
+    }
+    let Some(settings) = &record.settings else {
+        let origin = Origin { file: "the store".into(), line: 0 };
+        return Ok(config::Tenant::plain(record.id.clone(), plan, origin));
+    };
+    let settings: Result<Map<String, Value>, _> = serde_json::from_str(settings);
+    let mut settings = settings.map_err(|error| format!("its settings are no JSON object: {error}"))?;
+    settings.extend(plan.map(|plan| ("plan".to_owned(), plan.into())));
+    read_tenant(mold.document(), &record.id, &Value::Object(settings)).map(|read| read.tenant).map_err(
+        |faults| {
+            let told = faults.iter().map(|fault| format!("{}: {}", fault.pointer, fault.message));
+            told.collect::<Vec<_>>().join("; ")
+        },
+    )
+}

@@ -1,0 +1,180 @@
+//! Tenants of the store: found when they are asked for, cached, changed by others, evicted, and never mistaken.
+
+use std::collections::BTreeMap;
+
+use tollgate::store::{Actor, Expect, Put, Store, TenantContent};
+use tollgate::telemetry::Metrics;
+use tollgate::types::TenantId;
+
+use crate::harness::{Config, Origin, TestGateway, config, eventually, get};
+
+/// The store as another process has it open.
+struct Other {
+    store: Store,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Other {
+    fn on(gateway: &TestGateway) -> Self {
+        let path = gateway.directory().join("tenants.db");
+        let store = Store::open(&path, Metrics::new(1).unwrap().store()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        Self { store, runtime }
+    }
+
+    fn put(&self, id: &str, plan: Option<&str>, domains: &[&str], settings: Option<&str>) {
+        self.put_as(id, plan, "active", domains, settings);
+    }
+
+    fn put_as(&self, id: &str, plan: Option<&str>, state: &str, domains: &[&str], settings: Option<&str>) {
+        let mut domains: Vec<Box<str>> = domains.iter().map(|domain| (*domain).into()).collect();
+        domains.sort();
+        let put = Put {
+            id: TenantId::parse(id).unwrap(),
+            content: TenantContent {
+                plan: plan.map(Into::into),
+                state: state.into(),
+                labels: BTreeMap::new(),
+                domains,
+                settings: settings.map(Into::into),
+            },
+            expect: Expect::Any,
+            actor: Actor("a test".into()),
+            action: "tenant.put",
+            note: None,
+        };
+        self.runtime.block_on(self.store.put(put)).unwrap();
+    }
+
+    fn delete(&self, id: &str) {
+        let id = TenantId::parse(id).unwrap();
+        self.runtime.block_on(self.store.delete(id, Expect::Any, Actor("a test".into()))).unwrap();
+    }
+}
+
+fn stored(origin: &Origin) -> Config {
+    config().to(origin).set("store", "sqlite:{dir}/tenants.db")
+}
+
+fn status(gateway: &TestGateway, host: &str) -> u16 {
+    gateway.ask(&get(host, "/")).status
+}
+
+#[test]
+fn a_stored_tenant_is_served_by_its_id_and_its_domains() {
+    let origin = Origin::saying("hello");
+    let gateway = stored(&origin).start();
+    let other = Other::on(&gateway);
+    other.put("initech", Some("free"), &["www.initech.test", "*.shop.initech.test"], None);
+    for host in ["www.initech.test", "initech.app.test", "de.shop.initech.test", "WWW.Initech.Test:80"] {
+        assert_eq!(gateway.ask(&get(host, "/")).text(), "hello", "{host}");
+        assert_eq!(origin.last_request().header("x-tenant-id"), Some("initech"), "{host}");
+    }
+    gateway.ask(&get("initech.test", "/")).assert_refused(404, "unknown_tenant");
+    eventually("it is counted", || gateway.metric("tollgate_tenant_cache_entries", &[]) == 1.0);
+    assert!(gateway.metric("tollgate_tenant_cache_misses", &[]) >= 3.0);
+    let misses = gateway.metric("tollgate_tenant_cache_misses", &[]);
+    assert_eq!(status(&gateway, "www.initech.test"), 200);
+    assert_eq!(gateway.metric("tollgate_tenant_cache_misses", &[]), misses);
+    assert_eq!(gateway.metric("tollgate_requests_total", &[("tenant", "initech"), ("code", "2xx")]), 5.0);
+}
+
+#[test]
+fn what_differs_from_its_plan_is_its_own() {
+    let origin = Origin::saying("hello");
+    let plans = "{ free: { rate_limit: { rate: 1/h, burst: 1 } }, gone: {} }";
+    let gateway = stored(&origin).set("plans", plans).start();
+    let other = Other::on(&gateway);
+    other.put("plain", Some("free"), &[], None);
+    let settings =
+        r#"{"limits": {"rate_limit": {"burst": 2}}, "request_headers": {"set": {"X-Region": "eu"}}}"#;
+    other.put("own", Some("free"), &[], Some(settings));
+    other.put_as("shut", Some("free"), "suspended", &[], None);
+    let answers = |host: &str| [(); 3].map(|()| status(&gateway, host));
+    assert_eq!(answers("plain.app.test"), [200, 429, 429]);
+    assert_eq!(answers("own.app.test"), [200, 200, 429]);
+    assert_eq!(origin.last_request().header("x-region"), Some("eu"));
+    gateway.ask(&get("shut.app.test", "/")).assert_refused(403, "tenant_suspended");
+}
+
+#[test]
+fn what_another_process_changes_takes_effect() {
+    let origin = Origin::saying("hello");
+    let gateway = stored(&origin).start();
+    let other = Other::on(&gateway);
+    other.put("initech", Some("free"), &["initech.test"], None);
+    assert_eq!(status(&gateway, "initech.test"), 200);
+    assert_eq!(status(&gateway, "new.initech.test"), 404);
+    other.put("initech", Some("free"), &["initech.test", "new.initech.test"], None);
+    // The wall of this gateway stands still: it is the feed of changes that says so, no age.
+    eventually("the new domain is served", || status(&gateway, "new.initech.test") == 200);
+    other.put_as("initech", Some("free"), "maintenance", &["initech.test"], None);
+    eventually("it is under maintenance", || status(&gateway, "initech.test") == 503);
+    other.delete("initech");
+    eventually("it is gone", || status(&gateway, "initech.test") == 404);
+}
+
+#[test]
+fn the_configuration_wins() {
+    let origin = Origin::saying("hello");
+    let tenants = "[{ id: acme, plan: free, domains: ['www.acme.test', '*.acme.test'] }]";
+    let gateway = stored(&origin).set("tenants", tenants).start();
+    let other = Other::on(&gateway);
+    other.put_as("acme", Some("free"), "suspended", &["stored.test"], None);
+    other.put_as("thief", Some("free"), "suspended", &["www.acme.test", "x.acme.test"], None);
+    for host in ["acme.app.test", "www.acme.test", "x.acme.test"] {
+        assert_eq!(status(&gateway, host), 200, "{host}");
+        assert_eq!(origin.last_request().header("x-tenant-id"), Some("acme"), "{host}");
+    }
+    // Whoever has the configured one's id in the store is not the configured one.
+    assert_eq!(status(&gateway, "stored.test"), 404);
+}
+
+#[test]
+fn a_limit_is_not_reset_when_its_tenant_is_evicted() {
+    let origin = Origin::saying("hello");
+    let plan = "{ free: { rate_limit: { rate: 1/h, burst: 2 }, \
+         quotas: [{ name: monthly, meter: requests, limit: 5, per: month }] } }";
+    let tenancy = "{ identify: [{ host: '{tenant}.app.test' }], cache: { capacity: 4 } }";
+    let gateway = stored(&origin).set("plans", plan).set("tenancy", tenancy).start();
+    let other = Other::on(&gateway);
+    for n in 0..60 {
+        other.put(&format!("t{n}"), Some("free"), &[], None);
+    }
+    assert_eq!([(); 3].map(|()| status(&gateway, "t0.app.test")), [200, 200, 429]);
+    let evictions = || gateway.metric("tollgate_tenant_cache_evictions_total", &[]);
+    // The more a tenant is asked for, the harder it is to evict.
+    for round in 0.. {
+        (1..60).for_each(|n| _ = status(&gateway, &format!("t{n}.app.test")));
+        if evictions() > 100.0 || round > 20 {
+            break;
+        }
+    }
+    assert!(evictions() > 100.0);
+    assert_eq!(status(&gateway, "t0.app.test"), 429);
+    gateway.advance(std::time::Duration::from_secs(3_600));
+    assert_eq!([(); 2].map(|()| status(&gateway, "t0.app.test")), [200, 429]);
+    // Nor is a quota, which has a place of its own: 5, of which 3 are used.
+    let mut granted = 0;
+    for _ in 0..6 {
+        gateway.advance(std::time::Duration::from_secs(3_600));
+        (1..60).for_each(|n| _ = status(&gateway, &format!("t{n}.app.test")));
+        granted += u32::from(status(&gateway, "t0.app.test") == 200);
+    }
+    assert_eq!(granted, 2);
+}
+
+#[test]
+fn a_tenant_that_does_not_fit_is_left_out_until_it_does() {
+    let origin = Origin::saying("hello");
+    let mut gateway = stored(&origin).start();
+    let other = Other::on(&gateway);
+    other.put("initech", Some("gold"), &[], None);
+    gateway.ask(&get("initech.app.test", "/")).assert_refused(404, "unknown_tenant");
+    gateway.reload(|config| config.set("plans", "{ free: {}, gold: {} }")).unwrap();
+    assert_eq!(status(&gateway, "initech.app.test"), 200);
+    gateway
+        .reload(|config| config.set("plans", "{ free: {}, gold: { rate_limit: { rate: 1/h, burst: 1 } } }"))
+        .unwrap();
+    assert_eq!([(); 2].map(|()| status(&gateway, "initech.app.test")), [200, 429]);
+}
