@@ -100,7 +100,9 @@ pub(super) fn is_lasting(error: &Error) -> bool {
     )
 }
 
-/// Whether another work of the same transaction may be without the error: it is not the disk's or another process's.
+/// Whether another work of the same transaction may be without the error: it is neither the disk's nor another process's,
+/// but that of a record, or of the page that it is on.
 pub(super) fn is_peculiar(error: &Error) -> bool {
-    !is_lasting(error) && matches!(fault(error), StoreFault::Failed)
+    let of_a_page = error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt);
+    of_a_page || (!is_lasting(error) && matches!(fault(error), StoreFault::Failed))
 }

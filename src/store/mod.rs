@@ -16,17 +16,27 @@
 
 mod audit;
 mod connection;
+#[cfg(test)]
+mod domain_tests;
 mod domains;
 mod fault;
 mod feed;
 mod import;
 mod keys;
+#[cfg(test)]
+mod kill_tests;
 mod lookup;
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod outage_tests;
 mod queue;
 mod quota_usage;
 mod readers;
 mod record;
+mod restore;
 mod schema;
+mod snapshot;
 mod tenant_query;
 #[cfg(test)]
 mod tenant_tests;
@@ -52,6 +62,8 @@ pub use feed::Change;
 pub use keys::{KeyHash, KeyRecord, NewKey};
 pub use lookup::Found;
 pub use record::{Actor, Expect, TenantContent, TenantKey, TenantRecord};
+pub use restore::Restored;
+pub use snapshot::{StoreSnapshot, UsageRecord};
 pub use tenant_query::{TenantQuery, Users};
 pub use tenants::{Put, Written};
 

@@ -1,7 +1,8 @@
 //! The units of quotas.
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, Row, Transaction, params};
 
+use super::UsageRecord;
 use crate::admission::quota::{Grant, Holdings, Order, Series};
 use crate::types::TenantId;
 
@@ -56,6 +57,44 @@ pub(super) fn of_tenants(connection: &Connection, tenants: &[TenantId]) -> rusql
         all.append(&mut of_tenant(connection, tenant)?);
     }
     Ok(all)
+}
+
+/// The same as single records.
+pub(super) fn records(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<Vec<UsageRecord>> {
+    let mut statement = connection.prepare_cached(&format!("{SELECT} WHERE tenant = ?1 ORDER BY 2, 3, 4"))?;
+    let rows = statement.query_map([tenant.as_str()], record)?;
+    rows.filter_map(Result::transpose).collect()
+}
+
+/// Has a tenant's series hold this and nothing else.
+pub(super) fn replace(
+    connection: &Connection,
+    tenant: &TenantId,
+    usage: &[UsageRecord],
+) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM quota_usage WHERE tenant = ?1")?.execute([tenant.as_str()])?;
+    let mut statement = connection.prepare_cached(
+        "INSERT OR REPLACE INTO quota_usage (tenant, quota, series, period, units) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    for UsageRecord { quota, series, period_ms, units, .. } in usage {
+        statement.execute(params![tenant.as_str(), quota, series, period_ms, signed(*units)])?;
+    }
+    Ok(())
+}
+
+/// What [`record`] reads.
+pub(super) const SELECT: &str = "SELECT tenant, quota, series, period, units FROM quota_usage";
+
+/// A row of [`SELECT`]; `None` for one that was written by hand for no tenant's id.
+pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Option<UsageRecord>> {
+    let Ok(tenant) = TenantId::parse(row.get_ref(0)?.as_str()?) else { return Ok(None) };
+    Ok(Some(UsageRecord {
+        tenant,
+        quota: row.get(1)?,
+        series: row.get(2)?,
+        period_ms: row.get(3)?,
+        units: row.get::<_, i64>(4)?.unsigned_abs(),
+    }))
 }
 
 /// The units in an order's window, and the oldest period that holds any.

@@ -269,6 +269,8 @@ impl Reader {
     }
 
     fn search(&mut self, search: Search, asked: Instant) {
+        // Whoever has just written looks into the same file.
+        self.follow();
         let done = match self.connection() {
             Ok(connection) => {
                 let late = Instant::now() + SEARCH_MAX;
@@ -295,10 +297,7 @@ impl Reader {
         let at = Instant::now();
         if self.looked.is_none_or(|looked| at.duration_since(looked) >= PAUSE) {
             self.looked = Some(at);
-            // What was moved away can be read on; what lies in its place is the store now.
-            if self.opened.as_ref().is_some_and(Opened::is_replaced) {
-                self.let_go();
-            }
+            self.follow();
             self.fault = None;
         }
         if let Some(fault) = self.fault {
@@ -315,6 +314,13 @@ impl Reader {
             }
         }
         self.opened.as_mut().map(|opened| &mut opened.connection).ok_or(StoreFault::Failed)
+    }
+
+    /// What was moved away can be read on; what lies in its place is the store now.
+    fn follow(&mut self) {
+        if self.opened.as_ref().is_some_and(Opened::is_replaced) {
+            self.let_go();
+        }
     }
 
     fn let_go(&mut self) {

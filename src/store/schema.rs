@@ -6,7 +6,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Step `n` makes version `n + 1` of version `n`.
-const STEPS: [&str; 2] = [
+pub(super) const STEPS: [&str; 2] = [
     // Units of quotas, used or reserved, by the period that they count in (its start, milliseconds since 1970).
     "CREATE TABLE quota_usage (
         tenant TEXT    NOT NULL,

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::queue::Queue;
 use super::{StoreFault, WriteError};
 
 /// How long a transaction goes on with works while a request waits for an order.
@@ -33,20 +32,26 @@ pub(super) enum Progress {
 }
 
 /// The time that a transaction has for works.
-#[derive(Debug)]
-pub(super) struct Turn<'q> {
+pub(super) struct Turn<'p> {
     until: Instant,
-    queue: &'q Queue,
+    pressed: &'p dyn Fn() -> bool,
 }
 
-impl<'q> Turn<'q> {
-    pub(super) fn now(queue: &'q Queue) -> Self {
-        Self { until: Instant::now() + TURN, queue }
+impl<'p> Turn<'p> {
+    /// One that begins now, and ends early when others wait that come first.
+    pub(super) fn now(pressed: &'p dyn Fn() -> bool) -> Self {
+        Self { until: Instant::now() + TURN, pressed }
+    }
+
+    /// One that is over as soon as anything was done.
+    #[cfg(test)]
+    pub(super) fn short() -> Turn<'static> {
+        Turn { until: Instant::now(), pressed: &|| true }
     }
 
     /// Whether others wait that come first.
     pub(super) fn is_over(&self) -> bool {
-        Instant::now() >= self.until && self.queue.is_pressed()
+        Instant::now() >= self.until && (self.pressed)()
     }
 }
 

@@ -90,7 +90,7 @@ impl Writer {
         let started = Instant::now();
         let carried = self.open().and_then(|opened| {
             opened.is_at_its_place()?;
-            carry_out(&mut opened.connection, orders, works, &Turn::now(queue))
+            carry_out(&mut opened.connection, orders, works, &Turn::now(&|| queue.is_pressed()))
         });
         match &carried {
             Ok(carried) => {

@@ -71,6 +71,8 @@ fn busy() -> (Metrics, Arc<Waiting>) {
     metrics.quotas().decided_without("deny");
     metrics.store().committed(Duration::from_micros(300));
     metrics.store().failed();
+    metrics.store().read(Duration::from_micros(20));
+    metrics.store().read_failed();
     metrics.unknown_tenant().refused(&limited);
     metrics.tenant(&id("acme")).shadow_rejected(metrics.limit("per-key"));
     let pool = metrics.pool("shared");
@@ -123,6 +125,8 @@ fn the_exposition_has_every_family_and_what_was_recorded() {
         "tollgate_quota_outages_total{policy=\"deny\"} 1",
         "tollgate_store_commit_duration_seconds_count 1",
         "tollgate_store_errors_total 1",
+        "tollgate_store_read_duration_seconds_count 1",
+        "tollgate_store_read_errors_total 1",
         "tollgate_shadow_rejected_total{limit=\"per-key\",tenant=\"acme\"} 1",
         "tollgate_request_duration_seconds_bucket{tenant=\"acme\",le=\"0.0005\"} 0",
         "tollgate_request_duration_seconds_bucket{tenant=\"acme\",le=\"0.001\"} 2",
