@@ -89,7 +89,7 @@ impl Store {
     /// # Errors
     /// [`StoreFault`].
     pub async fn domains_of(&self, tenant: TenantId) -> Result<Vec<DomainRecord>, StoreFault> {
-        self.readers.search(move |connection| of_tenant(connection, &tenant)).await
+        self.readers.read(move |connection| of_tenant(connection, &tenant)).await
     }
 
     /// Who claims or owns a name; the first hundred.
@@ -98,11 +98,11 @@ impl Store {
     /// [`StoreFault`].
     pub async fn claims_on(&self, domain: &str) -> Result<Vec<DomainRecord>, StoreFault> {
         let domain = domain.to_owned();
-        let search = move |connection: &Connection| {
+        let read = move |connection: &Connection| {
             let sql = format!("{SELECT} WHERE name = ?1 ORDER BY verified DESC, tenant LIMIT {CLAIMS_MAX}");
             rows(connection, &sql, &domain)
         };
-        self.readers.search(search).await
+        self.readers.read(read).await
     }
 
     /// Who owns exactly this domain; a host below a wildcard is not looked for.
@@ -111,11 +111,11 @@ impl Store {
     /// [`StoreFault`].
     pub async fn domain(&self, domain: &str) -> Result<Option<DomainRecord>, StoreFault> {
         let domain = domain.to_owned();
-        let search = move |connection: &Connection| {
+        let read = move |connection: &Connection| {
             let sql = format!("{SELECT} WHERE name = ?1 AND verified = 1");
             Ok(rows(connection, &sql, &domain)?.pop())
         };
-        self.readers.search(search).await
+        self.readers.read(read).await
     }
 }
 

@@ -68,6 +68,8 @@ pub(super) struct Known {
     last_seq: AtomicU64,
     /// SQLite's count of what others have committed, as the connection that writes sees it.
     data_version: AtomicI64,
+    /// How often the connection that writes was opened anew.
+    openings: AtomicU64,
 }
 
 impl Known {
@@ -75,6 +77,7 @@ impl Known {
         Ok(Self {
             last_seq: AtomicU64::new(last_seq(connection)?),
             data_version: AtomicI64::new(data_version(connection)?),
+            openings: AtomicU64::new(0),
         })
     }
 
@@ -84,8 +87,14 @@ impl Known {
     }
 
     /// The connection is another one, which counts from somewhere else.
-    pub(super) fn forget(&self) {
+    pub(super) fn opened_anew(&self) {
         self.data_version.store(-1, Ordering::Release);
+        self.openings.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How often the connection that writes was opened anew.
+    pub(super) fn openings(&self) -> u64 {
+        self.openings.load(Ordering::Acquire)
     }
 }
 

@@ -111,7 +111,7 @@ impl Store {
     /// # Errors
     /// [`StoreFault`].
     pub async fn keys_of(&self, tenant: TenantId) -> Result<Vec<KeyRecord>, StoreFault> {
-        self.readers.search(move |connection| of_tenant(connection, &tenant)).await
+        self.readers.read(move |connection| of_tenant(connection, &tenant)).await
     }
 
     /// The key of a hash, unless it has expired.
@@ -119,12 +119,12 @@ impl Store {
     /// # Errors
     /// [`StoreFault`].
     pub async fn key_owner(&self, hash: KeyHash) -> Result<Option<KeyRecord>, StoreFault> {
-        let search = move |connection: &Connection| {
+        let read = move |connection: &Connection| {
             let mut statement = connection.prepare_cached(&format!("{SELECT} WHERE hash = ?1"))?;
             let key = statement.query_row([hash], record).optional()?.flatten();
             Ok(key.filter(|key| !key.has_expired(audit::now_ms())))
         };
-        self.readers.search(search).await
+        self.readers.read(read).await
     }
 }
 

@@ -1,10 +1,8 @@
 //! The cold lookup of the data path: a tenant by its id or by a host, with what its quotas hold.
 
-use std::fmt;
-use std::time::{Duration, Instant};
-
 use rusqlite::{Connection, OptionalExtension};
 
+use super::question::{Pace, Question};
 use super::tenants::{domains_owned, record};
 use super::{Store, StoreFault, TenantKey, TenantRecord, quota_usage};
 use crate::admission::quota::Holdings;
@@ -18,15 +16,6 @@ pub struct Found {
     pub holdings: Vec<Holdings>,
 }
 
-type Answer = Box<dyn FnOnce(Result<Option<Found>, StoreFault>) + Send>;
-
-/// A lookup, and who is told.
-pub(super) struct Lookup {
-    key: TenantKey,
-    answer: Answer,
-    asked: Instant,
-}
-
 impl Store {
     /// Looks a tenant up: by its id, or by a host that is a verified domain of it, or else below the longest verified
     /// wildcard. Never waits: the answer comes on another thread, which it must not hold up, or at once where the store
@@ -36,41 +25,23 @@ impl Store {
         key: TenantKey,
         answer: impl FnOnce(Result<Option<Found>, StoreFault>) + Send + 'static,
     ) {
-        self.readers.look_up(Lookup { key, answer: Box::new(answer), asked: Instant::now() });
+        self.readers.ask(Question::new(move |connection| look_up(connection, &key), answer), Pace::Quick);
     }
 }
 
-impl Lookup {
-    pub(super) fn find(&self, connection: &Connection) -> rusqlite::Result<Option<Found>> {
-        let id = match &self.key {
-            TenantKey::Id(id) => Some(id.as_str().to_owned()),
-            TenantKey::Host(host) => owner_above(connection, host)?,
-        };
-        let Some(id) = id else { return Ok(None) };
-        let mut statement = connection.prepare_cached(
-            "SELECT id, revision, created_ms, updated_ms, plan, state, settings, NULL FROM tenants WHERE id = ?1",
-        )?;
-        let Some(mut record) = statement.query_row([&id], record).optional()?.flatten() else {
-            return Ok(None);
-        };
-        record.content.domains = domains_owned(connection, &id)?;
-        let holdings = quota_usage::of_tenant(connection, &record.id)?;
-        Ok(Some(Found { record, holdings }))
-    }
-
-    pub(super) fn waited(&self) -> Duration {
-        self.asked.elapsed()
-    }
-
-    pub(super) fn answer(self, found: Result<Option<Found>, StoreFault>) {
-        (self.answer)(found);
-    }
-}
-
-impl fmt::Debug for Lookup {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lookup").field("key", &self.key).finish_non_exhaustive()
-    }
+fn look_up(connection: &Connection, key: &TenantKey) -> rusqlite::Result<Option<Found>> {
+    let id = match key {
+        TenantKey::Id(id) => Some(id.as_str().to_owned()),
+        TenantKey::Host(host) => owner_above(connection, host)?,
+    };
+    let Some(id) = id else { return Ok(None) };
+    let mut statement = connection.prepare_cached(
+        "SELECT id, revision, created_ms, updated_ms, plan, state, settings, NULL FROM tenants WHERE id = ?1",
+    )?;
+    let Some(mut record) = statement.query_row([&id], record).optional()?.flatten() else { return Ok(None) };
+    record.content.domains = domains_owned(connection, &id)?;
+    let holdings = quota_usage::of_tenant(connection, &record.id)?;
+    Ok(Some(Found { record, holdings }))
 }
 
 /// Who owns exactly this domain, as it is stored.

@@ -8,7 +8,7 @@
 //! ```text
 //! quota::Backend ──────────────> queue (urgent, background, works; bounded) ──> writer ──> SQLite (WAL)
 //! put, delete, domains, keys ──>                                                             │
-//! find (requests), tenants, audit (admin API) ──> lookups, searches; bounded ──> readers <───┘
+//! find (requests), tenants, audit (admin API) ──> questions (quick, slow; bounded) ──> readers <───┘
 //! ```
 //!
 //! The schema is brought up to date when the store is opened ([`schema`]). Each kind of record has a module of
@@ -30,6 +30,7 @@ mod lookup;
 mod model_tests;
 #[cfg(test)]
 mod outage_tests;
+mod question;
 mod queue;
 mod quota_usage;
 mod readers;
@@ -136,7 +137,7 @@ impl Store {
         let known = Known::of(&opened.connection)
             .map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
         let known = Arc::new(known);
-        let readers = Readers::start(path, &meter)?;
+        let readers = Readers::start(path, &meter, &known)?;
         let queue = Arc::new(Queue::default());
         let served = Arc::clone(&queue);
         let writer = Writer::new(path.to_owned(), opened, meter, Arc::clone(&known));

@@ -1,11 +1,11 @@
 //! The threads that read, each over a connection of its own: a reader never waits for the writer.
 //!
-//! Requests wait for lookups, so one thread does nothing else; the other takes them first, and the searches of
-//! the admin API when there are none.
+//! Requests wait for lookups, so one thread does nothing that is slow; the other searches for the admin API, too, when
+//! nothing quick waits.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -14,17 +14,12 @@ use tokio::sync::oneshot;
 
 use super::connection::Opened;
 use super::fault::{fault, is_lasting};
-use super::lookup::Lookup;
+use super::feed::Known;
+use super::question::{Pace, Question, Questions, Taken};
 use super::{StoreError, StoreFault};
 use crate::telemetry::StoreMeter;
 
-/// Lookups that wait, at most.
-const LOOKUPS_MAX: usize = 16_384;
-/// Searches that wait, at most.
-const SEARCHES_MAX: usize = 256;
-/// Lookups that are answered at one go.
-const LOOKUPS_BATCH: usize = 64;
-/// How long a search may take. It can't be quicker than a look at every tenant, of which there may be millions.
+/// How long a search may wait, and how long it may take. It can't be quicker than a look at every tenant, of which there may be millions.
 const SEARCH_MAX: Duration = Duration::from_secs(5);
 /// Instructions of SQLite's machine between two looks at the clock.
 const CLOCK_EVERY: std::os::raw::c_int = 10_000;
@@ -33,50 +28,31 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The log has at most one line about failed reads of a thread in this time.
 const FAILURE_LINES: Duration = Duration::from_secs(10);
 
-/// What a search does, and whom it tells; the error is for the connection's sake.
-type Search = Box<dyn FnOnce(Result<&Connection, StoreFault>) -> rusqlite::Result<()> + Send>;
-
 /// The readers, and what waits for them.
 #[derive(Debug)]
 pub(super) struct Readers {
-    shared: Arc<Shared>,
+    questions: Arc<Questions>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-#[derive(Debug, Default)]
-struct Shared {
-    lanes: Mutex<Lanes>,
-    filled: Condvar,
-}
-
-#[derive(Default)]
-struct Lanes {
-    lookups: VecDeque<Lookup>,
-    searches: VecDeque<(Search, Instant)>,
-    closed: bool,
-}
-
-enum Taken {
-    Lookups(VecDeque<Lookup>),
-    Search(Search, Instant),
-}
-
-/// What a thread does beside lookups.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Duty {
-    Lookups,
-    All,
-}
-
 impl Readers {
-    pub(super) fn start(path: &Path, meter: &StoreMeter) -> Result<Self, StoreError> {
-        let readers = Self { shared: Arc::default(), threads: Mutex::default() };
-        for (name, duty) in [("store-lookup", Duty::Lookups), ("store-search", Duty::All)] {
-            let shared = Arc::clone(&readers.shared);
-            let (path, meter) = (path.to_owned(), meter.clone());
+    pub(super) fn start(path: &Path, meter: &StoreMeter, known: &Arc<Known>) -> Result<Self, StoreError> {
+        let readers = Self { questions: Arc::default(), threads: Mutex::default() };
+        for (name, any) in [("store-lookup", false), ("store-search", true)] {
+            let questions = Arc::clone(&readers.questions);
+            let reader = Reader {
+                path: path.to_owned(),
+                opened: None,
+                looked: None,
+                openings: 0,
+                fault: None,
+                told: None,
+                meter: meter.clone(),
+                known: Arc::clone(known),
+            };
             let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
-                Reader { path, opened: None, looked: None, fault: None, told: None, meter }
-                    .serve(&shared, duty);
+                let _refusing = Refusing(&questions);
+                reader.serve(&questions, any);
             });
             match thread {
                 Ok(thread) => readers.threads().push(thread),
@@ -89,82 +65,60 @@ impl Readers {
         Ok(readers)
     }
 
-    /// Has a lookup answered, by another thread or, where that can't be, at once.
-    pub(super) fn look_up(&self, lookup: Lookup) {
-        let mut lanes = self.shared.lanes();
-        let fault = match (lanes.closed, lanes.lookups.len() < LOOKUPS_MAX) {
-            (true, _) => StoreFault::Gone,
-            (false, false) => StoreFault::Busy,
-            (false, true) => {
-                lanes.lookups.push_back(lookup);
-                drop(lanes);
-                // Whoever wakes may take a search first: both are told.
-                self.shared.filled.notify_all();
-                return;
-            }
-        };
-        drop(lanes);
-        lookup.answer(Err(fault));
+    /// Has a question answered on another thread, or at once where that can't be.
+    pub(super) fn ask(&self, question: Question, pace: Pace) {
+        self.questions.add(question, pace);
     }
 
-    /// What a search finds.
+    /// What a few rows of an index say.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreFault> {
+        self.wait(read, Pace::Quick).await
+    }
+
+    /// What a search finds, over many rows perhaps.
     pub(super) async fn search<T: Send + 'static>(
         &self,
         search: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreFault> {
-        let (answer, answered) = oneshot::channel();
-        self.add(Box::new(move |connection| {
-            let (found, error) = outcome(connection.map(search));
-            let _ = answer.send(found);
-            error
-        }))?;
-        answered.await.unwrap_or(Err(StoreFault::Gone))
+        self.wait(search, Pace::Slow).await
     }
 
-    /// The same, for a thread that may wait.
+    /// The same as a search, for a thread that may wait.
     pub(super) fn search_here<T: Send + 'static>(
         &self,
         search: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreFault> {
         let (answer, answered) = std::sync::mpsc::sync_channel(1);
-        self.add(Box::new(move |connection| {
-            let (found, error) = outcome(connection.map(search));
-            let _ = answer.send(found);
-            error
-        }))?;
+        // It has room for the one answer, and whoever asked waits for it.
+        let tell = move |found| drop(answer.send(found));
+        self.ask(Question::new(search, tell), Pace::Slow);
         answered.recv().unwrap_or(Err(StoreFault::Gone))
     }
 
-    fn add(&self, search: Search) -> Result<(), StoreFault> {
-        let mut lanes = self.shared.lanes();
-        if lanes.closed {
-            return Err(StoreFault::Gone);
-        }
-        if lanes.searches.len() >= SEARCHES_MAX {
-            return Err(StoreFault::Busy);
-        }
-        lanes.searches.push_back((search, Instant::now()));
-        drop(lanes);
-        self.shared.filled.notify_all();
-        Ok(())
+    async fn wait<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        pace: Pace,
+    ) -> Result<T, StoreFault> {
+        let (answer, answered) = oneshot::channel();
+        // Whoever asked may have gone.
+        let tell = move |found| drop(answer.send(found));
+        self.ask(Question::new(read, tell), pace);
+        answered.await.unwrap_or(Err(StoreFault::Gone))
     }
 
     /// Answers what waits, and closes the connections.
     pub(super) fn close(&self) {
-        self.shared.lanes().closed = true;
-        self.shared.filled.notify_all();
+        self.questions.close();
         let threads = std::mem::take(&mut *self.threads());
         for thread in threads {
             if thread.join().is_err() {
                 tracing::error!("a reader of the store panicked");
             }
         }
-        // Only after a panic is there something left; nobody waits for it in vain.
-        let left = {
-            let mut lanes = self.shared.lanes();
-            (std::mem::take(&mut lanes.lookups), std::mem::take(&mut lanes.searches))
-        };
-        left.0.into_iter().for_each(|lookup| lookup.answer(Err(StoreFault::Gone)));
     }
 
     fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
@@ -172,34 +126,15 @@ impl Readers {
     }
 }
 
-impl Shared {
-    fn take(&self, duty: Duty) -> Option<Taken> {
-        let mut lanes = self.lanes();
-        loop {
-            if !lanes.lookups.is_empty() {
-                let count = lanes.lookups.len().min(LOOKUPS_BATCH);
-                return Some(Taken::Lookups(lanes.lookups.drain(..count).collect()));
-            }
-            if duty == Duty::All
-                && let Some((search, asked)) = lanes.searches.pop_front()
-            {
-                return Some(Taken::Search(search, asked));
-            }
-            if lanes.closed {
-                return None;
-            }
-            lanes = self.filled.wait(lanes).unwrap_or_else(PoisonError::into_inner);
+/// After a panic nobody waits for an answer that can't come.
+struct Refusing<'q>(&'q Questions);
+
+impl Drop for Refusing<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.close();
+            self.0.clear();
         }
-    }
-
-    fn lanes(&self) -> MutexGuard<'_, Lanes> {
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl std::fmt::Debug for Lanes {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lanes").field("lookups", &self.lookups.len()).finish_non_exhaustive()
     }
 }
 
@@ -209,95 +144,90 @@ struct Reader {
     opened: Option<Opened>,
     /// When it was looked whether the file is still at its place, or tried to open it.
     looked: Option<Instant>,
+    /// How often the writer had opened it by then.
+    openings: u64,
     /// Why it could not be opened.
     fault: Option<StoreFault>,
     told: Option<Instant>,
     meter: StoreMeter,
+    known: Arc<Known>,
 }
 
 impl Reader {
-    fn serve(mut self, shared: &Shared, duty: Duty) {
-        while let Some(taken) = shared.take(duty) {
+    fn serve(mut self, questions: &Questions, any: bool) {
+        while let Some(taken) = questions.take(any) {
             match taken {
-                Taken::Lookups(mut lookups) => {
-                    while !lookups.is_empty() {
-                        self.look_up(&mut lookups);
+                Taken::Quick(mut batch) => {
+                    while !batch.is_empty() {
+                        self.answer(&mut batch);
                     }
                 }
-                Taken::Search(search, asked) => self.search(search, asked),
+                Taken::Slow(question) => self.search(question),
             }
         }
     }
 
-    /// Answers lookups in one transaction, until one finds that the connection is of no use any more.
-    fn look_up(&mut self, lookups: &mut VecDeque<Lookup>) {
+    /// Answers questions in one transaction, until one finds that the connection is of no use any more.
+    fn answer(&mut self, batch: &mut VecDeque<Question>) {
         let connection: &Connection = match self.connection() {
             Ok(connection) => connection,
-            Err(fault) => {
-                for lookup in lookups.drain(..) {
-                    self.meter.read(lookup.waited());
-                    self.meter.read_failed();
-                    lookup.answer(Err(fault));
-                }
-                return;
-            }
+            Err(fault) => return batch.drain(..).for_each(|question| self.refuse(question, fault)),
         };
         // One look at the log of writes for all of them; where that fails, each says why.
-        let transaction = if lookups.len() > 1 { connection.unchecked_transaction().ok() } else { None };
-        let mut lasting = None;
-        let mut answers = Vec::with_capacity(lookups.len());
-        while let Some(lookup) = lookups.pop_front() {
-            let found = lookup.find(connection);
-            lasting = found.as_ref().err().filter(|error| is_lasting(error)).map(|error| error.to_string());
-            answers.push((lookup, found));
-            if lasting.is_some() {
-                break;
+        let transaction = if batch.len() > 1 { connection.unchecked_transaction().ok() } else { None };
+        let mut waited = Vec::with_capacity(batch.len());
+        let mut failed = Vec::new();
+        while let Some(question) = batch.pop_front() {
+            waited.push(question.waited());
+            if let Err(error) = question.ask(Ok(connection)) {
+                failed.push(error);
+                if failed.last().is_some_and(is_lasting) {
+                    break;
+                }
             }
         }
         drop(transaction);
-        for (lookup, found) in answers {
-            self.meter.read(lookup.waited());
-            let (found, error) = outcome(Ok(found));
-            if let Err(error) = error {
-                self.failed(&error);
-            }
-            lookup.answer(found);
+        waited.into_iter().for_each(|waited| self.meter.read(waited));
+        failed.iter().for_each(|error| self.failed(error));
+    }
+
+    fn search(&mut self, question: Question) {
+        let waited = question.waited();
+        let started = Instant::now();
+        if waited >= SEARCH_MAX {
+            // Whoever asked has hardly the patience for more.
+            return self.refuse(question, StoreFault::Busy);
         }
-        if lasting.is_some() {
-            self.let_go();
+        let connection = match self.connection() {
+            Ok(connection) => connection,
+            Err(fault) => return self.refuse(question, fault),
+        };
+        let late = started + SEARCH_MAX;
+        let limited = connection.progress_handler(CLOCK_EVERY, Some(move || Instant::now() >= late));
+        let done = question.ask(Ok(connection));
+        let unlimited = connection.progress_handler(0, None::<fn() -> bool>);
+        self.meter.read(waited + started.elapsed());
+        if let Err(error) = done.and(limited).and(unlimited) {
+            self.failed(&error);
         }
     }
 
-    fn search(&mut self, search: Search, asked: Instant) {
-        // Whoever has just written looks into the same file.
-        self.follow();
-        let done = match self.connection() {
-            Ok(connection) => {
-                let late = Instant::now() + SEARCH_MAX;
-                let limited = connection.progress_handler(CLOCK_EVERY, Some(move || Instant::now() >= late));
-                let done = search(Ok(connection));
-                let unlimited = connection.progress_handler(0, None::<fn() -> bool>);
-                done.and(limited).and(unlimited)
-            }
-            Err(fault) => {
-                self.meter.read_failed();
-                search(Err(fault))
-            }
-        };
-        self.meter.read(asked.elapsed());
-        if let Err(error) = done {
-            self.failed(&error);
-            if is_lasting(&error) {
-                self.let_go();
-            }
-        }
+    fn refuse(&mut self, question: Question, fault: StoreFault) {
+        self.meter.read(question.waited());
+        self.meter.read_failed();
+        question.refuse(fault);
     }
 
     fn connection(&mut self) -> Result<&mut Connection, StoreFault> {
         let at = Instant::now();
-        if self.looked.is_none_or(|looked| at.duration_since(looked) >= PAUSE) {
-            self.looked = Some(at);
-            self.follow();
+        let openings = self.known.openings();
+        if openings != self.openings || self.looked.is_none_or(|looked| at.duration_since(looked) >= PAUSE) {
+            (self.looked, self.openings) = (Some(at), openings);
+            // What was moved away can be read on; what lies in its place is the store now, and, at the latest when the
+            // writer has written there, whoever has just written finds it.
+            if self.opened.as_ref().is_some_and(Opened::is_replaced) {
+                self.let_go();
+            }
             self.fault = None;
         }
         if let Some(fault) = self.fault {
@@ -316,13 +246,6 @@ impl Reader {
         self.opened.as_mut().map(|opened| &mut opened.connection).ok_or(StoreFault::Failed)
     }
 
-    /// What was moved away can be read on; what lies in its place is the store now.
-    fn follow(&mut self) {
-        if self.opened.as_ref().is_some_and(Opened::is_replaced) {
-            self.let_go();
-        }
-    }
-
     fn let_go(&mut self) {
         if let Some(opened) = self.opened.take() {
             opened.abandon();
@@ -336,16 +259,8 @@ impl Reader {
             self.told = Some(at);
             tracing::error!(%error, "store: it can't be read");
         }
-    }
-}
-
-/// What the one who asked is told, and what the thread has to know of it.
-fn outcome<T>(
-    found: Result<rusqlite::Result<T>, StoreFault>,
-) -> (Result<T, StoreFault>, rusqlite::Result<()>) {
-    match found {
-        Ok(Ok(found)) => (Ok(found), Ok(())),
-        Ok(Err(error)) => (Err(fault(&error)), Err(error)),
-        Err(fault) => (Err(fault), Ok(())),
+        if is_lasting(error) {
+            self.let_go();
+        }
     }
 }

@@ -69,7 +69,7 @@ impl Store {
     /// # Errors
     /// [`StoreFault`].
     pub async fn tenant(&self, id: TenantId) -> Result<Option<TenantRecord>, StoreFault> {
-        self.readers.search(move |connection| tenant(connection, &id)).await
+        self.readers.read(move |connection| tenant(connection, &id)).await
     }
 }
 

@@ -109,7 +109,7 @@ impl Writer {
             Some(opened) => opened,
             None => {
                 let opened = Opened::writer(&self.path)?;
-                self.known.forget();
+                self.known.opened_anew();
                 tracing::info!(path = %self.path.display(), "store: opened anew");
                 opened
             }
