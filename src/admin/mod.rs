@@ -6,11 +6,25 @@
 //! `/livez`, `/readyz` and `/metrics` are open. All under `/api/v1` needs the bearer token; where none is
 //! configured it is refused, whatever address the listener is bound to.
 
+mod audit;
 mod auth;
+mod body;
+mod domains;
+mod export;
+mod import;
+mod keys;
+mod lines;
+mod openapi;
+mod paths;
+mod plans;
 mod pools;
+mod precondition;
 mod problem;
+mod query;
+mod refused;
 mod routes;
 mod server;
+mod tenants;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +34,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::control::EndpointChange;
+use crate::control::registry::Registry;
 use crate::telemetry::Metrics;
 
 pub use auth::Token;
@@ -50,6 +65,9 @@ pub trait Control: Send + Sync + 'static {
     /// What `/api/v1/tenants/{id}/limits` shows: how a tenant stands with each of its limits. `None` where there
     /// is no such tenant.
     fn tenant_limits(&self, id: &str) -> Option<Value>;
+
+    /// All that is done with tenants: shown, changed, imported.
+    fn registry(&self) -> Arc<Registry>;
 
     /// What `/api/v1/pools` shows: how all pools stand.
     fn pools(&self) -> Value;

@@ -1,15 +1,14 @@
 //! `/api/v1/pools`: how pools stand, and their endpoints drained.
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::response::Response;
-use axum::routing::{get, post};
 use http::StatusCode;
 use serde_json::Value;
 
 use super::AdminState;
+use super::paths::Paths;
 use super::problem::Problem;
 use super::routes::json;
 use crate::control::EndpointChange;
@@ -18,13 +17,13 @@ use crate::control::EndpointChange;
 const WEIGHT_MAX: u32 = 1000;
 
 /// The routes below `/pools`.
-pub(super) fn router() -> Router<AdminState> {
-    Router::new()
-        .route("/", get(pools))
-        .route("/{pool}", get(pool))
-        .route("/{pool}/drain", post(drain))
-        .route("/{pool}/undrain", post(undrain))
-        .route("/{pool}/weight", post(weight))
+pub(super) fn paths() -> Paths {
+    Paths::default()
+        .get("/pools", pools)
+        .get("/pools/{pool}", pool)
+        .post("/pools/{pool}/drain", drain)
+        .post("/pools/{pool}/undrain", undrain)
+        .post("/pools/{pool}/weight", weight)
 }
 
 async fn pools(State(state): State<AdminState>) -> Response {

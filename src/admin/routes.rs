@@ -5,11 +5,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::error_handling::HandleErrorLayer;
-use axum::extract::rejection::{BytesRejection, PathRejection};
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{Method, StatusCode};
 use serde_json::Value;
@@ -18,13 +18,15 @@ use tower::timeout::TimeoutLayer;
 
 use super::AdminState;
 use super::auth::require_token;
-use super::pools;
+use super::body::DOCUMENT_MAX;
+use super::paths::Paths;
 use super::problem::Problem;
+use super::{audit, domains, export, import, keys, openapi, plans, pools, tenants};
 
 /// How long an answer may take: reading a large configuration anew takes seconds.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// How large a request's body may be.
+/// How large a request's body may be, in bytes; a tenant's document may be larger.
 const BODY_MAX: usize = 64 << 10;
 
 /// The prometheus text format.
@@ -33,26 +35,47 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// All routes.
 pub(super) fn router(state: AdminState) -> Router {
     let api = Router::new()
-        .route("/status", get(status))
-        .route("/tenants/{id}/limits", get(tenant_limits))
-        .nest("/pools", pools::router())
-        .route("/reload", post(reload))
+        .merge(bounded(quick().into_router()))
+        .merge(streams().into_router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(state.clone(), require_token));
-    let bounds = ServiceBuilder::new()
-        .layer(HandleErrorLayer::new(|_| async { too_slow() }))
-        .layer(TimeoutLayer::new(ANSWER));
-    Router::new()
+    let open = Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .fallback(not_found);
+    bounded(open)
         .nest("/api/v1", api)
-        .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(bounds)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(state)
+}
+
+/// What is answered in little time; below `/api/v1`.
+pub(super) fn quick() -> Paths {
+    Paths::default()
+        .get("/status", status)
+        .post("/reload", reload)
+        .and(openapi::paths())
+        .and(pools::paths())
+        .and(tenants::paths().with_bodies(DOCUMENT_MAX))
+        .and(domains::paths())
+        .and(keys::paths())
+        .and(plans::paths())
+        .and(audit::paths())
+}
+
+/// What takes as long as the client does; below `/api/v1`.
+pub(super) fn streams() -> Paths {
+    import::paths().and(export::paths())
+}
+
+fn bounded(router: Router<AdminState>) -> Router<AdminState> {
+    let bounds = ServiceBuilder::new()
+        .layer(HandleErrorLayer::new(|_| async { too_slow() }))
+        .layer(TimeoutLayer::new(ANSWER));
+    router.layer(bounds)
 }
 
 async fn livez() -> Response {
@@ -72,16 +95,6 @@ async fn metrics(State(state): State<AdminState>) -> Response {
 
 async fn status(State(state): State<AdminState>) -> Response {
     json(&state.control.status())
-}
-
-async fn tenant_limits(
-    State(state): State<AdminState>,
-    id: Result<Path<String>, PathRejection>,
-) -> Result<Response, Problem> {
-    let unknown =
-        || Problem::new(StatusCode::NOT_FOUND, "unknown_tenant").detail("there is no tenant of this id");
-    let Path(id) = id.map_err(|_| unknown())?;
-    state.control.tenant_limits(&id).map(|document| json(&document)).ok_or_else(unknown)
 }
 
 async fn reload(

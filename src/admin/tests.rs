@@ -23,6 +23,7 @@ const LONG: Patience =
 struct Gateway {
     ready: Mutex<Result<(), String>>,
     reloads: AtomicUsize,
+    registry: Arc<Registry>,
     reload: Mutex<Result<Value, Value>>,
     // A reload waits for this where the test asks for it.
     gate: Option<Notify>,
@@ -39,6 +40,10 @@ impl Control for Gateway {
 
     fn tenant_limits(&self, id: &str) -> Option<Value> {
         (id == "acme").then(|| json!({ "tenant": id }))
+    }
+
+    fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry)
     }
 
     fn pools(&self) -> Value {
@@ -68,6 +73,13 @@ impl Control for Gateway {
     }
 }
 
+/// That of a configuration with a tenant, and no store.
+fn registry() -> Arc<Registry> {
+    let text = "{ listeners: [{ bind: 127.0.0.1:0 }], tenants: [{ id: acme }], pools: { all: { endpoints: ['http://127.0.0.1:1'] } }, default_pool: all }";
+    let loaded = crate::config::load_str(text, "test.yaml").expect("a configuration");
+    Arc::new(Registry::new(Arc::new(loaded.document), Arc::new(|_: &[_], _: &[Box<str>]| {})))
+}
+
 struct Admin {
     address: SocketAddr,
     gateway: Arc<Gateway>,
@@ -85,6 +97,7 @@ impl Admin {
         let gateway = Arc::new(Gateway {
             ready: Mutex::new(Ok(())),
             reloads: AtomicUsize::new(0),
+            registry: registry(),
             reload: Mutex::new(Ok(json!({ "tenants": 3 }))),
             gate,
         });

@@ -17,6 +17,7 @@ use super::gateway::ReloadFailure;
 use super::{tenants_kept, wardens, watch};
 use crate::admin::{self, AdminState, Control, Reload, Token};
 use crate::control::EndpointChange;
+use crate::control::registry::Registry;
 use crate::listen;
 
 /// How often it is looked at which tenants deserve metric series of their own.
@@ -31,7 +32,7 @@ pub(super) struct ControlThread {
 
 impl ControlThread {
     pub(super) fn start(core: Arc<Core>) -> anyhow::Result<Self> {
-        let admin = core.document().admin;
+        let admin = core.document().admin.clone();
         let sockets = listen::bind(admin.bind, 1).context("admin.bind")?;
         let socket = sockets.into_iter().next().context("admin.bind")?;
         let address = socket.local_addr()?;
@@ -121,6 +122,10 @@ impl Control for Steering {
 
     fn tenant_limits(&self, id: &str) -> Option<Value> {
         self.0.tenant_limits(id)
+    }
+
+    fn registry(&self) -> Arc<Registry> {
+        self.0.registry()
     }
 
     fn pools(&self) -> Value {

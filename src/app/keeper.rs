@@ -16,7 +16,7 @@ use crate::tenant::{CacheTerms, TenantCache};
 /// How long the end waits for the store to take what is left.
 const CLOSING_MAX: Duration = Duration::from_secs(3);
 
-/// Opens the store when the first quota is configured, and closes it at the end.
+/// Opens the store when it or the first quota is configured, and closes it at the end.
 pub(super) struct Keeper {
     roster: Arc<Roster>,
     store: Mutex<Option<Arc<Store>>>,
@@ -86,8 +86,8 @@ impl Keeper {
         store.close();
     }
 
-    /// The store, while it is open.
-    pub(super) fn open_store(&self) -> Option<Arc<Store>> {
+    /// The store, once it is open.
+    pub(super) fn opened(&self) -> Option<Arc<Store>> {
         self.store().clone()
     }
 

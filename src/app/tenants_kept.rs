@@ -26,7 +26,7 @@ pub(super) async fn look_after(core: Arc<Core>) {
     loop {
         tick.tick().await;
         let foundation = core.foundation();
-        if let (Some(cache), Some(store)) = (foundation.cache.get(), core.keeper().open_store()) {
+        if let (Some(cache), Some(store)) = (foundation.cache.get(), core.keeper().opened()) {
             let since = *followed.get_or_insert_with(|| store.last_seq());
             if let Ok(last) = follow(cache, &store, foundation, since).await {
                 followed = Some(last);

@@ -31,6 +31,9 @@ mod yaml;
 pub use check::{Checked, check};
 pub use diagnostic::{Diagnostic, Related, Report, Severity};
 pub use document::*;
-pub use json::{Fault, READ_ONLY_KEYS, TenantParts, TenantRead, read_tenant, split_tenant, tenant_json};
+pub use json::{
+    Fault, READ_ONLY_KEYS, TenantParts, TenantRead, plan_json, read_domain, read_tenant, split_tenant,
+    tenant_json,
+};
 pub use load::{Loaded, Quarantined, load, load_from, load_str, load_text};
-pub use schema::schema;
+pub use schema::{schema, tenant_schemas};

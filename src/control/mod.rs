@@ -12,6 +12,7 @@ mod pool_tls;
 mod pools;
 mod quotas;
 mod rates;
+pub mod registry;
 mod status;
 mod stored;
 mod tenants;

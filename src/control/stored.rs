@@ -103,14 +103,14 @@ impl Cast for Mold {
 }
 
 /// The tenant as the configuration would have it. Its domains and its state are not looked at.
-fn written(mold: &Mold, record: &Record) -> Result<config::Tenant, String> {
+fn written(mold: &Mold, record: &Record) -> Result<Arc<config::Tenant>, String> {
     let plan = record.plan.as_deref();
     if let Some(plan) = plan.filter(|plan| !mold.document().plans.contains_key(*plan)) {
         return Err(format!("there is no plan `{plan}`"));
     }
     let Some(settings) = &record.settings else {
         let origin = Origin { file: "the store".into(), line: 0 };
-        return Ok(config::Tenant::plain(record.id.clone(), plan, origin));
+        return Ok(Arc::new(config::Tenant::plain(record.id.clone(), plan, origin)));
     };
     let settings: Result<Map<String, Value>, _> = serde_json::from_str(settings);
     let mut settings = settings.map_err(|error| format!("its settings are no JSON object: {error}"))?;

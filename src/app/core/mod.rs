@@ -19,6 +19,7 @@ use crate::app::listeners::{Bound, bind_all, hand_out};
 use crate::app::worker::{Command, Worker, WorkerShare};
 use crate::config::{self, Diagnostic, Document, Loaded, Quarantined, Workers};
 use crate::control;
+use crate::control::registry::Registry;
 use crate::control::{
     Compiled, EndpointChange, Fingerprint, FirstAddresses, Foundation, LastReload, PoolSet, PoolTls,
     Previous, Status, TenantSet, compile, limits,
@@ -27,6 +28,7 @@ use crate::listen::ConnectionCaps;
 use crate::proxy::SnapshotCell;
 use crate::telemetry::Metrics;
 use crate::telemetry::access_log::{AccessLog, AccessLogSettings};
+use crate::types::TenantId;
 use crate::upstream::Pool;
 use crate::upstream::dns::Resolve;
 
@@ -38,6 +40,7 @@ pub(super) struct Core {
     snapshot: Arc<SnapshotCell>,
     caps: Arc<ConnectionCaps>,
     keeper: Keeper,
+    registry: Arc<Registry>,
     access_log: Mutex<Option<AccessLog>>,
     workers: Mutex<Vec<Worker>>,
     worker_count: usize,
@@ -51,7 +54,7 @@ pub(super) struct Core {
 
 /// The configuration in force.
 struct Running {
-    document: Document,
+    document: Arc<Document>,
     pools: PoolSet,
     tenants: TenantSet,
     listeners: Vec<Bound>,
@@ -88,6 +91,15 @@ impl Core {
         let Compiled { snapshot, pools, tenants, .. } =
             compile(&document, 0, &previous, &tls, &addresses, &foundation);
         keeper.adopt(&document);
+        let document = Arc::new(document);
+        let remembered = Arc::clone(&foundation);
+        let forget = move |tenants: &[TenantId], hosts: &[Box<str>]| {
+            if let Some(cache) = remembered.cache.get() {
+                cache.forget(tenants, hosts.iter().map(AsRef::as_ref));
+            }
+        };
+        let registry = Registry::new(Arc::clone(&document), Arc::new(forget));
+        keeper.opened().into_iter().for_each(|store| registry.connect(store));
         let snapshot = Arc::new(SnapshotCell::from_pointee(snapshot));
         let limits = &document.limits;
         let caps = Arc::new(ConnectionCaps::new(limits.max_connections, limits.max_connections_per_client));
@@ -118,6 +130,7 @@ impl Core {
             snapshot,
             caps,
             keeper,
+            registry: Arc::new(registry),
             access_log: Mutex::new(Some(access_log)),
             workers: Mutex::new(workers),
             worker_count,
@@ -167,8 +180,12 @@ impl Core {
         &self.keeper
     }
 
-    pub(super) fn document(&self) -> Document {
-        self.running().document.clone()
+    pub(super) fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry)
+    }
+
+    pub(super) fn document(&self) -> Arc<Document> {
+        Arc::clone(&self.running().document)
     }
 
     pub(super) fn watched(&self) -> Vec<PathBuf> {

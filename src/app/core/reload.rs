@@ -100,8 +100,10 @@ impl Core {
         (running.pools, running.tenants) = (pools, tenants);
         let Loaded { document, warnings, quarantined, watched } = loaded;
         // What only a restart changes stays as it runs, so that the next reload compares with that.
-        running.document =
-            Document { admin: running.document.admin.clone(), workers: running.document.workers, ..document };
+        let (admin, workers) = (running.document.admin.clone(), running.document.workers);
+        running.document = Arc::new(Document { admin, workers, ..document });
+        self.keeper.opened().into_iter().for_each(|store| self.registry.connect(store));
+        self.registry.adopt(Arc::clone(&running.document));
         (running.warnings, running.quarantined, running.watched) = (warnings, quarantined, watched);
         Ok(())
     }

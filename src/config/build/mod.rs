@@ -24,11 +24,12 @@ use std::path::{Path, PathBuf};
 use http::HeaderName;
 
 use super::decode::Spanned;
-use super::document::{Document, Plan, Pool};
+use super::document::{Document, Domain, Plan, Pool};
 use super::findings::Findings;
 use super::source::Mark;
 use super::suggest;
 use super::written::Config;
+use crate::types::TenantId;
 
 pub(super) use tenants::{Candidate, Claims};
 
@@ -78,7 +79,7 @@ impl<'b> Builder<'b> {
             trusted_proxies: config.trusted_proxies.0.iter().map(|net| net.0.0).collect(),
             tenancy: self.tenancy(config),
             store: self.store(config.store.as_ref()),
-            has_store: config.store.is_some(),
+            stores_tenants: config.store.is_some(),
             plans: self.plans(&config.plans),
             pools: self.pools(&config.pools),
             routes: self.routes(config.routes.as_ref(), file),
@@ -101,6 +102,11 @@ impl<'b> Builder<'b> {
     /// Checks how a tenant goes together with a document in force.
     pub fn check_tenant(&self, document: &Document, tenant: &Candidate) {
         usage::check_tenant(self, document, tenant);
+    }
+
+    /// Checks whether a tenant can have a domain under the host patterns of a document.
+    pub fn check_domain(&self, document: &Document, owner: &TenantId, domain: &Domain, mark: Mark) {
+        usage::check_domain(self, document, owner, domain, mark);
     }
 
     fn known_plan(&self, name: &Spanned<String>) -> Option<String> {

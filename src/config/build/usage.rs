@@ -25,11 +25,8 @@ pub(super) fn check(builder: &Builder<'_>, config: &Config, document: &Document,
 /// How one tenant goes together with a document in force. Other tenants come and go meanwhile, so nothing is
 /// held against what they are now.
 pub(super) fn check_tenant(builder: &Builder<'_>, document: &Document, candidate: &Candidate) {
-    let patterns = document.tenancy.identify.iter().filter_map(pattern_of);
-    for pattern in patterns {
-        for (domain, mark) in candidate.tenant.domains.iter().zip(&candidate.domains) {
-            domain_under_pattern(builder, &candidate.tenant.id, domain, *mark, pattern);
-        }
+    for (domain, mark) in candidate.tenant.domains.iter().zip(&candidate.domains) {
+        check_domain(builder, document, &candidate.tenant.id, domain, *mark);
     }
     if candidate.rate_limit.is_some() || !candidate.rate_limits.is_empty() || !candidate.quotas.is_empty() {
         let routes = RouteTerms::in_force(document);
@@ -46,6 +43,19 @@ pub(super) fn check_tenant(builder: &Builder<'_>, document: &Document, candidate
                 "the tenant has no pool, and there is no `default_pool`",
             )
             .hint("give it a `pool`, or a plan with one");
+    }
+}
+
+/// Whether a tenant can have a domain under the host patterns of a document.
+pub(super) fn check_domain(
+    builder: &Builder<'_>,
+    document: &Document,
+    owner: &TenantId,
+    domain: &Domain,
+    mark: Mark,
+) {
+    for pattern in document.tenancy.identify.iter().filter_map(pattern_of) {
+        domain_under_pattern(builder, owner, domain, mark, pattern);
     }
 }
 

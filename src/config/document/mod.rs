@@ -49,8 +49,8 @@ pub struct Document {
     pub tenancy: Tenancy,
     /// The store's file.
     pub store: PathBuf,
-    /// Whether the store was written, so that it is wanted for its tenants.
-    pub has_store: bool,
+    /// Whether the store is written of, so that it keeps tenants, too, and is open whether there are quotas or not.
+    pub stores_tenants: bool,
     /// Plans by name.
     pub plans: BTreeMap<String, Plan>,
     /// Pools by name.
@@ -131,7 +131,7 @@ impl Document {
     /// Whether there must be a store: it is written, or a tenant has a quota.
     #[must_use]
     pub fn wants_store(&self) -> bool {
-        self.has_store || self.has_quotas()
+        self.stores_tenants || self.has_quotas()
     }
 
     /// Whether any tenant has a quota, so that there must be a store.

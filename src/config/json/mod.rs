@@ -11,19 +11,21 @@ mod tests;
 mod tree;
 mod write;
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::build::{Builder, Claims};
 use super::decode::{Decoder, Spanned};
 use super::diagnostic::Severity;
-use super::document::{Document, Tenant};
+use super::document::{Document, Domain, Tenant};
 use super::findings::Findings;
 use super::source::Mark;
 use super::written::{TenantFile, Text};
 use crate::types::TenantId;
 
 pub use parts::{TenantParts, split_tenant};
-pub use write::tenant_json;
+pub use write::{plan_json, tenant_json};
 
 use tree::Tree;
 
@@ -35,7 +37,7 @@ pub const READ_ONLY_KEYS: [&str; 5] = ["source", "origin", "revision", "created_
 #[derive(Debug, Clone, PartialEq)]
 pub struct TenantRead {
     /// The tenant.
-    pub tenant: Tenant,
+    pub tenant: Arc<Tenant>,
     /// What is probably not as meant.
     pub warnings: Vec<Fault>,
 }
@@ -80,13 +82,41 @@ pub fn read_tenant(document: &Document, id: &TenantId, value: &Value) -> Result<
     }
 }
 
+/// Reads a domain that a tenant is to have.
+///
+/// # Errors
+/// It is none, or a host pattern gives it to others.
+pub fn read_domain(document: &Document, id: &TenantId, text: &str) -> Result<Domain, Fault> {
+    let findings = Findings::default();
+    let found = match text.parse::<Domain>() {
+        Ok(domain) => {
+            let builder = Builder::over(&findings, document);
+            builder.check_domain(document, id, &domain, Mark::default());
+            Some(domain)
+        }
+        Err(error) => {
+            findings.error("invalid-value", Mark::default(), format!("`{text}` is no domain: {error}"));
+            None
+        }
+    };
+    match (findings.take_marked().into_iter().next(), found) {
+        (None, Some(domain)) => Ok(domain),
+        (fault, _) => Err(Fault {
+            pointer: "#".to_owned(),
+            code: fault.as_ref().map_or("invalid-value", |(_, found)| found.code),
+            hint: fault.as_ref().and_then(|(_, found)| found.hint.clone()),
+            message: fault.map(|(_, found)| found.message).unwrap_or_default(),
+        }),
+    }
+}
+
 fn read(
     findings: &Findings,
     document: &Document,
     id: &TenantId,
     value: &Value,
     tree: &Tree<'_>,
-) -> Option<Tenant> {
+) -> Option<Arc<Tenant>> {
     let whole = Mark::default();
     if !value.is_object() {
         // The decoder would take null for an empty one.
@@ -105,5 +135,5 @@ fn read(
     let written = written.with_id(Spanned { value: Text(id.clone()), mark: whole, key: whole });
     let candidate = builder.tenant(&written, &mut Claims::default());
     builder.check_tenant(document, &candidate);
-    Some(Tenant::clone(&candidate.tenant))
+    Some(candidate.tenant)
 }

@@ -6,8 +6,8 @@ use http::HeaderValue;
 use serde_json::{Map, Value, json};
 
 use crate::config::document::{
-    Concurrency, HeaderRules, Meter, NamedRateLimit, OnExceed, OnOutage, Quota, RateKey, RateLimitOverride,
-    Tenant, TenantLimits, TimeZone, Window,
+    Concurrency, HeaderRules, Meter, NamedRateLimit, OnExceed, OnOutage, Plan, Quota, RateKey,
+    RateLimitOverride, Tenant, TenantLimits, TimeZone, Window,
 };
 use crate::types::{ByteSize, TimeSpan};
 
@@ -40,6 +40,37 @@ pub fn tenant_json(tenant: &Tenant) -> Value {
     let access = [("allow", &tenant.access.allow), ("deny", &tenant.access.deny)];
     put("access", object(access.map(|(key, networks)| (key, some(texts(networks), !networks.is_empty())))));
     Value::Object(members)
+}
+
+/// A plan's JSON, as the configuration says it.
+#[must_use]
+pub fn plan_json(plan: &Plan) -> Value {
+    let rate_limit = plan.rate_limit.map(|limit| RateLimitOverride {
+        rate: Some(limit.rate),
+        burst: limit.burst,
+        shadow: limit.shadow.then_some(true),
+    });
+    let limits = TenantLimits {
+        rate_limit,
+        rate_limits: plan.rate_limits.clone(),
+        concurrency: plan.concurrency,
+        quotas: plan.quotas.clone(),
+        on_outage: plan.on_outage,
+        request_body_max: plan.request_body_max,
+    };
+    let mut document = self::limits(&limits);
+    if let Value::Object(members) = &mut document {
+        let own = [
+            ("name", Some(plan.name.as_str().into())),
+            ("pool", plan.pool.as_deref().map(Value::from)),
+            ("features", some(texts(&plan.features), !plan.features.is_empty())),
+            ("request_headers", some(headers(&plan.request_headers), !plan.request_headers.is_empty())),
+            ("response_headers", some(headers(&plan.response_headers), !plan.response_headers.is_empty())),
+            ("origin", Some(plan.origin.to_string().into())),
+        ];
+        members.extend(own.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
+    }
+    document
 }
 
 fn limits(limits: &TenantLimits) -> Value {

@@ -1,0 +1,175 @@
+//! The documents of the API.
+
+use serde_json::{Map, Value, json};
+
+use super::reference;
+use crate::control::registry::tenant_schemas;
+
+/// All of them, by name.
+pub(super) fn all() -> Map<String, Value> {
+    let mut schemas = tenant_schemas();
+    if let Some(Value::Object(tenant)) = schemas.get_mut("Tenant")
+        && let Some(Value::Object(properties)) = tenant.get_mut("properties")
+    {
+        for (name, what, kind) in [
+            ("source", "`store` or `configuration`.", "string"),
+            ("origin", "Where in the configuration it is.", "string"),
+            ("revision", "The number of the change that made it what it is; its ETag.", "integer"),
+            ("created_at", "When it was made.", "string"),
+            ("updated_at", "When it was changed last.", "string"),
+        ] {
+            let property = json!({ "description": what, "type": kind, "readOnly": true });
+            properties.insert(name.to_owned(), property);
+        }
+    }
+    schemas.extend(own().into_iter().map(|(name, schema)| (name.to_owned(), schema)));
+    schemas
+}
+
+fn own() -> [(&'static str, Value); 24] {
+    let text = json!({ "type": "string" });
+    let time = json!({ "type": ["string", "null"], "format": "date-time" });
+    let number = json!({ "type": "integer", "minimum": 0 });
+    let maybe_text = json!({ "type": ["string", "null"] });
+    let any_object = json!({ "type": "object" });
+    let list = |of: &str| json!({ "type": "array", "items": reference(of) });
+    let page = |key: &str, of: &str| {
+        object(&[key, "next_cursor"], json!({ key: list(of), "next_cursor": maybe_text }))
+    };
+    let key = json!({
+        "id": text, "name": text, "hint": text, "created_at": time, "expires_at": time, "replaced_by": maybe_text,
+        "state": { "enum": ["active", "replaced", "expired"] },
+        "key": { "description": "The key itself: only where it was made.", "type": "string" },
+    });
+    let domain = json!({
+        "domain": text, "state": { "enum": ["verified", "pending"] }, "method": maybe_text, "created_at": time,
+        "verified_at": time, "tenant": text, "challenge": reference("Challenge"),
+    });
+    [
+        ("Any", json!({ "type": "object" })),
+        (
+            "Lines",
+            json!({ "description": "A JSON document a line, each that of a tenant with its `id`.", "type": "string" }),
+        ),
+        ("Problem", problem()),
+        (
+            "InvalidMember",
+            object(
+                &["pointer", "code", "detail"],
+                json!({
+                    "pointer": { "description": "A JSON pointer, as a URI fragment.", "type": "string" },
+                    "code": text, "detail": text, "hint": text,
+                }),
+            ),
+        ),
+        ("TenantPage", page("tenants", "Tenant")),
+        ("Reason", closed(&[], json!({ "reason": { "type": "string", "maxLength": 1000 } }))),
+        (
+            "Challenge",
+            object(
+                &["dns"],
+                json!({
+                    "dns": object(&["name", "type", "value"], json!({ "name": text, "type": text, "value": text })),
+                    "http": object(&["url", "body"], json!({ "url": text, "body": text })),
+                }),
+            ),
+        ),
+        ("Domain", object(&["domain", "state", "method"], domain)),
+        ("Domains", object(&["domains"], json!({ "domains": list("Domain") }))),
+        (
+            "DomainClaim",
+            closed(
+                &["domain"],
+                json!({
+                    "domain": text,
+                    "verified": { "description": "Whether you vouch for it.", "type": "boolean", "default": false },
+                }),
+            ),
+        ),
+        ("Key", object(&["id", "hint", "state"], key)),
+        ("Keys", object(&["keys"], json!({ "keys": list("Key") }))),
+        (
+            "KeyRequest",
+            closed(
+                &[],
+                json!({
+                    "name": { "type": "string", "maxLength": 128 }, "expires_in": reference("Duration"),
+                }),
+            ),
+        ),
+        (
+            "KeyRotation",
+            closed(&[], json!({ "overlap": reference("Duration"), "expires_in": reference("Duration") })),
+        ),
+        ("Plan", object(&["name", "tenants"], json!({ "name": text, "tenants": number }))),
+        ("Plans", object(&["plans"], json!({ "plans": list("Plan") }))),
+        (
+            "AuditEntry",
+            object(
+                &["seq", "at", "actor", "action"],
+                json!({
+                    "seq": number, "at": time, "actor": text, "action": text, "tenant": maybe_text, "reason": maybe_text,
+                    "before": { "type": ["object", "null"] }, "after": { "type": ["object", "null"] },
+                }),
+            ),
+        ),
+        ("AuditPage", page("entries", "AuditEntry")),
+        (
+            "ImportReport",
+            object(
+                &["lines", "created", "updated", "unchanged", "failed", "dry_run", "errors"],
+                json!({
+                    "lines": number, "created": number, "updated": number, "unchanged": number, "failed": number,
+                    "dry_run": { "type": "boolean" }, "errors_truncated": { "type": "boolean" },
+                    "errors": { "type": "array", "items": object(&["line", "code", "detail"], json!({
+                        "line": number, "id": maybe_text, "code": text, "detail": text, "pointer": text, "hint": text,
+                    })) },
+                }),
+            ),
+        ),
+        (
+            "Status",
+            object(
+                &["version", "state", "config"],
+                json!({ "version": text, "state": text, "config": any_object }),
+            ),
+        ),
+        ("Pool", object(&["name", "endpoints"], json!({ "name": text, "endpoints": { "type": "array" } }))),
+        ("Pools", object(&["pools"], json!({ "pools": list("Pool") }))),
+        ("Endpoint", object(&["endpoint"], json!({ "endpoint": text }))),
+        (
+            "EndpointWeight",
+            object(
+                &["endpoint", "weight"],
+                json!({
+                    "endpoint": text, "weight": { "type": "integer", "minimum": 0, "maximum": 1000 },
+                }),
+            ),
+        ),
+    ]
+}
+
+fn problem() -> Value {
+    let text = json!({ "type": "string" });
+    object(
+        &["type", "title", "status", "code"],
+        json!({
+            "type": text, "title": text, "detail": text, "code": text,
+            "status": { "type": "integer" },
+            "errors": { "type": "array", "items": { "anyOf": [reference("InvalidMember"), { "type": "object" }] } },
+        }),
+    )
+}
+
+fn object(required: &[&str], properties: Value) -> Value {
+    json!({ "type": "object", "required": required, "properties": properties })
+}
+
+/// An object that has no other keys.
+fn closed(required: &[&str], properties: Value) -> Value {
+    let mut schema = object(required, properties);
+    if let Value::Object(members) = &mut schema {
+        members.insert("additionalProperties".to_owned(), false.into());
+    }
+    schema
+}

@@ -1,0 +1,165 @@
+//! Domains of tenants: claimed, given, taken away, asked for.
+
+use serde_json::{Value, json};
+
+use super::documents::time;
+use super::random::token;
+use super::tenants::{known_id, not_configured};
+use super::{Refusal, Registry, pages};
+use crate::config::{Domain, Fault, read_domain};
+use crate::store::{Actor, Claim, DomainRecord, WriteError};
+use crate::types::TenantId;
+
+/// Where a tenant shows over HTTP that a domain is its own.
+const CHALLENGE_PATH: &str = "/.well-known/tollgate-challenge";
+/// Where it shows that in DNS: this label below the domain.
+const CHALLENGE_LABEL: &str = "_tollgate-challenge";
+
+impl Registry {
+    /// The domains of a tenant, those that it only claims among them.
+    ///
+    /// # Errors
+    /// [`Refusal`]: there is no such tenant, or no answer of the store.
+    pub async fn domains(&self, id: &str) -> Result<Value, Refusal> {
+        if let Some(tenant) = self.in_force().tenant(id) {
+            let domains = tenant.domains.iter().map(|domain| shown_configured(domain, None));
+            return Ok(json!({ "domains": domains.collect::<Vec<_>>() }));
+        }
+        // Whether there is such a tenant.
+        self.tenant(id).await?;
+        let domains = self.store()?.domains_of(known_id(id)?).await?;
+        Ok(json!({ "domains": domains.iter().map(shown).collect::<Vec<_>>() }))
+    }
+
+    /// Claims a domain for a tenant, or gives it to the tenant where the operator vouches.
+    ///
+    /// # Errors
+    /// [`Refusal`]: it is no domain that the tenant could have, or another's.
+    pub async fn claim_domain(
+        &self,
+        id: &str,
+        domain: &str,
+        vouched: bool,
+        actor: Actor,
+    ) -> Result<Value, Refusal> {
+        let id = known_id(id)?;
+        let in_force = self.in_force();
+        not_configured(&in_force, &id)?;
+        let store = self.store()?;
+        let domain = read_domain(in_force.document(), &id, domain).map_err(|fault| {
+            Refusal::InvalidDomain(vec![Fault { pointer: "#/domain".to_owned(), ..fault }])
+        })?;
+        if let Some(owner) = in_force.owner(&domain) {
+            return Err(Refusal::DomainTaken { domain: domain.to_string(), owner: owner.id.clone() });
+        }
+        let token = match vouched {
+            true => None,
+            false => Some(token().map_err(|_| Refusal::NoRandomness)?.into()),
+        };
+        let claim = Claim { tenant: id.clone(), domain: domain.to_string().into(), token, actor };
+        let claimed = store.claim_domain(claim).await.map_err(|error| Refusal::of_write(error, &id))?;
+        if claimed.verified {
+            self.forget_domain(&claimed);
+        }
+        Ok(shown(&claimed))
+    }
+
+    /// Takes a domain, or a claim on it, from a tenant.
+    ///
+    /// # Errors
+    /// [`Refusal`]: the tenant has no such domain.
+    pub async fn release_domain(&self, id: &str, domain: &str, actor: Actor) -> Result<(), Refusal> {
+        let id = known_id(id)?;
+        not_configured(&self.in_force(), &id)?;
+        let unknown = || Refusal::UnknownDomain(domain.to_owned());
+        let name = domain.parse::<Domain>().map_err(|_| unknown())?.to_string();
+        let released = self.store()?.release_domain(id.clone(), &name, actor).await;
+        let released = released.map_err(|error| match error {
+            WriteError::Absent => unknown(),
+            error => Refusal::of_write(error, &id),
+        })?;
+        self.forget_domain(&released);
+        Ok(())
+    }
+
+    /// Whose a domain is: exactly this one, else the longest wildcard above it.
+    ///
+    /// # Errors
+    /// [`Refusal`]: nobody's.
+    pub async fn domain(&self, text: &str) -> Result<Value, Refusal> {
+        let asked = pages::domain(text)?;
+        let in_force = self.in_force();
+        let store = self.readable();
+        for domain in at_and_above(asked) {
+            if let Some(owner) = in_force.owner(&domain) {
+                return Ok(shown_configured(&domain, Some(&owner.id)));
+            }
+            if let Some(store) = &store
+                && let Some(record) = store.domain(&domain.to_string()).await?
+            {
+                let mut document = shown(&record);
+                if let Value::Object(members) = &mut document {
+                    members.insert("tenant".to_owned(), record.tenant.as_str().into());
+                }
+                return Ok(document);
+            }
+        }
+        Err(Refusal::UnknownDomain(text.to_owned()))
+    }
+
+    /// A domain has come to a tenant, or gone from it.
+    fn forget_domain(&self, domain: &DomainRecord) {
+        self.cache.forget(std::slice::from_ref(&domain.tenant), std::slice::from_ref(&domain.name));
+    }
+}
+
+/// A domain, and the wildcards that it is below, the longest first. There are no more labels than a host may have.
+fn at_and_above(domain: Domain) -> Vec<Domain> {
+    let name = match &domain {
+        Domain::Exact(name) | Domain::Wildcard(name) => name.clone(),
+    };
+    let mut domains = vec![domain];
+    let mut below = name.as_str();
+    while let Some((_, parent)) = below.split_once('.') {
+        if parent.contains('.') {
+            domains.push(Domain::Wildcard(parent.to_owned()));
+        }
+        below = parent;
+    }
+    domains
+}
+
+fn shown_configured(domain: &Domain, owner: Option<&TenantId>) -> Value {
+    let mut document =
+        json!({ "domain": domain.to_string(), "state": "verified", "method": "configuration" });
+    if let (Some(owner), Value::Object(members)) = (owner, &mut document) {
+        members.insert("tenant".to_owned(), owner.as_str().into());
+    }
+    document
+}
+
+fn shown(record: &DomainRecord) -> Value {
+    let mut document = json!({
+        "domain": record.name,
+        "state": if record.verified { "verified" } else { "pending" },
+        "method": record.method,
+        "created_at": time(record.created_ms),
+        "verified_at": record.verified_ms.map(time),
+    });
+    if let (Some(token), Value::Object(members)) = (&record.token, &mut document) {
+        members.insert("challenge".to_owned(), challenge(&record.name, token));
+    }
+    document
+}
+
+/// What a tenant is to publish, in DNS or over HTTP. No one host can speak for all below a domain.
+fn challenge(domain: &str, token: &str) -> Value {
+    let name = domain.strip_prefix("*.").unwrap_or(domain);
+    let dns = json!({ "name": format!("{CHALLENGE_LABEL}.{name}"), "type": "TXT", "value": token });
+    match domain.starts_with("*.") {
+        true => json!({ "dns": dns }),
+        false => {
+            json!({ "dns": dns, "http": { "url": format!("http://{name}{CHALLENGE_PATH}"), "body": token } })
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Why the registry did not do what it was asked.
+
+use crate::config::Fault;
+use crate::store::{StoreFault, WriteError};
+use crate::types::TenantId;
+
+/// What is wrong in one place of a tenant's document, in the words of the API.
+pub type InvalidMember = Fault;
+
+/// Why something was not done. Nothing has changed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no store to write to.
+    #[error(
+        "there is no store that tenants could be kept in: add `store: sqlite:state/tollgate.db` to the configuration and \
+         reload it"
+    )]
+    NoStore,
+    /// The tenant is part of the configuration.
+    #[error("the tenant `{id}` is part of the configuration ({origin}), and can only be changed there")]
+    InConfiguration {
+        /// The tenant.
+        id: TenantId,
+        /// Where: `tollgate.yaml:12`.
+        origin: String,
+    },
+    /// There is no such tenant.
+    #[error("there is no tenant `{0}`")]
+    UnknownTenant(String),
+    /// There is such a tenant already.
+    #[error("there is a tenant `{0}` already: change it with PUT or PATCH, or choose another id")]
+    Exists(TenantId),
+    /// It is not at the revision that was expected.
+    #[error("the tenant has been changed meanwhile: get it again, and decide anew")]
+    Precondition {
+        /// Its revision now; `None` where it is not there.
+        current: Option<u64>,
+    },
+    /// Others change the tenant all the time.
+    #[error("others change this tenant at the same time: try again")]
+    Contended,
+    /// The domain is another tenant's.
+    #[error("the domain `{domain}` belongs to the tenant `{owner}`")]
+    DomainTaken {
+        /// The domain.
+        domain: String,
+        /// Whose it is.
+        owner: TenantId,
+    },
+    /// It would have too many of a thing.
+    #[error("a tenant can't have more than {max} {what}")]
+    TooMany {
+        /// Of what, in plural.
+        what: &'static str,
+        /// How many it may have.
+        max: usize,
+    },
+    /// The document is not that of a tenant; at least one member is to blame.
+    #[error("the tenant is not valid: `errors` says what to change")]
+    Invalid(Vec<InvalidMember>),
+    /// It is no domain that the tenant could have.
+    #[error("the domain is not valid: `errors` says what to change")]
+    InvalidDomain(Vec<InvalidMember>),
+    /// Too many imports are under way.
+    #[error("two imports are under way already: wait for one of them")]
+    TooManyImports,
+    /// No secret can be made.
+    #[error("the system gives no random numbers, so that no secret can be made")]
+    NoRandomness,
+    /// There is no such plan.
+    #[error("there is no plan `{0}`")]
+    UnknownPlan(String),
+    /// The tenant has no such domain, and no claim on it; or nobody has.
+    #[error("there is no domain `{0}` here")]
+    UnknownDomain(String),
+    /// The tenant has no such key.
+    #[error("there is no key `{0}` here")]
+    UnknownKey(String),
+    /// What is asked for can't be understood.
+    #[error("{0}")]
+    BadQuery(String),
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+}
+
+impl Refusal {
+    /// What a write of a tenant was refused for.
+    pub(super) fn of_write(error: WriteError, id: &TenantId) -> Self {
+        match error {
+            WriteError::NotExpected { current } => Self::Precondition { current },
+            WriteError::Exists => Self::Exists(id.clone()),
+            WriteError::Absent => Self::UnknownTenant(id.to_string()),
+            WriteError::DomainTaken { domain, owner } => Self::DomainTaken { domain: domain.into(), owner },
+            WriteError::TooMany { what, max } => Self::TooMany { what, max },
+            WriteError::Fault(fault) => Self::Store(fault),
+        }
+    }
+
+    /// One wrong member.
+    pub(super) fn member(pointer: &str, code: &'static str, message: String, hint: &str) -> Self {
+        let hint = Some(hint.to_owned());
+        Self::Invalid(vec![Fault { pointer: pointer.to_owned(), code, message, hint }])
+    }
+}
