@@ -11,7 +11,7 @@ from process import CpuTime, Failure
 from scenario import Scenario
 
 # wrk's own text rounds to three digits; its `done` hook has the figures whole.
-_DONE = """
+DONE = """
 done = function(summary, latency, requests)
   local e = summary.errors
   io.write(string.format(
@@ -60,7 +60,7 @@ def script(folder: Path, scenario: Scenario) -> Path:
     else:
         text = _HOSTS.format(count=len(scenario.hosts), hosts=", ".join(f'"{host}"' for host in scenario.hosts))
     path = folder / f"wrk-{scenario.name}.lua"
-    path.write_text(text + _DONE)
+    path.write_text(text + DONE)
     return path
 
 

@@ -17,7 +17,6 @@ PATIENCE_S = 30
 class Answer:
     status: int
     body: bytes
-    etag: str | None
 
     def json(self) -> dict:
         return json.loads(self.body) if self.body else {}
@@ -45,7 +44,7 @@ class Api:
         try:
             self._connection.request(method, path, body, headers)
             answer = self._connection.getresponse()
-            return Answer(answer.status, answer.read(), answer.getheader("ETag"))
+            return Answer(answer.status, answer.read())
         except (OSError, http.client.HTTPException):
             self.close()
             raise

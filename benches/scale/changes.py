@@ -1,4 +1,4 @@
-"""Changes to tenants through the API at a constant rate, from a thread of their own."""
+"""Changes to tenants through the API at a constant rate, from threads of their own."""
 
 import http.client
 import threading
@@ -7,56 +7,79 @@ import time
 from api import Api
 from tenants import document, identity
 
+# One at a time each: enough that a flush which takes some milliseconds doesn't hold the rate down.
+WRITERS = 4
+
 
 class Changes:
     """Whole in a `with`: PATCH and PUT in turn, each of a tenant of its own, until it is left."""
 
     def __init__(self, admin_port: int, numbers: range, per_minute: float):
-        self._api = Api(admin_port)
-        self._numbers, self._gap_s = numbers, 60 / per_minute
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self.made = self.failed = 0
-        self.slowest_s = 0.0
-        self.first_failure = ""
-        self.began = self.ended = 0.0
+        self._writers = [
+            Writer(admin_port, numbers[turn::WRITERS], 60 * WRITERS / per_minute, turn, self._done) for turn in range(WRITERS)
+        ]
+        self._began = self._ended = 0.0
+
+    @property
+    def made(self) -> int:
+        """Changes that were acknowledged."""
+        return sum(writer.made for writer in self._writers)
+
+    @property
+    def failures(self) -> list[str]:
+        return [failure for writer in self._writers for failure in writer.failures]
+
+    @property
+    def slowest_s(self) -> float:
+        return max(writer.slowest_s for writer in self._writers)
 
     @property
     def per_minute(self) -> float:
-        """Changes that were acknowledged, over the time that it took."""
-        return self.made * 60 / max(1e-9, self.ended - self.began)
+        """Acknowledged changes over the time that they took."""
+        return self.made * 60 / max(1e-9, self._ended - self._began)
 
     def __enter__(self) -> "Changes":
-        self.began = time.monotonic()
-        self._thread.start()
+        self._began = time.monotonic()
+        for writer in self._writers:
+            writer.start()
         return self
 
     def __exit__(self, *_exc) -> None:
         self._done.set()
-        self._thread.join(40)
-        self.ended = time.monotonic()
-        self._api.close()
+        for writer in self._writers:
+            writer.join(40)
+        self._ended = time.monotonic()
 
-    def _run(self) -> None:
-        turn, due = 0, time.monotonic()
+
+class Writer(threading.Thread):
+    def __init__(self, admin_port: int, numbers: range, gap_s: float, turn: int, done: threading.Event):
+        super().__init__(daemon=True)
+        self._api = Api(admin_port)
+        self._numbers, self._gap_s, self._turn, self._done = numbers, gap_s, turn, done
+        self.made = 0
+        self.failures: list[str] = []
+        self.slowest_s = 0.0
+
+    def run(self) -> None:
+        step, due = 0, time.monotonic() + self._gap_s * self._turn / WRITERS
         # A stamp that no other run of changes has: an equal document would change nothing.
-        stamp = time.monotonic_ns()
-        while not self._done.is_set():
-            number = self._numbers[turn % len(self._numbers)]
+        stamp = f"{time.monotonic_ns()}-{self._turn}"
+        while not self._done.wait(max(0.0, due - time.monotonic())):
             began = time.monotonic()
             try:
-                self._change(number, turn, f"{stamp}-{turn}")
+                self._change(self._numbers[step % len(self._numbers)], step, f"{stamp}-{step}")
             except (OSError, http.client.HTTPException) as failure:
-                self._fail(repr(failure))
+                self.failures.append(repr(failure))
             self.slowest_s = max(self.slowest_s, time.monotonic() - began)
-            turn += 1
-            due += self._gap_s
+            step += 1
             # Late ones are made up for, so that the rate is kept.
-            self._done.wait(max(0.0, due - time.monotonic()))
+            due += self._gap_s
+        self._api.close()
 
-    def _change(self, number: int, turn: int, stamp: str) -> None:
+    def _change(self, number: int, step: int, stamp: str) -> None:
         path = f"/api/v1/tenants/{identity(number)}"
-        if turn % 2:
+        if step % 2:
             tenant = document(number)
             tenant["labels"] = {**tenant.get("labels", {}), "stamp": stamp}
             answer = self._api.ask("PUT", path, tenant)
@@ -65,8 +88,4 @@ class Changes:
         if answer.status == 200:
             self.made += 1
         else:
-            self._fail(f"{answer.status} {answer.body[:200]!r}")
-
-    def _fail(self, what: str) -> None:
-        self.failed += 1
-        self.first_failure = self.first_failure or what
+            self.failures.append(f"{answer.status} {answer.body[:200]!r}")

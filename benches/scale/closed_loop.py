@@ -1,6 +1,5 @@
 """The closed loop: wrk, one thread, every connection kept alive, hosts drawn by a law, and the proxy's CPU time meanwhile."""
 
-import resource
 import subprocess
 import time
 from dataclasses import asdict, dataclass
@@ -78,7 +77,7 @@ class Law:
             tenants=population.count, hosts=population.hosts, factor=multiplier(population.hosts), table=table,
             second=SECOND_EVERY,
         )  # fmt: skip
-        script.write_text(text + wrk._DONE)
+        script.write_text(text + wrk.DONE)
         return Law(population, script)
 
 
@@ -134,12 +133,3 @@ class Saturation:
         except subprocess.TimeoutExpired:
             raise Failure("wrk does not end") from None
         return wrk.parse(self.child.log.read_text(), "", CpuTime(0, 0))
-
-
-def own_cpu_s() -> float:
-    """CPU time of this process and of all that it has waited for."""
-    total = 0.0
-    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
-        used = resource.getrusage(who)
-        total += used.ru_utime + used.ru_stime
-    return total

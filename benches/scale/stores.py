@@ -1,5 +1,6 @@
 """Stores with so many tenants: filled once, copied for whoever needs one."""
 
+import os
 import shutil
 import time
 from itertools import islice
@@ -69,3 +70,13 @@ def copy_closed(source: Path, target: Path) -> None:
 def size(store: Path) -> int:
     """Of the file and what stands beside it, in bytes."""
     return sum(path.stat().st_size for path in (Path(f"{store}{companion}") for companion in COMPANIONS) if path.exists())
+
+
+def evict(store: Path) -> None:
+    """Has the kernel forget what it keeps of the file, so that it has to be read again."""
+    for companion in COMPANIONS:
+        path = Path(f"{store}{companion}")
+        if path.exists():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

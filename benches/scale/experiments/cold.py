@@ -1,13 +1,13 @@
 """What a request waits whose tenant is not in the cache: hosts that were never asked for, at a moderate constant rate."""
 
+from statistics import median
+
 from bench import Bar, Bench, Outcome, say
 from figures import head, row, spread
 from gateway import Gateway
 from open_loop import Asking, wrong
 from process import Failure
-from statistics import median
-from stores import Stores
-from experiments.start import evict
+from stores import Stores, evict
 from tenants import Population, identity
 
 BAR_MS = 5

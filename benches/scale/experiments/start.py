@@ -1,6 +1,5 @@
 """From exec to ready, and to the first tenant served, with a store of so many tenants."""
 
-import os
 import threading
 import time
 from pathlib import Path
@@ -10,7 +9,7 @@ from bench import Bar, Bench, Outcome
 from figures import head, row, spread
 from gateway import READY_S, Gateway, until_200
 from process import Failure
-from stores import COMPANIONS, Stores
+from stores import Stores, evict
 from tenants import Population
 
 BAR_S = 0.15
@@ -61,13 +60,3 @@ def once(bench: Bench, store: Path, host: str) -> tuple[float, float]:
 
 def _first(gateway: Gateway, port: int, host: str, path: str) -> float:
     return until_200(port, host, path, READY_S, f"{host} to be served")
-
-
-def evict(store: Path) -> None:
-    """Has the kernel forget what it keeps of the file, so that it has to be read again."""
-    for companion in COMPANIONS:
-        path = Path(f"{store}{companion}")
-        if path.exists():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
