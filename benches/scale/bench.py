@@ -68,6 +68,7 @@ class Bench:
     peers: list[str]
     quick: bool
     realtime: bool
+    others_per_s: float | None = None  # of the open loop beside changes; by default a share of what the proxy can do
     origin: Origin = field(init=False)
 
     def __post_init__(self) -> None:

@@ -66,6 +66,15 @@ def file_text(number: int, mark: str | None = None) -> str:
     return "".join(f"{key}: {json.dumps(value)}\n" for key, value in tenant.items())
 
 
+def text_bytes(value: object) -> int:
+    """All texts of a document: what whoever keeps it whole can't do without."""
+    if isinstance(value, dict):
+        return sum(text_bytes(key) + text_bytes(one) for key, one in value.items())
+    if isinstance(value, list):
+        return sum(map(text_bytes, value))
+    return len(value) if isinstance(value, str) else 0
+
+
 def write_file(folder: Path, number: int, mark: str | None = None) -> None:
     """Writes the tenant's file as editors do: beside it first, then renamed over it."""
     path = folder / f"{identity(number)}.yaml"

@@ -1,7 +1,10 @@
 """What of the benchmark needs no gateway: `python3 -B benches/scale/test_scale.py`."""
 
+import collections
 import json
+import os
 import random
+import shutil
 import socket
 import sys
 import tempfile
@@ -18,8 +21,10 @@ import client
 import figures
 import page
 import tenants
+import wrk
 import zipf
 from bench import Bar, Outcome
+from closed_loop import Law
 from experiments.imports import frames
 from ledger import Ledger, shape
 
@@ -70,6 +75,9 @@ class Population(unittest.TestCase):
         self.assertEqual(sum(len(tenant["domains"]) for tenant in read), 120)
         self.assertEqual(sum("limits" in tenant for tenant in read), 5)
         self.assertEqual({tenant["plan"] for tenant in read}, {"free", "enterprise"})
+
+    def test_texts_are_counted(self):
+        self.assertEqual(tenants.text_bytes({"id": "ab", "domains": ["c", "de"], "limit": 7}), 2 + 2 + 7 + 3 + 5)
 
     def test_a_file_carries_its_mark(self):
         self.assertIn('response_headers: {"set": {"X-Scale": "7"}}', tenants.file_text(3, "7"))
@@ -159,6 +167,36 @@ class Breakages(unittest.TestCase):
                 self.assertTrue(store.is_dir() or store.read_bytes() != content)
                 broken.mend()
                 self.assertEqual((store.read_bytes(), log.read_bytes(), store.stat().st_ino), (content, b"log", inode))
+
+
+@unittest.skipUnless(shutil.which("wrk"), "wrk is not installed")
+class Scripts(unittest.TestCase):
+    """What wrk asks for, seen by a server."""
+
+    def test_hosts_are_drawn_by_their_law(self):
+        population = tenants.Population(100)
+        weights = zipf.weights(population.hosts)
+        with tempfile.TemporaryDirectory() as folder:
+            for law, expected in (
+                (Law.zipf(Path(folder), population), [weight / sum(weights) for weight in weights]),
+                (Law.uniform(Path(folder), population), [1 / population.hosts] * population.hosts),
+            ):
+                asked = self._asked(law)
+                seen = collections.Counter(host.decode() for host in asked)
+                # Every rank may come up, and nothing else does.
+                self.assertLessEqual(set(seen), {population.host(index) for index in range(population.hosts)})
+                for rank in (0, 1, 9, 59):
+                    share, due = seen[population.host(population.scattered(rank))] / len(asked), expected[rank]
+                    # Five standard deviations: once in a million runs by chance.
+                    self.assertLess(abs(share - due), 5 * (due * (1 - due) / len(asked)) ** 0.5 + 1e-9)
+
+    def _asked(self, law):
+        asked = []
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            threading.Thread(target=_serve, args=(listener, asked), daemon=True).start()
+            load = wrk.run(listener.getsockname()[1], law.script, 4, 1, 7, min(os.sched_getaffinity(0)))
+            self.assertEqual(load.errors, 0)
+        return asked
 
 
 class Clients(unittest.TestCase):

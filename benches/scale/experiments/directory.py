@@ -35,16 +35,13 @@ def run(bench: Bench, _stores: Stores) -> Outcome:
         numbers = range(others.STREAMS, min(population.count, others.STREAMS + 1000))
         took_ms = [change(gateway, folder, number, f"alone-{number}") * 1e3 for number in numbers[: bench.times(CHANGES)]]
         say(f"directory: a changed file takes effect after {quantiles(took_ms)} ms")
-        quiet = Population(others.STREAMS)
-        hosts = [quiet.host(index) for index in range(quiet.count)]
-        full = others.capacity(bench, gateway, quiet)
         writers: list[Writer] = []
 
         def disturb() -> Writer:
             writers.append(Writer(gateway, folder, numbers, len(writers)))
             return writers[-1]
 
-        seen = others.watch(bench, gateway, hosts, full * others.LOAD, disturb, "directory")
+        seen = others.watch(bench, gateway, disturb, "directory")
     finally:
         gateway.stop()
     loaded_ms = [took * 1e3 for writer in writers for took in writer.took_s]
@@ -56,7 +53,7 @@ def run(bench: Bench, _stores: Stores) -> Outcome:
     outcome.raw["rounds"] = [round_.raw() for round_ in seen.rounds]
     outcome.lines = head(
         "files", "exec → ready, s", "exec → first tenant served, s", "resident, MiB", "one changed file, p50 / p99 / slowest ms",
-        f"the same at {others.LOAD:.0%} load", "others' p99 ms without", "with", "×",
+        f"the same at {seen.rate_per_s:,.0f} requests/s", "others' p99 ms without", "with", "×",
     )  # fmt: skip
     outcome.lines.append(
         row(
@@ -65,6 +62,8 @@ def run(bench: Bench, _stores: Stores) -> Outcome:
             spread([r.disturbed_p99_ms for r in seen.rounds], 2), spread([r.ratio for r in seen.rounds], 3),
         )
     )  # fmt: skip
+    outcome.lines.append("")
+    others.note(outcome, seen)
     outcome.bars = [
         Bar(f"start with {population.count:,} tenants in `tenants_dir`", median(served), START_S, "s", strict=True),
         Bar("p99 of a changed file, from its writing to an answer that shows it", percentile(took_ms, 99), EFFECT_MS, "ms", 0, strict=True),
