@@ -93,5 +93,11 @@ def hit_ratio(api: Api, before: tuple[float, float]) -> float:
     return hits / (hits + misses) if hits + misses else 0.0
 
 
+def loads(api: Api) -> tuple[float, float]:
+    """How often the cache has asked the store, and how long that took in all, in seconds."""
+    name = "tollgate_tenant_cache_load_duration_seconds"
+    return api.metric(f"{name}_count"), api.metric(f"{name}_sum")
+
+
 def lookups(api: Api) -> tuple[float, float]:
     return api.metric("tollgate_tenant_cache_hits"), api.metric("tollgate_tenant_cache_misses")

@@ -24,7 +24,7 @@ def run(bench: Bench, stores: Stores) -> Outcome:
     outcome = Outcome()
     outcome.lines = head(
         "the store's file", "of tenants in the cache", "failed", "of others while it was lost", "failed", "of them with",
-        "the first new one after its return, s", "of others after that", "failed",
+        "the first new one after its return, s", "of others after that", "failed", "served stale, in all",
     )  # fmt: skip
     for kind in KINDS:
         seen = _one(bench, stores, kind)
@@ -34,7 +34,7 @@ def run(bench: Bench, stores: Stores) -> Outcome:
         outcome.lines.append(
             row(
                 kind.title, f"{cached['sent']:,}", wrong(cached), cold["sent"], wrong(cold), statuses or "–",
-                f"{seen['recovered_s']:.2f}", later["sent"], wrong(later),
+                f"{seen['recovered_s']:.2f}", later["sent"], wrong(later), f"{seen['stale']:,.0f}",
             )
         )  # fmt: skip
         outcome.bars.append(Bar.nothing(f"requests of tenants in the cache that failed, store {kind.title}", wrong(cached)))
@@ -71,11 +71,12 @@ def _one(bench: Bench, stores: Stores, kind: type[Breakage]) -> dict:
         later = _cold(bench, gateway, population, fresh, 3 if bench.quick else AFTER_S, 2)
         report = cached.stop()
         gateway.child.check_alive()
+        stale = gateway.api.metric("tollgate_tenant_cache_stale")
     finally:
         if broken:
             breakage.mend()
         gateway.stop()
-    return {"cached": report, "cold": cold, "later": later, "recovered_s": recovered_s}
+    return {"cached": report, "cold": cold, "later": later, "recovered_s": recovered_s, "stale": stale}
 
 
 def _cold(bench: Bench, gateway: Gateway, population: Population, fresh, seconds: float, seed: int) -> dict:
