@@ -91,7 +91,7 @@ def markdown(found: dict[str, dict], names: list[str]) -> str:
         if differs := _differs(one["conditions"], common):
             lines += [f"Measured apart: {differs}.", ""]
         if "failure" in one:
-            lines.append(f"**Could not be measured**: {one['failure'].splitlines()[0]}")
+            lines.append(f"**Could not be measured**: {one['failure'].splitlines()[0][:300]}")
         lines += one["lines"]
         if one["noise"] > NOISE_MAX:
             lines += ["", f"**Noisy**: something else used {one['noise']:.0%} of the two cores meanwhile."]

@@ -188,7 +188,7 @@ def _found(gateway: Gateway) -> tuple[dict[str, str], list[str]]:
 
 
 def _unaccounted(api: Api, found: dict[str, str]) -> list[str]:
-    """Tenants that are there without the entry of what made them: an entry's `after` is the tenant as it is."""
+    """Tenants that are not what the audit log's last entry says that they have become."""
     latest: dict[str, dict | None] = {}
     cursor = ""
     while True:
@@ -200,6 +200,9 @@ def _unaccounted(api: Api, found: dict[str, str]) -> list[str]:
         cursor = page.get("next_cursor")
         if not cursor:
             break
-    faults = [f"{tenant}: there without an audit entry" for tenant in found if latest.get(tenant) is None]
-    faults += [f"{tenant}: the audit log says that it is there" for tenant, after in latest.items() if after and tenant not in found]
+    faults = []
+    for tenant in sorted({*found, *latest}):
+        logged, is_ = shape(latest.get(tenant)), found.get(tenant)
+        if logged != is_:
+            faults.append(f"{tenant}: {is_} is there, and the audit log says {logged}")
     return faults
