@@ -6,10 +6,11 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{FAILED, Output};
+use super::FAILED;
+use super::output::Output;
 use crate::config::{self, Report};
 
-pub(super) fn check(config: &Path, output: Output) -> ExitCode {
+pub(super) fn check(config: &Path, output: Output) -> anyhow::Result<ExitCode> {
     let loaded = config::load(config);
     let quarantined = loaded.iter().flat_map(|loaded| &loaded.quarantined);
     let mut report = match &loaded {
@@ -19,7 +20,9 @@ pub(super) fn check(config: &Path, output: Output) -> ExitCode {
     report.diagnostics.extend(quarantined.flat_map(|one| one.diagnostics.iter().cloned()));
     let good = loaded.as_ref().is_ok_and(|loaded| loaded.quarantined.is_empty());
     match output {
+        // A line for a program, as ever.
         Output::Json => println!("{}", json!({ "valid": good, "diagnostics": report.diagnostics })),
+        Output::Yaml => output.document(&json!({ "valid": good, "diagnostics": report.diagnostics }))?,
         Output::Text => {
             if !report.diagnostics.is_empty() {
                 let mut out = io::stderr();
@@ -43,7 +46,7 @@ pub(super) fn check(config: &Path, output: Output) -> ExitCode {
             }
         }
     }
-    if good { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
 
 pub(super) fn schema() -> anyhow::Result<()> {

@@ -1,16 +1,35 @@
 //! The command line: a thin layer over the library.
 
+mod audit;
+mod backup;
 mod check;
+mod client;
+mod completions;
+mod confirm;
+mod connection;
 mod demo;
+mod domain;
+mod draft;
 mod health;
+mod key;
+mod listing;
+mod output;
+mod plan;
+mod restore;
 mod run;
 mod sample_app;
+mod seal;
+mod table;
+mod tenant;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+use output::{NobodyReads, Output};
 
 /// Exit codes: 0 done, 1 failed, 2 wrong usage (clap's own).
 const FAILED: u8 = 1;
@@ -57,6 +76,26 @@ enum Command {
         #[arg(long, default_value = "http://127.0.0.1:9900/readyz")]
         url: String,
     },
+    /// Make, change, list, import and export tenants.
+    Tenant(tenant::Tenant),
+    /// Claim domains for tenants, prove them, and say whose one is.
+    Domain(domain::Domain),
+    /// Issue, rotate and revoke tenants' API keys.
+    Key(key::Key),
+    /// Show the plans of the configuration.
+    Plan(plan::Plan),
+    /// Show who changed what, the newest first.
+    Audit(audit::Audit),
+    /// Write all that the store has into a file, while the gateway serves.
+    Backup(backup::Backup),
+    /// Bring back a backup, or one tenant of it: shows what would change, and asks.
+    Restore(restore::Restore),
+    /// Print a script that completes these commands in a shell.
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: Shell,
+    },
     /// Run one of the demo's sample applications alone.
     #[command(hide = true)]
     SampleApp {
@@ -72,28 +111,32 @@ enum Command {
     },
 }
 
-/// How to print.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
-}
-
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run { config } => run::run(config),
-        Command::Check { config, output } => return check::check(&config, output),
+        Command::Check { config, output } => match check::check(&config, output) {
+            Ok(found) => return found,
+            Err(error) => Err(error),
+        },
         Command::Schema => check::schema(),
         Command::Demo { port, admin_port } => demo::demo(port, admin_port),
         Command::Health { url } => health::health(&url),
+        Command::Tenant(tenant) => tenant.run(),
+        Command::Domain(domain) => domain.run(),
+        Command::Key(key) => key.run(),
+        Command::Plan(plan) => plan.run(),
+        Command::Audit(audit) => audit.run(),
+        Command::Backup(backup) => backup.run(),
+        Command::Restore(restore) => restore.run(),
+        Command::Completions { shell } => completions::completions(shell),
         Command::SampleApp { bind, name, pool } => sample_app::sample_app(bind, name, pool),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        // As `head` would have it.
+        Err(error) if error.is::<NobodyReads>() => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tollgate: {error:#}");
             ExitCode::from(FAILED)

@@ -13,6 +13,7 @@ mod attack_pools;
 mod bodies;
 mod circuit;
 mod cli;
+mod cli_api;
 mod deadlines;
 mod faults;
 mod forwarding;
