@@ -1,5 +1,6 @@
 //! `tollgate audit`: who changed what, and when.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use clap::Args;
@@ -65,24 +66,26 @@ fn since(text: &str) -> Result<Timestamp, String> {
     text.parse().map_err(|_| "write it like 24h, 7d or 2027-01-31T08:00:00Z".to_owned())
 }
 
-/// What differs, `plan "free" → "pro"`; nothing where a document came or went as a whole.
+/// What differs, `plan "free" → "pro"`, and why, where somebody said so. A document that came or went as a whole differs in nothing.
 fn change(entry: &Value) -> String {
-    let side = |name: &str| entry.get(name).and_then(Value::as_object);
-    let (Some(before), Some(after)) = (side("before"), side("after")) else { return String::new() };
     let mut text = String::new();
-    let mut names: Vec<_> = before.keys().chain(after.keys()).collect();
-    names.sort_unstable();
-    names.dedup();
-    for name in names.into_iter().filter(|name| !TOLD_ALREADY.contains(&name.as_str())) {
-        let value = |side: &Map<String, Value>| side.get(name).cloned().unwrap_or_default();
-        let (before, after) = (value(before), value(after));
-        if before != after {
-            let separator = if text.is_empty() { "" } else { ", " };
-            // Into a string.
-            let _ = write!(text, "{separator}{name} {before} → {after}");
+    let side = |name: &str| entry.get(name).and_then(Value::as_object);
+    if let (Some(before), Some(after)) = (side("before"), side("after")) {
+        let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+        for name in names.into_iter().filter(|name| !TOLD_ALREADY.contains(&name.as_str())) {
+            let value = |side: &Map<String, Value>| side.get(name).cloned().unwrap_or_default();
+            let (before, after) = (value(before), value(after));
+            if before != after {
+                let separator = if text.is_empty() { "" } else { ", " };
+                // Into a string.
+                let _ = write!(text, "{separator}{name} {before} → {after}");
+            }
         }
     }
-    text
+    match word(entry, "reason") {
+        reason if reason.is_empty() => text,
+        reason => format!("{text} ({reason})").trim_start().to_owned(),
+    }
 }
 
 /// What changes with every change.
@@ -103,6 +106,9 @@ mod tests {
             "plan \"free\" → \"pro\", pool null → \"own\""
         );
         assert_eq!(change(&json!({ "before": null, "after": after })), "");
+        let reason =
+            json!({ "before": { "state": "active" }, "after": { "state": "suspended" }, "reason": "unpaid" });
+        assert_eq!(change(&reason), "state \"active\" → \"suspended\" (unpaid)");
     }
 
     #[test]

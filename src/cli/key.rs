@@ -45,6 +45,9 @@ enum Verb {
         /// How long both are good; 0s ends the old one at once [default: 24h].
         #[arg(long, value_name = "TIME")]
         overlap: Option<TimeSpan>,
+        /// How long the new one is good for, such as 90d [default: until it is revoked].
+        #[arg(long, value_name = "TIME")]
+        expires_in: Option<TimeSpan>,
     },
     /// End a key at once.
     Revoke {
@@ -76,8 +79,9 @@ impl Key {
                     members([("name", name), ("expires_in", expires_in.map(|time| time.to_string()))]);
                 shown(output, &client.json(Call::post(&["tenants", &tenant, "keys"]).json(&wanted))?)
             }
-            Verb::Rotate { tenant, key, overlap } => {
-                let wanted = members([("overlap", overlap.map(|time| time.to_string()))]);
+            Verb::Rotate { tenant, key, overlap, expires_in } => {
+                let spans = [("overlap", overlap), ("expires_in", expires_in)];
+                let wanted = members(spans.map(|(name, time)| (name, time.map(|time| time.to_string()))));
                 let call = Call::post(&["tenants", &tenant, "keys", &key, "rotate"]).json(&wanted);
                 shown(output, &client.json(call)?)
             }

@@ -29,6 +29,12 @@ impl Problem {
         Self { status, members, token }
     }
 
+    /// The same, for whoever has told its errors already.
+    pub(in crate::cli) fn without_errors(mut self) -> Self {
+        self.members.remove("errors");
+        self
+    }
+
     fn text(&self, name: &str) -> Option<&str> {
         self.members.get(name).and_then(Value::as_str)
     }

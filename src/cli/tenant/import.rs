@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use bytes::Bytes;
 use clap::{Args, ValueEnum};
+use http::StatusCode;
 use serde_json::Value;
 
 use super::lines::Lines;
 use super::progress::Progress;
 use super::tally::Tally;
-use crate::cli::client::{Call, Client, fault, plain};
+use crate::cli::client::{Call, Client, Problem, fault, plain};
 use crate::cli::output::Output;
 
 /// How long the gateway may take for a batch: the disk may be slow, and others may be changing tenants.
@@ -62,11 +64,15 @@ impl Import {
         loop {
             let sent = lines.batch().and_then(|batch| {
                 let Some(batch) = batch else { return Ok(None) };
-                self.send(client, batch.text).map(|answer| Some((answer, batch.last)))
+                self.send(client, batch.text).map(|sent| Some((sent, batch.last)))
             });
-            let Some((answer, last)) = sent.with_context(|| self.standing(done, &tally))? else { break };
-            for error in tally.add(&answer, done) {
+            let Some((sent, last)) = sent.with_context(|| self.standing(done, &tally))? else { break };
+            for error in tally.add(&sent.report, done) {
                 progress.say(&told(&error));
+            }
+            if let Some(problem) = sent.broken_off {
+                done += sent.report.get("settled_lines").and_then(Value::as_u64).unwrap_or_default();
+                return Err(problem).with_context(|| self.standing(done, &tally));
             }
             progress.advance(last - done);
             done = last;
@@ -80,8 +86,7 @@ impl Import {
         }
     }
 
-    /// The answer to a batch, be it that none of its lines could be taken.
-    fn send(&self, client: &Client, text: bytes::Bytes) -> anyhow::Result<Value> {
+    fn send(&self, client: &Client, text: Bytes) -> anyhow::Result<Sent> {
         let mode = match self.mode {
             Mode::Upsert => "upsert",
             Mode::Create => "create",
@@ -89,9 +94,15 @@ impl Import {
         let dry_run = if self.dry_run { "true" } else { "false" };
         let call = Call::post(&["import"]).with("dry_run", dry_run).with("mode", mode);
         let answer = client.send(call.content("application/x-ndjson", text).patience(PATIENCE))?;
-        let document = client.document(&answer.body).ok().filter(|document| document.get("lines").is_some());
-        match document {
-            Some(document) => Ok(document),
+        let report = client.document(&answer.body).ok().filter(|document| document.get("lines").is_some());
+        // That no line could be taken is a report like another.
+        let whole = answer.status.is_success() || answer.status == StatusCode::UNPROCESSABLE_ENTITY;
+        match report {
+            Some(report) if whole => Ok(Sent { report, broken_off: None }),
+            Some(report) => {
+                let problem = client.problem(answer.status, &answer.body).without_errors();
+                Ok(Sent { report, broken_off: Some(problem) })
+            }
             None if answer.status.is_success() => {
                 bail!("the answer doesn't count lines: is this an admin API?")
             }
@@ -112,6 +123,13 @@ impl Import {
             self.from_line
         )
     }
+}
+
+/// What the gateway says of a batch.
+struct Sent {
+    report: Value,
+    /// Why it did not come to the batch's end.
+    broken_off: Option<Problem>,
 }
 
 /// `line 17: acme: #/plan: there is no plan "fre"`.

@@ -38,6 +38,9 @@ enum Verb {
     List {
         #[command(flatten)]
         filter: Filter,
+        /// Kept there: store or configuration.
+        #[arg(long)]
+        source: Option<String>,
         #[command(flatten)]
         bounds: Bounds,
     },
@@ -99,9 +102,6 @@ struct Filter {
     /// With this text in its id, a domain or a label.
     #[arg(long, value_name = "TEXT")]
     query: Option<String>,
-    /// Kept there: store or configuration.
-    #[arg(long)]
-    source: Option<String>,
 }
 
 impl Tenant {
@@ -109,9 +109,9 @@ impl Tenant {
         let (client, output) = (self.connection.client()?, self.connection.output);
         match self.verb {
             Verb::Create(create) => create.run(&client, output),
-            Verb::List { filter, bounds } => {
-                LIST.show(&client, output, &bounds, || filter.of(Call::get(&["tenants"])))
-            }
+            Verb::List { filter, source, bounds } => LIST.show(&client, output, &bounds, || {
+                filter.of(Call::get(&["tenants"])).with_some("source", source.as_deref())
+            }),
             Verb::Get { id } => output.document(&client.json(Call::get(&["tenants", &id]))?),
             Verb::Set(set) => set.run(&client, output),
             Verb::Delete { id, if_match, yes } => {
@@ -133,8 +133,7 @@ impl Filter {
             .with_some("plan", self.plan.as_deref())
             .with_some("state", self.state.as_deref())
             .with_some("domain", self.domain.as_deref())
-            .with_some("q", self.query.as_deref())
-            .with_some("source", self.source.as_deref());
+            .with_some("q", self.query.as_deref());
         self.labels.iter().fold(call, |call, (name, value)| call.with("label", &format!("{name}={value}")))
     }
 }

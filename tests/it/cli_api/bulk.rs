@@ -117,6 +117,24 @@ fn an_import_that_breaks_off_says_where_to_go_on() {
 }
 
 #[test]
+fn a_request_that_was_done_in_part_counts_as_far_as_it_was_done() {
+    let origin = admin(|_, _| {
+        let (status, mut document) = problem(507, "store_full", "the disk is full");
+        for (name, value) in [("lines", 3_000), ("settled_lines", 2_000), ("created", 1_999), ("failed", 1)] {
+            document[name] = json!(value);
+        }
+        document["errors"] = json!([refused(17, "no id")]);
+        (status, document)
+    });
+    let error = run_with(&origin, &["tenant", "import", "-"], &tenants(4_000)).badly();
+    assert_eq!(
+        error,
+        "line 17: acme: #/id: no id\ntollgate: lines 1 to 2000 are in, but for those that failed (1 failed so far): go on \
+         with --from-line 2001: the disk is full (507, store_full)\n"
+    );
+}
+
+#[test]
 fn an_interrupted_import_says_where_to_go_on() {
     let gate = Gate::shut();
     let (held, seen) = (gate.clone(), Mutex::new(0));

@@ -94,7 +94,7 @@ fn filters_are_handed_on() {
     run(&origin, &arguments).well();
     assert_eq!(
         origin.last_request().target,
-        "/api/v1/tenants?plan=free&state=active&domain=%2A.shop.test&q=%C3%A9&source=store&label=a%3Db%20c&label=d%3D%26&limit=7"
+        "/api/v1/tenants?plan=free&state=active&domain=%2A.shop.test&q=%C3%A9&label=a%3Db%20c&label=d%3D%26&source=store&limit=7"
     );
 }
 

@@ -8,6 +8,7 @@ mod listings;
 mod tenants;
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
@@ -62,8 +63,12 @@ fn admin(answer: impl Fn(&str, &Request) -> (u16, Value) + Send + Sync + 'static
 
 /// The command line, to this admin listener, with the token in the environment and nothing else of it.
 fn command(admin: &Origin, arguments: &[&str]) -> Command {
+    command_at(admin.address(), arguments)
+}
+
+fn command_at(admin: SocketAddr, arguments: &[&str]) -> Command {
     let mut command = tollgate(arguments);
-    command.env_clear().env("TOLLGATE_ADMIN", format!("http://{}", admin.address()));
+    command.env_clear().env("TOLLGATE_ADMIN", format!("http://{admin}"));
     command.env("TOLLGATE_TOKEN", ADMIN_TOKEN);
     command
 }
