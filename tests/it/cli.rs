@@ -26,6 +26,14 @@ fn check_accepts_a_good_file_and_names_what_is_wrong_with_a_bad_one() {
     let (code, out, err) = run(&["check", bad.to_str().unwrap()]);
     assert_eq!(code, Some(1), "{out}{err}");
     let said = format!("{out}{err}");
+    let found = |output: &str| {
+        let (code, out, _) = run(&["check", bad.to_str().unwrap(), "--output", output]);
+        assert_eq!(code, Some(1), "{out}");
+        out
+    };
+    let json: serde_json::Value = serde_json::from_str(&found("json")).unwrap();
+    let yaml: serde_json::Value = serde_saphyr::from_str(&found("yaml")).unwrap();
+    assert_eq!((&json, &json["valid"]), (&yaml, &serde_json::Value::Bool(false)));
     for part in ["tollgate.yaml:", "rate_limt", "rate_limit", "fre", "free"] {
         assert!(said.contains(part), "{part} is missing:\n{said}");
     }

@@ -75,6 +75,12 @@ impl Call {
         self
     }
 
+    /// Holds only where there is such a tenant.
+    pub(in crate::cli) fn if_present(mut self) -> Self {
+        self.headers.insert(header::IF_MATCH, HeaderValue::from_static("*"));
+        self
+    }
+
     /// Sends a document.
     pub(in crate::cli) fn json(self, document: &Value) -> Self {
         self.content("application/json", document.to_string().into())

@@ -112,15 +112,8 @@ impl Client {
 
     /// Whatever a call is answered with, be it a refusal.
     pub(super) fn send(&self, call: Call) -> anyhow::Result<Answer> {
-        let (status, mut stream) = self.begin(call)?;
-        let mut body = BytesMut::new();
-        while let Some(chunk) = stream.next()? {
-            if body.len() + chunk.len() > ANSWER_MAX {
-                bail!("{} answers more than {} MiB", self.address, ANSWER_MAX >> 20);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Answer { status, body: body.freeze() })
+        let (status, stream) = self.begin(call)?;
+        Ok(Answer { status, body: stream.collect()? })
     }
 
     /// The body of a successful answer, as it comes.
@@ -128,15 +121,8 @@ impl Client {
     /// # Errors
     /// A [`Problem`] where the gateway refuses.
     pub(super) fn stream(&self, call: Call) -> anyhow::Result<Stream<'_>> {
-        let (status, mut stream) = self.begin(call)?;
-        if status.is_success() {
-            return Ok(stream);
-        }
-        let mut body = BytesMut::new();
-        while let Some(chunk) = stream.next()? {
-            body.extend_from_slice(&chunk);
-        }
-        Err(self.problem(status, &body).into())
+        let (status, stream) = self.begin(call)?;
+        if status.is_success() { Ok(stream) } else { Err(self.problem(status, &stream.collect()?).into()) }
     }
 
     /// The refusal that an answer tells of.
@@ -224,6 +210,18 @@ impl Stream<'_> {
                 return Ok(Some(chunk));
             }
         }
+    }
+
+    /// All of it.
+    fn collect(mut self) -> anyhow::Result<Bytes> {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = self.next()? {
+            if body.len() + chunk.len() > ANSWER_MAX {
+                bail!("{} answers more than {} MiB", self.client.address, ANSWER_MAX >> 20);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
     }
 }
 

@@ -58,6 +58,9 @@ pub(super) struct Set {
     /// A JSON merge patch (RFC 7396): members that are null are taken away, objects are merged, all else is replaced.
     #[arg(long, value_name = "JSON", group = "given")]
     patch: Option<String>,
+    /// What is given is all of the tenant: whatever else it has of its own is taken away.
+    #[arg(long, requires = "file", conflicts_with_all = ["unlabels", "patch"])]
+    replace: bool,
     /// Only if it is still at this revision.
     #[arg(long, value_name = "REVISION")]
     if_match: Option<u64>,
@@ -74,10 +77,15 @@ impl Create {
 
 impl Set {
     pub(super) fn run(self, client: &Client, output: Output) -> anyhow::Result<()> {
-        let (id, patch) = (self.id.clone(), Value::from(self.patch()?));
-        let call = Call::new(Method::PATCH, &["tenants", &id]).if_match(self.if_match);
-        let call = call.content("application/merge-patch+json", patch.to_string().into());
-        let tenant = client.json(call)?;
+        let (id, document) = (self.id.clone(), Value::from(self.patch()?));
+        let call = if self.replace {
+            // Not made, where there is none.
+            Call::new(Method::PUT, &["tenants", &id]).if_present().json(&document)
+        } else {
+            let patch = document.to_string().into();
+            Call::new(Method::PATCH, &["tenants", &id]).content("application/merge-patch+json", patch)
+        };
+        let tenant = client.json(call.if_match(self.if_match))?;
         output.done(&tenant, &format!("tenant {id} is at revision {}", word(&tenant, "revision")))
     }
 
@@ -187,6 +195,19 @@ mod tests {
             "a=1",
         ]);
         assert_eq!(made.unwrap(), json!({ "plan": "free", "pool": null, "labels": { "a": "1", "z": null } }));
+    }
+
+    #[test]
+    fn a_replacement_is_a_document() {
+        assert!(
+            Line::try_parse_from(["set", "acme", "--replace", "--file", "a.yaml", "--plan", "pro"]).is_ok()
+        );
+        for arguments in
+            [&["--plan", "pro"][..], &["--file", "a", "--unlabel", "b"], &["--file", "a", "--patch", "{}"]]
+        {
+            let line = ["set", "acme", "--replace"].iter().chain(arguments);
+            assert!(Line::try_parse_from(line).is_err(), "{arguments:?}");
+        }
     }
 
     #[test]

@@ -101,6 +101,22 @@ fn set_sends_a_merge_patch() {
 }
 
 #[test]
+fn set_can_replace_all_of_a_tenant_that_is_there() {
+    let origin = admin(|_, _| (200, acme()));
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("acme.yaml");
+    std::fs::write(&file, "id: acme\nplan: pro\n").unwrap();
+    let replace = ["tenant", "set", "acme", "--replace", "--file", file.to_str().unwrap(), "--label", "a=1"];
+    run(&origin, &replace).well();
+    let request = origin.last_request();
+    let expected = json!({ "plan": "pro", "labels": { "a": "1" } });
+    assert_eq!(one(&request), ("PUT /api/v1/tenants/acme".to_owned(), expected));
+    assert_eq!(request.header("if-match"), Some("*"));
+    run(&origin, &[&replace[..], &["--if-match", "7"]].concat()).well();
+    assert_eq!(origin.last_request().header("if-match"), Some("\"7\""));
+}
+
+#[test]
 fn a_change_that_came_too_late_fails() {
     let origin = admin(|_, _| problem(412, "precondition_failed", "the tenant is at revision 9"));
     let error = run(&origin, &["tenant", "set", "acme", "--plan", "pro", "--if-match", "7"]).badly();
