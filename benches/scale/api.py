@@ -4,6 +4,7 @@ import http.client
 import json
 import re
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from process import Failure
 
 TOKEN = "for-this-run"
 PATIENCE_S = 30
+# A connection that was idle for longer may have been closed by the gateway.
+IDLE_S = 1
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Api:
         self.port = port
         self._patience_s = patience_s
         self._connection: http.client.HTTPConnection | None = None
+        self._used = 0.0
 
     def ask(self, method: str, path: str, body: object = None, kind: str = "application/json") -> Answer:
         """One request; any status is an answer, a connection that breaks is an `OSError` or `HTTPException`."""
@@ -36,6 +40,8 @@ class Api:
         if body is not None:
             headers["Content-Type"] = kind
             body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        if time.monotonic() - self._used > IDLE_S:
+            self.close()
         if self._connection is None:
             self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self._patience_s)
             self._connection.connect()
@@ -44,7 +50,9 @@ class Api:
         try:
             self._connection.request(method, path, body, headers)
             answer = self._connection.getresponse()
-            return Answer(answer.status, answer.read())
+            told = Answer(answer.status, answer.read())
+            self._used = time.monotonic()
+            return told
         except (OSError, http.client.HTTPException):
             self.close()
             raise
