@@ -38,6 +38,9 @@ def run(bench: Bench, stores: Stores) -> Outcome:
             )
         )  # fmt: skip
         outcome.bars.append(Bar.nothing(f"requests of tenants in the cache that failed, store {kind.title}", wrong(cached)))
+        # Nobody can know it then; a client would take a 404 for the truth.
+        unknown = cold["statuses"].get("404", 0)
+        outcome.bars.append(Bar.nothing(f"tenants called unknown while the store was lost, store {kind.title}", unknown))
         outcome.bars.append(Bar(f"until others work again, store {kind.title}", seen["recovered_s"], RECOVERY_S, "s", 1))
         outcome.bars.append(Bar.nothing(f"requests of others that failed after that, store {kind.title}", wrong(later)))
         outcome.bars.append(Bar.nothing(f"requests that failed after that and a restart, store {kind.title}", wrong(restarted)))
