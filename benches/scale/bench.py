@@ -68,6 +68,7 @@ class Bench:
     peers: list[str]
     quick: bool
     realtime: bool
+    cores: list[int]  # all that this run may use
     others_per_s: float | None = None  # of the open loop beside changes; by default a share of what the proxy can do
     origin: Origin = field(init=False)
 

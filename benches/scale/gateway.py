@@ -44,8 +44,10 @@ class Gateway:
 
     def launch(self) -> None:
         self.api.close()
-        command = [str(self.bench.tollgate), "run", "--config", str(self.path)]
-        self.child = self.bench.workspace.start(self.name, command, self.core)
+        # Not pinned is any core: this process, whose cores it would have, has but one.
+        cores = self.bench.cores if self.core is None else [self.core]
+        command = ["taskset", "-c", ",".join(map(str, cores)), str(self.bench.tollgate), "run", "--config", str(self.path)]
+        self.child = self.bench.workspace.start(self.name, command, None)
 
     def wait(self, host: str | None = None) -> None:
         try:
