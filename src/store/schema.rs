@@ -18,7 +18,7 @@ pub(super) const STEPS: [&str; 2] = [
     ) STRICT, WITHOUT ROWID",
     // Tenants, and who changed them. `settings` and `labels` are JSON objects. A domain may be claimed by several
     // tenants and is owned by one at most. Of a key only its SHA-256 is kept: it has 256 random bits, so no slow
-    // hash is needed. The number of an entry of the audit log is the revision of the tenant that it is about.
+    // hash is needed. Indices of domains have all that a request's lookup reads. The number of an entry of the audit log is the revision of the tenant that it is about.
     "CREATE TABLE tenants (
         id         TEXT    NOT NULL PRIMARY KEY,
         revision   INTEGER NOT NULL,
@@ -49,8 +49,8 @@ pub(super) const STEPS: [&str; 2] = [
         verified_ms INTEGER,
         PRIMARY KEY (name, tenant)
     ) STRICT, WITHOUT ROWID;
-    CREATE UNIQUE INDEX domains_owned ON domains (name) WHERE verified = 1;
-    CREATE INDEX domains_by_tenant ON domains (tenant, name);
+    CREATE UNIQUE INDEX domains_owned ON domains (name, verified) WHERE verified = 1;
+    CREATE INDEX domains_by_tenant ON domains (tenant, name, verified);
     CREATE TABLE api_keys (
         id          TEXT    NOT NULL PRIMARY KEY,
         tenant      TEXT    NOT NULL,
