@@ -18,6 +18,7 @@ use super::problem::Problem;
 use super::query::Query;
 use super::refused::{error, status_and_code};
 use super::routes::json;
+use super::stay::Stay;
 use crate::control::registry::{ImportError, ImportMode, ImportReport, Line, Refusal, Why};
 
 /// How many lines are written at a time, and how many bytes of them are kept for that.
@@ -35,6 +36,7 @@ pub(super) fn paths() -> Paths {
 async fn import(
     State(state): State<AdminState>,
     Asker(actor): Asker,
+    stay: Stay,
     uri: Uri,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -44,6 +46,8 @@ async fn import(
     let dry_run = query.flag("dry_run", false)?;
     let registry = state.control.registry();
     let _turn = registry.begin_import()?;
+    // However many lines there are: each step has its own deadline.
+    let _staying = stay.begin();
     let mut sums = Sums { dry_run, ..Sums::default() };
     let mut receiving = Receiving { body, splitter: Splitter::default(), ended: false };
     let mut batch = receiving.batch(&mut sums).await?;

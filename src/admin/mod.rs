@@ -24,6 +24,7 @@ mod query;
 mod refused;
 mod routes;
 mod server;
+mod stay;
 mod tenants;
 #[cfg(test)]
 mod tests;

@@ -53,7 +53,7 @@ impl Query {
     /// How many entries a page may have.
     pub(super) fn limit(&self) -> Result<usize, Problem> {
         let (max, otherwise) = LIMIT;
-        let Some(text) = self.text("limit") else { return Ok(otherwise) };
+        let Some(text) = self.first("limit") else { return Ok(otherwise) };
         let limit = text.parse().ok().filter(|limit| (1..=max).contains(limit));
         limit.ok_or_else(|| bad_query(&format!("`limit` is a number from 1 to {max}")))
     }
@@ -70,7 +70,7 @@ impl Query {
 
     /// A parameter that is one of these words.
     pub(super) fn word<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<T>, Problem> {
-        let Some(text) = self.text(name) else { return Ok(None) };
+        let Some(text) = self.first(name) else { return Ok(None) };
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         let all = || words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
         found.map(Some).ok_or_else(|| bad_query(&format!("`{name}` is one of {}", all())))
@@ -83,7 +83,7 @@ impl Query {
         what: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, Problem> {
-        let Some(text) = self.text(name) else { return Ok(None) };
+        let Some(text) = self.first(name) else { return Ok(None) };
         parse(text).map(Some).ok_or_else(|| bad_query(&format!("`{name}` is {what}")))
     }
 }

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
+use super::stay::Stay;
 use super::{AdminState, routes};
 
 /// How many connections are served at once; more wait in the listener's backlog.
@@ -30,7 +31,8 @@ const HEAD_MAX: usize = 16 << 10;
 pub(super) struct Patience {
     /// For a request's head, and for the next request.
     pub(super) head: Duration,
-    /// From its beginning to its end: one that reads nothing of its answer would stay for ever.
+    /// From its beginning to its end, unless a request keeps it that has deadlines of its own: one that reads nothing of its
+    /// answer would stay for ever.
     pub(super) age: Duration,
     /// For requests under way once the listener shuts down or the connection is old.
     pub(super) grace: Duration,
@@ -109,8 +111,13 @@ async fn connection(
     mut end: watch::Receiver<bool>,
     _place: OwnedSemaphorePermit,
 ) {
-    let service =
-        service_fn(move |request: hyper::Request<Incoming>| router.clone().oneshot(request.map(Body::new)));
+    let stay = Stay::default();
+    let staying = stay.clone();
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(staying.clone());
+        router.clone().oneshot(request)
+    });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(patience.head)
@@ -119,7 +126,7 @@ async fn connection(
     tokio::pin!(serving);
     let result = tokio::select! {
         result = &mut serving => result,
-        () = ended(&mut end, patience.age) => {
+        () = ended(&mut end, patience.age, &stay) => {
             serving.as_mut().graceful_shutdown();
             // One that does not end in time is cut by being dropped.
             timeout(patience.grace, serving).await.unwrap_or(Ok(()))
@@ -130,8 +137,15 @@ async fn connection(
     }
 }
 
-/// Resolves when the listener shuts down or the connection has reached its age.
-async fn ended(end: &mut watch::Receiver<bool>, age: Duration) {
-    // The sender is gone only after the listener, which is an end as well.
-    let _ = timeout(age, end.wait_for(|end| *end)).await;
+/// Resolves when the listener shuts down, or the connection has reached its age and nothing keeps it.
+async fn ended(end: &mut watch::Receiver<bool>, age: Duration, stay: &Stay) {
+    let old = async {
+        sleep(age).await;
+        stay.over().await;
+    };
+    tokio::select! {
+        // The sender is gone only after the listener, which is an end as well.
+        _ = end.wait_for(|end| *end) => {}
+        () = old => {}
+    }
 }

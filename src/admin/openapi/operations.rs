@@ -39,6 +39,7 @@ pub(super) struct Parameter {
     place: &'static str,
     what: &'static str,
     schema: fn() -> Value,
+    example: Option<&'static str>,
 }
 
 const JSON: &str = "application/json";
@@ -139,7 +140,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     ]) },
     Operation {
         parameters: &["mode", "dry_run", "actor"],
-        body: Some(Body { kinds: &[LINES], schema: "Lines", required: true }),
+        body: Some(Body { kinds: &[LINES], schema: "Lines", required: false }),
         ..plain("POST", "/import", "importTenants", "Make or replace many tenants, one a line", &[
             ok(200, "What became of the lines.", "ImportReport"), BAD, CONFLICT, refused(422, "No line could be taken."),
         ])
@@ -152,11 +153,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
 /// All parameters.
 #[rustfmt::skip]
 pub(super) const PARAMETERS: &[Parameter] = &[
-    path("id", "A tenant's id."),
-    path("pool", "A pool's name."),
-    path("name", "A plan's name."),
-    path("domain", "A domain: www.example.com, or *.example.com."),
-    path("key", "A key's id."),
+    path("id", "A tenant's id.", "acme"),
+    path("pool", "A pool's name.", "shared"),
+    path("name", "A plan's name.", "pro"),
+    path("domain", "A domain: www.example.com, or *.example.com.", "www.acme.test"),
+    path("key", "A key's id.", "key_0123456789abcdef"),
     header("if_match", "If-Match", "The ETag that the tenant must have, or `*`: it must be there."),
     header("if_none_match", "If-None-Match", "`*` for a change: the tenant must not be there. An ETag for a look: 304 where it is the same."),
     Parameter { schema: || json!({ "type": "string", "minLength": 1, "maxLength": 128 }), ..header("actor", "X-Tollgate-Actor", "Who makes the change, for the audit log.") },
@@ -206,28 +207,33 @@ const fn refused(status: u16, what: &'static str) -> Answer {
     Answer { status, what, content: Some(("application/problem+json", "Problem")) }
 }
 
-const fn path(name: &'static str, what: &'static str) -> Parameter {
-    Parameter { name, key: name, place: "path", what, schema: || json!({ "type": "string", "minLength": 1 }) }
+const fn path(name: &'static str, what: &'static str, example: &'static str) -> Parameter {
+    let schema = || json!({ "type": "string", "minLength": 1 });
+    Parameter { name, key: name, place: "path", what, schema, example: Some(example) }
 }
 
 const fn query(name: &'static str, what: &'static str) -> Parameter {
-    Parameter { name, key: name, place: "query", what, schema: || json!({ "type": "string" }) }
+    Parameter { name, key: name, place: "query", what, schema: || json!({ "type": "string" }), example: None }
 }
 
 const fn header(name: &'static str, key: &'static str, what: &'static str) -> Parameter {
-    Parameter { name, key, place: "header", what, schema: || json!({ "type": "string" }) }
+    Parameter { name, key, place: "header", what, schema: || json!({ "type": "string" }), example: None }
 }
 
 impl Parameter {
     /// As OpenAPI has it.
     pub(super) fn described(&self) -> Value {
-        json!({
+        let mut described = json!({
             "name": self.key,
             "in": self.place,
             "required": self.place == "path",
             "description": self.what,
             "schema": (self.schema)(),
-        })
+        });
+        if let (Some(example), Value::Object(members)) = (self.example, &mut described) {
+            members.insert("example".to_owned(), example.into());
+        }
+        described
     }
 }
 
@@ -250,11 +256,12 @@ impl Answer {
         let mut described =
             json!({ "description": self.what, "content": { kind: { "schema": reference(schema) } } });
         if let (true, Value::Object(members)) = (schema == "Tenant", &mut described) {
-            let text = json!({ "type": "string" });
-            let mut headers = json!({ "ETag": { "description": "Its revision; not for one of the configuration.", "schema": text } });
-            if self.status == 201 && operation.method != "GET" {
-                headers["Location"] = json!({ "description": "Where it is.", "schema": text });
-            }
+            let field = |what: &str| json!({ "description": what, "schema": { "type": "string" } });
+            let etag = field("Its revision; not for one of the configuration.");
+            let headers = match self.status == 201 && operation.method != "GET" {
+                true => json!({ "ETag": etag, "Location": field("Where it is.") }),
+                false => json!({ "ETag": etag }),
+            };
             members.insert("headers".to_owned(), headers);
         }
         described

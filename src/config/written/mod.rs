@@ -56,7 +56,8 @@ pub(super) struct Config {
     pub trusted_proxies: List<Text<Network>>,
     /// How a request's tenant is found.
     pub tenancy: Option<Tenancy>,
-    /// Where usage lives durably: sqlite:PATH. Default sqlite:state/tollgate.db, made when a quota is configured.
+    /// Where tenants of the API and usage live durably: sqlite:PATH. Default: no store, or, where a quota is configured,
+    /// sqlite:state/tollgate.db, which then keeps tenants, too.
     pub store: Option<Spanned<Text<StoreLocation>>>,
     /// Where limits are counted. Not supported yet.
     pub shared_limits: Option<Unsupported<WordOr<SharedLimitsWord, SharedLimits>>>,

@@ -21,6 +21,8 @@ mod plans;
 mod random;
 mod refusal;
 mod tenants;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;
