@@ -52,6 +52,10 @@ impl Opened {
     pub(super) fn writer(path: &Path) -> rusqlite::Result<Self> {
         let mut connection = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE))?;
         connection.busy_timeout(BUSY)?;
+        if schema::version(&connection)? == 0 {
+            // Made anew it would say of every tenant that there is none.
+            return Err(moved("its file has been emptied"));
+        }
         if schema::migrate(&mut connection)? > schema::VERSION {
             return Err(moved("it was written by a newer version of Tollgate"));
         }

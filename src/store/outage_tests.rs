@@ -73,6 +73,28 @@ fn a_file_that_was_replaced_is_the_store_from_then_on() {
 }
 
 #[test]
+fn a_file_that_was_emptied_says_of_nobody_that_there_is_none() {
+    let mut desk = Desk::new();
+    desk.put(a_put("acme", &["acme.test"])).unwrap();
+    desk.reopen();
+    desk.store.close();
+    let whole = std::fs::read(desk.path()).unwrap();
+    desk.reopen();
+    finds(&desk, "acme.test", Some("acme"));
+    let empty = |suffix: &str| std::fs::write(format!("{}{suffix}", desk.path().display()), "").unwrap();
+    empty("");
+    empty("-wal");
+    for _ in 0..3 {
+        assert_eq!(desk.put(a_put("beta", &[])), Err(StoreFault::Failed.into()));
+        assert_ne!(desk.find(TenantKey::Host("acme.test".into())), Ok(None));
+    }
+    move_all(&desk.path(), &desk.path().with_extension("emptied"));
+    std::fs::write(desk.path(), &whole).unwrap();
+    finds(&desk, "acme.test", Some("acme"));
+    eventually("it is written", || desk.put(a_put("beta", &[])).map_err(|error| error.to_string()));
+}
+
+#[test]
 fn damaged_pages_are_a_fault_until_they_are_restored() {
     let mut desk = Desk::new();
     let puts: Vec<Put> =

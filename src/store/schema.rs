@@ -97,6 +97,6 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<i64> {
     version(connection)
 }
 
-fn version(connection: &Connection) -> rusqlite::Result<i64> {
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
