@@ -13,9 +13,9 @@ use super::{StoreError, schema};
 const BUSY: Duration = Duration::from_millis(100);
 /// How long opening waits for it: another gateway may be bringing the schema up to date.
 const BUSY_OPENING: Duration = Duration::from_secs(5);
-/// The log of writes is merged into the database when it has grown by so many pages (8 MiB): rarely enough that pages
-/// which are written again and again are merged once, often enough that a merge takes some milliseconds.
-const CHECKPOINT_PAGES: i64 = 2_000;
+/// The log of writes is merged into the database when it has grown by so many pages (32 MiB): rarely enough that pages
+/// which are written again and again, as in an import, are merged once.
+const CHECKPOINT_PAGES: i64 = 8_000;
 /// Pages that a connection keeps in memory, in KiB.
 const WRITER_CACHE_KIB: i64 = 16 << 10;
 const READER_CACHE_KIB: i64 = 6 << 10;

@@ -30,7 +30,7 @@ pub(super) const STEPS: [&str; 2] = [
         settings   TEXT
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX tenants_by_plan ON tenants (plan, id);
-    CREATE INDEX tenants_by_state ON tenants (state, id);
+    CREATE INDEX tenants_by_state ON tenants (state, id) WHERE state <> 'active';
     CREATE INDEX tenants_by_pool ON tenants (CASE WHEN json_valid(settings) THEN settings ->> '$.pool' END, id)
         WHERE settings IS NOT NULL;
     CREATE TABLE tenant_labels (
