@@ -204,7 +204,10 @@ impl Reader {
         };
         let late = started + SEARCH_MAX;
         let limited = connection.progress_handler(CLOCK_EVERY, Some(move || Instant::now() >= late));
+        // A page is of one moment, and only the first of its statements looks at the log of writes.
+        let transaction = connection.unchecked_transaction().ok();
         let done = question.ask(Ok(connection));
+        drop(transaction);
         let unlimited = connection.progress_handler(0, None::<fn() -> bool>);
         self.meter.read(waited + started.elapsed());
         if let Err(error) = done.and(limited).and(unlimited) {
