@@ -1,14 +1,15 @@
 //! Backup and restore.
 
+use ring::digest::{SHA256, digest};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::{admin, problem, run};
 use crate::harness::Origin;
 
 fn backup() -> String {
     let records = "{\"tollgate_backup\":1,\"version\":\"0.1.0\"}\n{\"tenant\":{\"id\":\"acme\"}}\n{\"key\":{\"id\":\"key_1\"}}\n";
-    let sum: String = Sha256::digest(records.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sum: String =
+        digest(&SHA256, records.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{records}{{\"end\":{{\"records\":2,\"sha256\":\"{sum}\"}}}}\n")
 }
 

@@ -4,6 +4,7 @@ mod backups;
 mod bulk;
 mod claims;
 mod connection;
+mod gateway;
 mod listings;
 mod tenants;
 
