@@ -37,6 +37,7 @@ use serde_json::Value;
 use crate::control::EndpointChange;
 use crate::control::registry::Registry;
 use crate::telemetry::Metrics;
+use crate::tenant::SourceFault;
 
 pub use auth::Token;
 pub use server::serve;
@@ -65,7 +66,10 @@ pub trait Control: Send + Sync + 'static {
 
     /// What `/api/v1/tenants/{id}/limits` shows: how a tenant stands with each of its limits. `None` where there
     /// is no such tenant.
-    fn tenant_limits(&self, id: &str) -> Option<Value>;
+    ///
+    /// # Errors
+    /// The store would have to say whether there is, and has no answer.
+    fn tenant_limits(&self, id: &str) -> Limits<'_>;
 
     /// All that is done with tenants: shown, changed, imported.
     fn registry(&self) -> Arc<Registry>;
@@ -92,6 +96,9 @@ pub trait Control: Send + Sync + 'static {
     /// leave the gateway either on the old configuration or on the new one.
     fn reload(&self) -> Reload<'_>;
 }
+
+/// A look at a tenant's limits under way.
+pub type Limits<'a> = Pin<Box<dyn Future<Output = Result<Option<Value>, SourceFault>> + Send + 'a>>;
 
 /// A reload under way.
 pub type Reload<'a> = Pin<Box<dyn Future<Output = Result<Value, Value>> + Send + 'a>>;

@@ -16,6 +16,7 @@ use super::problem::Problem;
 use super::query::{Query, bad_query};
 use super::routes::json;
 use crate::control::registry::{Change, Listing, Refusal, SourceFilter};
+use crate::tenant::SourceFault;
 use crate::types::TenantId;
 
 /// How long the reason of a suspension may be, in characters.
@@ -180,7 +181,10 @@ async fn limits(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let id = id_of(id)?;
-    let limits = state.control.tenant_limits(&id);
+    let limits = state.control.tenant_limits(&id).await.map_err(|fault| {
+        let code = if fault == SourceFault::Busy { "store_busy" } else { "store_failed" };
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, code).detail(&fault.to_string())
+    })?;
     limits.map(|document| json(&document)).ok_or_else(|| Refusal::UnknownTenant(id).into())
 }
 

@@ -38,8 +38,9 @@ impl Control for Gateway {
         json!({ "version": "0.1.0" })
     }
 
-    fn tenant_limits(&self, id: &str) -> Option<Value> {
-        (id == "acme").then(|| json!({ "tenant": id }))
+    fn tenant_limits(&self, id: &str) -> Limits<'_> {
+        let document = (id == "acme").then(|| json!({ "tenant": id }));
+        Box::pin(async { Ok(document) })
     }
 
     fn registry(&self) -> Arc<Registry> {

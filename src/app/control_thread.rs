@@ -15,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::core::Core;
 use super::gateway::ReloadFailure;
 use super::{tenants_kept, wardens, watch};
-use crate::admin::{self, AdminState, Control, Reload, Token};
+use crate::admin::{self, AdminState, Control, Limits, Reload, Token};
 use crate::control::EndpointChange;
 use crate::control::registry::Registry;
 use crate::listen;
@@ -120,8 +120,8 @@ impl Control for Steering {
         self.0.status()
     }
 
-    fn tenant_limits(&self, id: &str) -> Option<Value> {
-        self.0.tenant_limits(id)
+    fn tenant_limits(&self, id: &str) -> Limits<'_> {
+        Box::pin(self.0.tenant_limits(id))
     }
 
     fn registry(&self) -> Arc<Registry> {

@@ -1,6 +1,7 @@
 //! How a tenant stands with each of its limits: `/api/v1/tenants/{id}/limits`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -8,14 +9,27 @@ use crate::admission::RateReport;
 use crate::admission::fair_share::{SeatTerms, Share};
 use crate::admission::quota::QuotaDescription;
 use crate::proxy::Snapshot;
+use crate::tenant::{LookedUp, SourceFault, Tenant};
 
-/// The document that tells it, as of now. `None` where there is no such tenant.
-#[must_use]
-pub fn limits(snapshot: &Snapshot, id: &str) -> Option<Value> {
-    let tenant = snapshot.directory.configured().by_id(id)?;
+/// How long the store may take to say who it is.
+const LOOK_UP_MAX: Duration = Duration::from_secs(5);
+
+/// The document that tells it, as of now. `None` where there is no such tenant. One of the store is looked up, as a request would.
+///
+/// # Errors
+/// The store has no answer.
+pub async fn limits(snapshot: Arc<Snapshot>, id: String) -> Result<Option<Value>, SourceFault> {
+    let mut looked_up = LookedUp::default();
+    if let Err(key) = snapshot.directory.by_id(&id, &looked_up) {
+        snapshot.directory.look_up(key, &mut looked_up, LOOK_UP_MAX).await?;
+    }
+    Ok(snapshot.directory.by_id(&id, &looked_up).ok().flatten().map(|tenant| told(&tenant)))
+}
+
+fn told(tenant: &Tenant) -> Value {
     let SeatTerms { weight, max, queue, reserved } = tenant.terms.seats;
     let rate_limits = tenant.rates.report().iter().map(rate).collect::<Vec<_>>();
-    Some(json!({
+    json!({
         "tenant": tenant.id.as_str(),
         "in_flight": tenant.account.meter.in_flight(),
         "concurrency": {
@@ -30,7 +44,7 @@ pub fn limits(snapshot: &Snapshot, id: &str) -> Option<Value> {
         "rate_limits": rate_limits,
         "quotas": tenant.quotas.describe().iter().map(quota).collect::<Vec<_>>(),
         "request_body": { "max": bound(tenant.terms.request_body_max, u64::MAX) },
-    }))
+    })
 }
 
 fn rate(limit: &RateReport) -> Value {

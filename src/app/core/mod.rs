@@ -28,6 +28,7 @@ use crate::listen::ConnectionCaps;
 use crate::proxy::SnapshotCell;
 use crate::telemetry::Metrics;
 use crate::telemetry::access_log::{AccessLog, AccessLogSettings};
+use crate::tenant::SourceFault;
 use crate::types::TenantId;
 use crate::upstream::Pool;
 use crate::upstream::dns::Resolve;
@@ -250,8 +251,11 @@ impl Core {
     }
 
     /// How a tenant stands with its limits, if there is such a tenant.
-    pub(super) fn tenant_limits(&self, id: &str) -> Option<Value> {
-        limits(&self.snapshot.load(), id)
+    pub(super) fn tenant_limits(
+        &self,
+        id: &str,
+    ) -> impl Future<Output = Result<Option<Value>, SourceFault>> + Send + use<> {
+        limits(self.snapshot.load_full(), id.to_owned())
     }
 
     /// How all pools stand.

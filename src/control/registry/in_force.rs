@@ -38,8 +38,16 @@ impl InForce {
         ids.get(start..).unwrap_or_default().iter().filter_map(|place| self.at(*place))
     }
 
-    /// The configured tenant that has a domain.
+    /// The configured tenant whose a domain is: it has it, or a wildcard above it. Nobody else can have such a
+    /// domain, since the configuration wins.
     pub(super) fn owner(&self, domain: &Domain) -> Option<&Tenant> {
+        let (Domain::Exact(name) | Domain::Wildcard(name)) = domain;
+        let above = name.match_indices('.').map(|(at, _)| name.get(at + 1..).unwrap_or_default());
+        let above = above.map(|name| Domain::Wildcard(name.to_owned()));
+        self.owner_of(domain).or_else(|| above.into_iter().find_map(|wildcard| self.owner_of(&wildcard)))
+    }
+
+    fn owner_of(&self, domain: &Domain) -> Option<&Tenant> {
         let owners = self.by_domain.get_or_init(|| {
             let tenants = (0_u32..).zip(&self.document.tenants);
             tenants

@@ -19,6 +19,7 @@ mod changes;
 mod entry;
 mod flight;
 mod hosts;
+mod landing;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -26,7 +27,7 @@ mod tests;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use moka::notification::RemovalCause;
 use moka::sync::Cache;
@@ -36,14 +37,12 @@ use self::changes::Changes;
 use self::entry::Entry;
 use self::flight::{Flight, Flights, Outcome};
 use self::hosts::Hosts;
+use self::landing::Landing;
 pub use self::source::{Answer, Cast, Kept, Key, Record, Source, SourceFault};
 use super::{Accounts, Tenant};
 use crate::telemetry::{CacheMeter, CacheReading};
 use crate::time::Clock;
 use crate::types::TenantId;
-
-/// How long the source is left alone by refreshing after it had no answer.
-const REST_NS: u64 = 1_000_000_000;
 
 /// `tenancy.cache`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -258,13 +257,7 @@ impl TenantCache {
     fn depart(self: &Arc<Self>, key: &Key) -> Arc<Flight> {
         let (flight, is_new) = self.flights.join(key, self.changes.of(key));
         if is_new {
-            let landing = Landing {
-                cache: Arc::clone(self),
-                key: key.clone(),
-                flight: Arc::clone(&flight),
-                began: Instant::now(),
-                has_landed: false,
-            };
+            let landing = Landing::new(Arc::clone(self), key.clone(), Arc::clone(&flight));
             self.source.find(key, Box::new(move |answer| landing.land(answer)));
         }
         flight
@@ -316,49 +309,6 @@ impl TenantCache {
     pub fn tidy(&self) {
         self.entries.run_pending_tasks();
     }
-
-    fn remember(&self, key: &Key, entry: Arc<Entry>, flight: &Flight) -> Arc<Entry> {
-        let id = &entry.record.id;
-        let known = self.entries.get(id);
-        self.hosts.enter(&entry);
-        if let Some(known) = known.as_ref().filter(|known| known.record == entry.record) {
-            known.renew(entry.loaded_ns());
-        } else {
-            self.entries.insert(id.clone(), Arc::clone(&entry));
-            if let Some(known) = &known {
-                self.hosts.leave(known, |host| entry.owns(host));
-            }
-        }
-        if let Key::Host(host) = key
-            && !Hosts::has_place_for(&entry, host)
-        {
-            self.aliases.note(host, id, self.changes.wide());
-        }
-        if self.changes.of(key) != flight.began {
-            // It changed after it was read, and whoever said so may have looked here before it was.
-            self.forget([id], []);
-            if let Key::Host(host) = key {
-                self.aliases.forget(host);
-            }
-        }
-        known.filter(|known| known.record == entry.record).unwrap_or(entry)
-    }
-
-    fn remember_nobody(&self, key: &Key, flight: &Flight) {
-        let (absent, text) = match key {
-            Key::Id(id) => (&self.absent_ids, id.as_str()),
-            Key::Host(host) => (&self.absent_hosts, &**host),
-        };
-        // What was here is gone.
-        match key {
-            Key::Id(id) => self.entries.invalidate(id),
-            Key::Host(host) => self.hosts.remove(host),
-        }
-        absent.note(text, self.clock.now_ns(), self.changes.wide());
-        if self.changes.of(key) != flight.began {
-            absent.forget(text);
-        }
-    }
 }
 
 fn found(entry: &Entry, cast: &dyn Cast, holdings: &[crate::admission::quota::Holdings]) -> Lookup {
@@ -367,51 +317,6 @@ fn found(entry: &Entry, cast: &dyn Cast, holdings: &[crate::admission::quota::Ho
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// What becomes of a lookup's answer, on whatever thread it comes; one that never comes is a fault.
-struct Landing {
-    cache: Arc<TenantCache>,
-    key: Key,
-    flight: Arc<Flight>,
-    began: Instant,
-    has_landed: bool,
-}
-
-impl Landing {
-    fn land(mut self, answer: Result<Option<Kept>, SourceFault>) {
-        let Self { cache, key, flight, began, .. } = &self;
-        cache.meter.loaded(began.elapsed());
-        let outcome = match answer {
-            Ok(Some(kept)) => {
-                let entry = Arc::new(Entry::new(kept.record, cache.clock.now_ns()));
-                Outcome::Found(cache.remember(key, entry, flight), kept.holdings.into())
-            }
-            Ok(None) => {
-                cache.remember_nobody(key, flight);
-                Outcome::Nobody
-            }
-            Err(fault) => cache.fault(fault),
-        };
-        cache.flights.land(key, flight, outcome);
-        self.has_landed = true;
-    }
-}
-
-impl Drop for Landing {
-    fn drop(&mut self) {
-        if !self.has_landed {
-            let outcome = self.cache.fault(SourceFault::Failed);
-            self.cache.flights.land(&self.key, &self.flight, outcome);
-        }
-    }
-}
-
-impl TenantCache {
-    fn fault(&self, fault: SourceFault) -> Outcome {
-        self.rests_until_ns.store(self.clock.now_ns().saturating_add(REST_NS), Ordering::Relaxed);
-        Outcome::Fault(fault)
-    }
 }
 
 impl CacheReading for TenantCache {

@@ -1,0 +1,106 @@
+//! What becomes of a lookup's answer: remembered, unless something has changed since it was asked, and told to all who wait.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::TenantCache;
+use super::entry::Entry;
+use super::flight::{Flight, Outcome};
+use super::hosts::Hosts;
+use super::source::{Kept, Key, SourceFault};
+
+/// How long the source is left alone by refreshing after it had no answer.
+const REST_NS: u64 = 1_000_000_000;
+
+/// What becomes of a lookup's answer, on whatever thread it comes; one that never comes is a fault.
+pub(super) struct Landing {
+    cache: Arc<TenantCache>,
+    key: Key,
+    flight: Arc<Flight>,
+    began: Instant,
+    has_landed: bool,
+}
+
+impl Landing {
+    pub(super) fn new(cache: Arc<TenantCache>, key: Key, flight: Arc<Flight>) -> Self {
+        Self { cache, key, flight, began: Instant::now(), has_landed: false }
+    }
+
+    pub(super) fn land(mut self, answer: Result<Option<Kept>, SourceFault>) {
+        let Self { cache, key, flight, began, .. } = &self;
+        cache.meter.loaded(began.elapsed());
+        let outcome = match answer {
+            Ok(Some(kept)) => {
+                let entry = Arc::new(Entry::new(kept.record, cache.clock.now_ns()));
+                Outcome::Found(cache.remember(key, entry, flight), kept.holdings.into())
+            }
+            Ok(None) => {
+                cache.remember_nobody(key, flight);
+                Outcome::Nobody
+            }
+            Err(fault) => cache.fault(fault),
+        };
+        cache.flights.land(key, flight, outcome);
+        self.has_landed = true;
+    }
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        if !self.has_landed {
+            let outcome = self.cache.fault(SourceFault::Failed);
+            self.cache.flights.land(&self.key, &self.flight, outcome);
+        }
+    }
+}
+
+impl TenantCache {
+    fn remember(&self, key: &Key, entry: Arc<Entry>, flight: &Flight) -> Arc<Entry> {
+        let id = &entry.record.id;
+        let known = self.entries.get(id);
+        self.hosts.enter(&entry);
+        if let Some(known) = known.as_ref().filter(|known| known.record == entry.record) {
+            known.renew(entry.loaded_ns());
+        } else {
+            self.entries.insert(id.clone(), Arc::clone(&entry));
+            if let Some(known) = &known {
+                self.hosts.leave(known, |host| entry.owns(host));
+            }
+        }
+        if let Key::Host(host) = key
+            && !Hosts::has_place_for(&entry, host)
+        {
+            self.aliases.note(host, id, self.changes.wide());
+        }
+        if self.changes.of(key) != flight.began {
+            // It changed after it was read, and whoever said so may have looked here before it was.
+            self.forget([id], []);
+            if let Key::Host(host) = key {
+                self.aliases.forget(host);
+            }
+        }
+        known.filter(|known| known.record == entry.record).unwrap_or(entry)
+    }
+
+    fn remember_nobody(&self, key: &Key, flight: &Flight) {
+        let (absent, text) = match key {
+            Key::Id(id) => (&self.absent_ids, id.as_str()),
+            Key::Host(host) => (&self.absent_hosts, &**host),
+        };
+        // What was here is gone.
+        match key {
+            Key::Id(id) => self.entries.invalidate(id),
+            Key::Host(host) => self.hosts.remove(host),
+        }
+        absent.note(text, self.clock.now_ns(), self.changes.wide());
+        if self.changes.of(key) != flight.began {
+            absent.forget(text);
+        }
+    }
+
+    fn fault(&self, fault: SourceFault) -> Outcome {
+        self.rests_until_ns.store(self.clock.now_ns().saturating_add(REST_NS), Ordering::Relaxed);
+        Outcome::Fault(fault)
+    }
+}
