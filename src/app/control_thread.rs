@@ -20,6 +20,9 @@ use crate::control::EndpointChange;
 use crate::control::registry::Registry;
 use crate::listen;
 
+/// How often snapshots are freed that no request runs on any more.
+const BURIAL: Duration = Duration::from_secs(1);
+
 /// How often it is looked at which tenants deserve metric series of their own.
 const REBALANCE: Duration = Duration::from_secs(30);
 
@@ -57,6 +60,7 @@ impl ControlThread {
                 let watching = tokio::spawn(watch::reload_on_change(Arc::clone(&core)));
                 let rebalancing = tokio::spawn(rebalance(Arc::clone(&core)));
                 let guarding = spawn_local(wardens::keep(core.watched_pools(), core.resolve()));
+                let burying = tokio::spawn(bury(Arc::clone(&core)));
                 let keeping = tokio::spawn(keep_quotas(Arc::clone(&core)));
                 let tending = tokio::spawn(tenants_kept::look_after(Arc::clone(&core)));
                 let served = admin::serve(listener, state, async {
@@ -67,6 +71,7 @@ impl ControlThread {
                 }
                 watching.abort();
                 rebalancing.abort();
+                burying.abort();
                 keeping.abort();
                 tending.abort();
                 guarding.abort();
@@ -101,6 +106,15 @@ async fn rebalance(core: Arc<Core>) {
     loop {
         tick.tick().await;
         core.metrics().rebalance_tenants();
+    }
+}
+
+async fn bury(core: Arc<Core>) {
+    let mut tick = interval(BURIAL);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        core.bury_snapshots();
     }
 }
 

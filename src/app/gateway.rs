@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use super::control_thread::ControlThread;
 use super::core::Core;
-use crate::config::{self, Loaded, Report};
-use crate::control::Fingerprint;
+use crate::config::{Loader, Report};
 use crate::time::Clock;
 use crate::upstream::dns::Resolve;
 
@@ -56,17 +55,10 @@ pub enum ReloadFailure {
 }
 
 impl Source {
-    pub(super) fn load(&self) -> Result<Loaded, Report> {
+    fn loader(&self) -> Loader {
         match self {
-            Self::File(path) => config::load(path),
-            Self::Text { text, name } => config::load_str(text, name),
-        }
-    }
-
-    pub(super) fn fingerprint(&self) -> Fingerprint {
-        match self {
-            Self::File(path) => Fingerprint::of(std::slice::from_ref(path)),
-            Self::Text { .. } => Fingerprint::default(),
+            Self::File(path) => Loader::of_file(path),
+            Self::Text { text, name } => Loader::of_text(text, name),
         }
     }
 
@@ -84,14 +76,9 @@ impl Gateway {
     /// # Errors
     /// A configuration with errors (the error displays them all), or an address that can't be bound.
     pub fn start(source: Source, options: Options) -> anyhow::Result<Self> {
-        let before = source.fingerprint();
-        let loaded = source.load().map_err(ReloadFailure::Config)?;
-        // Changed while it was read: seen as it was before, so that the watcher reads it again.
-        let seen = match source.fingerprint() == before {
-            true => Fingerprint::of(&loaded.watched),
-            false => before,
-        };
-        let core = Arc::new(Core::start(source, loaded, seen, options)?);
+        let mut loader = source.loader();
+        let loaded = loader.load().map_err(ReloadFailure::Config)?;
+        let core = Arc::new(Core::start(source, loader, loaded, options)?);
         let control = ControlThread::start(Arc::clone(&core))?;
         Ok(Self { core, control: Some(control) })
     }

@@ -15,7 +15,7 @@ pub(super) struct Bound {
 }
 
 /// What was bound, and a socket of it for each worker.
-type Sockets = Vec<(Bound, Vec<TcpListener>)>;
+pub(super) type Sockets = Vec<(Bound, Vec<TcpListener>)>;
 
 /// Binds all of these, or none.
 pub(super) fn bind_all(

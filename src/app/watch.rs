@@ -1,30 +1,35 @@
 //! Reloading when the configuration's files change.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf, absolute};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use tokio::sync::mpsc;
+use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind};
+use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::core::Core;
+use crate::config::Look;
 
-/// Editors write a file in several steps, and deployments several files: the reload waits for so
-/// long without a further event.
-const SETTLE: Duration = Duration::from_millis(100);
+/// Deployments write several files: the reload waits for so long without a further event.
+const SETTLE: Duration = Duration::from_millis(10);
+/// As [`SETTLE`], while a file is being written: what is half written is not to be read, if it can be helped.
+const SETTLE_OPEN: Duration = Duration::from_millis(100);
 /// At the latest the reload begins so long after the first event.
 const SETTLE_MAX: Duration = Duration::from_secs(1);
+/// Of more paths than so many, it isn't kept which they are.
+const PATHS_MAX: usize = 10_000;
 
 /// Reloads whenever the watched files differ from what they were. Never ends.
 pub(super) async fn reload_on_change(core: Arc<Core>) {
-    let (events, mut changed) = mpsc::channel::<()>(1);
-    let watcher = notify::recommended_watcher(move |_: notify::Result<notify::Event>| {
-        // One waiting event stands for any number.
-        let _ = events.try_send(());
-    });
+    let signs = Arc::new(Signs::default());
+    let heard = Arc::clone(&signs);
+    let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| heard.hear(event));
     let mut watcher = match watcher {
         Ok(watcher) => watcher,
         Err(error) => {
@@ -32,50 +37,125 @@ pub(super) async fn reload_on_change(core: Arc<Core>) {
             return std::future::pending().await;
         }
     };
-    let mut watched = BTreeSet::new();
+    let mut watched = BTreeMap::new();
     follow(&mut watcher, &mut watched, &core.watched());
     // The first look is for what has changed since the files were read, before they were watched.
+    let mut look = Look::Everything;
     loop {
-        while has_changed(&core).await {
-            tracing::info!("configuration files have changed");
-            let reloading = Arc::clone(&core);
-            // A failure is reported where the operator looks: log, status and metrics.
-            let _ = spawn_blocking(move || drop(reloading.reload())).await;
-            follow(&mut watcher, &mut watched, &core.watched());
-            settle(&mut changed).await;
+        let begun = Instant::now();
+        let reloading = Arc::clone(&core);
+        let _ = spawn_blocking(move || reloading.reload_changed(&look)).await;
+        if follow(&mut watcher, &mut watched, &core.watched()) {
+            // As before: what was written in a folder before it was watched is looked for.
+            look = Look::Everything;
+            continue;
         }
-        if changed.recv().await.is_none() {
-            return;
+        // Whoever writes all the time gets half of a core at most.
+        sleep(begun.elapsed().min(SETTLE_MAX)).await;
+        look = signs.settled(&core.watched()).await;
+        if follow(&mut watcher, &mut watched, &core.watched()) {
+            look = Look::Everything;
         }
-        settle(&mut changed).await;
     }
 }
 
-async fn has_changed(core: &Arc<Core>) -> bool {
-    let core = Arc::clone(core);
-    spawn_blocking(move || core.has_changed()).await.unwrap_or(false)
+/// What the file system has told since the last look.
+#[derive(Default)]
+struct Signs {
+    heard: Mutex<Heard>,
+    news: Notify,
 }
 
-/// Waits until no event has come for a while; not for ever, as something else may be writing there.
-async fn settle(changed: &mut mpsc::Receiver<()>) {
-    let end = Instant::now() + SETTLE_MAX;
-    while Instant::now() < end && timeout(SETTLE, changed.recv()).await.is_ok_and(|event| event.is_some()) {}
+#[derive(Default)]
+struct Heard {
+    paths: BTreeSet<PathBuf>,
+    /// Files that somebody writes, as far as that can be told.
+    open: BTreeSet<PathBuf>,
+    /// Whether something was missed, so that every file is to be looked at.
+    missed: bool,
+}
+
+impl Signs {
+    fn hear(&self, event: notify::Result<Event>) {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Ok(event) if event.need_rescan() => heard.missed = true,
+            Ok(event) => {
+                let is_end = matches!(event.kind, EventKind::Access(AccessKind::Close(AccessMode::Write)));
+                if matches!(event.kind, EventKind::Access(_)) && !is_end {
+                    return;
+                }
+                let is_writing = matches!(
+                    event.kind,
+                    EventKind::Modify(ModifyKind::Data(_)) | EventKind::Create(CreateKind::File)
+                );
+                for path in event.paths {
+                    match is_writing {
+                        true => _ = heard.open.insert(path.clone()),
+                        false => _ = heard.open.remove(&path),
+                    }
+                    heard.paths.insert(path);
+                }
+            }
+            Err(_) => heard.missed = true,
+        }
+        if heard.paths.len() > PATHS_MAX {
+            heard.missed = true;
+            heard.paths.clear();
+            heard.open.clear();
+        }
+        drop(heard);
+        self.news.notify_one();
+    }
+
+    /// Waits for a sign, and until none has come for a while; not for ever, as something else may be writing there.
+    async fn settled(&self, watched: &[PathBuf]) -> Look {
+        let watched: Vec<PathBuf> = watched.iter().filter_map(|path| absolute(path).ok()).collect();
+        let of = |path: &Path| watched.iter().any(|of| path == of || path.parent() == Some(of));
+        self.news.notified().await;
+        let end = Instant::now() + SETTLE_MAX;
+        loop {
+            // Others are written in these folders, too: a log, which is never closed.
+            let is_open =
+                self.heard.lock().unwrap_or_else(PoisonError::into_inner).open.iter().any(|open| of(open));
+            let quiet = if is_open { SETTLE_OPEN } else { SETTLE };
+            if Instant::now() >= end || timeout(quiet, self.news.notified()).await.is_err() {
+                break;
+            }
+        }
+        let heard = std::mem::take(&mut *self.heard.lock().unwrap_or_else(PoisonError::into_inner));
+        if heard.missed { Look::Everything } else { Look::Paths(heard.paths) }
+    }
 }
 
 /// Watches the folders of files, not the files: editors and deployments replace a file by another
-/// one, and a watch on the old one would see nothing more.
-fn follow(watcher: &mut RecommendedWatcher, watched: &mut BTreeSet<PathBuf>, paths: &[PathBuf]) {
-    let folders: BTreeSet<PathBuf> =
-        paths.iter().map(|path| if path.is_dir() { path.clone() } else { folder_of(path) }).collect();
-    for gone in watched.difference(&folders) {
+/// one, and a watch on the old one would see nothing more. Whether it watches one that it did not before.
+fn follow(
+    watcher: &mut RecommendedWatcher,
+    watched: &mut BTreeMap<PathBuf, Option<(u64, u64)>>,
+    paths: &[PathBuf],
+) -> bool {
+    let folders: BTreeMap<PathBuf, _> = paths
+        .iter()
+        .map(|path| if path.is_dir() { path.clone() } else { folder_of(path) })
+        .map(|folder| {
+            // A link to a folder may lead to another one by now.
+            let identity = fs::metadata(&folder).ok().map(|metadata| (metadata.dev(), metadata.ino()));
+            (folder, identity)
+        })
+        .collect();
+    for (gone, _) in watched.iter().filter(|(folder, identity)| folders.get(*folder) != Some(identity)) {
         let _ = watcher.unwatch(gone);
     }
-    for new in folders.difference(watched) {
+    let mut is_new = false;
+    for (new, _) in folders.iter().filter(|(folder, identity)| watched.get(*folder) != Some(identity)) {
+        is_new = true;
         if let Err(error) = watcher.watch(new, RecursiveMode::NonRecursive) {
             tracing::warn!(folder = %new.display(), %error, "a folder is not watched");
         }
     }
     *watched = folders;
+    is_new
 }
 
 fn folder_of(path: &Path) -> PathBuf {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::diagnostic::{Diagnostic, Related, Severity};
 use super::redact;
-use super::source::{Mark, Sources};
+use super::source::{Mark, Site, Sources};
 use super::yaml::Filled;
 
 /// The most errors, and the most warnings, that are kept of one file: one more helps nobody.
@@ -28,6 +28,11 @@ pub(super) struct Finding<'f> {
 }
 
 impl Findings {
+    /// None yet, in these files and those that are added to them.
+    pub fn within(sources: Sources) -> Self {
+        Self { sources, ..Self::default() }
+    }
+
     /// Reports what keeps the configuration from loading.
     pub fn error(&self, code: &'static str, mark: Mark, message: impl Into<String>) -> Finding<'_> {
         self.report(Severity::Error, code, mark, message.into())
@@ -145,10 +150,14 @@ impl Finding<'_> {
 
     /// Points to another place.
     pub fn see(self, mark: Mark, message: &str) -> Self {
-        let place = self.findings.sources.place(mark);
+        let site = self.findings.sources.site(mark);
+        self.see_site(&site, message)
+    }
+
+    /// Points to a place in another file.
+    pub fn see_site(self, site: &Site, message: &str) -> Self {
         let message = message.to_owned();
-        let related =
-            Related { message, file: place.file.to_string(), line: place.line, column: place.column };
+        let related = Related { message, file: site.file.to_string(), line: site.line, column: site.column };
         self.change(|diagnostic| diagnostic.related.push(related))
     }
 

@@ -14,10 +14,13 @@ mod build;
 mod check;
 mod decode;
 mod diagnostic;
+mod difference;
 mod document;
 mod findings;
+mod fingerprint;
 mod json;
 mod load;
+mod loader;
 mod redact;
 mod render;
 mod schema;
@@ -30,10 +33,13 @@ mod yaml;
 
 pub use check::{Checked, check};
 pub use diagnostic::{Diagnostic, Related, Report, Severity};
+pub use difference::Difference;
 pub use document::*;
 pub use json::{
     Fault, READ_ONLY_KEYS, TenantParts, TenantRead, plan_json, read_domain, read_tenant, split_tenant,
     tenant_json,
 };
 pub use load::{Loaded, Quarantined, load, load_from, load_str, load_text};
+pub use loader::Loader;
 pub use schema::{schema, tenant_schemas};
+pub use tenants_dir::Look;

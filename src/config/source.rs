@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::document::Origin;
 use super::redact;
 
-/// Every file that was read, so that a [`Mark`] can be shown.
+/// The files that marks stand in, so that a [`Mark`] can be shown: the configuration file and, while it is looked at, a
+/// tenant's.
 #[derive(Debug, Default)]
-pub(super) struct Sources(Vec<Source>);
+pub(super) struct Sources(Vec<Arc<Source>>);
 
 /// A stretch of one source, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,25 +39,33 @@ pub(super) struct Place {
     pub text: String,
 }
 
+/// As [`Place`], without the line itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Site {
+    pub file: Arc<str>,
+    pub line: u32,
+    pub column: u32,
+}
+
 impl Sources {
     /// Adds a text, and returns its number.
     pub fn add(&mut self, name: &str, text: &str) -> u32 {
         let newlines = memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at as u32 + 1);
         let line_starts = std::iter::once(0).chain(newlines).collect();
-        self.0.push(Source {
+        self.0.push(Arc::new(Source {
             name: name.into(),
             text: text.into(),
             line_starts,
             secrets: Vec::new(),
             unreadable: false,
-        });
+        }));
         self.0.len() as u32 - 1
     }
 
     /// Adds a file that can't be read: what is said of it is about the file as a whole.
     pub fn add_unreadable(&mut self, name: &str) -> Mark {
         let file = self.add(name, "");
-        if let Some(source) = self.0.last_mut() {
+        if let Some(source) = self.0.last_mut().and_then(Arc::get_mut) {
             source.unreadable = true;
         }
         Mark { file, start: 0, end: 0 }
@@ -67,11 +76,22 @@ impl Sources {
         self.0.len() as u32
     }
 
+    /// The same files for others to add their own to. What they add is not seen here, and what is in these changes no more.
+    pub fn share(&self) -> Self {
+        Self(self.0.clone())
+    }
+
     /// Keeps a stretch from ever being shown.
     pub fn hide(&mut self, mark: Mark) {
-        if let Some(source) = self.0.get_mut(mark.file as usize) {
+        if let Some(source) = self.0.get_mut(mark.file as usize).and_then(Arc::get_mut) {
             source.secrets.push(mark.start..mark.end);
         }
+    }
+
+    /// Where a mark stands, for those who have the text no more.
+    pub fn site(&self, mark: Mark) -> Site {
+        let Place { file, line, column, .. } = self.place(mark);
+        Site { file, line, column }
     }
 
     /// Where a mark stands, for `explain`.

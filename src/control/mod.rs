@@ -1,7 +1,6 @@
 //! The only place where documents become what runs.
 
 mod compile;
-mod fingerprint;
 mod limits;
 mod mold;
 mod pool_dns;
@@ -18,7 +17,6 @@ mod stored;
 mod tenants;
 
 pub use compile::{Compiled, Foundation, Previous, compile};
-pub use fingerprint::Fingerprint;
 pub use limits::limits;
 pub use mold::Mold;
 pub use pool_dns::FirstAddresses;

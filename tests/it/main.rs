@@ -37,6 +37,7 @@ mod rate_limit;
 mod rate_limits;
 mod refusals;
 mod reload;
+mod reload_difference;
 mod replay;
 mod resilience;
 mod retirement;

@@ -17,15 +17,15 @@ use crate::app::gateway::{Options, Source};
 use crate::app::keeper::Keeper;
 use crate::app::listeners::{Bound, bind_all, hand_out};
 use crate::app::worker::{Command, Worker, WorkerShare};
-use crate::config::{self, Diagnostic, Document, Loaded, Quarantined, Workers};
+use crate::config::{self, Diagnostic, Difference, Document, Loaded, Loader, Quarantined, Workers};
 use crate::control;
 use crate::control::registry::Registry;
 use crate::control::{
-    Compiled, EndpointChange, Fingerprint, FirstAddresses, Foundation, LastReload, PoolSet, PoolTls,
-    Previous, Status, TenantSet, compile, limits,
+    Compiled, EndpointChange, FirstAddresses, Foundation, LastReload, PoolSet, PoolTls, Previous, Status,
+    TenantSet, compile, limits,
 };
 use crate::listen::ConnectionCaps;
-use crate::proxy::SnapshotCell;
+use crate::proxy::{Snapshot, SnapshotCell};
 use crate::telemetry::Metrics;
 use crate::telemetry::access_log::{AccessLog, AccessLogSettings};
 use crate::tenant::SourceFault;
@@ -51,10 +51,13 @@ pub(super) struct Core {
     pools: watch::Sender<Vec<Arc<Pool>>>,
     // Held for a whole reload: reloads happen one at a time.
     running: Mutex<Running>,
+    /// Snapshots that were in force, and that requests may run on still.
+    outlived: Mutex<Vec<Arc<Snapshot>>>,
 }
 
 /// The configuration in force.
 struct Running {
+    loader: Loader,
     document: Arc<Document>,
     pools: PoolSet,
     tenants: TenantSet,
@@ -63,20 +66,17 @@ struct Running {
     last_reload: LastReload,
     warnings: Vec<Diagnostic>,
     quarantined: Vec<Quarantined>,
-    watched: Vec<PathBuf>,
-    /// What the watched files were like when they were read.
-    seen: Fingerprint,
     restart_required: Vec<&'static str>,
 }
 
 impl Core {
     pub(super) fn start(
         source: Source,
+        mut loader: Loader,
         loaded: Loaded,
-        seen: Fingerprint,
         options: Options,
     ) -> anyhow::Result<Self> {
-        let Loaded { document, warnings, quarantined, watched } = loaded;
+        let Loaded { document, warnings, quarantined, watched: _, difference } = loaded;
         let metrics = Arc::new(Metrics::new(document.metrics.tenants).context("metrics")?);
         let foundation = match options.store_patience {
             Some(patience) => Foundation::with_patience(metrics, options.clock, patience),
@@ -124,6 +124,7 @@ impl Core {
         let listeners: Vec<Bound> = sockets.iter().map(|(bound, _)| *bound).collect();
         hand_out(&workers, sockets);
         foundation.metrics.reload_succeeded(SystemTime::now());
+        loader.accept();
         let core = Self {
             source,
             started: SystemTime::now(),
@@ -138,7 +139,9 @@ impl Core {
             draining: AtomicBool::new(false),
             resolve: options.resolve,
             pools: watch::Sender::new(pools.pools().cloned().collect()),
+            outlived: Mutex::default(),
             running: Mutex::new(Running {
+                loader,
                 document,
                 pools,
                 tenants,
@@ -147,12 +150,10 @@ impl Core {
                 last_reload: LastReload { at: SystemTime::now(), errors: Vec::new(), failure: None },
                 warnings,
                 quarantined,
-                watched,
-                seen,
                 restart_required: Vec::new(),
             }),
         };
-        core.report();
+        core.report(&difference);
         Ok(core)
     }
 
@@ -190,16 +191,15 @@ impl Core {
     }
 
     pub(super) fn watched(&self) -> Vec<PathBuf> {
-        match &self.source {
-            Source::File(_) => self.running().watched.clone(),
-            Source::Text { .. } => Vec::new(),
-        }
+        self.running().loader.watched().to_vec()
     }
 
-    /// Whether the watched files differ from what was read last.
-    pub(super) fn has_changed(&self) -> bool {
-        let running = self.running();
-        Fingerprint::of(&running.watched) != running.seen
+    /// Frees the snapshots that no request runs on any more: here, not on the worker that happened to be the last one.
+    pub(super) fn bury_snapshots(&self) {
+        let mut outlived = self.outlived.lock().unwrap_or_else(PoisonError::into_inner);
+        let dead: Vec<_> = outlived.extract_if(.., |snapshot| Arc::strong_count(snapshot) == 1).collect();
+        drop(outlived);
+        drop(dead);
     }
 
     pub(super) fn is_draining(&self) -> bool {
@@ -207,19 +207,17 @@ impl Core {
     }
 
     /// Says what was loaded, and what the operator should know about it.
-    fn report(&self) {
+    fn report(&self, difference: &Difference) {
         let running = self.running();
-        for bound in &running.listeners {
-            tracing::info!(listener = %bound.address, "listening");
-        }
-        for warning in &running.warnings {
-            tracing::warn!("{warning}");
-        }
-        for one in &running.quarantined {
-            for diagnostic in &one.diagnostics {
-                tracing::error!(file = %one.file.display(), "tenant file left out: {diagnostic}");
+        if difference.main {
+            for bound in &running.listeners {
+                tracing::info!(listener = %bound.address, "listening");
+            }
+            for warning in &running.warnings {
+                tracing::warn!("{warning}");
             }
         }
+        running.quarantined.iter().for_each(report_quarantined);
         if !running.restart_required.is_empty() {
             tracing::warn!(keys = ?running.restart_required, "these changes need a restart");
         }
@@ -227,6 +225,9 @@ impl Core {
             source = self.source.name(),
             generation = running.generation,
             tenants = running.document.tenants.len(),
+            added = difference.added.len(),
+            changed = difference.changed.len(),
+            removed = difference.removed.len(),
             "configuration in force"
         );
     }
@@ -306,6 +307,12 @@ impl Core {
         // Every sender is gone now: what they wrote is flushed.
         drop(self.access_log.lock().unwrap_or_else(PoisonError::into_inner).take());
         self.keeper.close();
+    }
+}
+
+fn report_quarantined(one: &Quarantined) {
+    for diagnostic in &one.diagnostics {
+        tracing::error!(file = %one.file.display(), "tenant file left out: {diagnostic}");
     }
 }
 

@@ -8,110 +8,170 @@ use anyhow::Context as _;
 use super::{Core, Running, access_log_settings};
 use crate::app::gateway::ReloadFailure;
 use crate::app::keeper::terms;
-use crate::app::listeners::{Bound, bind_all, hand_out};
+use crate::app::listeners::{Bound, Sockets, bind_all, hand_out};
 use crate::app::worker::Command;
-use crate::config::{Document, Loaded};
-use crate::control::{
-    Compiled, Fingerprint, FirstAddresses, LastReload, PoolSet, PoolTls, Previous, TenantDifference, compile,
-};
+use crate::config::{Difference, Document, Loaded, Look, Quarantined, Report};
+use crate::control::{Compiled, FirstAddresses, LastReload, PoolSet, PoolTls, Previous, compile};
+
+/// The listeners of the next configuration.
+#[derive(Default)]
+struct Listening {
+    kept: Vec<Bound>,
+    gone: Vec<Bound>,
+    new: Sockets,
+}
 
 impl Core {
-    /// Loads, validates, binds and compiles first; what can fail has happened before anything changes.
+    /// Loads, validates, binds and compiles first; what can fail has happened before anything changes. Every file is compared, and
+    /// what is only done when it is asked for (a log file opened anew) is done.
     pub(in crate::app) fn reload(&self) -> Result<(), ReloadFailure> {
         let mut running = self.running();
-        let before = Fingerprint::of(&running.watched);
-        let watched = running.watched.clone();
-        let outcome = self.try_reload(&mut running);
-        running.seen = match watched != running.watched && Fingerprint::of(&watched) == before {
-            true => Fingerprint::of(&running.watched),
-            // What changed while it was being read is read again, at the watcher's next look.
-            false => before,
-        };
+        let loaded = running.loader.load();
+        let outcome = self.take(&mut running, loaded);
+        drop(running);
+        self.tell(outcome)
+    }
+
+    /// As [`Core::reload`], if something differs from what was read last, and as far as it does. Whether it did.
+    pub(in crate::app) fn reload_changed(&self, look: &Look) -> bool {
+        let mut running = self.running();
+        let Some(loaded) = running.loader.load_changed(look) else { return false };
+        if let Ok(loaded) = &loaded
+            && loaded.difference.is_empty()
+            && running.has_same_findings(loaded)
+        {
+            return false;
+        }
+        tracing::info!("configuration files have changed");
+        let outcome = self.take(&mut running, loaded);
+        drop(running);
+        // A failure is reported where the operator looks: log, status and metrics.
+        let _ = self.tell(outcome);
+        true
+    }
+
+    /// Takes what was loaded into use, or notes why not.
+    fn take(
+        &self,
+        running: &mut Running,
+        loaded: Result<Loaded, Report>,
+    ) -> Result<Difference, ReloadFailure> {
+        let loaded = loaded.map_err(ReloadFailure::Config);
+        let outcome = loaded.and_then(|loaded| self.put_in_force(running, loaded));
         let (errors, failure) = match &outcome {
-            Ok(()) => (Vec::new(), None),
+            Ok(_) => (Vec::new(), None),
             Err(ReloadFailure::Config(report)) => (report.diagnostics.clone(), None),
             Err(ReloadFailure::Resource(error)) => (Vec::new(), Some(format!("{error:#}"))),
         };
         running.last_reload = LastReload { at: SystemTime::now(), errors, failure };
-        drop(running);
+        outcome
+    }
+
+    fn tell(&self, outcome: Result<Difference, ReloadFailure>) -> Result<(), ReloadFailure> {
         match &outcome {
-            Ok(()) => {
+            Ok(difference) => {
                 self.metrics().reload_succeeded(SystemTime::now());
-                self.report();
+                self.report(difference);
             }
             Err(failure) => {
                 self.metrics().reload_failed();
                 tracing::error!(source = self.source.name(), "reload failed, nothing changed: {failure}");
             }
         }
-        outcome
+        outcome.map(drop)
     }
 
-    fn try_reload(&self, running: &mut Running) -> Result<(), ReloadFailure> {
-        let loaded = self.source.load().map_err(ReloadFailure::Config)?;
-        let document = &loaded.document;
+    fn put_in_force(&self, running: &mut Running, loaded: Loaded) -> Result<Difference, ReloadFailure> {
+        let Loaded { document, warnings, quarantined, watched: _, difference } = loaded;
+        let main = difference.main;
+        let tls =
+            PoolTls::of(&document, &running.pools).map_err(|error| ReloadFailure::Resource(error.into()))?;
+        let addresses = FirstAddresses::of(&document, &running.pools, &self.resolve);
+        let listening = if main { self.listening(running, &document)? } else { Listening::default() };
+        let concerns_store = main || has_quotas(&document, &difference);
+        if concerns_store {
+            self.keeper.open_for(&document, &self.foundation).map_err(ReloadFailure::Resource)?;
+        }
+        if main {
+            self.reopen_access_log(&document)?;
+        }
+
+        running.generation += 1;
+        let previous = Previous { pools: &running.pools, tenants: &running.tenants };
+        let Compiled { snapshot, pools, tenants, difference: of_tenants } =
+            compile(&document, running.generation, &previous, &tls, &addresses, &self.foundation);
+        let before = self.snapshot.swap(Arc::new(snapshot));
+        self.outlived.lock().unwrap_or_else(PoisonError::into_inner).push(before);
+        of_tenants.removed.iter().for_each(|id| self.foundation.accounts.leave(id));
+        if main {
+            self.caps.set(document.limits.max_connections, document.limits.max_connections_per_client);
+            self.listen(running, listening, &document);
+            let _ = self.pools.send(pools.pools().cloned().collect());
+            self.forget(&document, &pools);
+        }
+        if concerns_store {
+            self.keeper.adopt(&document);
+            self.keeper.opened().into_iter().for_each(|store| self.registry.connect(store));
+        }
+        if main {
+            if let Some(cache) = self.foundation.cache.get() {
+                cache.set_terms(terms(&document.tenancy.cache));
+            }
+            running.restart_required = restart_required(&running.document, &document);
+            if self.keeper.is_elsewhere(&document) {
+                running.restart_required.push("store");
+            }
+            running.pools.retire_all_but(&pools);
+        }
+        (running.pools, running.tenants) = (pools, tenants);
+        // What only a restart changes stays as it runs, so that the next reload compares with that.
+        let (admin, workers) = (running.document.admin.clone(), running.document.workers);
+        running.document = Arc::new(Document { admin, workers, ..document });
+        self.registry.adopt(Arc::clone(&running.document));
+        (running.warnings, running.quarantined) = (warnings, quarantined);
+        running.loader.accept();
+        Ok(difference)
+    }
+
+    /// Binds the addresses that are new.
+    fn listening(&self, running: &Running, document: &Document) -> Result<Listening, ReloadFailure> {
         let (kept, gone): (Vec<Bound>, Vec<Bound>) = running
             .listeners
             .iter()
             .partition(|bound| document.listeners.iter().any(|listener| listener.bind == bound.configured));
         let new = document.listeners.iter().map(|listener| listener.bind);
         let new = new.filter(|bind| !kept.iter().any(|bound| bound.configured == *bind));
-        let tls =
-            PoolTls::of(document, &running.pools).map_err(|error| ReloadFailure::Resource(error.into()))?;
-        let addresses = FirstAddresses::of(document, &running.pools, &self.resolve);
-        let sockets = bind_all(new, self.worker_count).map_err(ReloadFailure::Resource)?;
-        self.keeper.open_for(document, &self.foundation).map_err(ReloadFailure::Resource)?;
-        if let Some(log) = &*self.access_log.lock().unwrap_or_else(PoisonError::into_inner) {
-            // Opened anew also when the path is the same: that is how logs are rotated.
-            log.reconfigure(&access_log_settings(document))
-                .and_then(|()| log.reopen())
-                .context("access_log.path can't be opened")
-                .map_err(ReloadFailure::Resource)?;
-        }
+        let new = bind_all(new, self.worker_count).map_err(ReloadFailure::Resource)?;
+        Ok(Listening { kept, gone, new })
+    }
 
-        running.generation += 1;
-        let previous = Previous { pools: &running.pools, tenants: &running.tenants };
-        let Compiled { snapshot, pools, tenants, difference } =
-            compile(document, running.generation, &previous, &tls, &addresses, &self.foundation);
-        self.snapshot.store(Arc::new(snapshot));
-        self.caps.set(document.limits.max_connections, document.limits.max_connections_per_client);
+    /// Has the workers accept on these addresses and on no other.
+    fn listen(&self, running: &mut Running, listening: Listening, document: &Document) {
+        let Listening { kept, gone, new } = listening;
         running.listeners = kept;
-        running.listeners.extend(sockets.iter().map(|(bound, _)| *bound));
+        running.listeners.extend(new.iter().map(|(bound, _)| *bound));
         running.listeners.sort_by_key(|bound| {
             document.listeners.iter().position(|listener| listener.bind == bound.configured)
         });
         let workers = self.workers();
-        hand_out(&workers, sockets);
+        hand_out(&workers, new);
         for bound in gone {
             workers.iter().for_each(|worker| worker.tell(Command::Unlisten(bound.address)));
         }
-        drop(workers);
-        let _ = self.pools.send(pools.pools().cloned().collect());
-        self.forget(document, &pools, &difference);
-        self.keeper.adopt(document);
-        running.restart_required = restart_required(&running.document, document);
-        if let Some(cache) = self.foundation.cache.get() {
-            cache.set_terms(terms(&document.tenancy.cache));
-        }
-        if self.keeper.is_elsewhere(document) {
-            running.restart_required.push("store");
-        }
-        running.pools.retire_all_but(&pools);
-        (running.pools, running.tenants) = (pools, tenants);
-        let Loaded { document, warnings, quarantined, watched } = loaded;
-        // What only a restart changes stays as it runs, so that the next reload compares with that.
-        let (admin, workers) = (running.document.admin.clone(), running.document.workers);
-        running.document = Arc::new(Document { admin, workers, ..document });
-        self.keeper.opened().into_iter().for_each(|store| self.registry.connect(store));
-        self.registry.adopt(Arc::clone(&running.document));
-        (running.warnings, running.quarantined, running.watched) = (warnings, quarantined, watched);
-        Ok(())
     }
 
-    /// Drops the running state of what is configured no longer.
-    fn forget(&self, document: &Document, pools: &PoolSet, difference: &TenantDifference) {
+    fn reopen_access_log(&self, document: &Document) -> Result<(), ReloadFailure> {
+        let Some(log) = &*self.access_log.lock().unwrap_or_else(PoisonError::into_inner) else {
+            return Ok(());
+        };
+        // Opened anew also when the path is the same: that is how logs are rotated.
+        let opened = log.reconfigure(&access_log_settings(document)).and_then(|()| log.reopen());
+        opened.context("access_log.path can't be opened").map_err(ReloadFailure::Resource)
+    }
+
+    /// Drops the running state of pools that are configured no longer.
+    fn forget(&self, document: &Document, pools: &PoolSet) {
         let metrics = self.metrics();
-        difference.removed.iter().for_each(|id| self.foundation.accounts.leave(id));
         metrics.set_tenants_max(document.metrics.tenants);
         self.foundation.seats.retain(|name| pools.contains(name));
         metrics.retain_pools(|name| pools.contains(name));
@@ -119,6 +179,22 @@ impl Core {
             pool.forget_meters();
         }
     }
+}
+
+impl Running {
+    /// Whether what was found in files is what was found before.
+    fn has_same_findings(&self, loaded: &Loaded) -> bool {
+        let same = |(a, b): (&Quarantined, &Quarantined)| a.file == b.file && a.diagnostics == b.diagnostics;
+        self.warnings == loaded.warnings
+            && self.quarantined.len() == loaded.quarantined.len()
+            && self.quarantined.iter().zip(&loaded.quarantined).all(same)
+    }
+}
+
+/// Whether a tenant that is not as it was has a quota.
+fn has_quotas(document: &Document, difference: &Difference) -> bool {
+    let mut tenants = difference.added.iter().chain(&difference.changed);
+    tenants.any(|tenant| !document.quotas_of(tenant).is_empty())
 }
 
 fn restart_required(before: &Document, after: &Document) -> Vec<&'static str> {

@@ -13,6 +13,7 @@ mod rate_usage;
 mod rates;
 mod route_terms;
 mod routes;
+mod tally;
 mod telemetry;
 mod tenancy;
 mod tenants;
@@ -31,7 +32,9 @@ use super::suggest;
 use super::written::Config;
 use crate::types::TenantId;
 
-pub(super) use tenants::{Candidate, Claims};
+pub(super) use tally::Tally;
+pub(super) use tenants::{Candidate, Claims, taken};
+pub(super) use usage::lacks_pool;
 
 /// What the parts of a document are built with.
 pub(super) struct Builder<'b> {
@@ -94,14 +97,19 @@ impl<'b> Builder<'b> {
         }
     }
 
-    /// Checks how the parts use each other.
-    pub fn check(&self, config: &Config, document: &Document, tenants: &[Candidate]) {
-        usage::check(self, config, document, tenants);
+    /// Checks how the parts of the configuration file use each other.
+    pub fn check(&self, config: &Config, document: &Document, tenants: &[Candidate], claims: &Claims) {
+        usage::check(self, config, document, tenants, claims);
     }
 
-    /// Checks how a tenant goes together with a document in force.
-    pub fn check_tenant(&self, document: &Document, tenant: &Candidate) {
-        usage::check_tenant(self, document, tenant);
+    /// Checks how a tenant that does not stand in the configuration file fits the document, as `written` or in force.
+    pub fn check_tenant(&self, document: &Document, written: Option<&Config>, tenant: &Candidate) {
+        usage::check_tenant(self, document, written, tenant);
+    }
+
+    /// Checks what all tenants together use: those of the configuration file, and those of others.
+    pub fn check_all(&self, config: &Config, document: &Document, tallies: [&Tally; 2]) {
+        usage::check_all(self, config, document, tallies);
     }
 
     /// Checks whether a tenant can have a domain under the host patterns of a document.

@@ -164,14 +164,8 @@ impl Builder<'_> {
         Some(soft)
     }
 
-    /// A request that costs more than a whole quota can never pass; and a tenant has its plan's quotas and its own.
-    pub(super) fn quotas_in_use(
-        &self,
-        config: &Config,
-        document: &Document,
-        routes: &[RouteTerms<'_>],
-        tenants: &[Candidate],
-    ) {
+    /// A request that costs more than a whole quota can never pass.
+    pub(super) fn quotas_in_use(&self, config: &Config, document: &Document, routes: &[RouteTerms<'_>]) {
         for (name, plan) in config.plans.iter() {
             let Some(built) = document.plans.get(&name.value) else { continue };
             let has = |feature: &str| built.features.iter().any(|own| own == feature);
@@ -185,10 +179,9 @@ impl Builder<'_> {
                 }
             }
         }
-        tenants.iter().for_each(|candidate| self.quotas_of_tenant(document, routes, candidate));
     }
 
-    /// As [`Builder::quotas_in_use`], of one tenant.
+    /// As [`Builder::quotas_in_use`], of a tenant's own; and a tenant has its plan's quotas beside them.
     pub(super) fn quotas_of_tenant(
         &self,
         document: &Document,

@@ -12,15 +12,9 @@ use crate::config::written::Config;
 /// Rate limits that may apply to one request: what the gateway keeps room for.
 const APPLYING_MAX: usize = 8;
 
-pub(super) fn check(
-    builder: &Builder<'_>,
-    config: &Config,
-    document: &Document,
-    routes: &[RouteTerms<'_>],
-    tenants: &[Candidate],
-) {
+/// Checks what routes and plans have.
+pub(super) fn check(builder: &Builder<'_>, config: &Config, document: &Document, routes: &[RouteTerms<'_>]) {
     let usage = Usage { builder, document, routes };
-    tenants.iter().for_each(|candidate| usage.rate_is_there(candidate));
     usage.costs_of_routes();
     for (name, plan) in config.plans.iter() {
         let Some(built) = document.plans.get(&name.value) else { continue };
@@ -40,10 +34,9 @@ pub(super) fn check(
         };
         usage.of_holder(&holder, &document.rate_limits_of_plan(built), built.rate_limit.is_some());
     }
-    tenants.iter().for_each(|candidate| usage.of_tenant(candidate));
 }
 
-/// As [`check`], for a tenant that joins a document in force.
+/// Checks what a tenant has of its own.
 pub(super) fn check_tenant(
     builder: &Builder<'_>,
     document: &Document,

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::Builder;
 use super::headers::Direction;
 use super::rates::RateLimitMarks;
-use crate::config::document::{Access, Domain, Tenant, TenantLimits};
+use crate::config::document::{Access, Domain, HostPattern, Tenancy, Tenant, TenantLimits};
+use crate::config::findings::Findings;
 use crate::config::source::Mark;
 use crate::config::written;
 use crate::types::TenantId;
@@ -16,6 +17,7 @@ pub(in crate::config) struct Candidate {
     pub tenant: Arc<Tenant>,
     /// Where its id is written, or its file starts.
     pub mark: Mark,
+    /// Where its domains are written, one for each.
     pub domains: Vec<Mark>,
     /// Where its rate or burst is written, if it is.
     pub rate_limit: Option<Mark>,
@@ -27,59 +29,113 @@ pub(in crate::config) struct Candidate {
     pub dangling: bool,
 }
 
-/// What tenants have claimed so far: each id and each domain is one tenant's only.
+impl Candidate {
+    /// Its domains, and where each is written.
+    pub fn with_domains(&self) -> impl Iterator<Item = (&Domain, Mark)> {
+        self.tenant.domains.iter().zip(self.domains.iter().copied())
+    }
+
+    /// Whether it differs from its plan in something that has to fit its plan and the routes.
+    pub fn has_own_limits(&self) -> bool {
+        self.rate_limit.is_some() || !self.rate_limits.is_empty() || !self.quotas.is_empty()
+    }
+}
+
+/// What the tenants of the configuration file have claimed: each id and each domain is one tenant's only, and these go
+/// before those of tenants' own files.
 #[derive(Default)]
 pub(in crate::config) struct Claims {
     ids: HashMap<TenantId, Mark>,
     domains: HashMap<Domain, (TenantId, Mark)>,
+    /// Domains that a pattern gives to another tenant, by that one's id.
+    captured: HashMap<Box<str>, Vec<Captured>>,
+    patterns: Vec<HostPattern>,
 }
 
-impl Builder<'_> {
-    /// Builds a tenant and enters its claims. What was claimed first stays claimed.
-    pub(in crate::config) fn tenant(&self, written: &written::Tenant, claims: &mut Claims) -> Candidate {
-        let id = written.id.value.0.clone();
-        if let Some(first) = claims.ids.insert(id.clone(), written.id.mark) {
-            self.findings
-                .error("duplicate-tenant", written.id.mark, format!("the tenant `{id}` is there twice"))
-                .hint("merge the two, or give one another id")
-                .see(first, "the other one is");
-            claims.ids.insert(id.clone(), first);
+/// A domain that a tenant has claimed, and that a pattern gives to another one.
+#[derive(Clone, Debug)]
+pub(in crate::config) struct Captured {
+    pub domain: String,
+    pub owner: TenantId,
+    pub pattern: HostPattern,
+    pub mark: Mark,
+}
+
+impl Claims {
+    /// None yet, under these rules.
+    pub fn under(tenancy: &Tenancy) -> Self {
+        Self { patterns: tenancy.patterns().cloned().collect(), ..Self::default() }
+    }
+
+    /// Where the tenant of an id is written.
+    pub fn id(&self, id: &TenantId) -> Option<Mark> {
+        self.ids.get(id).copied()
+    }
+
+    /// Who has claimed a domain first, and where.
+    pub fn domain(&self, domain: &Domain) -> Option<&(TenantId, Mark)> {
+        self.domains.get(domain)
+    }
+
+    /// The domains that others have claimed, and patterns give to this one.
+    pub fn captured(&self, id: &str) -> &[Captured] {
+        self.captured.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Enters the claims of a tenant. What was claimed first stays claimed.
+    pub fn enter(&mut self, candidate: &Candidate, findings: &Findings) {
+        let id = &candidate.tenant.id;
+        match self.ids.get(id) {
+            None => _ = self.ids.insert(id.clone(), candidate.mark),
+            Some(first) => {
+                findings
+                    .error("duplicate-tenant", candidate.mark, format!("the tenant `{id}` is there twice"))
+                    .hint("merge the two, or give one another id")
+                    .see(*first, "the other one is");
+            }
         }
-        let mut domains = Vec::with_capacity(written.domains.0.len());
-        for domain in &written.domains.0 {
-            let claim = (id.clone(), domain.mark);
-            match claims.domains.get(&domain.value.0) {
-                None => _ = claims.domains.insert(domain.value.0.clone(), claim),
+        for (domain, mark) in candidate.tenant.domains.iter().zip(&candidate.domains) {
+            match self.domains.get(domain) {
+                None => _ = self.domains.insert(domain.clone(), (id.clone(), *mark)),
                 Some((owner, first)) => {
-                    let whose =
-                        if *owner == id { "twice".into() } else { format!("for the tenant `{owner}` too") };
-                    self.findings
-                        .error(
-                            "duplicate-domain",
-                            domain.mark,
-                            format!("the domain `{}` is there {whose}", domain.value.0),
-                        )
+                    findings
+                        .error("duplicate-domain", *mark, taken(domain, owner, id))
                         .hint("a domain belongs to one tenant: remove one of the two")
                         .see(*first, "the other one is");
                 }
             }
-            domains.push(domain.mark);
+            let Domain::Exact(name) = domain else { continue };
+            for pattern in &self.patterns {
+                if let Some(label) = pattern.capture(name).filter(|label| *label != id.as_str()) {
+                    let (domain, owner, pattern) = (name.clone(), id.clone(), pattern.clone());
+                    let captured = Captured { domain, owner, pattern, mark: *mark };
+                    self.captured.entry(label.into()).or_default().push(captured);
+                }
+            }
         }
-        let tenant = self.tenant_document(id, written);
+    }
+}
+
+/// What is said of a domain that `owner` has, where `id` claims it.
+pub(in crate::config) fn taken(domain: &Domain, owner: &TenantId, id: &TenantId) -> String {
+    match owner == id {
+        true => format!("the domain `{domain}` is there twice"),
+        false => format!("the domain `{domain}` is there for the tenant `{owner}` too"),
+    }
+}
+
+impl Builder<'_> {
+    /// Builds a tenant. Its claims are another matter.
+    pub(in crate::config) fn tenant(&self, written: &written::Tenant) -> Candidate {
+        let tenant = self.tenant_document(written.id.value.0.clone(), written);
         let rate_limit = written.limits.rate_limit.as_ref().map(|limit| limit.mark);
         let rate_limits = written.limits.rate_limits.0.iter().map(RateLimitMarks::of).collect();
         let dangling = written.plan.is_some() != tenant.plan.is_some()
             || written.pool.is_some() != tenant.pool.is_some();
         let quotas = written.limits.quotas.0.iter().map(|quota| quota.value.limit.mark).collect();
-        Candidate {
-            tenant: Arc::new(tenant),
-            mark: written.id.mark,
-            domains,
-            rate_limit,
-            quotas,
-            rate_limits,
-            dangling,
-        }
+        let domains = written.domains.0.iter().map(|domain| domain.mark).collect();
+        let mark = written.id.mark;
+        Candidate { tenant: Arc::new(tenant), mark, domains, rate_limit, quotas, rate_limits, dangling }
     }
 
     fn tenant_document(&self, id: TenantId, written: &written::Tenant) -> Tenant {

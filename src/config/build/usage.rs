@@ -1,52 +1,74 @@
 //! How the parts of a document use each other: what can't work, and what is probably not meant.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::route_terms::RouteTerms;
 use super::routes::TENANT_POOL;
-use super::{Builder, Candidate};
-use crate::config::document::{Document, Domain, HostPattern, IdentifyRule, RoutePool};
+use super::tenants::Captured;
+use super::{Builder, Candidate, Claims, Tally, rate_usage};
+use crate::config::document::{Document, Domain, HostPattern, RoutePool, Tenant};
 use crate::config::source::Mark;
 use crate::config::written::{Config, Route};
 use crate::types::TenantId;
 
-pub(super) fn check(builder: &Builder<'_>, config: &Config, document: &Document, tenants: &[Candidate]) {
-    let usage = Usage { builder, config, document, tenants };
-    usage.domains_and_patterns();
+/// Checks what stands in the configuration file.
+pub(super) fn check(
+    builder: &Builder<'_>,
+    config: &Config,
+    document: &Document,
+    tenants: &[Candidate],
+    claims: &Claims,
+) {
+    let usage = Usage { builder, config, document };
     let routes = RouteTerms::written(config, document);
-    super::rate_usage::check(builder, config, document, &routes, tenants);
-    builder.quotas_in_use(config, document, &routes, tenants);
-    usage.default_pool();
-    usage.unused_pools();
-    usage.reservations();
-    usage.features();
+    for candidate in tenants {
+        candidate.with_domains().for_each(|(domain, mark)| check_wildcard(builder, document, domain, mark));
+        check_limits(builder, document, &routes, candidate);
+    }
+    usage.domains_and_patterns(tenants, claims);
+    rate_usage::check(builder, config, document, &routes);
+    builder.quotas_in_use(config, document, &routes);
+    usage.default_pool(tenants);
 }
 
-/// How one tenant goes together with a document in force. Other tenants come and go meanwhile, so nothing is
-/// held against what they are now.
-pub(super) fn check_tenant(builder: &Builder<'_>, document: &Document, candidate: &Candidate) {
-    for (domain, mark) in candidate.tenant.domains.iter().zip(&candidate.domains) {
-        check_domain(builder, document, &candidate.tenant.id, domain, *mark);
+/// Checks how a tenant that does not stand in the configuration file fits the document: one of a file of its own, with the document
+/// as it was `written`; without that, one that joins a document in force. Whether others have claimed the same is another matter.
+pub(super) fn check_tenant(
+    builder: &Builder<'_>,
+    document: &Document,
+    written: Option<&Config>,
+    candidate: &Candidate,
+) {
+    let tenant = &candidate.tenant;
+    for (domain, mark) in candidate.with_domains() {
+        match written {
+            Some(_) => check_wildcard(builder, document, domain, mark),
+            None => check_domain(builder, document, &tenant.id, domain, mark),
+        }
     }
-    if candidate.rate_limit.is_some() || !candidate.rate_limits.is_empty() || !candidate.quotas.is_empty() {
-        let routes = RouteTerms::in_force(document);
-        super::rate_usage::check_tenant(builder, document, &routes, candidate);
-        builder.quotas_of_tenant(document, &routes, candidate);
+    if candidate.has_own_limits() {
+        let in_force = || RouteTerms::in_force(document);
+        let routes = written.map_or_else(in_force, |config| RouteTerms::written(config, document));
+        check_limits(builder, document, &routes, candidate);
     }
-    let needs_pool = document.routes.iter().any(|route| route.pool == RoutePool::Tenant);
-    if needs_pool && !candidate.dangling && document.pool_of(&candidate.tenant).is_none() {
+    let lacks_pool = match written {
+        Some(config) => lacks_pool(config, document, tenant),
+        None => {
+            let mut routes = document.routes.iter();
+            document.pool_of(tenant).is_none() && routes.any(|route| route.pool == RoutePool::Tenant)
+        }
+    };
+    if lacks_pool && !candidate.dangling {
+        let message = format!("the tenant `{}` has no pool, and there is no `default_pool`", tenant.id);
         builder
             .findings
-            .error(
-                "missing-default-pool",
-                candidate.mark,
-                "the tenant has no pool, and there is no `default_pool`",
-            )
-            .hint("give it a `pool`, or a plan with one");
+            .error("missing-default-pool", candidate.mark, message)
+            .hint("give the tenant or its plan a `pool`, or add `default_pool:` to the configuration")
+            .maybe_see(written.and_then(route_to_tenants_pool), "a route to the tenant's pool is");
     }
 }
 
-/// Whether a tenant can have a domain under the host patterns of a document.
+/// Checks whether a tenant can have a domain where other tenants come and go: it must not be that of any by a pattern.
 pub(super) fn check_domain(
     builder: &Builder<'_>,
     document: &Document,
@@ -54,151 +76,105 @@ pub(super) fn check_domain(
     domain: &Domain,
     mark: Mark,
 ) {
-    for pattern in document.tenancy.identify.iter().filter_map(pattern_of) {
-        domain_under_pattern(builder, owner, domain, mark, pattern);
+    check_wildcard(builder, document, domain, mark);
+    let Domain::Exact(name) = domain else { return };
+    for pattern in document.tenancy.patterns() {
+        let other = pattern.capture(name).filter(|label| *label != owner.as_str());
+        let Some(label) = other.filter(|label| TenantId::check(label).is_ok()) else { continue };
+        let message = format!("the domain `{name}` is that of a tenant `{label}` by the pattern `{pattern}`");
+        let finding = builder.findings.error("conflicting-domain", mark, message);
+        finding.hint("claim a domain that no pattern covers");
     }
 }
 
-/// As [`Usage::domain_and_pattern`], where any tenant may come to be.
-fn domain_under_pattern(
-    builder: &Builder<'_>,
-    owner: &TenantId,
-    domain: &Domain,
-    mark: Mark,
-    pattern: &HostPattern,
-) {
-    let message = match domain {
-        Domain::Exact(name) => {
-            let other = pattern.capture(name).filter(|label| *label != owner.as_str());
-            let Some(label) = other.filter(|label| TenantId::check(label).is_ok()) else { return };
-            format!("the domain `{name}` is that of a tenant `{label}` by the pattern `{pattern}`")
-        }
-        Domain::Wildcard(name) if overlaps(pattern, name) => wildcard_under(domain, pattern),
-        Domain::Wildcard(_) => return,
-    };
-    let finding = builder.findings.error("conflicting-domain", mark, message);
-    finding.hint("claim a domain that no pattern covers");
+/// Checks what all tenants together use: those of the configuration file, and those of others.
+pub(super) fn check_all(builder: &Builder<'_>, config: &Config, document: &Document, tallies: [&Tally; 2]) {
+    let usage = Usage { builder, config, document };
+    usage.unused_pools(tallies);
+    usage.reservations(tallies);
+    usage.features(tallies);
 }
 
-fn wildcard_under(domain: &Domain, pattern: &HostPattern) -> String {
-    format!("`{domain}` claims hosts that the pattern `{pattern}` gives to other tenants")
+/// Whether a route leads to a pool that a tenant has not.
+pub(in crate::config) fn lacks_pool(config: &Config, document: &Document, tenant: &Tenant) -> bool {
+    config.default_pool.is_none()
+        && document.pool_of(tenant).is_none()
+        && route_to_tenants_pool(config).is_some()
+}
+
+/// Where the first route to the tenant's own pool is written, if there is one.
+fn route_to_tenants_pool(config: &Config) -> Option<Mark> {
+    let Some(routes) = &config.routes else { return Some(config.listeners.key) };
+    let to_tenant = |route: &&Route| route.pool.as_ref().is_none_or(|pool| pool.value == TENANT_POOL);
+    let route = routes.0.iter().find(to_tenant)?;
+    Some(route.pool.as_ref().map_or(route.matches.key, |pool| pool.mark))
+}
+
+/// A tenant's own limits have to fit its plan and the routes.
+fn check_limits(
+    builder: &Builder<'_>,
+    document: &Document,
+    routes: &[RouteTerms<'_>],
+    candidate: &Candidate,
+) {
+    rate_usage::check_tenant(builder, document, routes, candidate);
+    builder.quotas_of_tenant(document, routes, candidate);
+}
+
+/// A wildcard must not claim hosts that a pattern gives to others.
+fn check_wildcard(builder: &Builder<'_>, document: &Document, domain: &Domain, mark: Mark) {
+    let Domain::Wildcard(name) = domain else { return };
+    for pattern in document.tenancy.patterns().filter(|pattern| overlaps(pattern, name)) {
+        let message = format!("`{domain}` claims hosts that the pattern `{pattern}` gives to other tenants");
+        let finding = builder.findings.error("conflicting-domain", mark, message);
+        finding.hint("claim a domain that no pattern covers");
+    }
 }
 
 struct Usage<'u> {
     builder: &'u Builder<'u>,
     config: &'u Config,
     document: &'u Document,
-    tenants: &'u [Candidate],
 }
 
 impl Usage<'_> {
     /// A host must not name one tenant by a pattern and another by a claimed domain.
-    fn domains_and_patterns(&self) {
-        let patterns: Vec<&HostPattern> =
-            self.document.tenancy.identify.iter().filter_map(pattern_of).collect();
-        if patterns.is_empty() {
-            return;
-        }
-        let ids: HashMap<&str, Mark> = self.tenants.iter().map(|c| (c.tenant.id.as_str(), c.mark)).collect();
-        for candidate in self.tenants {
-            for (domain, mark) in candidate.tenant.domains.iter().zip(&candidate.domains) {
-                for pattern in &patterns {
-                    self.domain_and_pattern(&candidate.tenant.id, domain, *mark, pattern, &ids);
-                }
-            }
-        }
-    }
-
-    fn domain_and_pattern(
-        &self,
-        owner: &TenantId,
-        domain: &Domain,
-        mark: Mark,
-        pattern: &HostPattern,
-        ids: &HashMap<&str, Mark>,
-    ) {
-        let findings = self.builder.findings;
-        match domain {
-            Domain::Exact(name) => {
-                let Some(label) = pattern.capture(name).filter(|label| *label != owner.as_str()) else {
-                    return;
-                };
-                let Some(other) = ids.get(label) else { return };
-                // A tenant in a file of its own must not keep the document from loading: where one
-                // of the two is, that one is to blame.
-                if self.in_document(mark) && !self.in_document(*other) {
-                    let message = format!(
-                        "the pattern `{pattern}` gives `{name}` to this tenant, but `{owner}` has claimed it"
-                    );
-                    findings
-                        .error("conflicting-domain", *other, message)
-                        .hint("give this tenant another id, or remove the domain")
-                        .see(mark, "the domain is");
-                    return;
-                }
-                let message =
-                    format!("the domain `{name}` belongs to the tenant `{label}` by the pattern `{pattern}`");
-                findings
-                    .error("conflicting-domain", mark, message)
+    fn domains_and_patterns(&self, tenants: &[Candidate], claims: &Claims) {
+        let first_of_id = |candidate: &&Candidate| claims.id(&candidate.tenant.id) == Some(candidate.mark);
+        for candidate in tenants.iter().filter(first_of_id) {
+            let id = &candidate.tenant.id;
+            for captured in claims.captured(id.as_str()) {
+                let Captured { domain, pattern, .. } = captured;
+                let finding = self.builder.findings.error(
+                    "conflicting-domain",
+                    captured.mark,
+                    format!("the domain `{domain}` belongs to the tenant `{id}` by the pattern `{pattern}`"),
+                );
+                finding
                     .hint("remove the domain, or change the pattern")
-                    .see(*other, "that tenant is");
-            }
-            Domain::Wildcard(name) => {
-                if !overlaps(pattern, name) {
-                    return;
-                }
-                findings
-                    .error("conflicting-domain", mark, wildcard_under(domain, pattern))
-                    .hint("claim a domain that no pattern covers");
+                    .see(candidate.mark, "that tenant is");
             }
         }
     }
 
-    /// A route to the tenant's pool needs every tenant to have one.
-    fn default_pool(&self) {
-        if self.config.default_pool.is_some() {
-            return;
-        }
-        let written = self.config.routes.as_ref().map(|routes| routes.0.as_slice()).unwrap_or_default();
-        let to_tenant = |route: &&Route| route.pool.as_ref().is_none_or(|pool| pool.value == TENANT_POOL);
-        let default_route = self.config.routes.is_none();
-        let Some(route) = written
-            .iter()
-            .find(to_tenant)
-            .map(|route| route.pool.as_ref().map_or(route.matches.key, |pool| pool.mark))
-            .or_else(|| default_route.then_some(self.config.listeners.key))
-        else {
-            return;
-        };
-        let without =
-            self.tenants.iter().filter(|c| !c.dangling && self.document.pool_of(&c.tenant).is_none());
-        let (own, of_files): (Vec<_>, Vec<_>) = without.partition(|c| self.in_document(c.mark));
-        let findings = self.builder.findings;
-        let hint = "add `default_pool:`, or give the tenant or its plan a `pool`";
-        for candidate in of_files {
-            let message =
-                format!("the tenant `{}` has no pool, and there is no `default_pool`", candidate.tenant.id);
-            let finding = findings.error("missing-default-pool", candidate.mark, message).hint(hint);
-            finding.see(route, "a route to the tenant's pool is");
-        }
-        let Some(candidate) = own.first() else { return };
+    /// A route to the tenant's pool needs every tenant to have one. One of those that have none says enough.
+    fn default_pool(&self, tenants: &[Candidate]) {
+        let lacks = |c: &&Candidate| !c.dangling && lacks_pool(self.config, self.document, &c.tenant);
+        let Some(candidate) = tenants.iter().find(lacks) else { return };
+        let Some(route) = route_to_tenants_pool(self.config) else { return };
         let id = &candidate.tenant.id;
-        let message = match default_route {
+        let message = match self.config.routes.is_none() {
             false => format!("this route leads to the tenant's pool, and the tenant `{id}` has none"),
             true => format!("every request goes to its tenant's pool, and the tenant `{id}` has none"),
         };
-        findings
+        self.builder
+            .findings
             .error("missing-default-pool", route, message)
-            .hint(hint)
+            .hint("add `default_pool:`, or give the tenant or its plan a `pool`")
             .see(candidate.mark, "the tenant is");
     }
 
-    /// Whether something stands in the configuration file, not in a tenant's own.
-    fn in_document(&self, mark: Mark) -> bool {
-        mark.file == self.config.listeners.mark.file
-    }
-
-    fn unused_pools(&self) {
+    fn unused_pools(&self, tallies: [&Tally; 2]) {
         let written =
             self.config.routes.iter().flat_map(|routes| &routes.0).filter_map(|route| route.pool.as_ref());
         let used: HashSet<&str> = written
@@ -210,7 +186,7 @@ impl Usage<'_> {
                     .filter_map(|(_, plan)| plan.pool.as_ref())
                     .map(|pool| pool.value.as_str()),
             )
-            .chain(self.tenants.iter().filter_map(|c| c.tenant.pool.as_deref()))
+            .chain(tallies.into_iter().flat_map(Tally::pools))
             .chain(self.config.default_pool.iter().map(|pool| pool.value.as_str()))
             .chain(
                 self.config
@@ -233,19 +209,12 @@ impl Usage<'_> {
     }
 
     /// Seats that are promised to more tenants than there are seats can't be had by all of them.
-    fn reservations(&self) {
-        let mut reserved: HashMap<&str, u64> = HashMap::new();
-        for tenant in self.tenants.iter().map(|candidate| &candidate.tenant) {
-            let seats = self.document.concurrency_of(tenant).reserved.unwrap_or(0);
-            if let Some(pool) = self.document.pool_of(tenant).filter(|_| seats > 0) {
-                *reserved.entry(pool).or_default() += u64::from(seats);
-            }
-        }
+    fn reservations(&self, tallies: [&Tally; 2]) {
         for (name, pool) in self.config.pools.iter() {
             let Some(limit) = pool.concurrency.as_ref().and_then(|seats| seats.value.limit.as_ref()) else {
                 continue;
             };
-            let reserved = reserved.get(name.value.as_str()).copied().unwrap_or(0);
+            let reserved: u64 = tallies.iter().map(|tally| tally.reserved(&name.value)).sum();
             if reserved > u64::from(limit.value) {
                 let message =
                     format!("{reserved} seats of this pool are reserved for tenants, of {}", limit.value);
@@ -257,10 +226,10 @@ impl Usage<'_> {
         }
     }
 
-    fn features(&self) {
+    fn features(&self, tallies: [&Tally; 2]) {
         let of_plans =
             self.config.plans.iter().flat_map(|(_, plan)| plan.features.0.iter().map(|f| f.value.as_str()));
-        let of_tenants = self.tenants.iter().flat_map(|c| c.tenant.features.iter().map(String::as_str));
+        let of_tenants = tallies.into_iter().flat_map(Tally::features);
         let known: HashSet<&str> = of_plans.chain(of_tenants).collect();
         let routes = self.config.routes.iter().flat_map(|routes| &routes.0);
         for feature in routes.filter_map(|route| route.requires_feature.as_ref()) {
@@ -280,13 +249,6 @@ impl Usage<'_> {
                     );
             }
         }
-    }
-}
-
-fn pattern_of(rule: &IdentifyRule) -> Option<&HostPattern> {
-    match rule {
-        IdentifyRule::Host(pattern) => Some(pattern),
-        _ => None,
     }
 }
 

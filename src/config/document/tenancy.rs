@@ -43,6 +43,16 @@ impl Default for TenantCache {
     }
 }
 
+impl Tenancy {
+    /// The patterns of hosts that name tenants.
+    pub fn patterns(&self) -> impl Iterator<Item = &HostPattern> {
+        self.identify.iter().filter_map(|rule| match rule {
+            IdentifyRule::Host(pattern) => Some(pattern),
+            IdentifyRule::Domain | IdentifyRule::Header(_) => None,
+        })
+    }
+}
+
 /// One way to find a tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdentifyRule {

@@ -133,7 +133,8 @@ fn read(
     }
     let builder = Builder::over(findings, document);
     let written = written.with_id(Spanned { value: Text(id.clone()), mark: whole, key: whole });
-    let candidate = builder.tenant(&written, &mut Claims::default());
-    builder.check_tenant(document, &candidate);
+    let candidate = builder.tenant(&written);
+    Claims::default().enter(&candidate, findings);
+    builder.check_tenant(document, None, &candidate);
     Some(candidate.tenant)
 }

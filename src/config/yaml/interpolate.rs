@@ -1,7 +1,7 @@
 //! `${VAR}`, `${VAR:-default}` and `$$` in values.
 
 /// Where variables come from: the process's environment, or a test's own.
-pub(in crate::config) type Environment<'e> = dyn Fn(&str) -> Option<String> + 'e;
+pub(in crate::config) type Environment<'e> = dyn Fn(&str) -> Option<String> + Sync + 'e;
 
 /// Why a text can't be interpolated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
