@@ -63,7 +63,7 @@ impl TenantsDir {
             match (is_file(&path), self.names.get(name)) {
                 (true, Some(slot)) => {
                     let slot = *slot;
-                    let changed = self.entries.get(slot).is_some_and(|entry| is_other(entry, &path, true));
+                    let changed = self.entries.get(slot).is_some_and(|entry| is_other(entry, &path));
                     if changed {
                         self.dirty.insert(slot);
                     }
@@ -99,7 +99,7 @@ impl TenantsDir {
                 Some(slot) => {
                     let slot = *slot;
                     let path = self.path.join(&name);
-                    if self.entries.get(slot).is_some_and(|entry| is_other(entry, &path, false)) {
+                    if self.entries.get(slot).is_some_and(|entry| is_other(entry, &path)) {
                         self.dirty.insert(slot);
                         found = true;
                     }
@@ -120,10 +120,10 @@ impl TenantsDir {
     }
 }
 
-/// Whether a file differs from when it was read. One that something is said of may do so without a sign of it.
-fn is_other(entry: &Entry, path: &Path, is_named: bool) -> bool {
+/// Whether a file may differ from when it was read.
+fn is_other(entry: &Entry, path: &Path) -> bool {
     match entry.seen {
-        Some(Seen { stat, is_fresh, .. }) => (is_named && is_fresh) || Stat::of(path) != stat,
+        Some(Seen { stat, is_fresh, .. }) => is_fresh || Stat::of(path) != stat,
         None => true,
     }
 }
