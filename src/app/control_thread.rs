@@ -114,7 +114,9 @@ async fn bury(core: Arc<Core>) {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        core.bury_snapshots();
+        let core = Arc::clone(&core);
+        // Not here, where operators and health checks would wait.
+        let _ = spawn_blocking(move || core.bury_snapshots()).await;
     }
 }
 

@@ -20,6 +20,9 @@ use crate::config::written::{Config, FromText, Tenant, TenantFile, Text};
 use crate::config::yaml::Environment;
 use crate::types::TenantId;
 
+/// The most room that is made for a file before any of it is read.
+const ROOM_MAX: usize = 1 << 20;
+
 /// What files of tenants are read and judged with.
 #[derive(Clone, Copy)]
 pub(in crate::config) struct Terms<'t> {
@@ -112,9 +115,11 @@ fn repeated_domains(candidate: &Candidate, conflicts: &[Conflict], findings: &Fi
 fn read(path: &Path, hasher: &RandomState) -> (Seen, std::io::Result<String>) {
     let mut stat = None;
     let text = File::open(path).and_then(|mut file| {
-        stat = Some(Stat::from(&file.metadata()?));
-        let mut text = String::new();
-        file.read_to_string(&mut text)?;
+        let metadata = file.metadata()?;
+        stat = Some(Stat::from(&metadata));
+        // With room for all of it, and through `take`, it is not asked for its length once more: of many files that tells.
+        let mut text = String::with_capacity(usize::try_from(metadata.len()).unwrap_or(0).min(ROOM_MAX) + 64);
+        file.by_ref().take(u64::MAX).read_to_string(&mut text)?;
         Ok(text)
     });
     let stat = stat.or_else(|| Stat::of(path));
