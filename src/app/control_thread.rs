@@ -62,7 +62,7 @@ impl ControlThread {
                 let guarding = spawn_local(wardens::keep(core.watched_pools(), core.resolve()));
                 let burying = tokio::spawn(bury(Arc::clone(&core)));
                 let keeping = tokio::spawn(keep_quotas(Arc::clone(&core)));
-                let tending = tokio::spawn(tenants_kept::look_after(Arc::clone(&core)));
+                let tending = spawn_local(tenants_kept::look_after(Arc::clone(&core)));
                 let served = admin::serve(listener, state, async {
                     let _ = stopped.await;
                 });

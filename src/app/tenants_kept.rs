@@ -18,7 +18,7 @@ const CHANGES_MAX: usize = 50_000;
 /// Changes that are read in one go.
 const CHANGES_READ: usize = 5_000;
 
-/// Looks round every second, until it is dropped.
+/// Looks round every second, until it is dropped. To be run on a runtime that takes local tasks.
 pub(super) async fn look_after(core: Arc<Core>) {
     let mut tick = interval(ROUND);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -32,6 +32,8 @@ pub(super) async fn look_after(core: Arc<Core>) {
                 followed = Some(last);
             }
             cache.tidy();
+            // What the store can't say now it is asked in a second.
+            let _ = core.clashes().look(&core.registry().document(), &store).await;
         }
         foundation.accounts.sweep(foundation.clock.now_ns(), &foundation.metrics);
     }

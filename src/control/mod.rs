@@ -1,5 +1,6 @@
 //! The only place where documents become what runs.
 
+mod clashes;
 mod compile;
 mod limits;
 mod mold;
@@ -16,6 +17,7 @@ mod status;
 mod stored;
 mod tenants;
 
+pub use clashes::{Clash, Clashes};
 pub use compile::{Compiled, Foundation, Previous, compile};
 pub use limits::limits;
 pub use mold::Mold;
@@ -24,5 +26,5 @@ pub use pool_set::PoolSet;
 pub use pool_tls::{PoolTls, PoolTlsError};
 pub use pools::{EndpointChange, change_endpoint, pool, pools};
 pub use status::{LastReload, Status};
-pub use stored::StoredTenants;
+pub use stored::{StoredTenants, keeps_what_is_used};
 pub use tenants::{TenantDifference, TenantSet};

@@ -45,6 +45,8 @@ pub struct Status<'a> {
     pub quarantined: &'a [Quarantined],
     /// Changes that only a restart brings in.
     pub restart_required: &'a [&'static str],
+    /// Tenants that both the configuration and the store have.
+    pub clashes: Value,
     /// Where it listens.
     pub listeners: Vec<String>,
     /// Worker threads.
@@ -69,6 +71,7 @@ impl Status<'_> {
             "workers": self.workers,
             "connections": self.connections,
             "tenants": self.tenants,
+            "clashes": self.clashes,
             "config": {
                 "source": self.source,
                 "generation": self.generation,

@@ -1,15 +1,16 @@
 //! Tenants of the store: how the cache gets them, and what makes them tenants of a configuration.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value};
 
 use super::mold::Mold;
 use crate::admission::quota::Holdings;
-use crate::config::{self, Origin, read_tenant};
-use crate::store::{Found, Store, StoreFault, TenantKey, TenantRecord};
+use crate::config::{self, Document, Origin, read_tenant};
+use crate::store::{Found, Store, StoreFault, TenantKey, TenantRecord, Users};
 use crate::tenant::{Answer, Cast, Kept, Key, Record, Source, SourceFault, State, Tenant};
+use crate::types::TenantId;
 
 /// The store, as the cache of tenants asks it.
 #[derive(Debug)]
@@ -27,6 +28,45 @@ impl StoredTenants {
     #[must_use]
     pub fn new(store: Arc<Store>) -> Self {
         Self { store, plans: Arc::default() }
+    }
+}
+
+/// Says that tenants of the store have what a document has no more: a plan, or a pool. Reads the store.
+///
+/// # Errors
+/// What they have, who, and what to do; nothing of it where the store has no answer.
+pub fn keeps_what_is_used(before: &Document, after: &Document, store: &Store) -> Result<(), String> {
+    fn gone<T>(before: &BTreeMap<String, T>, after: &BTreeMap<String, T>) -> Vec<String> {
+        before.keys().filter(|name| !after.contains_key(*name)).cloned().collect()
+    }
+    let (plans, pools) = (gone(&before.plans, &after.plans), gone(&before.pools, &after.pools));
+    if plans.is_empty() && pools.is_empty() {
+        return Ok(());
+    }
+    let (of_plans, of_pools) = match store.users_of(plans.clone(), pools.clone()) {
+        Ok(users) => users,
+        Err(fault) => {
+            tracing::warn!(%fault, "whether tenants of the store use what the configuration has no more can't be told");
+            return Ok(());
+        }
+    };
+    let told = |what: &'static str| {
+        move |(name, users): (String, Users)| {
+            let some: Vec<_> = users.some.iter().map(TenantId::as_str).collect();
+            let more = if users.count > some.len() as u64 { ", …" } else { "" };
+            let (count, some) = (users.count, some.join(", "));
+            (count > 0).then(|| {
+                format!(
+                    "the {what} `{name}` is gone, and {count} of the store's tenants have it ({some}{more})"
+                )
+            })
+        }
+    };
+    let plans = plans.into_iter().zip(of_plans).filter_map(told("plan"));
+    let used: Vec<_> = plans.chain(pools.into_iter().zip(of_pools).filter_map(told("pool"))).collect();
+    match used.is_empty() {
+        true => Ok(()),
+        false => Err(format!("{}: give them another first, or keep it", used.join("; "))),
     }
 }
 

@@ -85,7 +85,10 @@ impl TenantSet {
 
 /// Two lists without what they have in common at the beginning and at the end: a change of one tenant in a long list is found by
 /// comparing pointers.
-fn apart<'a, T>(mut before: &'a [Arc<T>], mut after: &'a [Arc<T>]) -> (&'a [Arc<T>], &'a [Arc<T>]) {
+pub(super) fn apart<'a, T>(
+    mut before: &'a [Arc<T>],
+    mut after: &'a [Arc<T>],
+) -> (&'a [Arc<T>], &'a [Arc<T>]) {
     while let ([old, rest @ ..], [new, others @ ..]) = (before, after)
         && Arc::ptr_eq(old, new)
     {

@@ -6,6 +6,7 @@ use super::question::{Pace, Question};
 use super::tenants::{domains_owned, record};
 use super::{Store, StoreFault, TenantKey, TenantRecord, quota_usage};
 use crate::admission::quota::Holdings;
+use crate::types::TenantId;
 
 /// A tenant, as a request needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,38 @@ impl Store {
         answer: impl FnOnce(Result<Option<Found>, StoreFault>) + Send + 'static,
     ) {
         self.readers.ask(Question::new(move |connection| look_up(connection, &key), answer), Pace::Quick);
+    }
+}
+
+/// A tenant of the configuration, its domain that is meant, where it is that, and the tenant of the store that has it.
+pub type Claimed = (TenantId, Option<Box<str>>, TenantId);
+
+impl Store {
+    /// Of tenants that are not the store's: which of their ids it has, too, and which of their domains it gives to another.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub async fn claimed_by_others(
+        &self,
+        tenants: Vec<(TenantId, Vec<Box<str>>)>,
+    ) -> Result<Vec<Claimed>, StoreFault> {
+        let search = move |connection: &Connection| {
+            let mut has = connection.prepare_cached("SELECT 1 FROM tenants WHERE id = ?1")?;
+            let mut claimed = Vec::new();
+            for (id, domains) in &tenants {
+                if has.exists([id.as_str()])? {
+                    claimed.push((id.clone(), None, id.clone()));
+                }
+                for domain in domains {
+                    let other = owner(connection, domain)?.and_then(|owner| TenantId::parse(&owner).ok());
+                    if let Some(other) = other.filter(|other| other != id) {
+                        claimed.push((id.clone(), Some(domain.clone()), other));
+                    }
+                }
+            }
+            Ok(claimed)
+        };
+        self.readers.search(search).await
     }
 }
 

@@ -61,7 +61,7 @@ pub use domains::{Claim, DomainRecord};
 pub use fault::{StoreFault, WriteError};
 pub use feed::Change;
 pub use keys::{KeyHash, KeyRecord, NewKey};
-pub use lookup::Found;
+pub use lookup::{Claimed, Found};
 pub use record::{Actor, Expect, TenantContent, TenantKey, TenantRecord};
 pub use restore::Restored;
 pub use snapshot::{StoreSnapshot, UsageRecord};

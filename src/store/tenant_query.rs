@@ -67,7 +67,7 @@ impl Store {
     /// [`StoreFault`].
     pub async fn plan_users(&self, plan: &str) -> Result<Users, StoreFault> {
         let plan = plan.to_owned();
-        self.readers.search(move |connection| users(connection, "plan = ?1", &plan)).await
+        self.readers.search(move |connection| users(connection, BY_PLAN, &plan)).await
     }
 
     /// The tenants with a pool of their own that is this one.
@@ -76,12 +76,31 @@ impl Store {
     /// [`StoreFault`].
     pub async fn pool_users(&self, pool: &str) -> Result<Users, StoreFault> {
         let pool = pool.to_owned();
-        // In the words of the index `tenants_by_pool`, or it isn't used.
-        let by_pool =
-            "settings IS NOT NULL AND CASE WHEN json_valid(settings) THEN settings ->> '$.pool' END = ?1";
-        self.readers.search(move |connection| users(connection, by_pool, &pool)).await
+        self.readers.search(move |connection| users(connection, BY_POOL, &pool)).await
+    }
+
+    /// The tenants of each of these plans, and those of each of these pools. Waits for the disk: for a reload.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub fn users_of(
+        &self,
+        plans: Vec<String>,
+        pools: Vec<String>,
+    ) -> Result<(Vec<Users>, Vec<Users>), StoreFault> {
+        self.readers.search_here(move |connection| {
+            let of = |names: &[String], condition| {
+                names.iter().map(|name| users(connection, condition, name)).collect::<rusqlite::Result<_>>()
+            };
+            Ok((of(&plans, BY_PLAN)?, of(&pools, BY_POOL)?))
+        })
     }
 }
+
+const BY_PLAN: &str = "plan = ?1";
+/// In the words of the index `tenants_by_pool`, or it isn't used.
+const BY_POOL: &str =
+    "settings IS NOT NULL AND CASE WHEN json_valid(settings) THEN settings ->> '$.pool' END = ?1";
 
 fn users(connection: &Connection, condition: &str, value: &str) -> rusqlite::Result<Users> {
     let count =

@@ -128,6 +128,15 @@ fn the_configuration_wins() {
     }
     // Whoever has the configured one's id in the store is not the configured one.
     assert_eq!(status(&gateway, "stored.test"), 404);
+    let clashes = || gateway.admin("/api/v1/status").json()["clashes"].clone();
+    let told = serde_json::json!([
+        { "tenant": "acme", "domain": null, "stored_tenant": "acme" },
+        { "tenant": "acme", "domain": "www.acme.test", "stored_tenant": "thief" },
+    ]);
+    eventually("the operator is told", || clashes() == told);
+    other.delete("acme");
+    other.delete("thief");
+    eventually("they are settled", || clashes() == serde_json::json!([]));
 }
 
 #[test]
@@ -177,4 +186,27 @@ fn a_tenant_that_does_not_fit_is_left_out_until_it_does() {
         .reload(|config| config.set("plans", "{ free: {}, gold: { rate_limit: { rate: 1/h, burst: 1 } } }"))
         .unwrap();
     assert_eq!([(); 2].map(|()| status(&gateway, "initech.app.test")), [200, 429]);
+}
+
+#[test]
+fn a_reload_that_takes_a_plan_from_stored_tenants_is_refused() {
+    let origin = Origin::saying("hello");
+    let spare = Origin::saying("spare");
+    let plans = "{ free: {}, gold: {}, unused: {} }";
+    let mut gateway = stored(&origin).set("plans", plans).pool("own", &[spare.address()], "").start();
+    let other = Other::on(&gateway);
+    other.put("initech", Some("gold"), &[], Some(r#"{"pool": "own"}"#));
+    assert_eq!(gateway.ask(&get("initech.app.test", "/")).text(), "spare");
+    let refused = gateway.reload(|config| config.set("plans", "{ free: {}, unused: {} }")).unwrap_err();
+    assert!(
+        refused
+            .to_string()
+            .contains("the plan `gold` is gone, and 1 of the store's tenants have it (initech)"),
+        "{refused}"
+    );
+    assert_eq!(gateway.ask(&get("initech.app.test", "/")).text(), "spare");
+    assert_eq!(gateway.metric("tollgate_config_last_reload_successful", &[]), 0.0);
+    gateway.reload(|config| config.set("plans", "{ free: {}, gold: {} }")).unwrap();
+    other.delete("initech");
+    gateway.reload(|config| config.set("plans", "{ free: {} }")).unwrap();
 }

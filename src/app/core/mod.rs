@@ -21,8 +21,8 @@ use crate::config::{self, Diagnostic, Difference, Document, Loaded, Loader, Quar
 use crate::control;
 use crate::control::registry::Registry;
 use crate::control::{
-    Compiled, EndpointChange, FirstAddresses, Foundation, LastReload, PoolSet, PoolTls, Previous, Status,
-    TenantSet, compile, limits,
+    Clashes, Compiled, EndpointChange, FirstAddresses, Foundation, LastReload, PoolSet, PoolTls, Previous,
+    Status, TenantSet, compile, limits,
 };
 use crate::listen::ConnectionCaps;
 use crate::proxy::{Snapshot, SnapshotCell};
@@ -42,6 +42,7 @@ pub(super) struct Core {
     caps: Arc<ConnectionCaps>,
     keeper: Keeper,
     registry: Arc<Registry>,
+    clashes: Clashes,
     access_log: Mutex<Option<AccessLog>>,
     workers: Mutex<Vec<Worker>>,
     worker_count: usize,
@@ -133,6 +134,7 @@ impl Core {
             caps,
             keeper,
             registry: Arc::new(registry),
+            clashes: Clashes::default(),
             access_log: Mutex::new(Some(access_log)),
             workers: Mutex::new(workers),
             worker_count,
@@ -172,6 +174,10 @@ impl Core {
 
     pub(super) fn metrics(&self) -> &Arc<Metrics> {
         &self.foundation.metrics
+    }
+
+    pub(super) fn clashes(&self) -> &Clashes {
+        &self.clashes
     }
 
     pub(super) fn foundation(&self) -> &Foundation {
@@ -246,6 +252,7 @@ impl Core {
             listeners: running.listeners.iter().map(|bound| bound.address.to_string()).collect(),
             workers: self.worker_count,
             tenants: running.document.tenants.len(),
+            clashes: self.clashes.to_json(),
             connections: self.caps.open(),
         };
         status.to_json()

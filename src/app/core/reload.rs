@@ -11,7 +11,9 @@ use crate::app::keeper::terms;
 use crate::app::listeners::{Bound, Sockets, bind_all, hand_out};
 use crate::app::worker::Command;
 use crate::config::{Difference, Document, Loaded, Look, Quarantined, Report};
-use crate::control::{Compiled, FirstAddresses, LastReload, PoolSet, PoolTls, Previous, compile};
+use crate::control::{
+    Compiled, FirstAddresses, LastReload, PoolSet, PoolTls, Previous, compile, keeps_what_is_used,
+};
 
 /// The listeners of the next configuration.
 #[derive(Default)]
@@ -84,6 +86,10 @@ impl Core {
     fn put_in_force(&self, running: &mut Running, loaded: Loaded) -> Result<Difference, ReloadFailure> {
         let Loaded { document, warnings, quarantined, watched: _, difference } = loaded;
         let main = difference.main;
+        if main && let Some(store) = self.keeper.opened() {
+            keeps_what_is_used(&running.document, &document, &store)
+                .map_err(|why| ReloadFailure::Resource(anyhow::Error::msg(why)))?;
+        }
         let tls =
             PoolTls::of(&document, &running.pools).map_err(|error| ReloadFailure::Resource(error.into()))?;
         let addresses = FirstAddresses::of(&document, &running.pools, &self.resolve);

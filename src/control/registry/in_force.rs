@@ -20,6 +20,10 @@ impl InForce {
         Self { document, by_id: OnceLock::new(), by_domain: OnceLock::new() }
     }
 
+    pub(super) fn share(&self) -> Arc<Document> {
+        Arc::clone(&self.document)
+    }
+
     pub(super) fn document(&self) -> &Document {
         &self.document
     }

@@ -95,6 +95,12 @@ impl Registry {
         Arc::clone(&self.imports).try_acquire_owned().map_err(|_| Refusal::TooManyImports)
     }
 
+    /// The configuration in force.
+    #[must_use]
+    pub fn document(&self) -> Arc<Document> {
+        self.in_force().share()
+    }
+
     fn in_force(&self) -> Arc<InForce> {
         self.in_force.load_full()
     }
