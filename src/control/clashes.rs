@@ -51,14 +51,14 @@ impl Clashes {
             return Ok(());
         }
         let again: HashSet<&TenantId> = known.iter().map(|clash| &clash.tenant).collect();
-        let is_new: HashSet<*const Tenant> = changed.iter().map(Arc::as_ptr).collect();
+        let is_new: HashSet<*const Tenant> = changed.iter().map(|tenant| Arc::as_ptr(tenant)).collect();
         let again = document
             .tenants
             .iter()
             .filter(|tenant| again.contains(&tenant.id) && !is_new.contains(&Arc::as_ptr(tenant)));
         let asked: Vec<&Arc<Tenant>> = match again.clone().next() {
-            Some(_) => again.chain(changed).collect(),
-            None => changed.iter().collect(),
+            Some(_) => again.chain(changed.iter().copied()).collect(),
+            None => changed,
         };
         let mut found = Vec::new();
         for some in asked.chunks(ASKED_MAX) {
