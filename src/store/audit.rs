@@ -107,6 +107,35 @@ pub(super) fn last_seq(connection: &Connection) -> rusqlite::Result<u64> {
     statement.query_row([], |row| row.get(0)).map(i64::unsigned_abs)
 }
 
+/// Sees to it that numbers of entries to come are larger than this one: a revision that was given once is never given to
+/// something else.
+pub(super) fn reserve(connection: &Connection, seq: u64) -> rusqlite::Result<()> {
+    let last = last_seq(connection)?;
+    if last >= seq {
+        return Ok(());
+    }
+    let sql = match last {
+        0 => "INSERT INTO sqlite_sequence (seq, name) VALUES (?1, 'audit')",
+        _ => "UPDATE sqlite_sequence SET seq = ?1 WHERE name = 'audit'",
+    };
+    connection.prepare_cached(sql)?.execute([signed(seq)]).map(drop)
+}
+
+/// Whether there is an entry of this number.
+pub(super) fn is_there(connection: &Connection, seq: u64) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT 1 FROM audit WHERE seq = ?1")?.exists([signed(seq)])
+}
+
+/// Writes an entry down as it was.
+pub(super) fn save(connection: &Connection, entry: &AuditEntry) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO audit (seq, at_ms, actor, action, tenant, note, before, after)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    let AuditEntry { seq, at_ms, actor, action, tenant, note, before, after } = entry;
+    statement.execute(params![signed(*seq), at_ms, actor, action, tenant, note, before, after]).map(drop)
+}
+
 /// A tenant, in the words of the API.
 pub(super) fn tenant_json(tenant: &TenantRecord) -> String {
     let content = &tenant.content;

@@ -236,7 +236,7 @@ fn a_tenant_is_brought_back_as_a_whole_and_no_other_is_touched() {
     };
     let restore = |restored: &Restored, dry_run| {
         let mut outcomes = desk.wait(desk.store.restore(vec![restored.clone()], dry_run)).unwrap();
-        outcomes.pop().unwrap()
+        outcomes.pop().unwrap().map(|restoration| restoration.written)
     };
     let beta = desk.tenant("beta");
     desk.put(a_put("acme", &["other.test"])).unwrap();

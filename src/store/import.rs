@@ -25,12 +25,12 @@ impl Store {
         self.write_all(puts, tenants::carry_out, dry_run).await
     }
 
-    pub(super) async fn write_all<T: Send + 'static>(
+    pub(super) async fn write_all<T: Send + 'static, W: Send + 'static>(
         &self,
         items: Vec<T>,
-        each: fn(&Connection, &T) -> Made<Written>,
+        each: fn(&Connection, &T) -> Made<W>,
         dry_run: bool,
-    ) -> Result<Vec<Result<Written, WriteError>>, StoreFault> {
+    ) -> Result<Vec<Result<W, WriteError>>, StoreFault> {
         let (many, answered) = Many::new(items, each, dry_run);
         self.queue.add(Box::new(many))?;
         answered.await.map_err(|_| StoreFault::Gone)
@@ -38,25 +38,25 @@ impl Store {
 }
 
 /// What becomes of each.
-type Outcomes = Vec<Result<Written, WriteError>>;
+type Outcomes<W> = Vec<Result<W, WriteError>>;
 
 /// A work that can be cut anywhere between two items.
-struct Many<T> {
+struct Many<T, W> {
     items: Vec<T>,
-    each: fn(&Connection, &T) -> Made<Written>,
+    each: fn(&Connection, &T) -> Made<W>,
     dry_run: bool,
-    made: Outcomes,
+    made: Outcomes<W>,
     /// How many of these are durable, or have failed for good.
     settled: usize,
-    answer: Option<oneshot::Sender<Outcomes>>,
+    answer: Option<oneshot::Sender<Outcomes<W>>>,
 }
 
-impl<T> Many<T> {
+impl<T, W> Many<T, W> {
     fn new(
         items: Vec<T>,
-        each: fn(&Connection, &T) -> Made<Written>,
+        each: fn(&Connection, &T) -> Made<W>,
         dry_run: bool,
-    ) -> (Self, oneshot::Receiver<Outcomes>) {
+    ) -> (Self, oneshot::Receiver<Outcomes<W>>) {
         let (answer, answered) = oneshot::channel();
         let made = Vec::with_capacity(items.len());
         (Self { items, each, dry_run, made, settled: 0, answer: Some(answer) }, answered)
@@ -73,7 +73,7 @@ impl<T> Many<T> {
     }
 }
 
-impl<T: Send> Work for Many<T> {
+impl<T: Send, W: Send> Work for Many<T, W> {
     fn carry_out(&mut self, connection: &Connection, turn: &Turn<'_>) -> rusqlite::Result<Progress> {
         self.made.truncate(self.settled);
         if !self.dry_run {
@@ -101,7 +101,7 @@ impl<T: Send> Work for Many<T> {
     }
 }
 
-impl<T> fmt::Debug for Many<T> {
+impl<T, W> fmt::Debug for Many<T, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Many")
             .field("items", &self.items.len())

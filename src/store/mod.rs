@@ -63,7 +63,7 @@ pub use feed::Change;
 pub use keys::{KeyHash, KeyRecord, NewKey};
 pub use lookup::{Claimed, Found};
 pub use record::{Actor, Expect, TenantContent, TenantKey, TenantRecord};
-pub use restore::Restored;
+pub use restore::{Before, Difference, Part, Restoration, Restored};
 pub use snapshot::{StoreSnapshot, UsageRecord};
 pub use tenant_query::{TenantQuery, Users};
 pub use tenants::{Put, Written};

@@ -1,6 +1,6 @@
 //! The units of quotas.
 
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::UsageRecord;
 use crate::admission::quota::{Grant, Holdings, Order, Series};
@@ -59,27 +59,26 @@ pub(super) fn of_tenants(connection: &Connection, tenants: &[TenantId]) -> rusql
     Ok(all)
 }
 
-/// The same as single records.
-pub(super) fn records(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<Vec<UsageRecord>> {
-    let mut statement = connection.prepare_cached(&format!("{SELECT} WHERE tenant = ?1 ORDER BY 2, 3, 4"))?;
-    let rows = statement.query_map([tenant.as_str()], record)?;
-    rows.filter_map(Result::transpose).collect()
+/// What a period holds; nothing where it is not known.
+pub(super) fn units(connection: &Connection, usage: &UsageRecord) -> rusqlite::Result<u64> {
+    let mut statement = connection.prepare_cached(
+        "SELECT units FROM quota_usage WHERE tenant = ?1 AND quota = ?2 AND series = ?3 AND period = ?4",
+    )?;
+    let UsageRecord { tenant, quota, series, period_ms, .. } = usage;
+    let units = statement
+        .query_row(params![tenant.as_str(), quota, series, period_ms], |row| row.get::<_, i64>(0))
+        .optional()?;
+    Ok(units.unwrap_or_default().unsigned_abs())
 }
 
-/// Has a tenant's series hold this and nothing else.
-pub(super) fn replace(
-    connection: &Connection,
-    tenant: &TenantId,
-    usage: &[UsageRecord],
-) -> rusqlite::Result<()> {
-    connection.prepare_cached("DELETE FROM quota_usage WHERE tenant = ?1")?.execute([tenant.as_str()])?;
+/// Has a period hold so much at least: what is used by now is never taken for unused.
+pub(super) fn raise(connection: &Connection, usage: &UsageRecord) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
-        "INSERT OR REPLACE INTO quota_usage (tenant, quota, series, period, units) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO quota_usage (tenant, quota, series, period, units) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT DO UPDATE SET units = max(units, ?5)",
     )?;
-    for UsageRecord { quota, series, period_ms, units, .. } in usage {
-        statement.execute(params![tenant.as_str(), quota, series, period_ms, signed(*units)])?;
-    }
-    Ok(())
+    let UsageRecord { tenant, quota, series, period_ms, units } = usage;
+    statement.execute(params![tenant.as_str(), quota, series, period_ms, signed(*units)]).map(drop)
 }
 
 /// What [`record`] reads.
