@@ -16,10 +16,10 @@ use super::lines::{LineError, Splitter};
 use super::paths::Paths;
 use super::problem::Problem;
 use super::query::Query;
-use super::refused::{error, status_and_code};
+use super::refused::reason;
 use super::routes::json;
 use super::stay::Stay;
-use crate::control::registry::{ImportError, ImportMode, ImportReport, Line, Refusal, Why};
+use crate::control::registry::{ImportError, ImportMode, ImportReport, Line, Why};
 
 /// How many lines are written at a time, and how many bytes of them are kept for that.
 const BATCH: (usize, usize) = (1_000, 8 << 20);
@@ -205,13 +205,7 @@ impl Sums {
 fn told(failed: &ImportError) -> Value {
     let mut told = match &failed.why {
         Why::Syntax(message) => json!({ "code": "bad_json", "detail": message }),
-        // The first of a tenant's errors; whoever mends it sees the next one.
-        Why::Refused(Refusal::Invalid(faults)) if !faults.is_empty() => {
-            faults.first().map(error).unwrap_or_default()
-        }
-        Why::Refused(refusal) => {
-            json!({ "code": status_and_code(refusal).1, "detail": refusal.to_string() })
-        }
+        Why::Refused(refusal) => reason(refusal),
     };
     if let Value::Object(members) = &mut told {
         members.insert("line".to_owned(), failed.line.into());

@@ -26,7 +26,13 @@ impl From<Refusal> for Problem {
                 let problem = problem.member("revision", revision.into());
                 tag.into_iter().fold(problem, |problem, tag| problem.header(TAG, tag))
             }
-            Refusal::Store(StoreFault::Busy | StoreFault::Locked) | Refusal::TooManyImports => {
+            Refusal::BadBackup(bad) => {
+                let problem = problem.member("line", bad.line.into());
+                problem.member("expected", bad.expected.into()).member("found", bad.found.into())
+            }
+            Refusal::Store(StoreFault::Busy | StoreFault::Locked)
+            | Refusal::TooManyImports
+            | Refusal::TooManyBackups => {
                 const AFTER: HeaderName = RETRY_AFTER;
                 problem.header(AFTER, HeaderValue::from_static("1"))
             }
@@ -49,6 +55,11 @@ pub(super) fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_tenant"),
         Refusal::InvalidDomain(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_domain"),
         Refusal::TooManyImports => (StatusCode::SERVICE_UNAVAILABLE, "too_many_imports"),
+        Refusal::TooManyBackups => (StatusCode::SERVICE_UNAVAILABLE, "too_many_backups"),
+        Refusal::BadBackup(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_backup"),
+        Refusal::Spool(_) => (StatusCode::INSUFFICIENT_STORAGE, "no_room_for_backup"),
+        Refusal::NotInBackup(_) => (StatusCode::NOT_FOUND, "unknown_tenant"),
+        Refusal::KeyTaken => (StatusCode::CONFLICT, "key_taken"),
         Refusal::NoRandomness => (StatusCode::INTERNAL_SERVER_ERROR, "no_randomness"),
         Refusal::UnknownPlan(_) => (StatusCode::NOT_FOUND, "unknown_plan"),
         Refusal::UnknownDomain(_) => (StatusCode::NOT_FOUND, "unknown_domain"),
@@ -61,6 +72,15 @@ pub(super) fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
             StoreFault::Failed => (StatusCode::SERVICE_UNAVAILABLE, "store_failed"),
             StoreFault::Gone => (StatusCode::SERVICE_UNAVAILABLE, "store_closed"),
         },
+    }
+}
+
+/// Why one of many was left out, as it is told.
+pub(super) fn reason(refusal: &Refusal) -> Value {
+    match refusal {
+        // The first of a tenant's errors; whoever mends it sees the next one.
+        Refusal::Invalid(faults) if !faults.is_empty() => faults.first().map(error).unwrap_or_default(),
+        refusal => json!({ "code": status_and_code(refusal).1, "detail": refusal.to_string() }),
     }
 }
 

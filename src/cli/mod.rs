@@ -18,7 +18,6 @@ mod plan;
 mod restore;
 mod run;
 mod sample_app;
-mod seal;
 mod table;
 mod tenant;
 

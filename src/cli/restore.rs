@@ -5,7 +5,7 @@ use std::io::Seek;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::Value;
 
@@ -13,8 +13,8 @@ use super::client::{Call, Client};
 use super::confirm::confirm;
 use super::connection::Connection;
 use super::output::{Output, brief, print, word};
-use super::seal::Check;
 use super::table::Table;
+use crate::control::backup::Check;
 
 /// How long the gateway may take: it reads all of the file before it answers.
 const PATIENCE: Duration = Duration::from_secs(3_600);
@@ -45,12 +45,19 @@ impl Restore {
         if output == Output::Text || !self.yes {
             shown(output, &difference)?;
         }
+        if changes_nothing(&difference) {
+            if output != Output::Text && self.yes {
+                shown(output, &difference)?;
+            }
+            return all_taken(&difference);
+        }
         confirm("bring this back", self.yes)?;
         let done = self.send(&client, open()?, false)?;
-        if output == Output::Text {
-            return print("\nbrought back\n");
+        match output {
+            Output::Text => print("\nbrought back\n")?,
+            _ => shown(output, &done)?,
         }
-        shown(output, &done)
+        all_taken(&done)
     }
 
     fn send(&self, client: &Client, mut file: File, dry_run: bool) -> anyhow::Result<Value> {
@@ -63,17 +70,30 @@ impl Restore {
     }
 }
 
+/// Whether nothing is to be brought back.
+fn changes_nothing(difference: &Value) -> bool {
+    let has =
+        |pointer: &str| difference.pointer(pointer).and_then(Value::as_u64).is_some_and(|count| count > 0);
+    let changes = difference.get("changes").and_then(Value::as_array);
+    changes.is_some_and(Vec::is_empty) && !has("/audit/created") && !has("/tenants/changed")
+}
+
+/// An error where tenants were left out.
+fn all_taken(report: &Value) -> anyhow::Result<()> {
+    match report.pointer("/tenants/failed").and_then(Value::as_u64) {
+        None | Some(0) => Ok(()),
+        Some(1) => bail!("a tenant can't be brought back: `errors` says why"),
+        Some(failed) => bail!("{failed} tenants can't be brought back: `errors` says why"),
+    }
+}
+
 /// Prints a difference: its single changes as a table for people, above all else that the gateway says.
 fn shown(output: Output, difference: &Value) -> anyhow::Result<()> {
     let (Output::Text, Some(changes)) = (output, difference.get("changes").and_then(Value::as_array)) else {
         return output.document(difference);
     };
     if !changes.is_empty() {
-        let rows = changes.iter().map(|change| {
-            let name = change.get("id").or_else(|| change.get("domain")).map(brief).unwrap_or_default();
-            vec![word(change, "action"), word(change, "kind"), word(change, "tenant"), name]
-        });
-        print(Table::new(&["ACTION", "KIND", "TENANT", "NAME"]).page(rows))?;
+        print(Table::new(&["", "TENANT", "KIND", "NAME", "WHAT"]).page(changes.iter().map(row)))?;
         print("\n")?;
     }
     let mut rest = difference.clone();
@@ -81,4 +101,24 @@ fn shown(output: Output, difference: &Value) -> anyhow::Result<()> {
         members.remove("changes");
     }
     output.document(&rest)
+}
+
+/// A change as a line: what comes, what changes, what goes.
+fn row(change: &Value) -> Vec<String> {
+    let action = word(change, "action");
+    let sign = match action.as_str() {
+        "create" => "+".to_owned(),
+        "change" => "~".to_owned(),
+        "delete" => "-".to_owned(),
+        _ => action,
+    };
+    let name = change.get("domain").or_else(|| change.get("id")).map(brief).unwrap_or_default();
+    let what = match change.get("units") {
+        Some(units) => {
+            let (before, since) = (word(change, "units_before"), word(change, "period_start"));
+            format!("{before} to {} units, since {since}", brief(units))
+        }
+        None => word(change, "members"),
+    };
+    vec![sign, word(change, "tenant"), word(change, "kind"), name, what]
 }

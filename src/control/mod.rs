@@ -1,5 +1,6 @@
 //! The only place where documents become what runs.
 
+pub mod backup;
 mod clashes;
 mod compile;
 mod limits;

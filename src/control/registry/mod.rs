@@ -10,6 +10,7 @@
 //! ```
 
 mod audit;
+mod backup;
 mod documents;
 mod domains;
 mod import;
@@ -20,6 +21,8 @@ mod pages;
 mod plans;
 mod random;
 mod refusal;
+mod restore;
+mod restore_report;
 mod tenants;
 #[cfg(test)]
 mod tests;
@@ -36,10 +39,13 @@ use crate::types::TenantId;
 
 pub use crate::config::tenant_schemas;
 pub use audit::{AuditFilter, AuditPage};
+pub use backup::Backup;
 pub use documents::Shown;
 pub use import::{ImportError, ImportMode, ImportReport, Line, Why};
 pub use pages::{Listing, Page, SourceFilter};
 pub use refusal::{InvalidMember, Refusal};
+pub use restore::{Received, Receiving};
+pub use restore_report::{RestoreReport, Sums};
 pub use tenants::{Change, Precondition};
 
 use in_force::InForce;
@@ -59,6 +65,8 @@ impl<F: Fn(&[TenantId], &[Box<str>]) + Send + Sync + 'static> Forget for F {
 
 /// Imports at a time: each keeps some megabytes, and the store takes one after another anyway.
 const IMPORTS_MAX: usize = 2;
+/// Backups and restores at a time: while one is written the store's log grows, and one that is restored lies on its disk.
+const BACKUPS_MAX: usize = 1;
 
 /// All tenants, as operators see and change them.
 pub struct Registry {
@@ -66,6 +74,7 @@ pub struct Registry {
     store: ArcSwapOption<Store>,
     cache: Arc<dyn Forget>,
     imports: Arc<Semaphore>,
+    backups: Arc<Semaphore>,
 }
 
 impl Registry {
@@ -74,7 +83,8 @@ impl Registry {
     pub fn new(document: Arc<Document>, cache: Arc<dyn Forget>) -> Self {
         let in_force = ArcSwap::from_pointee(InForce::new(document));
         let imports = Arc::new(Semaphore::new(IMPORTS_MAX));
-        Self { in_force, store: ArcSwapOption::empty(), cache, imports }
+        let backups = Arc::new(Semaphore::new(BACKUPS_MAX));
+        Self { in_force, store: ArcSwapOption::empty(), cache, imports, backups }
     }
 
     /// Takes over another configuration, once it is in force.

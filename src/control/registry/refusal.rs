@@ -1,6 +1,7 @@
 //! Why the registry did not do what it was asked.
 
 use crate::config::Fault;
+use crate::control::backup::BadBackup;
 use crate::store::{StoreFault, WriteError};
 use crate::types::TenantId;
 
@@ -64,6 +65,21 @@ pub enum Refusal {
     /// Too many imports are under way.
     #[error("two imports are under way already: wait for one of them")]
     TooManyImports,
+    /// A backup or a restore is under way.
+    #[error("a backup or a restore is under way already: wait for it")]
+    TooManyBackups,
+    /// The file is no good backup; nothing of it was taken.
+    #[error("this is no good backup: {0}; nothing was changed")]
+    BadBackup(#[from] BadBackup),
+    /// A backup can't be kept while it is checked: why.
+    #[error("{0}; nothing was changed")]
+    Spool(String),
+    /// The backup does not have the tenant.
+    #[error("the backup has no tenant `{0}`, and no usage of one")]
+    NotInBackup(TenantId),
+    /// A key of the tenant is another's.
+    #[error("a key of this tenant belongs to another tenant by now: revoke it there")]
+    KeyTaken,
     /// No secret can be made.
     #[error("the system gives no random numbers, so that no secret can be made")]
     NoRandomness,

@@ -53,8 +53,16 @@ fn restoring() -> Origin {
     admin(|call, request| {
         assert_eq!(request.body, backup().into_bytes());
         assert!(call.starts_with("POST /restore?"), "{call}");
-        let changes = json!([{ "kind": "tenant", "tenant": "acme", "action": "change" }, { "kind": "key", "tenant": "acme", "id": "key_1", "action": "create" }]);
-        (200, json!({ "dry_run": call.contains("dry_run=true"), "changes": changes, "unchanged": 4 }))
+        let changes = json!([
+            { "kind": "tenant", "tenant": "acme", "action": "change", "members": ["plan", "state"] },
+            { "kind": "domain", "tenant": "acme", "domain": "acme.test", "action": "delete" },
+            { "kind": "key", "tenant": "acme", "id": "key_1", "action": "create" },
+            { "kind": "usage", "tenant": "acme", "id": "daily", "action": "change", "units_before": 2, "units": 5, "period_start": "2026-11-29T00:00:00.000Z" },
+        ]);
+        (
+            200,
+            json!({ "dry_run": call.contains("dry_run=true"), "changes": changes, "audit": { "created": 4 } }),
+        )
     })
 }
 
@@ -64,8 +72,12 @@ fn restore_shows_the_difference_and_does_nothing_without_a_yes() {
     let file = directory.path().join("tollgate.backup");
     std::fs::write(&file, backup()).unwrap();
     let path = file.to_str().unwrap();
-    let difference = "ACTION   KIND     TENANT   NAME\nchange   tenant   acme     -\ncreate   key      acme     key_1\n\n\
-                      dry_run     true\nunchanged   4\n";
+    let difference = "    TENANT   KIND     NAME        WHAT\n\
+                      ~   acme     tenant   -           plan, state\n\
+                      -   acme     domain   acme.test   -\n\
+                      +   acme     key      key_1       -\n\
+                      ~   acme     usage    daily       2 to 5 units, since 2026-11-29T00:00:00.000Z\n\n\
+                      dry_run   true\naudit     created=4\n";
     let done = run(&origin, &["restore", path, "--tenant", "acme"]);
     assert_eq!(done.out, difference);
     assert!(done.badly().contains("--yes"));
@@ -98,4 +110,25 @@ fn what_the_gateway_refuses_is_told() {
     std::fs::write(&file, backup()).unwrap();
     let error = run(&origin, &["restore", file.to_str().unwrap(), "--yes"]).badly();
     assert!(error.contains("line 2: a tenant without an id (422, bad_backup)"), "{error}");
+}
+
+#[test]
+fn where_nothing_would_change_nothing_is_asked_or_done_and_what_was_left_out_is_a_failure() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("tollgate.backup");
+    std::fs::write(&file, backup()).unwrap();
+    let path = file.to_str().unwrap();
+    let origin = admin(|_, _| {
+        (200, json!({ "dry_run": true, "changes": [], "tenants": { "unchanged": 1, "failed": 0 } }))
+    });
+    assert!(run(&origin, &["restore", path]).well().contains("unchanged=1"));
+    assert_eq!(run(&origin, &["restore", path, "--yes", "-o", "json"]).json()["dry_run"], true);
+    assert_eq!(origin.requests().len(), 2, "once each");
+    let errors =
+        json!([{ "tenant": "acme", "code": "domain_taken", "detail": "acme.test belongs to globex" }]);
+    let report = json!({ "dry_run": true, "changes": [], "tenants": { "failed": 1 }, "errors": errors });
+    let origin = admin(move |_, _| (200, report.clone()));
+    let done = run(&origin, &["restore", path, "--yes"]);
+    assert!(done.out.contains("acme.test belongs to globex"), "{}", done.out);
+    assert!(done.badly().contains("a tenant can't be brought back"));
 }
