@@ -8,6 +8,7 @@
 
 mod audit;
 mod auth;
+mod backup;
 mod body;
 mod domains;
 mod export;
@@ -22,6 +23,7 @@ mod precondition;
 mod problem;
 mod query;
 mod refused;
+mod restore;
 mod routes;
 mod server;
 mod stay;

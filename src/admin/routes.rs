@@ -21,7 +21,7 @@ use super::auth::require_token;
 use super::body::DOCUMENT_MAX;
 use super::paths::Paths;
 use super::problem::Problem;
-use super::{audit, domains, export, import, keys, openapi, plans, pools, tenants};
+use super::{audit, backup, domains, export, import, keys, openapi, plans, pools, restore, tenants};
 
 /// How long an answer may take: reading a large configuration anew takes seconds.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -68,7 +68,7 @@ pub(super) fn quick() -> Paths {
 
 /// What takes as long as the client does; below `/api/v1`.
 pub(super) fn streams() -> Paths {
-    import::paths().and(export::paths())
+    import::paths().and(export::paths()).and(backup::paths()).and(restore::paths())
 }
 
 fn bounded(router: Router<AdminState>) -> Router<AdminState> {

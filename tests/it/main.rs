@@ -10,6 +10,7 @@ mod admission;
 mod api;
 mod attack;
 mod attack_pools;
+mod backup;
 mod bodies;
 mod circuit;
 mod cli;

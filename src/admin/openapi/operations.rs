@@ -54,6 +54,7 @@ const INVALID: Answer = refused(422, "The document is not valid: `errors` says w
 const UNKNOWN: Answer = refused(404, "There is no such thing.");
 const UNEXPECTED: Answer = refused(412, "The tenant is not as the request takes for granted.");
 const NOT_JSON: Answer = refused(415, "The body is not said to be JSON.");
+const BUSY: Answer = refused(503, "Another one is under way, or the store is busy.");
 const BAD: Answer = refused(400, "The request can't be understood.");
 const DONE: Answer = Answer { status: 204, what: "Done.", content: None };
 const TENANT: Answer = ok(200, "The tenant as it is now.", "Tenant");
@@ -145,6 +146,16 @@ pub(super) const OPERATIONS: &[Operation] = &[
             ok(200, "What became of the lines.", "ImportReport"), BAD, CONFLICT, refused(422, "No line could be taken."),
         ])
     },
+    plain("GET", "/backup", "backUp", "All that the store has, while it serves", &[
+        Answer { status: 200, what: "A record a line, the last of which seals it.", content: Some((LINES, "Backup")) }, BAD, CONFLICT, BUSY,
+    ]),
+    Operation {
+        parameters: &["only", "dry", "actor"],
+        body: Some(Body { kinds: &[LINES], schema: "Backup", required: true }),
+        ..plain("POST", "/restore", "restore", "Bring a backup back, or one tenant of it", &[
+            ok(200, "What changes, or has changed.", "RestoreReport"), BAD, UNKNOWN, CONFLICT, refused(422, "It is no good backup, or the tenant is not valid."), BUSY,
+        ])
+    },
     Operation { parameters: EXPORTED, ..plain("GET", "/export", "exportTenants", "The store's tenants, one a line", &[
         Answer { status: 200, what: "A tenant a line, by id.", content: Some((LINES, "Lines")) }, BAD, CONFLICT,
     ]) },
@@ -175,6 +186,8 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     Parameter { schema: || json!({ "type": "string", "format": "date-time" }), ..query("since", "Only changes from this time on.") },
     Parameter { schema: || json!({ "enum": ["upsert", "create"], "default": "upsert" }), ..query("mode", "Whether tenants that are there are replaced.") },
     Parameter { schema: || json!({ "type": "boolean", "default": false }), ..query("dry_run", "Only say what would become of each line.") },
+    Parameter { key: "tenant", ..query("only", "Only this tenant; no other is touched.") },
+    Parameter { key: "dry_run", schema: || json!({ "type": "boolean", "default": true }), ..query("dry", "Only say what would change.") },
 ];
 
 const fn plain(

@@ -26,7 +26,7 @@ pub(super) fn all() -> Map<String, Value> {
     schemas
 }
 
-fn own() -> [(&'static str, Value); 24] {
+fn own() -> [(&'static str, Value); 26] {
     let text = json!({ "type": "string" });
     let time = json!({ "type": ["string", "null"], "format": "date-time" });
     let number = json!({ "type": "integer", "minimum": 0 });
@@ -128,6 +128,11 @@ fn own() -> [(&'static str, Value); 24] {
             ),
         ),
         (
+            "Backup",
+            json!({ "description": "A JSON document a line; the last one has the number of records and the SHA-256 of all lines before it.", "type": "string" }),
+        ),
+        ("RestoreReport", restore_report()),
+        (
             "Status",
             object(
                 &["version", "state", "config"],
@@ -147,6 +152,39 @@ fn own() -> [(&'static str, Value); 24] {
             ),
         ),
     ]
+}
+
+fn restore_report() -> Value {
+    let (text, number) = (json!({ "type": "string" }), json!({ "type": "integer", "minimum": 0 }));
+    let flag = json!({ "type": "boolean" });
+    let sums = |names: &[&str]| {
+        let properties: Map<String, Value> =
+            names.iter().map(|name| ((*name).to_owned(), number.clone())).collect();
+        object(names, Value::Object(properties))
+    };
+    let change = json!({
+        "action": { "enum": ["create", "change", "delete"] },
+        "kind": { "enum": ["tenant", "domain", "key", "usage"] },
+        "tenant": text, "domain": text, "id": text, "members": { "type": "array", "items": text },
+        "period_start": { "type": ["string", "null"], "format": "date-time" }, "units": number, "units_before": number,
+    });
+    let error = json!({ "tenant": text, "code": text, "detail": text, "pointer": text, "hint": text });
+    let list = |of: Value| json!({ "type": "array", "maxItems": 1000, "items": of });
+    object(
+        &["dry_run", "tenants", "domains", "keys", "usage", "audit", "changes", "errors"],
+        json!({
+            "dry_run": flag,
+            "tenants": sums(&["created", "changed", "unchanged", "failed"]),
+            "domains": sums(&["created", "changed", "deleted"]),
+            "keys": sums(&["created", "changed", "deleted"]),
+            "usage": sums(&["created", "changed"]),
+            "audit": sums(&["created"]),
+            "changes": list(object(&["action", "kind", "tenant"], change)),
+            "changes_truncated": flag,
+            "errors": list(object(&["tenant", "code", "detail"], error)),
+            "errors_truncated": flag,
+        }),
+    )
 }
 
 fn problem() -> Value {
