@@ -13,6 +13,7 @@ use hickory_resolver::config::{
 };
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::RData;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -30,11 +31,21 @@ const LOOKUP_MAX: Duration = Duration::from_secs(10);
 const TRY_MAX: Duration = Duration::from_secs(2);
 /// Addresses of one name that are used.
 const ADDRESSES_MAX: usize = 1024;
+/// Texts of one name that are looked at.
+const TEXTS_MAX: usize = 256;
 
 /// Why a name can't be resolved, or none can.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ResolverError(#[from] NetError);
+
+impl ResolverError {
+    /// Whether there was an answer: that there is nothing of what was asked for.
+    #[must_use]
+    pub fn is_absence(&self) -> bool {
+        self.0.is_no_records_found()
+    }
+}
 
 /// Who is asked for addresses.
 #[derive(Debug, Clone, Default)]
@@ -135,6 +146,25 @@ impl Resolver {
     /// When there is no answer, or none with an address.
     pub async fn addresses(&self, name: &str, port: u16) -> Result<Vec<SocketAddr>, ResolverError> {
         Ok(self.look_up(name, port).await?.0)
+    }
+
+    /// What a name's TXT records say at this moment, each with its strings joined; nothing where it has none, or where there is
+    /// no such name. Aliases (CNAME) are followed.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn texts(&self, name: &str) -> Result<Vec<Vec<u8>>, ResolverError> {
+        let found = match timeout(LOOKUP_MAX, self.0.txt_lookup(name)).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) if error.is_no_records_found() => return Ok(Vec::new()),
+            Ok(Err(error)) => return Err(error.into()),
+            Err(_) => return Err(NetError::Timeout.into()),
+        };
+        let texts = found.answers().iter().filter_map(|record| match &record.data {
+            RData::TXT(text) => Some(text.txt_data.concat()),
+            _ => None,
+        });
+        Ok(texts.take(TEXTS_MAX).collect())
     }
 
     async fn keep_current(&self, name: &str, port: u16, sender: &watch::Sender<Vec<SocketAddr>>) {
