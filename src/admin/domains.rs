@@ -9,12 +9,12 @@ use http::header::HeaderMap;
 use serde_json::Value;
 
 use super::AdminState;
-use super::body::{Asker, json_body};
+use super::body::{Asker, json_body, optional_json_body};
 use super::paths::Paths;
 use super::problem::Problem;
 use super::routes::json;
 use super::tenants::id_of;
-use crate::control::registry::Refusal;
+use crate::control::registry::{Method, Refusal};
 
 /// The routes.
 pub(super) fn paths() -> Paths {
@@ -22,6 +22,7 @@ pub(super) fn paths() -> Paths {
         .get("/tenants/{id}/domains", list)
         .post("/tenants/{id}/domains", claim)
         .delete("/tenants/{id}/domains/{domain}", release)
+        .post("/tenants/{id}/domains/{domain}/verify", verify)
         .get("/domains/{domain}", whose)
 }
 
@@ -62,6 +63,23 @@ async fn release(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
+async fn verify(
+    State(state): State<AdminState>,
+    Asker(actor): Asker,
+    path: Result<Path<(String, String)>, PathRejection>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let Path((id, domain)) = path.map_err(|_| unknown())?;
+    let document = optional_json_body(&headers, body)?;
+    let method = way(document.as_ref()).ok_or_else(|| {
+        Problem::new(StatusCode::BAD_REQUEST, "bad_body")
+            .detail(r#"say where to look, or nothing for both: {"method": "dns"} or {"method": "http"}"#)
+    })?;
+    let verified = state.control.registry().verify_domain(&id, &domain, method, actor).await?;
+    Ok(json(&verified))
+}
+
 async fn whose(
     State(state): State<AdminState>,
     domain: Result<Path<String>, PathRejection>,
@@ -79,6 +97,18 @@ fn wanted(document: &Value) -> Option<(&str, bool)> {
         Some(value) => value.as_bool(),
     };
     members.get("domain").and_then(Value::as_str).zip(vouched).filter(|_| known)
+}
+
+/// How a domain is to be verified: `None` in the inside for any way.
+fn way(document: Option<&Value>) -> Option<Option<Method>> {
+    let Some(document) = document else { return Some(None) };
+    let members = document.as_object()?;
+    match (members.len(), members.get("method").map(Value::as_str)) {
+        (0, _) => Some(None),
+        (1, Some(Some("dns"))) => Some(Some(Method::Dns)),
+        (1, Some(Some("http"))) => Some(Some(Method::Http)),
+        _ => None,
+    }
 }
 
 fn unknown() -> Problem {

@@ -5,7 +5,7 @@ use http::{HeaderName, StatusCode};
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use crate::control::registry::{InvalidMember, Refusal};
+use crate::control::registry::{InvalidMember, Look, Refusal};
 use crate::store::StoreFault;
 
 /// The one table from what was refused to status and code.
@@ -30,9 +30,14 @@ impl From<Refusal> for Problem {
                 let problem = problem.member("line", bad.line.into());
                 problem.member("expected", bad.expected.into()).member("found", bad.found.into())
             }
+            Refusal::NotVerified { domain, looks, challenge } => problem
+                .member("domain", domain.into())
+                .member("looked", looks.iter().map(look).collect())
+                .member("challenge", challenge),
             Refusal::Store(StoreFault::Busy | StoreFault::Locked)
             | Refusal::TooManyImports
-            | Refusal::TooManyBackups => {
+            | Refusal::TooManyBackups
+            | Refusal::TooManyProofs => {
                 const AFTER: HeaderName = RETRY_AFTER;
                 problem.header(AFTER, HeaderValue::from_static("1"))
             }
@@ -54,6 +59,10 @@ pub(super) fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::TooMany { .. } => (StatusCode::CONFLICT, "too_many"),
         Refusal::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_tenant"),
         Refusal::InvalidDomain(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_domain"),
+        Refusal::NotVerified { .. } => (StatusCode::CONFLICT, "not_verified"),
+        Refusal::ClaimLapsed(_) => (StatusCode::CONFLICT, "claim_lapsed"),
+        Refusal::TooManyProofs => (StatusCode::SERVICE_UNAVAILABLE, "too_many_proofs"),
+        Refusal::NoResolver => (StatusCode::SERVICE_UNAVAILABLE, "no_resolver"),
         Refusal::TooManyImports => (StatusCode::SERVICE_UNAVAILABLE, "too_many_imports"),
         Refusal::TooManyBackups => (StatusCode::SERVICE_UNAVAILABLE, "too_many_backups"),
         Refusal::BadBackup(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_backup"),
@@ -82,6 +91,11 @@ pub(super) fn reason(refusal: &Refusal) -> Value {
         Refusal::Invalid(faults) if !faults.is_empty() => faults.first().map(error).unwrap_or_default(),
         refusal => json!({ "code": status_and_code(refusal).1, "detail": refusal.to_string() }),
     }
+}
+
+/// A place where a proof was looked for.
+fn look(look: &Look) -> Value {
+    json!({ "method": look.method.as_str(), "at": look.at, "found": look.found.to_string() })
 }
 
 /// A wrong member, as it is told.

@@ -19,8 +19,10 @@ pub struct Options {
     /// How long a request waits for the store: longer where the machine is too busy to keep the time that operators are
     /// promised.
     pub store_patience: Option<Duration>,
-    /// Who is asked for the addresses of endpoints' names.
+    /// Who is asked for the addresses of endpoints' names, and for proofs of domains.
     pub resolve: Resolve,
+    /// At which port domains' web servers are asked for proofs: 80, where nothing is said.
+    pub challenge_port: Option<u16>,
 }
 
 /// Where the configuration comes from.

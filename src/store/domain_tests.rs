@@ -8,7 +8,14 @@ use super::*;
 const DAY_MS: i64 = 86_400_000;
 
 fn claim(tenant: &str, domain: &str, token: Option<&str>) -> Claim {
-    Claim { tenant: tenant_id(tenant), domain: domain.into(), token: token.map(Into::into), actor: actor() }
+    let terms = ClaimTerms { since_ms: 0, max: 10 };
+    Claim {
+        tenant: tenant_id(tenant),
+        domain: domain.into(),
+        token: token.map(Into::into),
+        terms,
+        actor: actor(),
+    }
 }
 
 fn key(number: u8) -> NewKey {
@@ -28,6 +35,34 @@ impl Desk {
         let entries = self.wait(self.store.audit(AuditQuery { limit: 100, ..query })).unwrap();
         entries.into_iter().map(|entry| entry.action.into()).collect()
     }
+}
+
+#[test]
+fn a_claim_lapses_and_only_so_many_wait() {
+    let desk = Desk::new();
+    desk.put(a_put("acme", &[])).unwrap();
+    let terms = |since_ms, max| ClaimTerms { since_ms, max };
+    let claimed = |domain, token, terms| {
+        desk.wait(desk.store.claim_domain(Claim { terms, ..claim("acme", domain, Some(token)) }))
+    };
+    let first = claimed("a.test", "one", terms(0, 2)).unwrap();
+    claimed("b.test", "two", terms(0, 2)).unwrap();
+    let full = claimed("c.test", "three", terms(0, 2)).unwrap_err();
+    assert_eq!(full, WriteError::TooMany { what: "domains that wait for their proof", max: 2 });
+    assert_eq!(claimed("a.test", "four", terms(first.created_ms, 2)).unwrap(), first, "it waits still");
+    // What the operator vouches for waits for nothing.
+    assert!(desk.claim("acme", "d.test", None).unwrap().verified);
+    let later = terms(i64::MAX, 2);
+    assert_eq!(
+        claimed("a.test", "five", later).unwrap().token.as_deref(),
+        Some("five"),
+        "it is another claim"
+    );
+    let left = desk.wait(desk.store.domains_of(tenant_id("acme"))).unwrap();
+    let names: Vec<_> = left.iter().map(|domain| &*domain.name).collect();
+    assert_eq!(names, ["a.test", "d.test"], "lapsed claims go, domains stay");
+    let of = |domain: &str| desk.wait(desk.store.domain_of(tenant_id("acme"), domain)).unwrap();
+    assert_eq!((of("a.test").as_ref(), of("b.test")), (left.first(), None));
 }
 
 #[test]

@@ -10,6 +10,8 @@ use crate::types::TenantId;
 
 /// Domains that a tenant may have and claim, one by one.
 const DOMAINS_MAX: usize = 10_000;
+/// What is bounded by [`ClaimTerms`].
+const CLAIMS: &str = "domains that wait for their proof";
 /// Tenants that are told of who claim one name.
 const CLAIMS_MAX: usize = 100;
 
@@ -41,16 +43,27 @@ pub struct Claim {
     pub domain: Box<str>,
     /// What the tenant is to publish as a proof; `None` where the operator vouches, and it is the tenant's at once.
     pub token: Option<Box<str>>,
+    /// What claims wait under.
+    pub terms: ClaimTerms,
     /// Whose change it is.
     pub actor: Actor,
 }
 
+/// How many claims of a tenant may wait for their proof, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimTerms {
+    /// One that was made before this has lapsed, in milliseconds since 1970.
+    pub since_ms: i64,
+    /// So many at a time; lapsed ones don't count.
+    pub max: usize,
+}
+
 impl Store {
-    /// Claims a domain for a tenant. One that the tenant claims already is left as it is, with its token, unless the
-    /// operator vouches for it now.
+    /// Claims a domain for a tenant. One that the tenant claims already is left as it is, with its token, unless that has
+    /// lapsed, or the operator vouches for it now. The tenant's lapsed claims go.
     ///
     /// # Errors
-    /// [`WriteError`]: `Absent` where there is no such tenant, `DomainTaken` where another owns the domain.
+    /// [`WriteError`]: `Absent` where there is no such tenant, `DomainTaken` where another owns the domain, `TooMany`.
     pub async fn claim_domain(&self, claim: Claim) -> Result<DomainRecord, WriteError> {
         self.write(move |connection| carry_out(connection, &claim)).await
     }
@@ -90,6 +103,19 @@ impl Store {
     /// [`StoreFault`].
     pub async fn domains_of(&self, tenant: TenantId) -> Result<Vec<DomainRecord>, StoreFault> {
         self.readers.read(move |connection| of_tenant(connection, &tenant)).await
+    }
+
+    /// A tenant's domain, owned or claimed.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub async fn domain_of(
+        &self,
+        tenant: TenantId,
+        domain: &str,
+    ) -> Result<Option<DomainRecord>, StoreFault> {
+        let domain = domain.to_owned();
+        self.readers.read(move |connection| of_both(connection, &tenant, &domain)).await
     }
 
     /// Who claims or owns a name; the first hundred.
@@ -158,9 +184,14 @@ fn carry_out(connection: &Connection, claim: &Claim) -> Made<DomainRecord> {
     if let Some(error) = taken(connection, domain, id)? {
         return Ok(Err(error));
     }
-    let claimed = of_both(connection, id, domain)?;
+    let waits = |claimed: &DomainRecord| claimed.verified || claimed.created_ms >= claim.terms.since_ms;
+    let claimed = of_both(connection, id, domain)?.filter(waits);
     if let Some(claimed) = claimed.as_ref().filter(|claimed| claimed.verified || claim.token.is_some()) {
         return Ok(Ok(claimed.clone()));
+    }
+    forget_lapsed(connection, id, claim.terms.since_ms)?;
+    if claim.token.is_some() && waiting(connection, id)? >= claim.terms.max {
+        return Ok(Err(WriteError::TooMany { what: CLAIMS, max: claim.terms.max }));
     }
     if claimed.is_none() && count(connection, id)? >= DOMAINS_MAX {
         return Ok(Err(WriteError::TooMany { what: "domains", max: DOMAINS_MAX }));
@@ -269,8 +300,22 @@ pub(super) fn save(connection: &Connection, domain: &DomainRecord) -> rusqlite::
 }
 
 fn count(connection: &Connection, id: &TenantId) -> rusqlite::Result<usize> {
-    let mut statement = connection.prepare_cached("SELECT count(*) FROM domains WHERE tenant = ?1")?;
+    counted(connection, "SELECT count(*) FROM domains WHERE tenant = ?1", id)
+}
+
+fn waiting(connection: &Connection, id: &TenantId) -> rusqlite::Result<usize> {
+    counted(connection, "SELECT count(*) FROM domains WHERE tenant = ?1 AND verified = 0", id)
+}
+
+fn counted(connection: &Connection, sql: &str, id: &TenantId) -> rusqlite::Result<usize> {
+    let mut statement = connection.prepare_cached(sql)?;
     statement.query_row([id.as_str()], |row| row.get::<_, i64>(0)).map(|count| count.unsigned_abs() as usize)
+}
+
+/// Nobody has given these up: the audit log says nothing of it.
+fn forget_lapsed(connection: &Connection, id: &TenantId, since_ms: i64) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM domains WHERE tenant = ?1 AND verified = 0 AND created_ms < ?2";
+    connection.prepare_cached(sql)?.execute(params![id.as_str(), since_ms]).map(drop)
 }
 
 /// A claim for the audit log; its token is no secret, but nobody looks for it there.

@@ -57,7 +57,7 @@ use crate::admission::quota::{Backend, Holdings, Lane, Order};
 use crate::telemetry::StoreMeter;
 use crate::types::TenantId;
 pub use audit::{AuditEntry, AuditQuery};
-pub use domains::{Claim, DomainRecord};
+pub use domains::{Claim, ClaimTerms, DomainRecord};
 pub use fault::{StoreFault, WriteError};
 pub use feed::Change;
 pub use keys::{KeyHash, KeyRecord, NewKey};

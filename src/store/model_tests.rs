@@ -168,7 +168,8 @@ fn take(step: &Step, desk: &mut Desk, model: &mut Model) -> (Vec<String>, Vec<St
         Step::Claim(tenant, domain, vouched) => {
             let (id, name) = (TENANTS[*tenant], DOMAINS[*domain]);
             let token = (!vouched).then(|| "token".into());
-            let claim = Claim { tenant: tenant_id(id), domain: name.into(), token, actor: actor() };
+            let terms = ClaimTerms { since_ms: 0, max: DOMAINS.len() };
+            let claim = Claim { tenant: tenant_id(id), domain: name.into(), token, terms, actor: actor() };
             let done = desk.wait(desk.store.claim_domain(claim));
             let known = model.change(*tenant, |model, known| {
                 model.taken(name, id)?;

@@ -115,6 +115,15 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation { parameters: &["actor"], ..plain("DELETE", "/tenants/{id}/domains/{domain}", "releaseDomain", "Take a domain from a tenant", &[
         DONE, BAD, UNKNOWN, CONFLICT,
     ]) },
+    Operation {
+        parameters: &["actor"],
+        body: Some(Body { kinds: &[JSON], schema: "DomainProof", required: false }),
+        ..plain("POST", "/tenants/{id}/domains/{domain}/verify", "verifyDomain", "Look now for the proof that a domain is the tenant's", &[
+            ok(200, "The domain, which is the tenant's.", "Domain"), BAD, UNKNOWN,
+            refused(409, "There is no proof (`not_verified`: `looked` says where and what was found), it is another tenant's, or the claim has lapsed."),
+            NOT_JSON, INVALID,
+        ])
+    },
     plain("GET", "/domains/{domain}", "getDomain", "Whose a domain is", &[ok(200, "The domain and its tenant.", "Domain"), BAD, UNKNOWN]),
     plain("GET", "/tenants/{id}/keys", "listKeys", "A tenant's keys, without what they are", &[ok(200, "The keys.", "Keys"), UNKNOWN, CONFLICT]),
     Operation {

@@ -26,7 +26,7 @@ pub(super) fn all() -> Map<String, Value> {
     schemas
 }
 
-fn own() -> [(&'static str, Value); 26] {
+fn own() -> [(&'static str, Value); 27] {
     let text = json!({ "type": "string" });
     let time = json!({ "type": ["string", "null"], "format": "date-time" });
     let number = json!({ "type": "integer", "minimum": 0 });
@@ -42,7 +42,7 @@ fn own() -> [(&'static str, Value); 26] {
         "key": { "description": "The key itself: only where it was made.", "type": "string" },
     });
     let domain = json!({
-        "domain": text, "state": { "enum": ["verified", "pending"] }, "method": maybe_text, "created_at": time,
+        "domain": text, "state": { "enum": ["verified", "pending", "lapsed"] }, "method": maybe_text, "created_at": time,
         "verified_at": time, "tenant": text, "challenge": reference("Challenge"),
     });
     [
@@ -83,6 +83,15 @@ fn own() -> [(&'static str, Value); 26] {
                 json!({
                     "domain": text,
                     "verified": { "description": "Whether you vouch for it.", "type": "boolean", "default": false },
+                }),
+            ),
+        ),
+        (
+            "DomainProof",
+            closed(
+                &[],
+                json!({
+                    "method": { "description": "Where to look; by default in both.", "enum": ["dns", "http"] },
                 }),
             ),
         ),

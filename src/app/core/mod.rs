@@ -22,7 +22,7 @@ use crate::control;
 use crate::control::registry::Registry;
 use crate::control::{
     Clashes, Compiled, EndpointChange, FirstAddresses, Foundation, LastReload, PoolSet, PoolTls, Previous,
-    Status, TenantSet, compile, limits,
+    Prover, Status, TenantSet, compile, limits,
 };
 use crate::listen::ConnectionCaps;
 use crate::proxy::{Snapshot, SnapshotCell};
@@ -100,7 +100,8 @@ impl Core {
                 cache.forget(tenants, hosts.iter().map(AsRef::as_ref));
             }
         };
-        let registry = Registry::new(Arc::clone(&document), Arc::new(forget));
+        let prover = Prover::new(options.resolve.clone(), options.challenge_port);
+        let registry = Registry::new(Arc::clone(&document), Arc::new(forget)).with_prover(prover);
         keeper.opened().into_iter().for_each(|store| registry.connect(store));
         let snapshot = Arc::new(SnapshotCell::from_pointee(snapshot));
         let limits = &document.limits;

@@ -2,12 +2,15 @@
 
 use super::Builder;
 use crate::config::decode::Spanned;
-use crate::config::document::{HostPattern, IdentifyRule, Tenancy, TenantCache, UnknownTenant};
+use crate::config::document::{HostPattern, IdentifyRule, Tenancy, TenantCache, UnknownTenant, Verification};
 use crate::config::source::Mark;
 use crate::config::written::{self, Config, Unknown};
 
 /// Tenants that a cache may have room for, at most.
 const CACHE_CAPACITY_MAX: u64 = 100_000_000;
+
+/// Claims that a tenant may have waiting, at most.
+const CLAIMS_MAX: u32 = 10_000;
 
 impl Builder<'_> {
     pub(super) fn tenancy(&self, config: &Config) -> Tenancy {
@@ -28,7 +31,24 @@ impl Builder<'_> {
             }
         };
         let cache = self.tenant_cache(written.and_then(|tenancy| tenancy.cache.as_ref()));
-        Tenancy { identify, unknown, cache }
+        let verification = self.verification(written.and_then(|tenancy| tenancy.verification.as_ref()));
+        Tenancy { identify, unknown, cache, verification }
+    }
+
+    fn verification(&self, written: Option<&written::Verification>) -> Verification {
+        let default = Verification::default();
+        let Some(written) = written else { return default };
+        let max_claims = written.max_claims.as_ref();
+        if let Some(max) = max_claims.filter(|max| !(1..=CLAIMS_MAX).contains(&max.value)) {
+            self.findings
+                .error("invalid-value", max.mark, format!("`{}` is not from 1 to {CLAIMS_MAX}", max.value))
+                .hint("write how many domains of a tenant may wait for their proof");
+        }
+        Verification {
+            allow: written.allow.0.iter().map(|net| net.0.0).collect(),
+            claim_ttl: written.claim_ttl.map_or(default.claim_ttl, |ttl| ttl.0),
+            max_claims: max_claims.map_or(default.max_claims, |max| max.value),
+        }
     }
 
     fn tenant_cache(&self, written: Option<&written::Cache>) -> TenantCache {

@@ -33,7 +33,9 @@ pub use quotas::{CalendarUnit, Meter, Metering, OnExceed, OnOutage, Quota, Store
 pub use rates::{DEFAULT_RATE_LIMIT, NamedRateLimit, RateKey, RateLimit, RateLimitOverride};
 pub use routes::{PathMatch, Route, RouteMatch, RoutePool};
 pub use telemetry::{AccessLog, AccessLogPath, Identity, Metrics};
-pub use tenancy::{HostPattern, IdentifyRule, InvalidHostPattern, Tenancy, TenantCache, UnknownTenant};
+pub use tenancy::{
+    HostPattern, IdentifyRule, InvalidHostPattern, Tenancy, TenantCache, UnknownTenant, Verification,
+};
 pub use tenants::{Access, Domain, InvalidDomain, Tenant, TenantLimits, TenantState};
 
 /// A whole configuration, valid and with every default filled in.

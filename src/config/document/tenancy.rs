@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use http::HeaderName;
+use ipnet::IpNet;
 
 use crate::types::{HostName, TenantId};
 
@@ -17,6 +18,25 @@ pub struct Tenancy {
     pub unknown: UnknownTenant,
     /// The cache of the tenants of the store.
     pub cache: TenantCache,
+    /// How tenants show that domains are their own.
+    pub verification: Verification,
+}
+
+/// How tenants show that the domains that they claim are their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verification {
+    /// Networks that proofs are fetched from beside the public Internet.
+    pub allow: Vec<IpNet>,
+    /// How long a claim waits for its proof.
+    pub claim_ttl: Duration,
+    /// Claims of a tenant that wait at a time.
+    pub max_claims: u32,
+}
+
+impl Default for Verification {
+    fn default() -> Self {
+        Self { allow: Vec::new(), claim_ttl: Duration::from_secs(7 * 86_400), max_claims: 100 }
+    }
 }
 
 /// How tenants of the store are remembered.

@@ -37,7 +37,7 @@ pub(super) use quotas::{Amount, OnExceed, Quota, Threshold};
 pub(super) use rates::{NamedRateLimit, RateKey, RateLimit, RouteRateLimit, TenantRateLimit};
 pub(super) use routes::{Match, Route};
 pub(super) use telemetry::{AccessLog, Identity, Metering, Metrics, Tracing};
-pub(super) use tenancy::{Cache, IdentifyRule, Tenancy, Unknown};
+pub(super) use tenancy::{Cache, IdentifyRule, Tenancy, Unknown, Verification};
 pub(super) use tenants::{Tenant, TenantFile};
 pub(super) use text::{FromText, Network, Text};
 

@@ -4,7 +4,7 @@ use http::HeaderName;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::text::Text;
+use super::text::{Network, Text};
 use crate::config::decode::{List, Spanned};
 use crate::config::document::HostPattern;
 use crate::types::{TenantId, TimeSpan};
@@ -21,6 +21,8 @@ pub(in crate::config) struct Tenancy {
     pub unknown: Option<Spanned<Unknown>>,
     /// The cache of the tenants that the store has.
     pub cache: Option<Cache>,
+    /// How tenants show that the domains that they claim are their own.
+    pub verification: Option<Verification>,
 }
 
 /// One way to find a tenant.
@@ -66,4 +68,18 @@ pub(in crate::config) struct Cache {
     /// For how long after `ttl` a tenant is served as it was while it is looked up again; while the store has no answer, it is served
     /// however old it is. Default 10m.
     pub stale_while_revalidate: Option<TimeSpan>,
+}
+
+/// How tenants show that the domains that they claim are their own.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Verification {
+    /// Addresses or networks that proofs are fetched from over HTTP, beside public ones: [10.0.0.0/8].
+    #[serde(default)]
+    pub allow: List<Text<Network>>,
+    /// How long a claim waits for its proof before it lapses. Default 7d.
+    pub claim_ttl: Option<TimeSpan>,
+    /// Claims of a tenant that wait for their proof at a time. Default 100.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max_claims: Option<Spanned<u32>>,
 }

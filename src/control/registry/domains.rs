@@ -5,15 +5,11 @@ use serde_json::{Value, json};
 use super::documents::time;
 use super::random::token;
 use super::tenants::{known_id, not_configured};
-use super::{Refusal, Registry, pages};
+use super::{Refusal, Registry, pages, verification};
 use crate::config::{Domain, Fault, read_domain};
-use crate::store::{Actor, Claim, DomainRecord, WriteError};
+use crate::control::proof::Challenge;
+use crate::store::{Actor, Claim, ClaimTerms, DomainRecord, WriteError};
 use crate::types::TenantId;
-
-/// Where a tenant shows over HTTP that a domain is its own.
-const CHALLENGE_PATH: &str = "/.well-known/tollgate-challenge";
-/// Where it shows that in DNS: this label below the domain.
-const CHALLENGE_LABEL: &str = "_tollgate-challenge";
 
 impl Registry {
     /// The domains of a tenant, those that it only claims among them.
@@ -28,7 +24,8 @@ impl Registry {
         // Whether there is such a tenant.
         self.tenant(id).await?;
         let domains = self.store()?.domains_of(known_id(id)?).await?;
-        Ok(json!({ "domains": domains.iter().map(shown).collect::<Vec<_>>() }))
+        let since_ms = self.claims_since_ms();
+        Ok(json!({ "domains": domains.iter().map(|domain| shown(domain, since_ms)).collect::<Vec<_>>() }))
     }
 
     /// Claims a domain for a tenant, or gives it to the tenant where the operator vouches.
@@ -52,16 +49,21 @@ impl Registry {
         if let Some(owner) = in_force.owner(&domain) {
             return Err(Refusal::DomainTaken { domain: domain.to_string(), owner: owner.id.clone() });
         }
+        if !vouched {
+            verification::provable(&domain)?;
+        }
         let token = match vouched {
             true => None,
             false => Some(token().map_err(|_| Refusal::NoRandomness)?.into()),
         };
-        let claim = Claim { tenant: id.clone(), domain: domain.to_string().into(), token, actor };
+        let max = in_force.document().tenancy.verification.max_claims as usize;
+        let terms = ClaimTerms { since_ms: self.claims_since_ms(), max };
+        let claim = Claim { tenant: id.clone(), domain: domain.to_string().into(), token, terms, actor };
         let claimed = store.claim_domain(claim).await.map_err(|error| Refusal::of_write(error, &id))?;
         if claimed.verified {
             self.forget_domain(&claimed);
         }
-        Ok(shown(&claimed))
+        Ok(shown(&claimed, terms.since_ms))
     }
 
     /// Takes a domain, or a claim on it, from a tenant.
@@ -97,7 +99,7 @@ impl Registry {
             if let Some(store) = &store
                 && let Some(record) = store.domain(&domain.to_string()).await?
             {
-                let mut document = shown(&record);
+                let mut document = shown(&record, i64::MIN);
                 if let Value::Object(members) = &mut document {
                     members.insert("tenant".to_owned(), record.tenant.as_str().into());
                 }
@@ -108,7 +110,7 @@ impl Registry {
     }
 
     /// A domain has come to a tenant, or gone from it.
-    fn forget_domain(&self, domain: &DomainRecord) {
+    pub(super) fn forget_domain(&self, domain: &DomainRecord) {
         self.cache.forget(std::slice::from_ref(&domain.tenant), std::slice::from_ref(&domain.name));
     }
 }
@@ -138,28 +140,24 @@ fn shown_configured(domain: &Domain, owner: Option<&TenantId>) -> Value {
     document
 }
 
-fn shown(record: &DomainRecord) -> Value {
+/// A domain as it is told; what was claimed before `since_ms` has lapsed.
+pub(super) fn shown(record: &DomainRecord, since_ms: i64) -> Value {
+    let has_lapsed = !record.verified && record.created_ms < since_ms;
+    let state = match record.verified {
+        true => "verified",
+        false if has_lapsed => "lapsed",
+        false => "pending",
+    };
     let mut document = json!({
         "domain": record.name,
-        "state": if record.verified { "verified" } else { "pending" },
+        "state": state,
         "method": record.method,
         "created_at": time(record.created_ms),
         "verified_at": record.verified_ms.map(time),
     });
-    if let (Some(token), Value::Object(members)) = (&record.token, &mut document) {
-        members.insert("challenge".to_owned(), challenge(&record.name, token));
+    let token = record.token.as_deref().filter(|_| !has_lapsed);
+    if let (Some(token), Value::Object(members)) = (token, &mut document) {
+        members.insert("challenge".to_owned(), Challenge { domain: &record.name, token }.to_json());
     }
     document
-}
-
-/// What a tenant is to publish, in DNS or over HTTP. No one host can speak for all below a domain.
-fn challenge(domain: &str, token: &str) -> Value {
-    let name = domain.strip_prefix("*.").unwrap_or(domain);
-    let dns = json!({ "name": format!("{CHALLENGE_LABEL}.{name}"), "type": "TXT", "value": token });
-    match domain.starts_with("*.") {
-        true => json!({ "dns": dns }),
-        false => {
-            json!({ "dns": dns, "http": { "url": format!("http://{name}{CHALLENGE_PATH}"), "body": token } })
-        }
-    }
 }

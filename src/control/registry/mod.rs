@@ -26,6 +26,7 @@ mod restore_report;
 mod tenants;
 #[cfg(test)]
 mod tests;
+mod verification;
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,10 +35,12 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Document;
+use crate::control::proof::Prover;
 use crate::store::Store;
 use crate::types::TenantId;
 
 pub use crate::config::tenant_schemas;
+pub use crate::control::proof::{Look, Method};
 pub use audit::{AuditFilter, AuditPage};
 pub use backup::Backup;
 pub use documents::Shown;
@@ -75,6 +78,7 @@ pub struct Registry {
     cache: Arc<dyn Forget>,
     imports: Arc<Semaphore>,
     backups: Arc<Semaphore>,
+    prover: Prover,
 }
 
 impl Registry {
@@ -84,7 +88,13 @@ impl Registry {
         let in_force = ArcSwap::from_pointee(InForce::new(document));
         let imports = Arc::new(Semaphore::new(IMPORTS_MAX));
         let backups = Arc::new(Semaphore::new(BACKUPS_MAX));
-        Self { in_force, store: ArcSwapOption::empty(), cache, imports, backups }
+        Self { in_force, store: ArcSwapOption::empty(), cache, imports, backups, prover: Prover::default() }
+    }
+
+    /// The same, with proofs of domains looked for by this one.
+    #[must_use]
+    pub fn with_prover(self, prover: Prover) -> Self {
+        Self { prover, ..self }
     }
 
     /// Takes over another configuration, once it is in force.

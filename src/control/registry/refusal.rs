@@ -1,7 +1,10 @@
 //! Why the registry did not do what it was asked.
 
+use serde_json::Value;
+
 use crate::config::Fault;
 use crate::control::backup::BadBackup;
+use crate::control::proof::Look;
 use crate::store::{StoreFault, WriteError};
 use crate::types::TenantId;
 
@@ -62,6 +65,25 @@ pub enum Refusal {
     /// It is no domain that the tenant could have.
     #[error("the domain is not valid: `errors` says what to change")]
     InvalidDomain(Vec<InvalidMember>),
+    /// Nobody has shown that the domain is the tenant's.
+    #[error("the domain `{domain}` is not proven to be the tenant's: {}", told(looks))]
+    NotVerified {
+        /// The domain.
+        domain: String,
+        /// Where a proof was looked for.
+        looks: Vec<Look>,
+        /// What is to be published, as the claim's answer tells it.
+        challenge: Value,
+    },
+    /// The claim is too old to be proven.
+    #[error("the claim on `{0}` has lapsed: claim the domain again, and publish the new token")]
+    ClaimLapsed(String),
+    /// Too many proofs are looked for.
+    #[error("too many proofs of domains are looked for at this time: try again")]
+    TooManyProofs,
+    /// The system's resolver can't be used.
+    #[error("names can't be resolved here: the log says why the system's resolver can't be used")]
+    NoResolver,
     /// Too many imports are under way.
     #[error("two imports are under way already: wait for one of them")]
     TooManyImports,
@@ -118,4 +140,10 @@ impl Refusal {
         let hint = Some(hint.to_owned());
         Self::Invalid(vec![Fault { pointer: pointer.to_owned(), code, message, hint }])
     }
+}
+
+/// Where it was looked, and what was found there.
+fn told(looks: &[Look]) -> String {
+    let told = looks.iter().map(|look| format!("at {}: {}", look.at, look.found));
+    told.collect::<Vec<_>>().join("; ")
 }

@@ -5,6 +5,8 @@ mod domains;
 mod import;
 mod keys;
 mod lists;
+mod names;
+mod proofs;
 mod refusals;
 
 use serde_json::{Value, json};

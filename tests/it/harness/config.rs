@@ -35,6 +35,7 @@ pub fn config() -> Config {
         pools: Vec::new(),
         files: Vec::new(),
         resolve: Resolve::System,
+        challenge_port: None,
     }
 }
 
@@ -45,6 +46,7 @@ pub struct Config {
     pools: Vec<(String, String)>,
     files: Vec<(String, String)>,
     resolve: Resolve,
+    challenge_port: Option<u16>,
 }
 
 impl Config {
@@ -83,6 +85,15 @@ impl Config {
     /// Has endpoints' names looked up at this server, by a gateway in this process.
     pub fn resolved_by(self, server: SocketAddr) -> Self {
         Self { resolve: Resolve::Servers(vec![server]), ..self }
+    }
+
+    /// Has domains' web servers asked for proofs at this port, by a gateway in this process.
+    pub fn proven_at(self, port: u16) -> Self {
+        Self { challenge_port: Some(port), ..self }
+    }
+
+    pub(super) fn challenge_port(&self) -> Option<u16> {
+        self.challenge_port
     }
 
     pub(super) fn resolve(&self) -> Resolve {

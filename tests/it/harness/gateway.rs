@@ -36,7 +36,8 @@ impl TestGateway {
         let path = config.write(directory.path());
         let (clock, hand) = Clock::manual();
         let resolve = config.resolve();
-        let options = Options { clock, store_patience: Some(STORE_PATIENCE), resolve };
+        let challenge_port = config.challenge_port();
+        let options = Options { clock, store_patience: Some(STORE_PATIENCE), resolve, challenge_port };
         let gateway = Gateway::start(Source::File(path), options)
             .unwrap_or_else(|error| panic!("{error:?}\n{}", config.text(directory.path())));
         Self {
