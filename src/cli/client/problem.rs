@@ -35,6 +35,16 @@ impl Problem {
         self
     }
 
+    /// The stable name of why.
+    pub(in crate::cli) fn code(&self) -> Option<&str> {
+        self.text("code")
+    }
+
+    /// The document as it came.
+    pub(in crate::cli) fn document(&self) -> Value {
+        Value::Object(self.members.clone())
+    }
+
     fn text(&self, name: &str) -> Option<&str> {
         self.members.get(name).and_then(Value::as_str)
     }

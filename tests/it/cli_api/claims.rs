@@ -68,6 +68,49 @@ fn domains_are_proven_listed_found_and_removed() {
 }
 
 #[test]
+fn what_is_not_proven_yet_says_what_to_publish_and_can_be_waited_for() {
+    let looks = std::sync::atomic::AtomicUsize::new(0);
+    let origin = admin(move |call, _| {
+        let challenge = json!({
+            "dns": { "name": "_tollgate-challenge.www.x.test", "type": "TXT", "value": "tg-1" },
+            "http": { "url": "http://www.x.test/.well-known/tollgate-challenge", "body": "tg-1" },
+        });
+        if call == "GET /tenants/acme/domains" {
+            let pending = json!({ "domain": "www.x.test", "state": "pending", "method": null,
+                "created_at": "2027-01-31T08:00:00Z", "verified_at": null, "challenge": challenge });
+            return (200, json!({ "domains": [pending] }));
+        }
+        if call == "POST /tenants/acme/domains/old.test/verify" {
+            return problem(409, "claim_lapsed", "the claim has lapsed");
+        }
+        match looks.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+            0 | 1 => {
+                let (status, mut document) = problem(409, "not_verified", "there is no TXT record");
+                document["challenge"] = challenge;
+                (status, document)
+            }
+            _ => (200, json!({ "state": "verified" })),
+        }
+    });
+    let to_publish = [
+        "_tollgate-challenge.www.x.test  TXT  \"tg-1\"",
+        "http://www.x.test/.well-known/tollgate-challenge answers tg-1",
+    ];
+    let listed = run(&origin, &["domain", "list", "acme"]).well();
+    let error = run(&origin, &["domain", "verify", "acme", "www.x.test"]).badly();
+    for part in to_publish {
+        assert!(listed.contains(part), "{part}: {listed}");
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    assert!(error.contains("there is no TXT record (409, not_verified)"), "{error}");
+    let out = run(&origin, &["domain", "verify", "acme", "www.x.test", "--wait", "1m"]).well();
+    assert_eq!(out, "www.x.test is verified: it is tenant acme's\n");
+    // What no waiting helps against is told at once.
+    let error = run(&origin, &["domain", "verify", "acme", "old.test", "--wait", "10h"]).badly();
+    assert!(error.contains("claim_lapsed"), "{error}");
+}
+
+#[test]
 fn a_key_is_shown_once_and_rotated_and_revoked() {
     let origin = admin(|call, request| match call {
         "POST /tenants/acme/keys" | "POST /tenants/acme/keys/key_1/rotate" => {

@@ -1,12 +1,18 @@
 //! `tollgate domain`: whose a domain is, claims of domains and their proof.
 
-use clap::{Args, Subcommand, ValueEnum};
-use serde_json::{Value, json};
+mod challenge;
+mod wait;
 
-use super::client::Call;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
+
+use super::client::{Call, plain};
 use super::confirm::confirm;
 use super::connection::Connection;
-use super::output::{Output, word};
+use super::output::{Output, print, word};
+use crate::types::TimeSpan;
 
 /// `tollgate domain …`.
 #[derive(Debug, Args)]
@@ -19,7 +25,7 @@ pub(super) struct Domain {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// List a tenant's domains, proven or not.
+    /// List a tenant's domains, and how those can be proven that are not.
     List {
         /// The tenant's id.
         tenant: String,
@@ -43,6 +49,9 @@ enum Verb {
         /// Where to look [default: in both].
         #[arg(long, value_enum)]
         method: Option<Method>,
+        /// Look again and again for so long, like 10m, until it is there.
+        #[arg(long, value_name = "TIME")]
+        wait: Option<TimeSpan>,
     },
     /// Take a domain from a tenant.
     Remove {
@@ -80,24 +89,27 @@ impl Domain {
                     ["domain", "state", "method", "created_at", "verified_at"]
                         .map(|name| word(domain, name))
                         .to_vec()
-                })
+                })?;
+                let waiting = challenge::waiting(&domains, &tenant);
+                if output == Output::Text { print(plain(&waiting)) } else { Ok(()) }
             }
             Verb::Add { tenant, domain, verified } => {
                 let claim = json!({ "domain": domain, "verified": verified });
                 let claimed = client.json(Call::post(&["tenants", &tenant, "domains"]).json(&claim))?;
                 match output {
-                    Output::Text => output.done(&claimed, &instructions(&claimed, &tenant, &domain)),
+                    Output::Text => output.done(&claimed, &challenge::claimed(&claimed, &tenant, &domain)),
                     _ => output.document(&claimed),
                 }
             }
-            Verb::Verify { tenant, domain, method } => {
+            Verb::Verify { tenant, domain, method, wait } => {
                 let body = match method {
                     Some(Method::Dns) => json!({ "method": "dns" }),
                     Some(Method::Http) => json!({ "method": "http" }),
                     None => json!({}),
                 };
-                let call = Call::post(&["tenants", &tenant, "domains", &domain, "verify"]).json(&body);
-                let proven = client.json(call)?;
+                let patience = wait.map_or(Duration::ZERO, |span| span.0);
+                let call = || Call::post(&["tenants", &tenant, "domains", &domain, "verify"]).json(&body);
+                let proven = wait::proof(&client, &domain, patience, call)?;
                 output.done(&proven, &format!("{domain} is verified: it is tenant {tenant}'s"))
             }
             Verb::Remove { tenant, domain, yes } => {
@@ -109,22 +121,4 @@ impl Domain {
             Verb::Whois { domain } => output.document(&client.json(Call::get(&["domains", &domain]))?),
         }
     }
-}
-
-/// How a claim can be proven, in words for whoever has to do it.
-fn instructions(claimed: &Value, tenant: &str, domain: &str) -> String {
-    let at = |pointer: &str| claimed.pointer(pointer).and_then(Value::as_str);
-    if word(claimed, "state") == "verified" {
-        return format!("{domain} is tenant {tenant}'s");
-    }
-    let mut text = format!(
-        "{domain} is claimed by tenant {tenant}, and not served until it is proven, in one of these ways:"
-    );
-    if let (Some(name), Some(value)) = (at("/challenge/dns/name"), at("/challenge/dns/value")) {
-        text += &format!("\n  DNS    {name}  TXT  \"{value}\"");
-    }
-    if let (Some(url), Some(body)) = (at("/challenge/http/url"), at("/challenge/http/body")) {
-        text += &format!("\n  HTTP   {url} answers {body}");
-    }
-    text + &format!("\nthen: tollgate domain verify {tenant} '{domain}'")
 }
