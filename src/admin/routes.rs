@@ -6,8 +6,8 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::error_handling::HandleErrorLayer;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::middleware;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -36,7 +36,7 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub(super) fn router(state: AdminState) -> Router {
     let api = Router::new()
         .merge(bounded(quick().into_router()))
-        .merge(streams().into_router())
+        .merge(streams().into_router().layer(middleware::from_fn(to_the_end)))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(state.clone(), require_token));
@@ -71,11 +71,24 @@ pub(super) fn streams() -> Paths {
     import::paths().and(export::paths()).and(backup::paths()).and(restore::paths())
 }
 
+/// What may change something goes on when its client goes away, or no longer waits: between the store's having written and the
+/// cache's being told lies an await, and a handler that is dropped there would leave the cache with what was. It ends by its
+/// own deadlines; of a body that no longer comes it hears at once.
+async fn to_the_end(request: Request, next: Next) -> Result<Response, Problem> {
+    if request.method().is_safe() {
+        return Ok(next.run(request).await);
+    }
+    tokio::spawn(next.run(request)).await.map_err(|error| {
+        tracing::error!(%error, "a call of the admin API panicked");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error").detail("the log says more")
+    })
+}
+
 fn bounded(router: Router<AdminState>) -> Router<AdminState> {
     let bounds = ServiceBuilder::new()
         .layer(HandleErrorLayer::new(|_| async { too_slow() }))
         .layer(TimeoutLayer::new(ANSWER));
-    router.layer(bounds)
+    router.layer(middleware::from_fn(to_the_end)).layer(bounds)
 }
 
 async fn livez() -> Response {

@@ -23,6 +23,8 @@ const LONG: Patience =
 struct Gateway {
     ready: Mutex<Result<(), String>>,
     reloads: AtomicUsize,
+    // Those that came to their end.
+    reloaded: AtomicUsize,
     registry: Arc<Registry>,
     reload: Mutex<Result<Value, Value>>,
     // A reload waits for this where the test asks for it.
@@ -69,6 +71,7 @@ impl Control for Gateway {
             if let Some(gate) = &self.gate {
                 gate.notified().await;
             }
+            self.reloaded.fetch_add(1, Ordering::SeqCst);
             self.reload.lock().expect("a lock").clone()
         })
     }
@@ -98,6 +101,7 @@ impl Admin {
         let gateway = Arc::new(Gateway {
             ready: Mutex::new(Ok(())),
             reloads: AtomicUsize::new(0),
+            reloaded: AtomicUsize::new(0),
             registry: registry(),
             reload: Mutex::new(Ok(json!({ "tenants": 3 }))),
             gate,
@@ -369,4 +373,25 @@ async fn an_old_connection_ends_even_if_its_request_does_not() {
 fn a_token_is_not_printed() {
     let token = Token::new(" secret\n").expect("a token");
     assert!(!format!("{token:?}").contains("secret"));
+}
+
+#[tokio::test]
+async fn a_call_that_changes_something_is_carried_out_though_its_client_leaves() {
+    let admin = Admin::start_with(Some(TOKEN), Some(Notify::new()), LONG).await;
+    let mut stream = admin.connect().await;
+    let request =
+        format!("POST /api/v1/reload HTTP/1.1\r\nHost: x\r\n{}\r\nContent-Length: 0\r\n\r\n", bearer(TOKEN));
+    stream.write_all(request.as_bytes()).await.expect("a request");
+    while admin.gateway.reloads.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    drop(stream);
+    // By now the listener knows that the connection is gone.
+    for _ in 0..20 {
+        assert_eq!(admin.get("/livez").await.status(), 200);
+    }
+    admin.gateway.gate.as_ref().expect("a gate").notify_one();
+    while admin.gateway.reloaded.load(Ordering::SeqCst) == 0 {
+        assert_eq!(admin.get("/livez").await.status(), 200);
+    }
 }
