@@ -88,7 +88,7 @@ families! {
     CACHE_ENTRIES: GAUGE "tollgate_tenant_cache_entries" []
         "Tenants in the cache.";
     CACHE_ABSENT: GAUGE "tollgate_tenant_cache_negative_entries" []
-        "Hosts and ids that are known to be nobody's.";
+        "Hosts and ids that are known to have no tenant.";
 
     UPSTREAM_DURATION: HISTOGRAM "tollgate_upstream_duration_seconds" ["pool"]
         "Time from sending a request to a pool's endpoint to its response's head.";
