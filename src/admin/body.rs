@@ -1,12 +1,16 @@
 //! What comes with a request: a JSON body, and who sends it.
 
-use axum::body::Bytes;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
 use axum::extract::FromRequestParts;
 use axum::extract::rejection::BytesRejection;
 use http::header::{CONTENT_TYPE, HeaderMap};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
+use http_body_util::BodyExt;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::problem::Problem;
 use crate::store::Actor;
@@ -16,6 +20,34 @@ pub(super) const DOCUMENT_MAX: usize = 256 << 10;
 
 /// How long the name of an actor may be, in characters.
 const ACTOR_MAX: usize = 128;
+
+/// How long the client of a stream may send nothing; as long may the store take for what has come.
+pub(super) const STALL: Duration = Duration::from_secs(30);
+
+/// The next piece of a body that is read as it comes; `None` at its end. `aftermath` is told with what went wrong.
+///
+/// # Errors
+/// The problem: it broke off, or nothing came for [`STALL`].
+pub(super) async fn next_piece(body: &mut Body, aftermath: &str) -> Result<Option<Bytes>, Problem> {
+    loop {
+        match timeout(STALL, body.frame()).await {
+            Ok(None) => return Ok(None),
+            Ok(Some(Ok(frame))) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+            Ok(Some(Err(_))) => {
+                let broken = Problem::new(StatusCode::BAD_REQUEST, "bad_body");
+                return Err(broken.detail(&format!("the body broke off{aftermath}")));
+            }
+            Err(_) => {
+                let late = Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout");
+                return Err(late.detail(&format!("nothing came for {} s{aftermath}", STALL.as_secs())));
+            }
+        }
+    }
+}
 
 /// A JSON body.
 ///

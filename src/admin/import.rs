@@ -1,17 +1,14 @@
 //! `/api/v1/import`: tenants as a stream, a line each.
 
-use std::time::Duration;
-
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, Uri};
-use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::AdminState;
-use super::body::Asker;
+use super::body::{Asker, STALL, next_piece};
 use super::lines::{LineError, Splitter};
 use super::paths::Paths;
 use super::problem::Problem;
@@ -23,8 +20,6 @@ use crate::control::registry::{ImportError, ImportMode, ImportReport, Line, Why}
 
 /// How many lines are written at a time, and how many bytes of them are kept for that.
 const BATCH: (usize, usize) = (1_000, 8 << 20);
-/// How long the client may send nothing, and the store may take for a batch.
-const STALL: Duration = Duration::from_secs(30);
 /// How many errors are told.
 const ERRORS_MAX: usize = 1_000;
 
@@ -97,34 +92,13 @@ impl Receiving {
                     );
                 }
                 None if self.ended => break,
-                None => match self.received().await? {
+                None => match next_piece(&mut self.body, "").await? {
                     Some(data) => self.splitter.push(&data),
                     None => self.ended = true,
                 },
             }
         }
         Ok(lines)
-    }
-
-    async fn received(&mut self) -> Result<Option<Bytes>, Problem> {
-        loop {
-            match timeout(STALL, self.body.frame()).await {
-                Ok(None) => return Ok(None),
-                Ok(Some(Ok(frame))) => {
-                    if let Ok(data) = frame.into_data() {
-                        return Ok(Some(data));
-                    }
-                }
-                Ok(Some(Err(_))) => {
-                    let broken = Problem::new(StatusCode::BAD_REQUEST, "bad_body");
-                    return Err(broken.detail("the body broke off"));
-                }
-                Err(_) => {
-                    let late = Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout");
-                    return Err(late.detail("nothing came for 30 s"));
-                }
-            }
-        }
     }
 }
 

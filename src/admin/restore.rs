@@ -1,17 +1,13 @@
 //! `/api/v1/restore`: a backup, brought back.
 
-use std::time::Duration;
-
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use http::{StatusCode, Uri};
-use http_body_util::BodyExt;
+use http::Uri;
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
 use super::AdminState;
-use super::body::Asker;
+use super::body::{Asker, next_piece};
 use super::paths::Paths;
 use super::problem::Problem;
 use super::query::Query;
@@ -19,9 +15,6 @@ use super::refused::reason;
 use super::routes::json;
 use crate::control::registry::{Refusal, RestoreReport, Sums};
 use crate::types::TenantId;
-
-/// How long the client may send nothing.
-const STALL: Duration = Duration::from_secs(30);
 
 /// The route. It takes as long as the client sends, and the store writes.
 pub(super) fn paths() -> Paths {
@@ -39,33 +32,12 @@ async fn restore(
     let only = query.all("tenant").next();
     let dry_run = query.flag("dry_run", true)?;
     let mut receiving = state.control.registry().receive_backup().await?;
-    while let Some(bytes) = received(&mut body).await? {
+    while let Some(bytes) = next_piece(&mut body, "; nothing was changed").await? {
         receiving.take(&bytes).await?;
     }
     let backup = receiving.finish().await?;
     let report = backup.restore(only, dry_run, actor).await?;
     Ok(json(&told(&report)))
-}
-
-async fn received(body: &mut Body) -> Result<Option<Bytes>, Problem> {
-    loop {
-        match timeout(STALL, body.frame()).await {
-            Ok(None) => return Ok(None),
-            Ok(Some(Ok(frame))) => {
-                if let Ok(data) = frame.into_data() {
-                    return Ok(Some(data));
-                }
-            }
-            Ok(Some(Err(_))) => {
-                let broken = Problem::new(StatusCode::BAD_REQUEST, "bad_body");
-                return Err(broken.detail("the body broke off; nothing was changed"));
-            }
-            Err(_) => {
-                let late = Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout");
-                return Err(late.detail("nothing came for 30 s; nothing was changed"));
-            }
-        }
-    }
 }
 
 fn told(report: &RestoreReport) -> Value {

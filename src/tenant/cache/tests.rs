@@ -1,17 +1,17 @@
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
-
 use super::*;
 use crate::admission::fair_share::SeatTerms;
 use crate::admission::quota::{Holdings, Quotas};
 use crate::admission::{Access, RateLimits, RateRules};
 use crate::telemetry::Metrics;
-use crate::tenant::{State, Terms};
+use crate::tenant::Terms;
 use crate::time::ManualClock;
 
 #[path = "model_tests.rs"]
 mod model;
+#[path = "shelf.rs"]
+mod shelf;
+
+use shelf::Shelf;
 
 const TERMS: CacheTerms = CacheTerms {
     capacity: 1_000,
@@ -19,80 +19,6 @@ const TERMS: CacheTerms = CacheTerms {
     negative_ttl: Duration::from_secs(5),
     stale_while_revalidate: Duration::from_secs(600),
 };
-
-/// Tenants in memory; what is asked waits until it is let go, if it is told to.
-#[derive(Default)]
-struct Shelf {
-    tenants: Mutex<BTreeMap<String, Record>>,
-    waiting: Mutex<VecDeque<Waiting>>,
-    holds: AtomicBool,
-    is_down: AtomicBool,
-    asked: AtomicU64,
-}
-
-/// What was found, and who is to be told.
-type Waiting = (Result<Option<Kept>, SourceFault>, Answer);
-
-impl fmt::Debug for Shelf {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Shelf")
-    }
-}
-
-impl Shelf {
-    fn put(&self, id: &str, revision: u64, domains: &[&str]) -> Option<Record> {
-        let mut domains: Vec<Box<str>> = domains.iter().map(|domain| (*domain).into()).collect();
-        domains.sort();
-        let record = Record {
-            id: TenantId::parse(id).unwrap(),
-            revision,
-            state: State::Active,
-            plan: None,
-            settings: None,
-            domains: domains.into(),
-        };
-        self.tenants.lock().unwrap().insert(id.to_owned(), record)
-    }
-
-    fn read(&self, key: &Key) -> Option<Record> {
-        let tenants = self.tenants.lock().unwrap();
-        match key {
-            Key::Id(id) => tenants.get(id.as_str()).cloned(),
-            Key::Host(host) => owner(&tenants, host),
-        }
-    }
-
-    fn asked(&self) -> u64 {
-        self.asked.load(Ordering::SeqCst)
-    }
-
-    fn let_go(&self) {
-        while let Some((found, answer)) = { self.waiting.lock().unwrap().pop_front() } {
-            answer(found);
-        }
-    }
-}
-
-/// The naive rule: the exact domain, else the longest wildcard.
-fn owner(tenants: &BTreeMap<String, Record>, host: &str) -> Option<Record> {
-    let has = |name: &str| tenants.values().find(|record| record.domains.iter().any(|own| **own == *name));
-    let above = host.match_indices('.').map(|(at, _)| format!("*{}", &host[at..]));
-    has(host).or_else(|| above.into_iter().find_map(|name| has(&name))).cloned()
-}
-
-impl Source for Shelf {
-    fn find(&self, key: &Key, answer: Answer) {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        if self.is_down.load(Ordering::SeqCst) {
-            return answer(Err(SourceFault::Failed));
-        }
-        let found = Ok(self.read(key).map(|record| Kept { record, holdings: Vec::new() }));
-        match self.holds.load(Ordering::SeqCst) {
-            true => self.waiting.lock().unwrap().push_back((found, answer)),
-            false => answer(found),
-        }
-    }
-}
 
 /// Makes tenants that have nothing but an id and an account.
 #[derive(Debug)]

@@ -1,0 +1,82 @@
+//! A source for tests: tenants in memory, and answers that come when a test lets them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+
+use super::*;
+use crate::tenant::State;
+
+/// Tenants in memory; what is asked waits until it is let go, if it is told to.
+#[derive(Default)]
+pub(super) struct Shelf {
+    pub(super) tenants: Mutex<BTreeMap<String, Record>>,
+    pub(super) waiting: Mutex<VecDeque<Waiting>>,
+    pub(super) holds: AtomicBool,
+    pub(super) is_down: AtomicBool,
+    asked: AtomicU64,
+}
+
+/// What was found, and who is to be told.
+pub(super) type Waiting = (Result<Option<Kept>, SourceFault>, Answer);
+
+impl fmt::Debug for Shelf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shelf")
+    }
+}
+
+impl Shelf {
+    pub(super) fn put(&self, id: &str, revision: u64, domains: &[&str]) -> Option<Record> {
+        let mut domains: Vec<Box<str>> = domains.iter().map(|domain| (*domain).into()).collect();
+        domains.sort();
+        let record = Record {
+            id: TenantId::parse(id).unwrap(),
+            revision,
+            state: State::Active,
+            plan: None,
+            settings: None,
+            domains: domains.into(),
+        };
+        self.tenants.lock().unwrap().insert(id.to_owned(), record)
+    }
+
+    pub(super) fn read(&self, key: &Key) -> Option<Record> {
+        let tenants = self.tenants.lock().unwrap();
+        match key {
+            Key::Id(id) => tenants.get(id.as_str()).cloned(),
+            Key::Host(host) => owner(&tenants, host),
+        }
+    }
+
+    pub(super) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn let_go(&self) {
+        while let Some((found, answer)) = { self.waiting.lock().unwrap().pop_front() } {
+            answer(found);
+        }
+    }
+}
+
+/// The naive rule: the exact domain, else the longest wildcard.
+fn owner(tenants: &BTreeMap<String, Record>, host: &str) -> Option<Record> {
+    let has = |name: &str| tenants.values().find(|record| record.domains.iter().any(|own| **own == *name));
+    let above = host.match_indices('.').map(|(at, _)| format!("*{}", &host[at..]));
+    has(host).or_else(|| above.into_iter().find_map(|name| has(&name))).cloned()
+}
+
+impl Source for Shelf {
+    fn find(&self, key: &Key, answer: Answer) {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.is_down.load(Ordering::SeqCst) {
+            return answer(Err(SourceFault::Failed));
+        }
+        let found = Ok(self.read(key).map(|record| Kept { record, holdings: Vec::new() }));
+        match self.holds.load(Ordering::SeqCst) {
+            true => self.waiting.lock().unwrap().push_back((found, answer)),
+            false => answer(found),
+        }
+    }
+}
