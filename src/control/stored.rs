@@ -72,26 +72,31 @@ pub fn keeps_what_is_used(before: &Document, after: &Document, store: &Store) ->
 
 impl Source for StoredTenants {
     fn find(&self, key: &Key, answer: Answer) {
-        let key = match key {
-            Key::Id(id) => TenantKey::Id(id.clone()),
-            Key::Host(host) => TenantKey::Host(host.clone()),
-        };
         let plans = Arc::clone(&self.plans);
-        self.store.find(key, move |found| {
+        self.store.find(tenant_key(key), move |found| {
             answer(match found {
-                Ok(None) => Ok(None),
-                Ok(Some(Found { record, holdings })) => {
-                    Ok(Some(Kept { record: kept(record, &plans), holdings }))
-                }
+                Ok(found) => Ok(found.map(|found| kept(found, &plans))),
                 Err(StoreFault::Busy) => Err(SourceFault::Busy),
                 Err(_) => Err(SourceFault::Failed),
             });
         });
     }
+
+    fn find_now(&self, key: &Key) -> Option<Option<Kept>> {
+        let found = self.store.find_now(&tenant_key(key))?;
+        Some(found.map(|found| kept(found, &self.plans)))
+    }
 }
 
-fn kept(record: TenantRecord, plans: &Mutex<HashSet<Arc<str>>>) -> Record {
-    let TenantRecord { id, revision, content, .. } = record;
+fn tenant_key(key: &Key) -> TenantKey {
+    match key {
+        Key::Id(id) => TenantKey::Id(id.clone()),
+        Key::Host(host) => TenantKey::Host(host.clone()),
+    }
+}
+
+fn kept(found: Found, plans: &Mutex<HashSet<Arc<str>>>) -> Kept {
+    let Found { record: TenantRecord { id, revision, content, .. }, holdings } = found;
     let plan = content.plan.map(|plan| {
         let mut plans = plans.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = plans.get(&*plan) {
@@ -103,14 +108,8 @@ fn kept(record: TenantRecord, plans: &Mutex<HashSet<Arc<str>>>) -> Record {
         }
         plan
     });
-    Record {
-        id,
-        revision,
-        state: state(&content.state),
-        plan,
-        settings: content.settings,
-        domains: content.domains.into(),
-    }
+    let (state, settings, domains) = (state(&content.state), content.settings, content.domains.into());
+    Kept { record: Record { id, revision, state, plan, settings, domains }, holdings }
 }
 
 /// What nobody has written, and so nobody knows, is not served.

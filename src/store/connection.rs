@@ -19,6 +19,8 @@ const CHECKPOINT_PAGES: i64 = 8_000;
 /// Pages that a connection keeps in memory, in KiB.
 const WRITER_CACHE_KIB: i64 = 16 << 10;
 const READER_CACHE_KIB: i64 = 6 << 10;
+/// Enough for the inner pages of what a look-up reads, with a million tenants: a leaf is another one each time.
+const AT_HAND_CACHE_KIB: i64 = 6 << 10;
 /// Statements that a connection keeps prepared.
 const STATEMENTS: usize = 64;
 
@@ -73,8 +75,19 @@ impl Opened {
         Self::over(connection, path)
     }
 
+    /// A connection that only reads, and never waits for anybody.
+    pub(super) fn at_hand(path: &Path) -> rusqlite::Result<Self> {
+        let opened = Self::reader(path)?;
+        opened.connection.busy_timeout(Duration::ZERO)?;
+        opened.connection.pragma_update(None, "cache_size", -AT_HAND_CACHE_KIB)?;
+        Ok(opened)
+    }
+
     fn over(connection: Connection, path: &Path) -> rusqlite::Result<Self> {
         let Some(file) = file_id(path) else { return Err(moved("its file is not there")) };
+        // Plans don't depend on what is bound to them. Else the planner takes note of each value that it has looked at, also where
+        // that is only to see whether a partial index serves, and a kept statement is prepared anew for every other.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         Ok(Self { connection, path: path.to_owned(), file })
     }
 

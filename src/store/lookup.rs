@@ -3,10 +3,13 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use super::question::{Pace, Question};
-use super::tenants::{domains_owned, record};
+use super::tenants::record;
 use super::{Store, StoreFault, TenantKey, TenantRecord, quota_usage};
 use crate::admission::quota::Holdings;
 use crate::types::TenantId;
+
+/// Labels of a host that is looked up on the thread that asks: each may be a wildcard's, and has to be looked for.
+const LABELS_AT_HAND: usize = 8;
 
 /// A tenant, as a request needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +30,18 @@ impl Store {
         answer: impl FnOnce(Result<Option<Found>, StoreFault>) + Send + 'static,
     ) {
         self.readers.ask(Question::new(move |connection| look_up(connection, &key), answer), Pace::Quick);
+    }
+
+    /// The same on this thread, if it can be told at once: if all that has to be read is in memory. Takes some
+    /// microseconds, and never waits.
+    #[must_use]
+    pub fn find_now(&self, key: &TenantKey) -> Option<Option<Found>> {
+        if let TenantKey::Host(host) = key
+            && host.bytes().filter(|octet| *octet == b'.').count() > LABELS_AT_HAND
+        {
+            return None;
+        }
+        self.at_hand.read(&self.readers, |connection| look_up(connection, key))
     }
 }
 
@@ -62,18 +77,64 @@ impl Store {
     }
 }
 
-fn look_up(connection: &Connection, key: &TenantKey) -> rusqlite::Result<Option<Found>> {
-    let id = match key {
-        TenantKey::Id(id) => Some(id.as_str().to_owned()),
-        TenantKey::Host(host) => owner_above(connection, host)?,
+/// A tenant with its domains, a row for each, and whether anything is kept of its quotas. Which index serves which part is not left
+/// to the planner: it knows nothing of how many there are.
+macro_rules! found {
+    ($from:literal) => {
+        concat!(
+            "SELECT t.id, t.revision, t.created_ms, t.updated_ms, t.plan, t.state, t.settings, NULL, d.name,
+                EXISTS (SELECT 1 FROM quota_usage AS q WHERE q.tenant = t.id)
+             FROM ",
+            $from,
+            " LEFT JOIN domains AS d INDEXED BY domains_by_tenant ON d.tenant = t.id AND d.verified = 1
+             ORDER BY d.name"
+        )
     };
-    let Some(id) = id else { return Ok(None) };
-    let mut statement = connection.prepare_cached(
-        "SELECT id, revision, created_ms, updated_ms, plan, state, settings, NULL FROM tenants WHERE id = ?1",
-    )?;
-    let Some(mut record) = statement.query_row([&id], record).optional()?.flatten() else { return Ok(None) };
-    record.content.domains = domains_owned(connection, &id)?;
-    let holdings = quota_usage::of_tenant(connection, &record.id)?;
+}
+const BY_ID: &str = found!("(SELECT * FROM tenants WHERE id = ?1) AS t");
+const BY_DOMAIN: &str = found!(
+    "(SELECT tenant FROM domains INDEXED BY domains_owned WHERE name = ?1 AND verified = 1) AS o
+     CROSS JOIN tenants AS t ON t.id = o.tenant"
+);
+
+/// Prepares what a look-up asks, and reads what every one of them reads.
+pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    let nobody = TenantId::nobody();
+    look_up(connection, &TenantKey::Id(nobody))?;
+    look_up(connection, &TenantKey::Host("nobody.invalid".into())).map(drop)
+}
+
+fn look_up(connection: &Connection, key: &TenantKey) -> rusqlite::Result<Option<Found>> {
+    match key {
+        TenantKey::Id(id) => found(connection, BY_ID, id.as_str()),
+        TenantKey::Host(host) => {
+            if let Some(found) = found(connection, BY_DOMAIN, host)? {
+                return Ok(Some(found));
+            }
+            match wildcard_above(connection, host)? {
+                Some(wildcard) => found(connection, BY_DOMAIN, &wildcard),
+                None => Ok(None),
+            }
+        }
+    }
+}
+
+fn found(connection: &Connection, sql: &str, key: &str) -> rusqlite::Result<Option<Found>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([key])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let Some(mut record) = record(row)? else { return Ok(None) };
+    let has_usage: bool = row.get(9)?;
+    let mut domain: Option<Box<str>> = row.get(8)?;
+    while let Some(own) = domain.take() {
+        record.content.domains.push(own);
+        domain = match rows.next()? {
+            Some(row) => row.get(8)?,
+            None => None,
+        };
+    }
+    drop(rows);
+    let holdings = if has_usage { quota_usage::of_tenant(connection, &record.id)? } else { Vec::new() };
     Ok(Some(Found { record, holdings }))
 }
 
@@ -84,10 +145,14 @@ pub(super) fn owner(connection: &Connection, domain: &str) -> rusqlite::Result<O
     statement.query_row([domain], |row| row.get(0)).optional()
 }
 
-/// Who owns a host: its exact domain, or the wildcard of most labels above it. A host has 127 labels at most.
-fn owner_above(connection: &Connection, host: &str) -> rusqlite::Result<Option<String>> {
-    if let Some(owner) = owner(connection, host)? {
-        return Ok(Some(owner));
+/// The wildcard of most labels above a host that somebody owns.
+fn wildcard_above(connection: &Connection, host: &str) -> rusqlite::Result<Option<String>> {
+    let mut any = connection.prepare_cached(
+        "SELECT 1 FROM domains INDEXED BY domains_owned
+         WHERE name >= '*.' AND name < '*/' AND verified = 1 LIMIT 1",
+    )?;
+    if !any.exists([])? {
+        return Ok(None);
     }
     let mut wildcard = String::with_capacity(host.len() + 1);
     let mut below = host;
@@ -95,10 +160,46 @@ fn owner_above(connection: &Connection, host: &str) -> rusqlite::Result<Option<S
         wildcard.clear();
         wildcard.push_str("*.");
         wildcard.push_str(parent);
-        if let Some(owner) = owner(connection, &wildcard)? {
-            return Ok(Some(owner));
+        if owner(connection, &wildcard)?.is_some() {
+            return Ok(Some(wildcard));
         }
         below = parent;
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+    use crate::store::connection::Opened;
+    use crate::store::tenant_tests::{Desk, a_put};
+
+    #[test]
+    fn a_look_up_reads_three_indices_and_is_prepared_once() {
+        let desk = Desk::new();
+        for number in 0..50 {
+            desk.put(a_put(&format!("t-{number}"), &[&format!("t-{number}.test")])).unwrap();
+        }
+        let opened = Opened::at_hand(&desk.path()).unwrap();
+        let connection = &opened.connection;
+        for sql in [BY_ID, BY_DOMAIN] {
+            let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let plan: Vec<String> =
+                plan.query_map(["t-1"], |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+            let slow = |step: &String| step.contains("SCAN") || step.contains("TEMP");
+            assert!(!plan.iter().any(slow), "{plan:?}");
+        }
+        for number in 0..50 {
+            let host = TenantKey::Host(format!("t-{number}.test").into());
+            let found = look_up(connection, &host).unwrap().unwrap();
+            assert_eq!(found.record.id.as_str(), format!("t-{number}"));
+            assert_eq!(look_up(connection, &TenantKey::Id(found.record.id.clone())).unwrap(), Some(found));
+        }
+        for sql in [BY_ID, BY_DOMAIN] {
+            let statement = connection.prepare_cached(sql).unwrap();
+            assert_eq!(statement.get_status(StatementStatus::RePrepare), 0, "{sql}");
+        }
+    }
 }

@@ -3,17 +3,20 @@
 //! One thread writes. It takes what waits for it, up to a bound, carries all of it out in one
 //! transaction, and answers when that is on the disk (`synchronous=FULL`: also after a power cut). So a hundred
 //! quotas that order blocks at the same time cost one flush of the disk, and whoever asks never waits for the disk on
-//! its own thread. Two threads read, and never wait for the one that writes (WAL).
+//! its own thread. Two threads read, and never wait for the one that writes (WAL). What a request has to know is looked up on
+//! its own thread, where the kernel has the pages in memory.
 //!
 //! ```text
 //! quota::Backend ──────────────> queue (urgent, background, works; bounded) ──> writer ──> SQLite (WAL)
 //! put, delete, domains, keys ──>                                                             │
-//! find (requests), tenants, audit (admin API) ──> questions (quick, slow; bounded) ──> readers <───┘
+//! find (requests), tenants, audit (admin API) ──> questions (quick, slow; bounded) ──> readers <───┤
+//! find_now (requests) ──────────────────────────> at_hand (page_cache) <───────────────────────────┘
 //! ```
 //!
 //! The schema is brought up to date when the store is opened ([`schema`]). Each kind of record has a module of
 //! its own over the same connections.
 
+mod at_hand;
 mod audit;
 mod connection;
 #[cfg(test)]
@@ -30,6 +33,7 @@ mod lookup;
 mod model_tests;
 #[cfg(test)]
 mod outage_tests;
+mod page_cache;
 mod question;
 mod queue;
 mod quota_usage;
@@ -68,6 +72,7 @@ pub use snapshot::{StoreSnapshot, UsageRecord};
 pub use tenant_query::{TenantQuery, Users};
 pub use tenants::{Put, Written};
 
+use at_hand::AtHand;
 use connection::Opened;
 use feed::Known;
 use queue::Queue;
@@ -82,6 +87,7 @@ pub struct Store {
     queue: Arc<Queue>,
     writer: Mutex<Option<JoinHandle<()>>>,
     readers: Readers,
+    at_hand: Arc<AtHand>,
     known: Arc<Known>,
 }
 
@@ -130,6 +136,8 @@ impl Store {
             std::fs::create_dir_all(folder)
                 .map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
         }
+        // Before there is any connection.
+        page_cache::prepare();
         Self::over(Opened::for_the_first_time(path)?, path, meter)
     }
 
@@ -138,6 +146,7 @@ impl Store {
             .map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
         let known = Arc::new(known);
         let readers = Readers::start(path, &meter, &known)?;
+        let at_hand = AtHand::new(path, &meter, &known);
         let queue = Arc::new(Queue::default());
         let served = Arc::clone(&queue);
         let writer = Writer::new(path.to_owned(), opened, meter, Arc::clone(&known));
@@ -148,7 +157,8 @@ impl Store {
         });
         match thread {
             Ok(thread) => {
-                Ok(Self { path: path.to_owned(), queue, writer: Mutex::new(Some(thread)), readers, known })
+                let writer = Mutex::new(Some(thread));
+                Ok(Self { path: path.to_owned(), queue, writer, readers, at_hand, known })
             }
             Err(error) => {
                 readers.close();
@@ -175,6 +185,7 @@ impl Store {
     pub fn close(&self) {
         // The readers first: the writer merges its log into the database when nobody reads it any more.
         self.readers.close();
+        self.at_hand.close();
         self.queue.close();
         let thread = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if thread.is_some_and(|thread| thread.join().is_err()) {

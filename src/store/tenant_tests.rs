@@ -19,7 +19,16 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Desk {
     pub(super) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap())
+    }
+
+    /// Beside what was built: where temporary files are may be memory, which not every kernel knows to be there.
+    fn on_disk() -> Self {
+        let built = std::env::current_exe().unwrap();
+        Self::in_folder(tempfile::tempdir_in(built.parent().unwrap()).unwrap())
+    }
+
+    fn in_folder(folder: tempfile::TempDir) -> Self {
         let metrics = Metrics::new(1).unwrap();
         let store = Store::open(&folder.path().join("tollgate.db"), metrics.store()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -48,9 +57,14 @@ impl Desk {
     }
 
     pub(super) fn find(&self, key: TenantKey) -> Result<Option<Found>, StoreFault> {
+        let now = self.store.find_now(&key);
         let (answer, answered) = mpsc::channel();
         self.store.find(key, move |found| answer.send(found).unwrap());
-        answered.recv_timeout(PATIENCE).unwrap()
+        let found = answered.recv_timeout(PATIENCE).unwrap();
+        if let (Some(now), Ok(found)) = (now, &found) {
+            assert_eq!(now, *found, "what is found at once is what is found");
+        }
+        found
     }
 
     pub(super) fn host(&self, host: &str) -> Option<String> {
@@ -141,6 +155,32 @@ fn what_a_write_takes_for_granted_is_checked() {
     assert_eq!(desk.tenant("acme"), None);
     let anew = desk.put(with(Expect::Absent)).unwrap().record.revision;
     assert!(anew > revision, "a revision is never used again");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_is_in_memory_is_found_at_once_and_changes_are_seen() {
+    let desk = Desk::on_disk();
+    let key = |host: &str| TenantKey::Host(host.into());
+    let now = |host: &str| {
+        let found = desk.store.find_now(&key(host))?;
+        Some(found.map(|found| found.record.revision))
+    };
+    // Whoever asks first has a connection opened.
+    let asked = std::time::Instant::now();
+    while now("shop.acme.test") != Some(None) {
+        assert!(asked.elapsed() < PATIENCE, "it is not answered at once");
+        std::thread::yield_now();
+    }
+    for round in 0..20 {
+        let domain = if round % 2 == 0 { "*.acme.test" } else { "acme.test" };
+        let written = desk.put(a_put("acme", &[domain])).unwrap();
+        let owned = (round % 2 == 0).then_some(written.record.revision);
+        assert_eq!(now("shop.acme.test"), Some(owned), "who asks after a change sees it");
+    }
+    assert_eq!(now(&format!("{}acme.test", "a.".repeat(20))), None, "that would take long");
+    desk.store.close();
+    assert_eq!(now("acme.test"), None);
 }
 
 #[test]

@@ -33,10 +33,10 @@ impl Landing {
         let outcome = match answer {
             Ok(Some(kept)) => {
                 let entry = Arc::new(Entry::new(kept.record, cache.clock.now_ns()));
-                Outcome::Found(cache.remember(key, entry, flight), kept.holdings.into())
+                Outcome::Found(cache.remember(key, entry, flight.began), kept.holdings.into())
             }
             Ok(None) => {
-                cache.remember_nobody(key, flight);
+                cache.remember_nobody(key, flight.began);
                 Outcome::Nobody
             }
             Err(fault) => cache.fault(fault),
@@ -56,7 +56,8 @@ impl Drop for Landing {
 }
 
 impl TenantCache {
-    fn remember(&self, key: &Key, entry: Arc<Entry>, flight: &Flight) -> Arc<Entry> {
+    /// Remembers what a key has found, as was read when its number of changes was `began`.
+    pub(super) fn remember(&self, key: &Key, entry: Arc<Entry>, began: u64) -> Arc<Entry> {
         let id = &entry.record.id;
         let known = self.entries.get(id);
         self.hosts.enter(&entry);
@@ -73,7 +74,7 @@ impl TenantCache {
         {
             self.aliases.note(host, id, self.changes.wide());
         }
-        if self.changes.of(key) != flight.began {
+        if self.changes.of(key) != began {
             // It changed after it was read, and whoever said so may have looked here before it was.
             self.forget([id], []);
             if let Key::Host(host) = key {
@@ -83,7 +84,8 @@ impl TenantCache {
         known.filter(|known| known.record == entry.record).unwrap_or(entry)
     }
 
-    fn remember_nobody(&self, key: &Key, flight: &Flight) {
+    /// Remembers that a key finds nobody, likewise.
+    pub(super) fn remember_nobody(&self, key: &Key, began: u64) {
         let (absent, text) = match key {
             Key::Id(id) => (&self.absent_ids, id.as_str()),
             Key::Host(host) => (&self.absent_hosts, &**host),
@@ -94,7 +96,7 @@ impl TenantCache {
             Key::Host(host) => self.hosts.remove(host),
         }
         absent.note(text, self.clock.now_ns(), self.changes.wide());
-        if self.changes.of(key) != flight.began {
+        if self.changes.of(key) != began {
             absent.forget(text);
         }
     }

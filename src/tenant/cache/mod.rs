@@ -4,7 +4,7 @@
 //! by_id, by_host ──> entries (moka: as many tenants as may, the most asked for)      hosts: exact domains of these
 //!        │               │ fresh │ old: served, and looked up again beside it        aliases: hosts below wildcards
 //!        │               └───────┘                                                   absent: keys that find nobody
-//!        └─ not here ──> load: one flight a key ──> Source (the store)
+//!        └─ not here ──> at once, where the source can tell; else load: one flight a key ──> Source (the store)
 //! ```
 //!
 //! - **Bounded** by tenants. What clients can make up, hosts that are nobody's or below a wildcard, has memories of its own.
@@ -27,7 +27,7 @@ mod tests;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use moka::notification::RemovalCause;
 use moka::sync::Cache;
@@ -150,8 +150,11 @@ impl TenantCache {
             return self.serve(&entry, cast);
         }
         // No such id can be kept.
-        let absent = || self.absent_ids.has(id, self.clock.now_ns(), self.changes.wide());
-        self.missing(TenantId::check(id).is_err() || absent())
+        let Ok(id) = TenantId::parse(id) else { return self.absent() };
+        if self.absent_ids.has(id.as_str(), self.clock.now_ns(), self.changes.wide()) {
+            return self.absent();
+        }
+        self.find_now(&Key::Id(id), cast)
     }
 
     /// The tenant of a host, under this configuration.
@@ -168,16 +171,34 @@ impl TenantCache {
         {
             return self.serve(&entry, cast);
         }
-        self.missing(self.absent_hosts.has(host, self.clock.now_ns(), wide))
+        if self.absent_hosts.has(host, self.clock.now_ns(), wide) {
+            return self.absent();
+        }
+        self.find_now(&Key::Host(host.into()), cast)
     }
 
-    fn missing(&self, is_absent: bool) -> Lookup {
-        if is_absent {
-            self.meter.hit();
-            return Lookup::Nobody;
-        }
+    fn absent(&self) -> Lookup {
+        self.meter.hit();
+        Lookup::Nobody
+    }
+
+    /// Looks a key up where tenants are kept and remembers what it finds, if that is to be had at once.
+    fn find_now(&self, key: &Key, cast: &dyn Cast) -> Lookup {
         self.meter.missed();
-        Lookup::NotHere
+        let began = self.changes.of(key);
+        let asked = Instant::now();
+        let Some(found) = self.source.find_now(key) else { return Lookup::NotHere };
+        self.meter.loaded(asked.elapsed());
+        match found {
+            Some(kept) => {
+                let entry = Arc::new(Entry::new(kept.record, self.clock.now_ns()));
+                found_in(&self.remember(key, entry, began), cast, &kept.holdings)
+            }
+            None => {
+                self.remember_nobody(key, began);
+                Lookup::Nobody
+            }
+        }
     }
 
     fn serve(self: &Arc<Self>, entry: &Arc<Entry>, cast: &dyn Cast) -> Lookup {
@@ -188,13 +209,13 @@ impl TenantCache {
             let is_over = age_ns >= ttl_ns.saturating_add(self.stale_ns.load(Ordering::Relaxed));
             // While the source is known to have no answer, nobody waits for it who can be served without.
             if is_over && !self.rests(now_ns) {
-                return self.missing(false);
+                return self.find_now(&Key::Id(entry.record.id.clone()), cast);
             }
             self.meter.stale();
             self.refresh(entry, now_ns);
         }
         self.meter.hit();
-        found(entry, cast, &[])
+        found_in(entry, cast, &[])
     }
 
     fn age_ns(&self, entry: &Entry, now_ns: u64) -> u64 {
@@ -311,7 +332,7 @@ impl TenantCache {
     }
 }
 
-fn found(entry: &Entry, cast: &dyn Cast, holdings: &[crate::admission::quota::Holdings]) -> Lookup {
+fn found_in(entry: &Entry, cast: &dyn Cast, holdings: &[crate::admission::quota::Holdings]) -> Lookup {
     entry.tenant(cast, holdings).map_or(Lookup::Nobody, Lookup::Found)
 }
 

@@ -14,6 +14,8 @@ enum Step {
     /// A lookup that waits begins.
     Begin(usize),
     LetGo,
+    /// The source answers at once from now on, or it doesn't.
+    AtHand(bool),
     Advance(u64),
 }
 
@@ -30,6 +32,7 @@ fn step() -> impl Strategy<Value = Step> {
         (0..IDS.len()).prop_map(Step::AskId),
         (0..5usize).prop_map(Step::Begin),
         Just(Step::LetGo),
+        any::<bool>().prop_map(Step::AtHand),
         (1..100u64).prop_map(Step::Advance),
     ]
 }
@@ -79,6 +82,7 @@ proptest! {
                     bench.shelf.holds.store(false, Ordering::SeqCst);
                 }
                 Step::LetGo => bench.shelf.let_go(),
+                Step::AtHand(is) => bench.shelf.is_at_hand.store(is, Ordering::SeqCst),
                 Step::Advance(seconds) => {
                     // Nothing but what is told changes here, so nothing grows old.
                     bench.hand.advance(Duration::from_secs(seconds));

@@ -14,6 +14,8 @@ pub(super) struct Shelf {
     pub(super) waiting: Mutex<VecDeque<Waiting>>,
     pub(super) holds: AtomicBool,
     pub(super) is_down: AtomicBool,
+    /// Whether it answers at once.
+    pub(super) is_at_hand: AtomicBool,
     asked: AtomicU64,
 }
 
@@ -78,5 +80,10 @@ impl Source for Shelf {
             true => self.waiting.lock().unwrap().push_back((found, answer)),
             false => answer(found),
         }
+    }
+
+    fn find_now(&self, key: &Key) -> Option<Option<Kept>> {
+        let is_at_hand = self.is_at_hand.load(Ordering::SeqCst) && !self.is_down.load(Ordering::SeqCst);
+        is_at_hand.then(|| self.read(key).map(|record| Kept { record, holdings: Vec::new() }))
     }
 }

@@ -63,6 +63,12 @@ pub type Answer = Box<dyn FnOnce(Result<Option<Kept>, SourceFault>) + Send>;
 pub trait Source: Send + Sync + fmt::Debug {
     /// Looks a tenant up. Never waits; every answer is given once, or dropped by one that ends.
     fn find(&self, key: &Key, answer: Answer);
+
+    /// The same on this thread, where it can be told within microseconds and without waiting for anything; `None` where it has
+    /// to be asked for with [`find`](Self::find).
+    fn find_now(&self, _key: &Key) -> Option<Option<Kept>> {
+        None
+    }
 }
 
 /// What makes a tenant that runs of one that is kept: a configuration, as far as tenants depend on it.
