@@ -341,8 +341,8 @@ fn limits((units, period): (u32, Duration), count: usize, keys: &[RateKey]) -> A
     let named = rules
         .enumerate()
         .map(|(at, rule)| RateRule { label: Label::new(&format!("limit-{at}"), 1_000_000_000, 1), ..rule });
-    let rules = Arc::new(RateRules::new(named.collect(), &[]));
-    Arc::new(RateLimits::new(rules, &RateStates::default(), Clock::system()))
+    let rules = Arc::new(RateRules::new(named.collect(), &[], Clock::system()));
+    RateStates::default().open(&rules)
 }
 
 /// What a configuration of so many tenants and routes compiles to. The last route takes what is left.

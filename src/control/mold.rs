@@ -9,7 +9,7 @@ use super::quotas::QuotaSpecs;
 use super::rates::Rates;
 use crate::admission::fair_share::SeatTerms;
 use crate::admission::quota::{Holdings, QuotaSpec, Quotas};
-use crate::admission::{Access, RateLimits, RateRules};
+use crate::admission::{Access, RateRules};
 use crate::config::{self, Document};
 use crate::routing::HeaderRules;
 use crate::tenant::{State, Tenant, Terms};
@@ -64,7 +64,7 @@ impl Mold {
         foundation: &Arc<Foundation>,
     ) -> Self {
         let identity: Arc<[u8]> = format!("{}: ", document.identity.header).into_bytes().into();
-        let rates = Rates::new(document, &foundation.metrics);
+        let rates = Rates::new(document, &foundation.metrics, &foundation.clock);
         let quotas = QuotaSpecs::default();
         let shared = |plan: Option<&config::Plan>| {
             let origin =
@@ -129,7 +129,7 @@ impl Mold {
 
     /// The tenant that runs. Its account is opened, and its quotas and rates go on from where they were.
     pub(super) fn cast(&self, written: &config::Tenant) -> Tenant {
-        let Foundation { accounts, metrics, roster, clock, .. } = &*self.foundation;
+        let Foundation { accounts, metrics, roster, .. } = &*self.foundation;
         let plan = written.plan.as_ref().and_then(|plan| self.plans.get(plan)).unwrap_or(&self.unplanned);
         let account = accounts.open(&written.id, metrics);
         let own_quotas = !written.limits.quotas.is_empty()
@@ -161,7 +161,7 @@ impl Mold {
                 true => Arc::clone(&plan.terms),
                 false => Arc::new(terms(&self.document, written, &self.pools, &self.identity)),
             },
-            rates: Arc::new(RateLimits::new(rules, &account.rates, clock.clone())),
+            rates: account.rates.open(&rules),
             quotas,
             mold: self.number,
             account,

@@ -9,19 +9,21 @@ use crate::admission::quota::QuotaSpec;
 use crate::admission::{Label, LimitedRoute, RateKey, RatePolicy, RateRule, RateRules};
 use crate::config::{self, DEFAULT_RATE_LIMIT, Document};
 use crate::telemetry::Metrics;
+use crate::time::Clock;
 
 /// Compiles rate limits.
 #[derive(Debug)]
 pub(super) struct Rates {
     metrics: Arc<Metrics>,
+    clock: Clock,
     /// Places of routes in file order.
     routes: HashMap<String, usize>,
 }
 
 impl Rates {
-    pub(super) fn new(document: &Document, metrics: &Arc<Metrics>) -> Self {
+    pub(super) fn new(document: &Document, metrics: &Arc<Metrics>, clock: &Clock) -> Self {
         let routes = document.routes.iter().enumerate().map(|(at, route)| (route.name.clone(), at));
-        Self { metrics: Arc::clone(metrics), routes: routes.collect() }
+        Self { metrics: Arc::clone(metrics), clock: clock.clone(), routes: routes.collect() }
     }
 
     /// Whether a tenant has the rules of its plan. What clients are told of quotas stands behind the rates, in
@@ -58,7 +60,8 @@ impl Rates {
             })
         });
         let others: Vec<Label> = quotas.iter().map(|spec| spec.label.clone()).collect();
-        Arc::new(RateRules::new(default.into_iter().chain(named).collect(), &others))
+        let rules = default.into_iter().chain(named).collect();
+        Arc::new(RateRules::new(rules, &others, self.clock.clone()))
     }
 
     fn rule(&self, name: &str, written: &config::RateLimit) -> Option<RateRule> {

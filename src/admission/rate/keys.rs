@@ -13,8 +13,6 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use http::{HeaderMap, HeaderName};
 
-use super::cell::Timeline;
-use super::gcra::{Pace, RatePolicy};
 use super::shard::{KeyCharge, Shard};
 
 /// Locks of a table. A lock is held for a look at eight slots; for a new key at up to eighty; and, a few times in a
@@ -35,7 +33,6 @@ pub enum RateKey {
 pub(super) struct KeyTable {
     hasher: RandomState,
     keys_max: AtomicUsize,
-    timeline: Timeline,
     /// Made for the first key: most tenants of a plan are idle most of the time.
     shards: OnceLock<Box<[Mutex<Shard>]>>,
 }
@@ -72,24 +69,17 @@ impl RateKey {
 }
 
 impl KeyTable {
-    pub(super) fn new() -> Self {
-        Self {
-            hasher: RandomState::new(),
-            keys_max: AtomicUsize::new(0),
-            timeline: Timeline::default(),
-            shards: OnceLock::new(),
-        }
+    /// For so many keys at most.
+    pub(super) fn new(keys_max: usize) -> Self {
+        Self { hasher: RandomState::new(), keys_max: AtomicUsize::new(keys_max), shards: OnceLock::new() }
     }
 
-    /// Goes on at the pace of this policy, with so many keys at most.
-    pub(super) fn adopt(&self, policy: &RatePolicy, keys_max: usize, now_ns: u64) -> Pace {
-        let pace = self.timeline.adopt(policy, now_ns);
+    /// Goes on with so many keys at most.
+    pub(super) fn set_keys_max(&self, keys_max: usize, now: u64) {
         let before = self.keys_max.swap(keys_max, Ordering::Relaxed);
         if keys_max < before {
-            let now = pace.at(now_ns);
             self.each(|shard| shard.shrink(now, keys_max.div_ceil(SHARDS)));
         }
-        pace
     }
 
     /// A request's key.
@@ -122,8 +112,7 @@ impl KeyTable {
     }
 
     /// Whether nothing is in use at that moment, so that forgetting the table changes nothing. Walks all keys.
-    pub(super) fn is_rested(&self, now_ns: u64) -> bool {
-        let Some(now) = self.timeline.at(now_ns) else { return true };
+    pub(super) fn is_rested(&self, now: u64) -> bool {
         let mut rested = true;
         self.each(|shard| rested &= shard.is_rested(now));
         rested

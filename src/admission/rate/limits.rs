@@ -11,24 +11,28 @@ use super::gcra::{Pace, UNIT};
 use super::report::{KeysReport, RateReport};
 use super::rule::{RateRule, RateRules, UNROUTED};
 use super::shard::KeyCharge;
-use super::states::{RateStates, State};
+use super::states::{Former, State};
 use crate::admission::{Standing, StandingList};
 use crate::telemetry::LimitSlot;
-use crate::time::Clock;
 
-/// A tenant's rate limits.
+/// A tenant's rate limits. Most tenants have one, whose policy was never changed while it was in use: that takes no place for
+/// more. Made by [`RateStates::open`](super::RateStates::open).
 #[derive(Debug)]
 pub struct RateLimits {
     rules: Arc<RateRules>,
-    /// One for each rule.
-    cells: Box<[Cells]>,
-    clock: Clock,
+    /// What is used of the first rule.
+    first: Option<State>,
+    more: Option<Box<More>>,
 }
 
-#[derive(Debug)]
-struct Cells {
-    state: State,
-    pace: Pace,
+#[derive(Debug, Default)]
+struct More {
+    /// What is used of the other rules, one for each.
+    others: Box<[State]>,
+    /// The time of limits whose policies were changed, by their places.
+    changed: Box<[(usize, Pace)]>,
+    /// What is still used of limits that were configured before.
+    former: Box<[Former]>,
 }
 
 /// What limits look at of a request.
@@ -48,7 +52,8 @@ pub struct RateRequest<'r> {
 #[derive(Clone, Copy)]
 pub(super) struct RateLimit<'l> {
     pub(super) rule: &'l RateRule,
-    cells: &'l Cells,
+    state: &'l State,
+    pace: &'l Pace,
 }
 
 /// What a limit said of a request.
@@ -64,18 +69,58 @@ pub(super) struct Verdict {
 }
 
 impl RateLimits {
-    /// These rules over what a tenant has used. States of limits that are configured no longer go when nothing of
-    /// them is in use.
-    #[must_use]
-    pub fn new(rules: Arc<RateRules>, states: &RateStates, clock: Clock) -> Self {
-        let now_ns = clock.now_ns();
-        let open = |rule| {
-            let (state, pace) = states.open(rule, now_ns);
-            Cells { state, pace }
+    /// These rules, each of which goes on where the one of its name was that counted by the same.
+    pub(super) fn following(before: Option<&Self>, rules: Arc<RateRules>) -> Self {
+        let now_ns = rules.now_ns();
+        let known: Vec<Former> = before.into_iter().flat_map(Self::known).collect();
+        let mut changed = Vec::new();
+        let mut open = |(at, rule): (usize, &RateRule)| {
+            let Some(known) = known.iter().find(|known| known.is_of(rule)) else { return State::new(rule) };
+            let pace = known.pace.changed(&rule.policy, now_ns);
+            if let State::Keyed(keys) = &known.state {
+                keys.set_keys_max(rule.keys_max, pace.at(now_ns));
+            }
+            if rules.pace(at) != Some(&pace) {
+                changed.push((at, pace));
+            }
+            known.state.clone()
         };
-        let cells = rules.all().iter().map(open).collect();
-        states.retain(now_ns, rules.all());
-        Self { rules, cells, clock }
+        let mut all = rules.all().iter().enumerate();
+        let first = all.next().map(&mut open);
+        let others = all.map(open).collect();
+        let is_owed = |former: &Former| {
+            !rules.all().iter().any(|rule| former.is_of(rule))
+                && !former.state.is_rested(former.pace.at(now_ns))
+        };
+        let former = known.iter().filter(|known| is_owed(known)).cloned().collect();
+        let more = More { others, changed: changed.into(), former };
+        let is_needed = !(more.others.is_empty() && more.changed.is_empty() && more.former.is_empty());
+        Self { rules, first, more: is_needed.then(|| Box::new(more)) }
+    }
+
+    /// What is known of all limits, as they would be remembered.
+    fn known(&self) -> impl Iterator<Item = Former> {
+        let own = self.limits().map(|RateLimit { rule, state, pace }| Former {
+            name: Arc::clone(rule.label.name()),
+            by: rule.by.clone(),
+            state: state.clone(),
+            pace: *pace,
+        });
+        own.chain(self.former().iter().cloned())
+    }
+
+    fn former(&self) -> &[Former] {
+        self.more.as_ref().map_or(&[], |more| &more.former)
+    }
+
+    pub(super) fn is_of(&self, rules: &Arc<RateRules>) -> bool {
+        Arc::ptr_eq(&self.rules, rules)
+    }
+
+    /// Whether nothing is in use of any limit, also of those that were configured before.
+    pub(super) fn is_rested(&self, now_ns: u64) -> bool {
+        self.limits().all(|limit| limit.state.is_rested(limit.pace.at(now_ns)))
+            && self.former().iter().all(|former| former.state.is_rested(former.pace.at(now_ns)))
     }
 
     /// Charges a request to every limit that applies to it. If one refuses, what was charged to the others is given
@@ -91,7 +136,7 @@ impl RateLimits {
             return None;
         }
         let mut charges = RateCharges::new(Arc::clone(self), set, request.cost);
-        let now_ns = self.clock.now_ns();
+        let now_ns = self.now_ns();
         let mut refused = false;
         for limit in self.applying(set) {
             let verdict = match (limit.rule.shadow, refused) {
@@ -122,7 +167,7 @@ impl RateLimits {
 
     /// Adds how the tenant stands with those, with nothing charged.
     pub fn tell(&self, list: &mut StandingList) {
-        let now_ns = self.clock.now_ns();
+        let now_ns = self.now_ns();
         for limit in self.applying(UNROUTED) {
             let verdict = limit.verdict(true, 0, limit.debt(now_ns, 0));
             list.push(&limit.rule.label, limit.standing(&verdict, NonZeroU32::MIN));
@@ -132,7 +177,7 @@ impl RateLimits {
     /// The present state of each limit. Counts keys one by one: for whoever asks, not for requests.
     #[must_use]
     pub fn report(&self) -> Vec<RateReport> {
-        let now_ns = self.clock.now_ns();
+        let now_ns = self.now_ns();
         self.limits().map(|limit| limit.report(now_ns)).collect()
     }
 
@@ -142,27 +187,35 @@ impl RateLimits {
 
     pub(super) fn applying(&self, set: u16) -> impl Iterator<Item = RateLimit<'_>> {
         let applying = self.rules.set(set).into_iter().flat_map(|set| set.applying.iter());
-        applying.filter_map(|at| {
-            let at = usize::from(*at);
-            Some(RateLimit { rule: self.rules.all().get(at)?, cells: self.cells.get(at)? })
-        })
+        applying.filter_map(move |at| self.limit(usize::from(*at)))
     }
 
     pub(super) fn now_ns(&self) -> u64 {
-        self.clock.now_ns()
+        self.rules.now_ns()
     }
 
     fn limits(&self) -> impl Iterator<Item = RateLimit<'_>> {
-        self.rules.all().iter().zip(&self.cells).map(|(rule, cells)| RateLimit { rule, cells })
+        (0..self.rules.all().len()).filter_map(|at| self.limit(at))
+    }
+
+    fn limit(&self, at: usize) -> Option<RateLimit<'_>> {
+        let more = self.more.as_deref();
+        let state = match at.checked_sub(1) {
+            None => self.first.as_ref(),
+            Some(other) => more.and_then(|more| more.others.get(other)),
+        };
+        let changed = more.and_then(|more| more.changed.iter().find(|(of, _)| *of == at));
+        let pace = changed.map_or_else(|| self.rules.pace(at), |(_, pace)| Some(pace));
+        Some(RateLimit { rule: self.rules.all().get(at)?, state: state?, pace: pace? })
     }
 }
 
 impl RateLimit<'_> {
     /// Uses the request's cost if all of it is there.
     fn charge(&self, now_ns: u64, request: &RateRequest<'_>) -> Verdict {
-        let (now, cost, burst) = (self.cells.pace.at(now_ns), grains(request.cost), self.burst());
+        let (now, cost, burst) = (self.pace.at(now_ns), grains(request.cost), self.burst());
         let key = self.key(request);
-        let (allowed, held, debt) = match &self.cells.state {
+        let (allowed, held, debt) = match self.state {
             State::One(cell) => match cell.charge(now, cost, burst) {
                 Ok(debt) => (true, true, debt),
                 Err(debt) => (false, false, debt),
@@ -185,8 +238,8 @@ impl RateLimit<'_> {
 
     /// Gives back what was charged.
     pub(super) fn refund(&self, now_ns: u64, verdict: &Verdict, cost: NonZeroU32) -> Verdict {
-        let (now, key) = (self.cells.pace.at(now_ns), verdict.key);
-        let debt = match &self.cells.state {
+        let (now, key) = (self.pace.at(now_ns), verdict.key);
+        let debt = match self.state {
             State::One(cell) => cell.refund(now, grains(cost)),
             State::Keyed(keys) => keys.refund(key, now, grains(cost)),
         };
@@ -202,7 +255,7 @@ impl RateLimit<'_> {
             (false, cost) if cost > burst => burst,
             (false, cost) => debt.saturating_add(cost).saturating_sub(burst),
         };
-        let reset_s = self.cells.pace.wait_s(awaited);
+        let reset_s = self.pace.wait_s(awaited);
         Standing {
             allowed: verdict.allowed,
             remaining: burst.saturating_sub(debt) / UNIT,
@@ -215,15 +268,15 @@ impl RateLimit<'_> {
     }
 
     fn key(&self, request: &RateRequest<'_>) -> u64 {
-        match (&self.cells.state, &self.rule.by) {
+        match (self.state, &self.rule.by) {
             (State::Keyed(keys), Some(by)) => keys.key(by, request.client, request.fields),
             _ => 0,
         }
     }
 
     fn debt(&self, now_ns: u64, key: u64) -> u64 {
-        let now = self.cells.pace.at(now_ns);
-        match &self.cells.state {
+        let now = self.pace.at(now_ns);
+        match self.state {
             State::One(cell) => cell.debt(now),
             State::Keyed(keys) => keys.debt(key, now),
         }
@@ -234,8 +287,8 @@ impl RateLimit<'_> {
     }
 
     fn report(&self, now_ns: u64) -> RateReport {
-        let now = self.cells.pace.at(now_ns);
-        let (standing, keys) = match &self.cells.state {
+        let now = self.pace.at(now_ns);
+        let (standing, keys) = match self.state {
             State::One(cell) => {
                 let verdict = self.verdict(true, 0, cell.debt(now));
                 (Some(self.standing(&verdict, NonZeroU32::MIN)), None)

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use super::gcra::RatePolicy;
+use super::gcra::{Pace, RatePolicy};
 use super::keys::RateKey;
 use crate::admission::Label;
 use crate::telemetry::LimitSlot;
+use crate::time::Clock;
 
 /// Limits that may apply to one request, at most.
 pub const RATES_APPLYING_MAX: usize = 8;
@@ -42,6 +43,9 @@ pub struct LimitedRoute {
 #[derive(Debug)]
 pub struct RateRules {
     rules: Box<[RateRule]>,
+    /// The time of each limit whose policy was never another.
+    paces: Box<[Pace]>,
+    clock: Clock,
     /// The first is for requests of which no route is known.
     sets: Box<[Set]>,
     /// The set of each route; the last for all that come behind.
@@ -71,9 +75,9 @@ impl RateRule {
 
 impl RateRules {
     /// These limits, in the order in which clients are told of them. `others` are the labels of limits of other kinds, which
-    /// apply to every request: they stand behind these in `RateLimit-Policy`.
+    /// apply to every request: they stand behind these in `RateLimit-Policy`. Units come back by the clock.
     #[must_use]
-    pub fn new(mut rules: Vec<RateRule>, others: &[Label]) -> Self {
+    pub fn new(mut rules: Vec<RateRule>, others: &[Label], clock: Clock) -> Self {
         // Stable: among equals the order is the configuration's.
         rules.sort_by_key(|rule| (rule.shadow.is_some(), rule.by.is_some()));
         let set = |applies: &dyn Fn(&RateRule) -> bool| Set::new(&rules, others, applies);
@@ -91,11 +95,21 @@ impl RateRules {
             u16::try_from(at).unwrap_or(1)
         });
         let of_route: Vec<u16> = of_route.collect();
-        Self { rules: rules.into(), sets: sets.into(), of_route: of_route.into() }
+        let paces = rules.iter().map(|rule| Pace::new(&rule.policy)).collect();
+        Self { rules: rules.into(), paces, clock, sets: sets.into(), of_route: of_route.into() }
     }
 
     pub(super) fn all(&self) -> &[RateRule] {
         &self.rules
+    }
+
+    /// The time of a limit whose policy was never another.
+    pub(super) fn pace(&self, at: usize) -> Option<&Pace> {
+        self.paces.get(at)
+    }
+
+    pub(super) fn now_ns(&self) -> u64 {
+        self.clock.now_ns()
     }
 
     /// What applies to the requests of a route.

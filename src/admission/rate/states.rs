@@ -2,80 +2,77 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::cell::RateState;
+use super::cell::Cell;
 use super::gcra::Pace;
 use super::keys::{KeyTable, RateKey};
-use super::rule::RateRule;
+use super::limits::RateLimits;
+use super::rule::{RateRule, RateRules};
 
-/// The states of a tenant's limits, by their names and what they count by.
+/// What a tenant's limits are now: whatever they are next goes on from there.
 #[derive(Debug, Default)]
-pub struct RateStates(Mutex<Vec<Kept>>);
-
-#[derive(Debug)]
-struct Kept {
-    name: Arc<str>,
-    by: Option<RateKey>,
-    state: State,
-}
+pub struct RateStates(Mutex<Option<Arc<RateLimits>>>);
 
 /// The state of one limit.
 #[derive(Debug, Clone)]
 pub(super) enum State {
     /// All requests together.
-    One(Arc<RateState>),
+    One(Arc<Cell>),
     /// Each key on its own.
     Keyed(Arc<KeyTable>),
 }
 
+/// A limit that is configured no longer, and its time, which goes on.
+#[derive(Debug, Clone)]
+pub(super) struct Former {
+    pub(super) name: Arc<str>,
+    pub(super) by: Option<RateKey>,
+    pub(super) state: State,
+    pub(super) pace: Pace,
+}
+
 impl RateStates {
-    /// The state of a limit, the same for as long as it is kept, and the pace at which it goes on.
-    pub(super) fn open(&self, rule: &RateRule, now_ns: u64) -> (State, Pace) {
-        let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = states.iter().find(|kept| kept.name == *rule.label.name() && kept.by == rule.by);
-        let state = match found {
-            Some(kept) => kept.state.clone(),
-            None => {
-                let state = match rule.by {
-                    None => State::One(Arc::default()),
-                    Some(_) => State::Keyed(Arc::new(KeyTable::new())),
-                };
-                let name = Arc::clone(rule.label.name());
-                // Most tenants have one: a vector's usual four places would be the larger part of what they cost.
-                states.reserve_exact(1);
-                states.push(Kept { name, by: rule.by.clone(), state: state.clone() });
-                state
-            }
-        };
-        let pace = match &state {
-            State::One(cell) => cell.adopt(&rule.policy, now_ns),
-            State::Keyed(keys) => keys.adopt(&rule.policy, rule.keys_max, now_ns),
-        };
-        (state, pace)
+    /// These rules over what the tenant has used. Limits that are configured no longer are forgotten once nothing of them is
+    /// in use: one that is removed and added again goes on where it was.
+    #[must_use]
+    pub fn open(&self, rules: &Arc<RateRules>) -> Arc<RateLimits> {
+        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(same) = current.as_ref().filter(|current| current.is_of(rules)) {
+            return Arc::clone(same);
+        }
+        let next = Arc::new(RateLimits::following(current.as_deref(), Arc::clone(rules)));
+        *current = Some(Arc::clone(&next));
+        next
     }
 
-    /// Forgets the states of limits that are configured no longer, once nothing is in use of them: a limit that is
-    /// removed and added again goes on where it was.
-    pub(super) fn retain(&self, now_ns: u64, rules: &[RateRule]) {
-        let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        states.retain(|kept| {
-            let configured = |rule: &RateRule| *rule.label.name() == kept.name && rule.by == kept.by;
-            rules.iter().any(configured) || !kept.state.is_rested(now_ns)
-        });
-    }
-
-    /// Whether nothing is in use of any limit.
+    /// Whether nothing is in use of any limit, so that forgetting all of them changes nothing.
     #[must_use]
     pub fn is_rested(&self, now_ns: u64) -> bool {
-        let states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        states.iter().all(|kept| kept.state.is_rested(now_ns))
+        let current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().is_none_or(|limits| limits.is_rested(now_ns))
     }
 }
 
 impl State {
-    fn is_rested(&self, now_ns: u64) -> bool {
-        match self {
-            Self::One(cell) => cell.is_rested(now_ns),
-            Self::Keyed(keys) => keys.is_rested(now_ns),
+    /// Of a limit of which nothing has been used.
+    pub(super) fn new(rule: &RateRule) -> Self {
+        match rule.by {
+            None => Self::One(Arc::default()),
+            Some(_) => Self::Keyed(Arc::new(KeyTable::new(rule.keys_max))),
         }
+    }
+
+    /// Whether nothing is in use at that moment of the limit's time.
+    pub(super) fn is_rested(&self, now: u64) -> bool {
+        match self {
+            Self::One(cell) => cell.debt(now) == 0,
+            Self::Keyed(keys) => keys.is_rested(now),
+        }
+    }
+}
+
+impl Former {
+    /// Whether a rule goes on where this was.
+    pub(super) fn is_of(&self, rule: &RateRule) -> bool {
+        self.name == *rule.label.name() && self.by == rule.by
     }
 }

@@ -46,7 +46,7 @@ impl Bench {
         let (clock, hand) = Clock::manual();
         hand.advance(Duration::from_secs(1000));
         let states = RateStates::default();
-        let limits = Arc::new(RateLimits::new(Arc::new(RateRules::new(rules, &[])), &states, clock.clone()));
+        let limits = states.open(&Arc::new(RateRules::new(rules, &[], clock.clone())));
         Self { clock, hand, states, limits, metrics: Metrics::new(1).unwrap() }
     }
 
@@ -60,8 +60,7 @@ impl Bench {
     }
 
     pub(super) fn reload(&mut self, rules: Vec<RateRule>) {
-        let rules = Arc::new(RateRules::new(rules, &[]));
-        self.limits = Arc::new(RateLimits::new(rules, &self.states, self.clock.clone()));
+        self.limits = self.states.open(&Arc::new(RateRules::new(rules, &[], self.clock.clone())));
     }
 
     fn request<'r>(&self, route: usize, client: &str, fields: &'r HeaderMap) -> RateRequest<'r> {
@@ -149,6 +148,41 @@ fn a_new_limit_goes_on_where_the_old_one_was() {
 }
 
 #[test]
+fn a_limit_that_was_changed_or_away_goes_on_in_its_own_time() {
+    let one = |units| vec![rule("default", units, 10)];
+    let mut bench = Bench::new(one(10));
+    (0..10).for_each(|_| assert!(bench.asks(1)));
+    bench.reload(one(1));
+    bench.hand.advance(Duration::from_secs(2));
+    assert_eq!(bench.left(), "\"default\";r=2;t=8");
+    // Away for a while, and back as it was at first.
+    bench.reload(vec![rule("other", 5, 5)]);
+    bench.hand.advance(Duration::from_secs(1));
+    assert!(!bench.states.is_rested(bench.clock.now_ns()), "what is gone is still owed");
+    bench.reload(one(10));
+    assert_eq!(bench.left(), "\"default\";r=3;t=1");
+    bench.hand.advance(Duration::from_millis(300));
+    assert_eq!(bench.left(), "\"default\";r=6;t=1");
+    let now_ns = bench.clock.now_ns();
+    bench.hand.advance(Duration::from_secs(1));
+    assert!(!bench.states.is_rested(now_ns) && bench.states.is_rested(bench.clock.now_ns()));
+}
+
+#[test]
+fn the_same_rules_make_the_same_limits() {
+    let (clock, _) = Clock::manual();
+    let states = RateStates::default();
+    let rules = Arc::new(RateRules::new(vec![rule("default", 1, 1)], &[], clock));
+    assert!(Arc::ptr_eq(&states.open(&rules), &states.open(&rules)));
+}
+
+/// A hundred thousand tenants have them in memory.
+#[test]
+fn a_limit_that_never_changed_is_small() {
+    assert!(size_of::<RateLimits>() <= 32 && size_of::<RateStates>() <= 16, "{}", size_of::<RateLimits>());
+}
+
+#[test]
 fn a_request_is_charged_to_all_limits_or_to_none() {
     let bench = Bench::of(&[per_second(1, 5), per_second(1, 1), policy(1, Duration::from_secs(60), 1)]);
     assert_eq!(bench.told(1), "\"default\";r=4;t=1, \"second\";r=0;t=1, \"third\";r=0;t=60");
@@ -184,10 +218,8 @@ fn charges_are_given_back_unless_they_are_kept() {
 fn other_kinds_of_limits_are_told_behind() {
     let (clock, _) = Clock::manual();
     let monthly = [Label::new("monthly", 5, 60)];
-    let of = |rules| {
-        RateLimits::new(Arc::new(RateRules::new(rules, &monthly)), &RateStates::default(), clock.clone())
-    };
-    let none = Arc::new(of(Vec::new()));
+    let of = |rules| RateStates::default().open(&Arc::new(RateRules::new(rules, &monthly, clock.clone())));
+    let none = of(Vec::new());
     assert_eq!(none.policy_field().unwrap(), "\"monthly\";q=5;w=60");
     let fields = HeaderMap::new();
     let bench = Bench::new(Vec::new());

@@ -1,7 +1,7 @@
 use super::*;
 use crate::admission::fair_share::SeatTerms;
 use crate::admission::quota::{Holdings, Quotas};
-use crate::admission::{Access, RateLimits, RateRules};
+use crate::admission::{Access, RateRules};
 use crate::telemetry::Metrics;
 use crate::tenant::Terms;
 use crate::time::ManualClock;
@@ -41,7 +41,7 @@ impl Cast for Plain {
             return None;
         }
         let account = self.accounts.open(&record.id, &self.metrics);
-        let rules = Arc::new(RateRules::new(Vec::new(), &[]));
+        let rules = Arc::new(RateRules::new(Vec::new(), &[], self.clock.clone()));
         Some(Tenant {
             id: record.id.clone(),
             state: record.state,
@@ -56,7 +56,7 @@ impl Cast for Plain {
                 request_headers: [].into(),
                 response_headers: [].into(),
             }),
-            rates: Arc::new(RateLimits::new(rules, &account.rates, self.clock.clone())),
+            rates: account.rates.open(&rules),
             quotas: Arc::new(Quotas::new(Vec::new())),
             mold: self.number,
             account,
