@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::{Method, Uri};
 use tollgate::telemetry::access_log::{AccessLog, AccessLogSettings, Entry};
-use tollgate::telemetry::{Metrics, RequestRecord};
+use tollgate::telemetry::{Metrics, RequestRecord, TenantMeter};
+use tollgate::tenant::Accounts;
 use tollgate::types::TenantId;
 
 fn record_a_request(c: &mut Criterion) {
@@ -24,14 +25,16 @@ fn record_a_request(c: &mut Criterion) {
     let limited = RequestRecord { status: 429, refusal: Some("rate_limited"), ..record };
     let mut group = c.benchmark_group("telemetry/record");
     for (name, id) in [("own series", own), ("shared series", other)] {
-        let meter = metrics.tenant(&id);
+        let account = Accounts::default().open(&id, &metrics);
         group.bench_function(name, |b| {
             b.iter(|| {
-                meter.started();
-                meter.finished(black_box(&record));
+                TenantMeter::started(&account);
+                account.meter.finished(black_box(&record));
             });
         });
-        group.bench_function(format!("{name}, refused"), |b| b.iter(|| meter.refused(black_box(&limited))));
+        group.bench_function(format!("{name}, refused"), |b| {
+            b.iter(|| TenantMeter::refused(&account, black_box(&limited)));
+        });
     }
     let pool = metrics.pool("shared");
     group.bench_function("upstream and overhead", |b| {
@@ -82,9 +85,10 @@ fn push_an_entry(c: &mut Criterion) {
 
 fn render(c: &mut Criterion) {
     let Ok(metrics) = Metrics::new(1_000) else { return };
+    let accounts = Accounts::default();
     for n in 0..1_000 {
         if let Ok(id) = TenantId::parse(&format!("tenant-{n}")) {
-            metrics.tenant(&id).started();
+            TenantMeter::started(&accounts.open(&id, &metrics));
         }
     }
     c.bench_function("telemetry/render 1000 tenants", |b| b.iter(|| metrics.render().len()));

@@ -1,7 +1,7 @@
 //! From a document to a snapshot: every name resolved, everything shared that can be, and what
 //! lived before the reload (connections, limiter states, meters) taken over.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use hashbrown::HashMap;
@@ -21,7 +21,7 @@ use crate::http::server::ServerSettings;
 use crate::http::wire::HeadLimits;
 use crate::proxy::{RouteTarget, Snapshot};
 use crate::routing::{MatchRule, PathRule, Route, RouteTable, Target};
-use crate::telemetry::Metrics;
+use crate::telemetry::{MeteredTenants, Metrics};
 use crate::tenant::{Accounts, Directory, HostPattern, Identify, KeptTenants, Rule, TenantCache};
 use crate::time::Clock;
 
@@ -48,7 +48,9 @@ impl Foundation {
     /// Nothing running yet, and the clock of limits.
     #[must_use]
     pub fn new(metrics: Arc<Metrics>, clock: Clock) -> Self {
-        let (accounts, seats) = (Arc::default(), SeatTable::default());
+        let (accounts, seats) = (Arc::<Accounts>::default(), SeatTable::default());
+        let tenants: Weak<dyn MeteredTenants> = Arc::downgrade(&accounts) as _;
+        metrics.ask_tenants(tenants);
         let roster = Roster::new(clock.clone(), metrics.quotas());
         Self { metrics, accounts, seats, cache: OnceLock::new(), roster, clock, seat_clock: Clock::system() }
     }

@@ -144,7 +144,7 @@ impl Mold {
                 Arc::new(Quotas::new(quotas.collect()))
             }
         };
-        account.meter.show_quotas(quotas.gauges());
+        account.show_quotas(quotas.gauges());
         let rules = match Rates::are_those_of_plan(written) {
             true => Arc::clone(&plan.rates),
             false => self.rates.rules(&self.document, written, specs),

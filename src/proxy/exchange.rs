@@ -23,7 +23,7 @@ use crate::breaker::{Permits, Tripped};
 use crate::http::body::BodyFlow;
 use crate::http::conn::InFlight;
 use crate::telemetry::access_log::Entry;
-use crate::telemetry::{EndpointFailure, RequestRecord};
+use crate::telemetry::{EndpointFailure, RequestRecord, TenantMeter};
 use crate::tenant::Tenant;
 use crate::upstream::{Endpoint, Outbox, ResponseFailure};
 
@@ -159,7 +159,7 @@ impl Exchange {
         self.rates.iter_mut().for_each(RateCharges::keep);
         self.quotas.iter_mut().for_each(QuotaCharges::keep);
         if let Some(tenant) = self.tenant.as_ref().filter(|_| !self.admitted) {
-            tenant.account.meter.started();
+            TenantMeter::started(&tenant.account);
             self.admitted = true;
         }
     }
@@ -248,11 +248,10 @@ impl Drop for Exchange {
             request_bytes,
             response_bytes: self.response_bytes,
         };
-        let meter = self.tenant.as_ref().map_or(&self.books.unknown, |tenant| &tenant.account.meter);
-        if self.admitted {
-            meter.finished(&record);
-        } else {
-            meter.refused(&record);
+        match &self.tenant {
+            Some(tenant) if self.admitted => tenant.account.meter.finished(&record),
+            Some(tenant) => TenantMeter::refused(&tenant.account, &record),
+            None => self.books.unknown.refused(&record),
         }
         if let Some(quotas) = &self.quotas {
             quotas.count(self.used());

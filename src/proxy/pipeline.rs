@@ -30,7 +30,7 @@ use crate::http::names::X_REQUEST_ID;
 use crate::http::server::Handler;
 use crate::http::websocket::Handshake;
 use crate::telemetry::access_log::AccessLogSender;
-use crate::telemetry::{Metrics, TenantMeter};
+use crate::telemetry::{Metrics, UnknownMeter};
 use crate::tenant::{Key, LookedUp, Unidentified};
 use crate::types::RequestIds;
 use crate::upstream::{Answer, UpstreamClient};
@@ -49,7 +49,7 @@ pub struct Proxy {
 #[derive(Debug)]
 pub(super) struct Books {
     pub(super) metrics: Arc<Metrics>,
-    pub(super) unknown: Arc<TenantMeter>,
+    pub(super) unknown: Arc<UnknownMeter>,
     pub(super) access_log: AccessLogSender,
     /// Whether what is cut from now on is cut by the gateway's own end.
     pub(super) ending: Cell<bool>,

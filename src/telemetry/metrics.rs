@@ -1,6 +1,6 @@
 //! One gateway's metrics: where meters are resolved and the exposition is written.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus::core::Collector;
@@ -15,9 +15,8 @@ use super::pools::{PoolMeter, PoolTable};
 use super::process::ProcessSource;
 use super::quotas::KeptMeters;
 use super::seats::SeatSource;
-use super::tenants::{LimitSlot, TenantMeter, TenantTable};
+use super::tenants::{LimitSlot, Metered, MeteredTenants, TenantMeter, TenantTable, UnknownMeter};
 use super::workers::WorkerTable;
-use crate::types::TenantId;
 
 /// All metrics of one gateway, in a registry of its own: several gateways can share a process.
 #[derive(Debug)]
@@ -95,11 +94,16 @@ impl Metrics {
         })
     }
 
-    /// The one meter of a tenant, the same for the same id until [`Metrics::retain_tenants`] drops it.
-    /// Looks up and locks: call it when the tenant is loaded and keep what it returns.
+    /// A meter for a tenant, of which there must be one only: whoever makes it keeps it with the tenant, and says when that
+    /// is [gone](Self::forget_tenant).
     #[must_use]
-    pub fn tenant(&self, id: &TenantId) -> Arc<TenantMeter> {
-        self.tenants.meter(id)
+    pub fn tenant(&self) -> TenantMeter {
+        self.tenants.meter()
+    }
+
+    /// Who has all tenants, to be asked from now on for as long as it is there.
+    pub fn ask_tenants(&self, tenants: Weak<dyn MeteredTenants>) {
+        self.tenants.ask(tenants);
     }
 
     /// Where what a limit of this name would have refused is counted: at most 64 names have series. Locks: call it
@@ -111,18 +115,13 @@ impl Metrics {
 
     /// The meter of requests that no tenant was found for: `tenant="_unknown"`.
     #[must_use]
-    pub fn unknown_tenant(&self) -> Arc<TenantMeter> {
+    pub fn unknown_tenant(&self) -> Arc<UnknownMeter> {
         Arc::clone(self.tenants.unknown())
     }
 
-    /// Drops the meters of tenants that are gone; what they counted goes on in `tenant="_other"`.
-    pub fn retain_tenants(&self, keep: impl Fn(&TenantId) -> bool) {
-        self.tenants.retain(keep);
-    }
-
-    /// Drops the meter of a tenant that is gone; what it counted goes on in `tenant="_other"`.
-    pub fn forget_tenant(&self, id: &TenantId) {
-        self.tenants.forget(id);
+    /// A tenant is gone: it gets no series from now on, and what it counted goes on in `tenant="_other"`.
+    pub fn forget_tenant(&self, tenant: &dyn Metered) {
+        self.tenants.forget(tenant.meter());
     }
 
     /// Changes how many tenants have series of their own.

@@ -3,7 +3,9 @@ use std::process::{Command, Stdio};
 
 use super::*;
 use crate::telemetry::EndpointFailure;
+use crate::telemetry::tenants::tests::Plain;
 use crate::telemetry::{CircuitLevel, CircuitReading, Protocol, RequestRecord, SeatReading};
+use crate::types::TenantId;
 
 /// A pool of two seats, for one of which acme waits, and globex too.
 #[derive(Debug)]
@@ -49,8 +51,8 @@ impl CircuitReading for Waiting {
     }
 }
 
-/// Metrics with a value in every family, for as long as the seats live.
-fn busy() -> (Metrics, Arc<Waiting>) {
+/// Metrics with a value in every family, for as long as the seats live; and a tenant with series of its own.
+fn busy() -> (Metrics, (Arc<Waiting>, Arc<Plain>)) {
     let metrics = Metrics::new(1).expect("metrics");
     let id = |text| TenantId::parse(text).expect("an id");
     let record = RequestRecord {
@@ -62,19 +64,19 @@ fn busy() -> (Metrics, Arc<Waiting>) {
         response_bytes: 2_000,
     };
     let limited = RequestRecord { status: 429, refusal: Some("rate_limited"), ..record };
-    for tenant in ["acme", "globex"] {
-        metrics.tenant(&id(tenant)).started();
-        metrics.tenant(&id(tenant)).finished(&record);
-        metrics.tenant(&id(tenant)).refused(&limited);
+    let [acme, globex] = ["acme", "globex"].map(|name| Plain::new(&id(name), metrics.tenant()));
+    for tenant in [&acme, &globex] {
+        TenantMeter::started(tenant);
+        tenant.meter().finished(&record);
+        TenantMeter::refused(tenant, &limited);
     }
-    metrics.tenant(&id("acme")).show_quotas(vec![Arc::new(crate::telemetry::quotas::HalfUsed)]);
+    acme.meter().shadow_rejected(metrics.limit("per-key"));
     metrics.quotas().decided_without("deny");
     metrics.store().committed(Duration::from_micros(300));
     metrics.store().failed();
     metrics.store().read(Duration::from_micros(20));
     metrics.store().read_failed();
     metrics.unknown_tenant().refused(&limited);
-    metrics.tenant(&id("acme")).shadow_rejected(metrics.limit("per-key"));
     let pool = metrics.pool("shared");
     pool.upstream_observe(Duration::from_micros(500));
     pool.retried();
@@ -94,7 +96,7 @@ fn busy() -> (Metrics, Arc<Waiting>) {
     metrics.connection_refused("limit");
     metrics.malformed_request("host");
     metrics.reload_succeeded(UNIX_EPOCH + Duration::from_millis(1_700_000_000_500));
-    (metrics, seats)
+    (metrics, (seats, acme))
 }
 
 #[test]
@@ -163,12 +165,12 @@ fn same_series(line: &str, series: &str) -> bool {
 
 #[test]
 fn what_is_gone_is_no_longer_shown() {
-    let (metrics, _seats) = busy();
+    let (metrics, (_seats, acme)) = busy();
     metrics.pool("shared").retain_endpoints(|endpoint| endpoint.starts_with("http:"));
     assert!(!metrics.render().contains("unix:"));
     metrics.retain_pools(|_| false);
     assert!(!metrics.render().contains("pool=\"shared\""));
-    metrics.retain_tenants(|_| false);
+    metrics.forget_tenant(&*acme);
     assert!(!metrics.render().contains("tenant=\"acme\""));
     metrics.reload_failed();
     assert!(metrics.render().contains("tollgate_config_last_reload_successful 0\n"));

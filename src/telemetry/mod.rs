@@ -31,4 +31,4 @@ pub use pools::PoolMeter;
 pub use quotas::{QuotaGauge, QuotaMeter, StoreMeter};
 pub use seats::SeatReading;
 pub use series::RequestRecord;
-pub use tenants::{LimitSlot, TenantMeter};
+pub use tenants::{LimitSlot, Metered, MeteredTenants, TenantMeter, UnknownMeter};

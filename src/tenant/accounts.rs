@@ -9,10 +9,10 @@ use std::collections::VecDeque;
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hashbrown::{DefaultHashBuilder, HashMap};
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::account::Account;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metered, MeteredTenants, Metrics, TenantMeter};
 use crate::types::TenantId;
 
 /// So many that walking one of them holds nobody up.
@@ -20,7 +20,8 @@ const SHARDS: usize = 64;
 /// How many of those who have left are looked at in one go.
 const SWEEP_MAX: usize = 20_000;
 
-type Shard = HashMap<TenantId, Arc<Account>>;
+/// By their ids, which they have themselves.
+type Shard = HashTable<Arc<Account>>;
 
 /// See the module.
 #[derive(Debug)]
@@ -41,16 +42,16 @@ impl Default for Accounts {
 impl Accounts {
     /// A tenant's account, the same one for as long as it is kept.
     pub fn open(&self, id: &TenantId, metrics: &Metrics) -> Arc<Account> {
-        let mut shard = self.shard(id);
-        let account = shard.entry(id.clone()).or_insert_with(|| Arc::new(Account::new(id, metrics)));
-        Arc::clone(account)
+        let (hash, mut shard) = self.shard(id);
+        let of = |account: &Arc<Account>| self.hash(account.id());
+        let entry = shard.entry(hash, |account| account.id() == id, of);
+        Arc::clone(entry.or_insert_with(|| Arc::new(Account::new(id, metrics))).get())
     }
 
     /// The tenant is served no more, as far as whoever says so knows: its account is closed once nobody has it and nothing is
     /// in use of it. If it is opened again before, it stays.
     pub fn leave(&self, id: &TenantId) {
-        let account = self.shard(id).get(id).cloned();
-        if let Some(account) = account.filter(|account| account.leaves()) {
+        if let Some(account) = self.get(id).filter(|account| account.leaves()) {
             locked(&self.leaving).push_back(account);
         }
     }
@@ -67,24 +68,35 @@ impl Accounts {
         locked(&self.leaving).extend(batch);
     }
 
+    fn get(&self, id: &TenantId) -> Option<Arc<Account>> {
+        let (hash, shard) = self.shard(id);
+        shard.find(hash, |account| account.id() == id).cloned()
+    }
+
     /// Whether there is nothing more to be done about it.
     fn close(&self, account: &Arc<Account>, now_ns: u64, metrics: &Metrics) -> bool {
-        // The map's, and ours.
-        let is_left = || Arc::strong_count(account) <= 2;
+        // The map's, ours, and that of its series.
+        let is_left = || Arc::strong_count(account) <= 2 + usize::from(account.meter.has_series());
         if !is_left() {
             return false;
         }
         account.rest();
-        let id = account.id();
-        let mut shard = self.shard(id);
+        let (hash, mut shard) = self.shard(account.id());
         // Under the lock nobody can come by another.
-        let is_free = is_left() && account.is_rested(now_ns);
-        if is_free && shard.get(id).is_some_and(|own| Arc::ptr_eq(own, account)) {
-            shard.remove(id);
-            // Under the lock, too: an account that is opened again finds a meter that is not about to be forgotten.
-            metrics.forget_tenant(id);
+        if !is_left() || !account.is_rested(now_ns) {
+            return false;
         }
-        is_free
+        if let Ok(own) = shard.find_entry(hash, |own| Arc::ptr_eq(own, account)) {
+            own.remove();
+            // What had many and has few keeps no room for many.
+            let len = shard.len();
+            if len < shard.capacity() / 8 {
+                shard.shrink_to(len * 2, |account| self.hash(account.id()));
+            }
+        }
+        drop(shard);
+        metrics.forget_tenant(&**account);
+        true
     }
 
     /// How many are kept.
@@ -99,15 +111,74 @@ impl Accounts {
         self.len() == 0
     }
 
-    fn shard(&self, id: &TenantId) -> MutexGuard<'_, Shard> {
+    fn hash(&self, id: &TenantId) -> u64 {
+        self.hasher.hash_one(id)
+    }
+
+    /// An id's hash, and the shard that it belongs to.
+    fn shard(&self, id: &TenantId) -> (u64, MutexGuard<'_, Shard>) {
         let [first, ..] = &self.shards;
-        // `at` is below the length: the first stands in for none.
-        let at = self.hasher.hash_one(id) as usize % SHARDS;
-        locked(self.shards.get(at).unwrap_or(first))
+        let hash = self.hash(id);
+        // Of bits that a shard's table looks at last. Below the length: the first stands in for none.
+        let at = (hash >> 32) as usize % SHARDS;
+        (hash, locked(self.shards.get(at).unwrap_or(first)))
+    }
+}
+
+impl MeteredTenants for Accounts {
+    fn find(&self, id: &TenantId) -> Option<Arc<dyn Metered>> {
+        Some(self.get(id)? as _)
+    }
+
+    fn select(&self, is: &mut dyn FnMut(&TenantMeter) -> bool) -> Vec<Arc<dyn Metered>> {
+        let mut selected = Vec::new();
+        for shard in &self.shards {
+            let shard = locked(shard);
+            let those = shard.iter().filter(|account| is(&account.meter));
+            selected.extend(those.map(|account| Arc::clone(account) as Arc<dyn Metered>));
+        }
+        selected
     }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Every change under these locks is one call.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_with_series_is_closed_when_nobody_has_it_but_they() {
+        let (metrics, accounts) = (Metrics::new(1).unwrap(), Arc::<Accounts>::default());
+        metrics.ask_tenants(Arc::downgrade(&accounts) as _);
+        let id = TenantId::parse("acme").unwrap();
+        let account = accounts.open(&id, &metrics);
+        TenantMeter::started(&account);
+        assert!(account.meter.has_series() && metrics.render().contains("tenant=\"acme\""));
+        accounts.leave(&id);
+        accounts.sweep(0, &metrics);
+        assert_eq!(accounts.len(), 1, "a request has it");
+        drop(account);
+        metrics.rebalance_tenants();
+        accounts.sweep(0, &metrics);
+        assert!(accounts.is_empty() && !metrics.render().contains("tenant=\"acme\""));
+    }
+
+    #[test]
+    fn all_are_found_and_closed_whatever_their_number() {
+        let (metrics, accounts) = (Metrics::new(0).unwrap(), Accounts::default());
+        let ids: Vec<_> = (0..5_000).map(|n| TenantId::parse(&format!("t{n}")).unwrap()).collect();
+        ids.iter().for_each(|id| drop(accounts.open(id, &metrics)));
+        assert!(ids.iter().all(|id| accounts.find(id).is_some_and(|found| found.id() == id)));
+        assert_eq!(accounts.select(&mut |_| true).len(), 5_000);
+        ids.iter().skip(10).for_each(|id| accounts.leave(id));
+        accounts.sweep(0, &metrics);
+        assert_eq!(accounts.len(), 10);
+        assert!(ids.iter().all(|id| accounts.find(id).is_some() == ids[..10].contains(id)));
+        let room: usize = accounts.shards.iter().map(|shard| locked(shard).capacity()).sum();
+        assert!(room < 1_000, "{room}");
+    }
 }

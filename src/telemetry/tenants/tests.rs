@@ -1,17 +1,98 @@
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::telemetry::families::Source;
+use crate::telemetry::quotas::{HalfUsed, QuotaGauge};
+use crate::telemetry::series::{RequestRecord, Series};
+use crate::types::TenantId;
 
 const TENANTS: u8 = 12;
 
 fn id(n: u8) -> TenantId {
     TenantId::parse(&format!("t{n}")).expect("an id")
+}
+
+/// A tenant that has nothing but a meter, and a quota.
+#[derive(Debug)]
+pub(in crate::telemetry) struct Plain(TenantId, TenantMeter);
+
+impl Plain {
+    pub(in crate::telemetry) fn new(id: &TenantId, meter: TenantMeter) -> Arc<Self> {
+        Arc::new(Self(id.clone(), meter))
+    }
+}
+
+impl Metered for Plain {
+    fn id(&self) -> &TenantId {
+        &self.0
+    }
+
+    fn meter(&self) -> &TenantMeter {
+        &self.1
+    }
+
+    fn quotas(&self) -> Vec<Arc<dyn QuotaGauge>> {
+        vec![Arc::new(HalfUsed)]
+    }
+}
+
+#[derive(Debug, Default)]
+struct Tenants(Mutex<BTreeMap<TenantId, Arc<Plain>>>);
+
+impl MeteredTenants for Tenants {
+    fn find(&self, id: &TenantId) -> Option<Arc<dyn Metered>> {
+        Some(Arc::clone(self.0.lock().unwrap().get(id)?) as _)
+    }
+
+    fn select(&self, is: &mut dyn FnMut(&TenantMeter) -> bool) -> Vec<Arc<dyn Metered>> {
+        let all = self.0.lock().unwrap();
+        all.values().filter(|tenant| is(tenant.meter())).map(|tenant| Arc::clone(tenant) as _).collect()
+    }
+}
+
+/// A table, and the tenants that it asks.
+struct Bench {
+    table: TenantTable,
+    tenants: Arc<Tenants>,
+}
+
+impl Deref for Bench {
+    type Target = TenantTable;
+
+    fn deref(&self) -> &TenantTable {
+        &self.table
+    }
+}
+
+impl Bench {
+    fn new(bound: usize) -> Self {
+        let (table, tenants) = (TenantTable::new(bound), Arc::<Tenants>::default());
+        let asked: Arc<dyn MeteredTenants> = Arc::clone(&tenants) as _;
+        table.ask(Arc::downgrade(&asked));
+        Self { table, tenants }
+    }
+
+    fn tenant(&self, id: &TenantId) -> Arc<Plain> {
+        let mut tenants = self.tenants.0.lock().unwrap();
+        Arc::clone(tenants.entry(id.clone()).or_insert_with(|| Plain::new(id, self.table.meter())))
+    }
+
+    fn retain(&self, keep: impl Fn(&TenantId) -> bool) {
+        let mut tenants = self.tenants.0.lock().unwrap();
+        tenants.retain(|id, tenant| {
+            let kept = keep(id);
+            if !kept {
+                self.table.forget(tenant.meter());
+            }
+            kept
+        });
+    }
 }
 
 fn record(status: u16, refusal: Option<&'static str>) -> RequestRecord {
@@ -55,54 +136,53 @@ fn of(table: &TenantTable, family: &str, detail: &str, tenant: &str) -> u64 {
     all.get(tenant).copied().unwrap_or(0)
 }
 
-fn request(meter: &TenantMeter) {
-    meter.started();
-    meter.finished(&record(200, None));
+fn request(tenant: &Arc<Plain>) {
+    TenantMeter::started(tenant);
+    tenant.meter().finished(&record(200, None));
 }
 
 #[test]
 fn the_first_that_come_have_series_of_their_own() {
-    let table = Arc::new(TenantTable::new(2));
+    let table = Bench::new(2);
     for n in [3, 1, 2] {
-        request(&table.meter(&id(n)));
+        request(&table.tenant(&id(n)));
     }
-    table.meter(&id(9));
+    table.tenant(&id(9));
     assert_eq!(tenants_named(&table), ["t1", "t3"]);
     assert_eq!(of(&table, "tollgate_requests_total", "2xx", "_other"), 1);
 }
 
 #[test]
-fn a_meter_is_the_same_until_its_tenant_is_gone() {
-    let table = Arc::new(TenantTable::new(8));
-    let meter = table.meter(&id(1));
-    request(&meter);
+fn a_tenant_that_is_gone_gets_no_series() {
+    let table = Bench::new(8);
+    let tenant = table.tenant(&id(1));
+    request(&tenant);
     table.retain(|_| true);
-    assert!(Arc::ptr_eq(&meter, &table.meter(&id(1))));
+    assert_eq!(tenants_named(&table), ["t1"]);
     table.retain(|_| false);
-    assert!(!Arc::ptr_eq(&meter, &table.meter(&id(1))));
     assert_eq!(tenants_named(&table), Vec::<String>::new());
     // A request that outlives its tenant is counted all the same, and makes no series.
-    request(&meter);
+    request(&tenant);
     assert_eq!(of(&table, "tollgate_requests_total", "2xx", "_other"), 2);
 }
 
 #[test]
 fn a_refused_request_is_never_in_flight() {
-    let table = Arc::new(TenantTable::new(8));
-    let meter = table.meter(&id(1));
-    meter.started();
-    meter.started();
-    meter.refused(&record(429, Some("concurrency_exceeded")));
-    assert_eq!(meter.in_flight(), 2);
+    let table = Bench::new(8);
+    let tenant = table.tenant(&id(1));
+    TenantMeter::started(&tenant);
+    TenantMeter::started(&tenant);
+    TenantMeter::refused(&tenant, &record(429, Some("concurrency_exceeded")));
+    assert_eq!(tenant.meter().in_flight(), 2);
     assert_eq!(of(&table, "tollgate_requests_in_flight", "", "t1"), 2);
     assert_eq!(of(&table, "tollgate_rejected_total", "concurrency_exceeded", "t1"), 1);
-    meter.finished(&record(200, None));
-    assert_eq!(meter.in_flight(), 1);
+    tenant.meter().finished(&record(200, None));
+    assert_eq!(tenant.meter().in_flight(), 1);
 }
 
 #[test]
 fn requests_without_a_tenant_share_one_series() {
-    let table = Arc::new(TenantTable::new(8));
+    let table = Bench::new(8);
     table.unknown().refused(&record(404, Some("unknown_tenant")));
     assert_eq!(of(&table, "tollgate_rejected_total", "unknown_tenant", "_unknown"), 1);
     assert_eq!(tenants_named(&table), Vec::<String>::new());
@@ -110,12 +190,12 @@ fn requests_without_a_tenant_share_one_series() {
 
 #[test]
 fn what_limits_in_the_shadow_counted_outlives_the_tenants_series() {
-    let table = Arc::new(TenantTable::new(1));
+    let table = Bench::new(1);
     let (limit, family) = (table.limit("strict"), "tollgate_shadow_rejected_total");
-    let (one, two) = (table.meter(&id(1)), table.meter(&id(2)));
+    let (one, two) = (table.tenant(&id(1)), table.tenant(&id(2)));
     request(&one);
-    one.shadow_rejected(limit);
-    two.shadow_rejected(limit);
+    one.meter().shadow_rejected(limit);
+    two.meter().shadow_rejected(limit);
     assert_eq!((of(&table, family, "strict", "t1"), of(&table, family, "strict", "_other")), (1, 1));
     table.set_bound(0);
     assert_eq!((of(&table, family, "strict", "t1"), of(&table, family, "strict", "_other")), (0, 2));
@@ -123,12 +203,12 @@ fn what_limits_in_the_shadow_counted_outlives_the_tenants_series() {
 
 #[test]
 fn names_of_limits_make_a_bounded_number_of_series() {
-    let table = Arc::new(TenantTable::new(1));
-    let meter = table.meter(&id(1));
+    let table = Bench::new(1);
+    let tenant = table.tenant(&id(1));
     for n in 0..100 {
         let slot = table.limit(&format!("limit-{n}"));
         assert_eq!(slot, table.limit(&format!("limit-{n}")));
-        meter.shadow_rejected(slot);
+        tenant.meter().shadow_rejected(slot);
     }
     let family = "tollgate_shadow_rejected_total";
     let series = samples(&table).into_keys().filter(|(name, _)| name == family).count();
@@ -139,8 +219,8 @@ fn names_of_limits_make_a_bounded_number_of_series() {
 
 #[test]
 fn the_busiest_take_over_and_equals_do_not_take_turns() {
-    let table = Arc::new(TenantTable::new(2));
-    let (early, busy, equal) = (table.meter(&id(1)), table.meter(&id(2)), table.meter(&id(3)));
+    let table = Bench::new(2);
+    let (early, busy, equal) = (table.tenant(&id(1)), table.tenant(&id(2)), table.tenant(&id(3)));
     request(&early);
     request(&busy);
     request(&equal);
@@ -153,7 +233,7 @@ fn the_busiest_take_over_and_equals_do_not_take_turns() {
     }
     assert_eq!(tenants_named(&table), ["t2", "t3"]);
     // A little busier is not enough to take a place, twice as busy is.
-    let late = table.meter(&id(4));
+    let late = table.tenant(&id(4));
     for _ in 0..10 {
         for _ in 0..100 {
             request(&busy);
@@ -174,10 +254,10 @@ fn the_busiest_take_over_and_equals_do_not_take_turns() {
 
 #[test]
 fn room_is_given_to_whoever_is_busy() {
-    let table = Arc::new(TenantTable::new(0));
+    let table = Bench::new(0);
     for n in 0..4 {
         for _ in 0..n {
-            request(&table.meter(&id(n)));
+            request(&table.tenant(&id(n)));
         }
     }
     table.set_bound(2);
@@ -189,9 +269,9 @@ fn room_is_given_to_whoever_is_busy() {
 
 #[test]
 fn a_request_in_flight_over_a_swap_stays_in_flight() {
-    let table = Arc::new(TenantTable::new(1));
-    let meter = table.meter(&id(1));
-    meter.started();
+    let table = Bench::new(1);
+    let tenant = table.tenant(&id(1));
+    TenantMeter::started(&tenant);
     assert_eq!(of(&table, "tollgate_requests_in_flight", "", "t1"), 1);
     table.set_bound(0);
     assert_eq!(of(&table, "tollgate_requests_in_flight", "", "_other"), 1);
@@ -199,23 +279,23 @@ fn a_request_in_flight_over_a_swap_stays_in_flight() {
     table.rebalance();
     assert_eq!(of(&table, "tollgate_requests_in_flight", "", "t1"), 1);
     assert_eq!(of(&table, "tollgate_requests_in_flight", "", "_other"), 0);
-    meter.finished(&record(200, None));
+    tenant.meter().finished(&record(200, None));
     assert_eq!(of(&table, "tollgate_requests_in_flight", "", "t1"), 0);
 }
 
 #[test]
 fn recorders_and_swaps_at_once_lose_nothing() {
     const EACH: u64 = 20_000;
-    let table = Arc::new(TenantTable::new(2));
+    let table = Bench::new(2);
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let recorders: Vec<_> = (0..3)
             .map(|worker: u8| {
-                let table = Arc::clone(&table);
+                let table = &table;
                 scope.spawn(move || {
-                    let meters: Vec<_> = (0..6).map(|n| table.meter(&id(n))).collect();
+                    let tenants: Vec<_> = (0..6).map(|n| table.tenant(&id(n))).collect();
                     for n in 0..EACH {
-                        request(&meters[(n + u64::from(worker)) as usize % meters.len()]);
+                        request(&tenants[(n + u64::from(worker)) as usize % tenants.len()]);
                     }
                 })
             })
@@ -285,9 +365,9 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #[test]
     fn series_are_bounded_and_no_count_is_ever_lost(steps in prop::collection::vec(step(), 1..200), bound in 0..6_usize) {
-        let table = Arc::new(TenantTable::new(bound));
+        let table = Bench::new(bound);
         let mut bound = bound;
-        let mut in_flight: Vec<Arc<TenantMeter>> = Vec::new();
+        let mut in_flight: Vec<Arc<Plain>> = Vec::new();
         let mut held: Vec<Arc<Series>> = Vec::new();
         let mut model: BTreeMap<(String, String), u64> = BTreeMap::new();
         let mut before: BTreeMap<(String, String), BTreeMap<String, u64>> = BTreeMap::new();
@@ -305,24 +385,24 @@ proptest! {
         for step in steps {
             match step {
                 Step::Start(tenant) => {
-                    let meter = table.meter(&id(tenant));
-                    meter.started();
-                    in_flight.push(meter);
+                    let tenant = table.tenant(&id(tenant));
+                    TenantMeter::started(&tenant);
+                    in_flight.push(tenant);
                 }
                 Step::Finish { nth, status } if !in_flight.is_empty() => {
-                    let meter = in_flight.swap_remove(nth % in_flight.len());
-                    meter.finished(&record(status, None));
+                    let tenant = in_flight.swap_remove(nth % in_flight.len());
+                    tenant.meter().finished(&record(status, None));
                     count(&mut model, &record(status, None));
                 }
                 Step::Refuse { tenant, code } => {
-                    table.meter(&id(tenant)).refused(&record(429, Some(code)));
+                    TenantMeter::refused(&table.tenant(&id(tenant)), &record(429, Some(code)));
                     count(&mut model, &record(429, Some(code)));
                 }
                 Step::Unknown => {
                     table.unknown().refused(&record(404, Some("unknown_tenant")));
                     count(&mut model, &record(404, Some("unknown_tenant")));
                 }
-                Step::Hold(tenant) => held.push(table.meter(&id(tenant)).series.load_full()),
+                Step::Hold(tenant) => held.push(table.tenant(&id(tenant)).meter().series.load_full()),
                 Step::Release { nth } if !held.is_empty() => {
                     held.swap_remove(nth % held.len()).record(&record(500, None));
                     count(&mut model, &record(500, None));
