@@ -114,14 +114,14 @@ impl Mold {
         self.number
     }
 
-    /// As [`cast`](Self::cast), where the store has just said what the tenant has used of its quotas.
-    pub(super) fn cast_remembering(&self, written: &config::Tenant, holdings: &[Holdings]) -> Tenant {
+    /// As `cast` does, where the store has just said what the tenant has used of its quotas.
+    pub(super) fn remembering(&self, holdings: &[Holdings], cast: impl FnOnce(&Self) -> Tenant) -> Tenant {
         if holdings.is_empty() {
-            return self.cast(written);
+            return cast(self);
         }
         let roster = &self.foundation.roster;
         roster.remember(holdings.to_vec());
-        let tenant = self.cast(written);
+        let tenant = cast(self);
         // Those whose quotas were known already.
         roster.forget_of(holdings);
         tenant
@@ -129,15 +129,49 @@ impl Mold {
 
     /// The tenant that runs. Its account is opened, and its quotas and rates go on from where they were.
     pub(super) fn cast(&self, written: &config::Tenant) -> Tenant {
-        let Foundation { accounts, metrics, roster, .. } = &*self.foundation;
-        let plan = written.plan.as_ref().and_then(|plan| self.plans.get(plan)).unwrap_or(&self.unplanned);
-        let account = accounts.open(&written.id, metrics);
+        let plan = self.shared(written.plan.as_deref());
         let own_quotas = !written.limits.quotas.is_empty()
             || written.limits.on_outage.is_some()
             || written.time_zone.is_some();
         let specs = own_quotas.then(|| self.quotas.of(&self.document, written));
         let specs = specs.as_deref().unwrap_or(&plan.quotas);
-        let quotas = match specs {
+        let rules = match Rates::are_those_of_plan(written) {
+            true => Arc::clone(&plan.rates),
+            false => self.rates.rules(&self.document, written, specs),
+        };
+        let terms = match written.has_terms_of_plan() {
+            true => Arc::clone(&plan.terms),
+            false => Arc::new(terms(&self.document, written, &self.pools, &self.identity)),
+        };
+        let state = match written.state {
+            config::TenantState::Active => State::Active,
+            config::TenantState::Suspended => State::Suspended,
+            config::TenantState::PastDue => State::PastDue,
+            config::TenantState::Maintenance => State::Maintenance,
+        };
+        Tenant { state, ..self.open(&written.id, terms, &rules, specs) }
+    }
+
+    /// As [`cast`](Self::cast), of one that differs in nothing from its plan: at the pace of requests.
+    pub(super) fn cast_plain(&self, id: &TenantId, plan: Option<&str>) -> Tenant {
+        let plan = self.shared(plan);
+        self.open(id, Arc::clone(&plan.terms), &plan.rates, &plan.quotas)
+    }
+
+    fn shared(&self, plan: Option<&str>) -> &Shared {
+        plan.and_then(|plan| self.plans.get(plan)).unwrap_or(&self.unplanned)
+    }
+
+    fn open(
+        &self,
+        id: &TenantId,
+        terms: Arc<Terms>,
+        rules: &Arc<RateRules>,
+        quotas: &[Arc<QuotaSpec>],
+    ) -> Tenant {
+        let Foundation { accounts, metrics, roster, .. } = &*self.foundation;
+        let account = accounts.open(id, metrics);
+        let quotas = match quotas {
             [] => Arc::clone(&self.unlimited),
             specs => {
                 let quotas = specs.iter().map(|spec| account.quota(Arc::clone(spec), roster));
@@ -145,27 +179,8 @@ impl Mold {
             }
         };
         account.show_quotas(quotas.gauges());
-        let rules = match Rates::are_those_of_plan(written) {
-            true => Arc::clone(&plan.rates),
-            false => self.rates.rules(&self.document, written, specs),
-        };
-        Tenant {
-            id: written.id.clone(),
-            state: match written.state {
-                config::TenantState::Active => State::Active,
-                config::TenantState::Suspended => State::Suspended,
-                config::TenantState::PastDue => State::PastDue,
-                config::TenantState::Maintenance => State::Maintenance,
-            },
-            terms: match written.has_terms_of_plan() {
-                true => Arc::clone(&plan.terms),
-                false => Arc::new(terms(&self.document, written, &self.pools, &self.identity)),
-            },
-            rates: account.rates.open(&rules),
-            quotas,
-            mold: self.number,
-            account,
-        }
+        let (state, mold, rates) = (State::Active, self.number, account.rates.open(rules));
+        Tenant { id: account.id().clone(), state, terms, rates, quotas, mold, account }
     }
 }
 

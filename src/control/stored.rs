@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 
 use super::mold::Mold;
 use crate::admission::quota::Holdings;
-use crate::config::{self, Document, Origin, read_tenant};
+use crate::config::{self, Document, read_tenant};
 use crate::store::{Found, Store, StoreFault, TenantKey, TenantRecord, Users};
-use crate::tenant::{Answer, Cast, Kept, Key, Record, Source, SourceFault, State, Tenant};
+use crate::tenant::{Answer, Cast, Kept, Key, Record, Source, SourceFault, State, Tenant, Texts};
 use crate::types::TenantId;
 
 /// The store, as the cache of tenants asks it.
@@ -108,8 +108,8 @@ fn kept(found: Found, plans: &Mutex<HashSet<Arc<str>>>) -> Kept {
         }
         plan
     });
-    let (state, settings, domains) = (state(&content.state), content.settings, content.domains.into());
-    Kept { record: Record { id, revision, state, plan, settings, domains }, holdings }
+    let texts = Texts::new(content.settings.as_deref(), &content.domains);
+    Kept { record: Record { id, revision, state: state(&content.state), plan, texts }, holdings }
 }
 
 /// What nobody has written, and so nobody knows, is not served.
@@ -128,36 +128,35 @@ impl Cast for Mold {
     }
 
     fn cast(&self, record: &Record, holdings: &[Holdings]) -> Option<Tenant> {
-        let written = match written(self, record) {
-            Ok(written) => written,
+        let cast = match written(self, record) {
+            Ok(Some(written)) => self.remembering(holdings, |mold| mold.cast(&written)),
+            Ok(None) => {
+                self.remembering(holdings, |mold| mold.cast_plain(&record.id, record.plan.as_deref()))
+            }
             Err(why) => {
                 let (tenant, revision) = (&record.id, record.revision);
                 tracing::error!(%tenant, revision, why, "tenant of the store left out: it does not fit the configuration");
                 return None;
             }
         };
-        let tenant = self.cast_remembering(&written, holdings);
-        Some(Tenant { state: record.state, ..tenant })
+        Some(Tenant { state: record.state, ..cast })
     }
 }
 
-/// The tenant as the configuration would have it. Its domains and its state are not looked at.
-fn written(mold: &Mold, record: &Record) -> Result<Arc<config::Tenant>, String> {
+/// The tenant as the configuration would have it, unless it has nothing of its own. Its domains and its state are not looked
+/// at.
+fn written(mold: &Mold, record: &Record) -> Result<Option<Arc<config::Tenant>>, String> {
     let plan = record.plan.as_deref();
     if let Some(plan) = plan.filter(|plan| !mold.document().plans.contains_key(*plan)) {
         return Err(format!("there is no plan `{plan}`"));
     }
-    let Some(settings) = &record.settings else {
-        let origin = Origin { file: "the store".into(), line: 0 };
-        return Ok(Arc::new(config::Tenant::plain(record.id.clone(), plan, origin)));
-    };
+    let Some(settings) = record.texts.settings() else { return Ok(None) };
     let settings: Result<Map<String, Value>, _> = serde_json::from_str(settings);
     let mut settings = settings.map_err(|error| format!("its settings are no JSON object: {error}"))?;
     settings.extend(plan.map(|plan| ("plan".to_owned(), plan.into())));
-    read_tenant(mold.document(), &record.id, &Value::Object(settings)).map(|read| read.tenant).map_err(
-        |faults| {
-            let told = faults.iter().map(|fault| format!("{}: {}", fault.pointer, fault.message));
-            told.collect::<Vec<_>>().join("; ")
-        },
-    )
+    let read = read_tenant(mold.document(), &record.id, &Value::Object(settings));
+    read.map(|read| Some(read.tenant)).map_err(|faults| {
+        let told = faults.iter().map(|fault| format!("{}: {}", fault.pointer, fault.message));
+        told.collect::<Vec<_>>().join("; ")
+    })
 }

@@ -14,7 +14,9 @@ use std::sync::Arc;
 
 pub use account::Account;
 pub use accounts::Accounts;
-pub use cache::{Answer, CacheTerms, Cast, Kept, Key, Lookup, Record, Source, SourceFault, TenantCache};
+pub use cache::{
+    Answer, CacheTerms, Cast, Kept, Key, Lookup, Record, Source, SourceFault, TenantCache, Texts,
+};
 pub use configured::Configured;
 pub use directory::{Directory, KeptTenants, LookedUp};
 pub use identify::{HostPattern, Identify, Rule, Unidentified};

@@ -64,18 +64,23 @@ impl Entry {
 
     /// Whether the host is an exact domain of it.
     pub(super) fn owns(&self, host: &str) -> bool {
-        self.record.domains.binary_search_by(|domain| (**domain).cmp(host)).is_ok()
+        self.record.texts.has(host)
     }
 
     /// Whether a wildcard of it is above the host.
     pub(super) fn covers(&self, host: &str) -> bool {
-        self.record.domains.iter().any(|domain| {
+        self.record.texts.domains().any(|domain| {
             domain.strip_prefix('*').is_some_and(|below| host.len() > below.len() && host.ends_with(below))
         })
     }
 
     /// Its exact domains.
     pub(super) fn hosts(&self) -> impl Iterator<Item = &str> {
-        self.record.domains.iter().map(|domain| &**domain).filter(|domain| !domain.starts_with('*'))
+        self.placed_hosts().map(|(_, host)| host)
+    }
+
+    /// Its exact domains, and where each begins among its texts.
+    pub(super) fn placed_hosts(&self) -> impl Iterator<Item = (u32, &str)> {
+        self.record.texts.placed().filter(|(_, domain)| !domain.starts_with('*'))
     }
 }

@@ -1,9 +1,11 @@
 //! Which cached tenant has an exact domain. It only says where to look: whoever asks makes sure.
+//!
+//! A domain's text is its tenant's: what is kept here is where that begins.
 
 use std::hash::BuildHasher;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
-use hashbrown::{DefaultHashBuilder, HashMap};
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::entry::Entry;
 use crate::types::TenantId;
@@ -12,7 +14,14 @@ const SHARDS: usize = 64;
 /// So many domains of a tenant have a place here; hosts under its others are remembered as they are asked for.
 const OF_TENANT_MAX: usize = 64;
 
-type Shard = HashMap<Box<str>, TenantId>;
+type Shard = HashTable<Place>;
+
+/// A domain of a tenant.
+#[derive(Debug)]
+struct Place {
+    entry: Arc<Entry>,
+    at: u32,
+}
 
 /// The exact domains of the tenants in the cache, which come and go with them.
 #[derive(Debug)]
@@ -28,29 +37,33 @@ impl Default for Hosts {
     }
 }
 
+impl Place {
+    fn host(&self) -> &str {
+        self.entry.record.texts.domain_at(self.at)
+    }
+}
+
 impl Hosts {
     pub(super) fn get(&self, host: &str) -> Option<TenantId> {
-        self.read(host).get(host).cloned()
+        let hash = self.hasher.hash_one(host);
+        let shard = self.shard(hash).read().unwrap_or_else(PoisonError::into_inner);
+        shard.find(hash, |place| place.host() == host).map(|place| place.entry.record.id.clone())
     }
 
-    /// Enters the domains of a tenant.
-    pub(super) fn enter(&self, entry: &Entry) {
-        for host in entry.hosts().take(OF_TENANT_MAX) {
-            let mut shard = self.write(host);
-            match shard.get_mut(host) {
-                Some(id) => *id = entry.record.id.clone(),
-                None => _ = shard.insert(host.into(), entry.record.id.clone()),
-            }
+    /// Enters the domains of a tenant, in the place of whoever had them.
+    pub(super) fn enter(&self, entry: &Arc<Entry>) {
+        for (at, host) in entry.placed_hosts().take(OF_TENANT_MAX) {
+            let (hash, mut shard) = self.write(host);
+            let place = Place { entry: Arc::clone(entry), at };
+            let rehash = |place: &Place| self.hasher.hash_one(place.host());
+            shard.entry(hash, |known| known.host() == host, rehash).insert(place);
         }
     }
 
-    /// Takes the domains of a tenant out, but for those that another, or it again, `has`.
-    pub(super) fn leave(&self, entry: &Entry, has: impl Fn(&str) -> bool) {
-        for host in entry.hosts().take(OF_TENANT_MAX).filter(|host| !has(host)) {
-            let mut shard = self.write(host);
-            if shard.get(host).is_some_and(|id| *id == entry.record.id) {
-                shard.remove(host);
-            }
+    /// Takes the domains out that are this entry's.
+    pub(super) fn leave(&self, entry: &Arc<Entry>) {
+        for (_, host) in entry.placed_hosts().take(OF_TENANT_MAX) {
+            self.remove_if(host, |place| Arc::ptr_eq(&place.entry, entry));
         }
     }
 
@@ -60,7 +73,20 @@ impl Hosts {
     }
 
     pub(super) fn remove(&self, host: &str) {
-        self.write(host).remove(host);
+        self.remove_if(host, |_| true);
+    }
+
+    fn remove_if(&self, host: &str, is: impl Fn(&Place) -> bool) {
+        let (hash, mut shard) = self.write(host);
+        let Ok(found) = shard.find_entry(hash, |place| place.host() == host && is(place)) else { return };
+        // Freed when nobody waits for it.
+        let (_gone, _) = found.remove();
+        let len = shard.len();
+        // What had many and has few keeps no room for many.
+        if len < shard.capacity() / 8 {
+            shard.shrink_to(len * 2, |place| self.hasher.hash_one(place.host()));
+        }
+        drop(shard);
     }
 
     #[cfg(test)]
@@ -68,17 +94,15 @@ impl Hosts {
         self.shards.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).len()).sum()
     }
 
-    fn shard(&self, host: &str) -> &RwLock<Shard> {
+    fn shard(&self, hash: u64) -> &RwLock<Shard> {
         let [first, ..] = &self.shards;
-        // Below the length: the first stands in for none.
-        self.shards.get(self.hasher.hash_one(host) as usize % SHARDS).unwrap_or(first)
+        // Of bits that a shard's table looks at last. Below the length: the first stands in for none.
+        self.shards.get((hash >> 32) as usize % SHARDS).unwrap_or(first)
     }
 
-    fn read(&self, host: &str) -> RwLockReadGuard<'_, Shard> {
-        self.shard(host).read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self, host: &str) -> RwLockWriteGuard<'_, Shard> {
-        self.shard(host).write().unwrap_or_else(PoisonError::into_inner)
+    /// A host's hash, and the shard that it belongs to.
+    fn write(&self, host: &str) -> (u64, RwLockWriteGuard<'_, Shard>) {
+        let hash = self.hasher.hash_one(host);
+        (hash, self.shard(hash).write().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -59,15 +59,18 @@ impl TenantCache {
     /// Remembers what a key has found, as was read when its number of changes was `began`.
     pub(super) fn remember(&self, key: &Key, entry: Arc<Entry>, began: u64) -> Arc<Entry> {
         let id = &entry.record.id;
-        let known = self.entries.get(id);
-        self.hosts.enter(&entry);
-        if let Some(known) = known.as_ref().filter(|known| known.record == entry.record) {
+        let same = self.entries.get(id).filter(|known| known.record == entry.record);
+        if let Some(known) = &same {
             known.renew(entry.loaded_ns());
-        } else {
-            self.entries.insert(id.clone(), Arc::clone(&entry));
-            if let Some(known) = &known {
-                self.hosts.leave(known, |host| entry.owns(host));
+            self.hosts.enter(known);
+            if !self.entries.contains_key(id) {
+                // It was evicted meanwhile, and may have left before it was entered.
+                self.hosts.leave(known);
             }
+        } else {
+            // Before it is there, so that it is entered when it leaves. Whoever it takes the place of leaves then.
+            self.hosts.enter(&entry);
+            self.entries.insert(id.clone(), Arc::clone(&entry));
         }
         if let Key::Host(host) = key
             && !Hosts::has_place_for(&entry, host)
@@ -81,7 +84,7 @@ impl TenantCache {
                 self.aliases.forget(host);
             }
         }
-        known.filter(|known| known.record == entry.record).unwrap_or(entry)
+        same.unwrap_or(entry)
     }
 
     /// Remembers that a key finds nobody, likewise.

@@ -23,6 +23,7 @@ mod landing;
 mod source;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,6 +40,7 @@ use self::flight::{Flight, Flights, Outcome};
 use self::hosts::Hosts;
 use self::landing::Landing;
 pub use self::source::{Answer, Cast, Kept, Key, Record, Source, SourceFault};
+pub use self::texts::Texts;
 use super::{Accounts, Tenant};
 use crate::telemetry::{CacheMeter, CacheReading};
 use crate::time::Clock;
@@ -103,10 +105,10 @@ impl TenantCache {
         let entries = Cache::builder()
             .max_capacity(terms.capacity)
             .eviction_listener(move |id: Arc<TenantId>, entry: Arc<Entry>, cause| {
+                of_evicted.leave(&entry);
                 if cause == RemovalCause::Replaced {
                     return;
                 }
-                of_evicted.leave(&entry, |_| false);
                 accounts.leave(&id);
                 if cause == RemovalCause::Size {
                     evictions.evicted();

@@ -44,8 +44,8 @@ proptest! {
         let bench = Bench::new(TERMS);
         let mut revision = 0;
         let changed = |before: Option<Record>, after: Option<Record>, id: &str| {
-            let hosts: Vec<_> = before.iter().chain(&after).flat_map(|record| record.domains.to_vec()).collect();
-            bench.cache.forget([&TenantId::parse(id).unwrap()], hosts.iter().map(|host| &**host));
+            let hosts: Vec<_> = before.iter().chain(&after).flat_map(|record| record.texts.domains()).collect();
+            bench.cache.forget([&TenantId::parse(id).unwrap()], hosts.iter().copied());
         };
         for step in steps {
             match step {
@@ -54,7 +54,7 @@ proptest! {
                     let taken = |name: &str| {
                         let tenants = bench.shelf.tenants.lock().unwrap();
                         tenants.iter().any(|(other, record)| {
-                            *other != IDS[id] && record.domains.iter().any(|own| **own == *name)
+                            *other != IDS[id] && record.texts.domains().any(|own| own == name)
                         })
                     };
                     let mut names: Vec<_> = names.iter().map(|at| NAMES[*at]).filter(|name| !taken(name)).collect();

@@ -30,15 +30,14 @@ impl fmt::Debug for Shelf {
 
 impl Shelf {
     pub(super) fn put(&self, id: &str, revision: u64, domains: &[&str]) -> Option<Record> {
-        let mut domains: Vec<Box<str>> = domains.iter().map(|domain| (*domain).into()).collect();
-        domains.sort();
+        let mut domains = domains.to_vec();
+        domains.sort_unstable();
         let record = Record {
             id: TenantId::parse(id).unwrap(),
             revision,
             state: State::Active,
             plan: None,
-            settings: None,
-            domains: domains.into(),
+            texts: Texts::new(None, &domains),
         };
         self.tenants.lock().unwrap().insert(id.to_owned(), record)
     }
@@ -64,7 +63,7 @@ impl Shelf {
 
 /// The naive rule: the exact domain, else the longest wildcard.
 fn owner(tenants: &BTreeMap<String, Record>, host: &str) -> Option<Record> {
-    let has = |name: &str| tenants.values().find(|record| record.domains.iter().any(|own| **own == *name));
+    let has = |name: &str| tenants.values().find(|record| record.texts.domains().any(|own| own == name));
     let above = host.match_indices('.').map(|(at, _)| format!("*{}", &host[at..]));
     has(host).or_else(|| above.into_iter().find_map(|name| has(&name))).cloned()
 }

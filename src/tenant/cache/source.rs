@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::texts::Texts;
 use crate::admission::quota::Holdings;
 use crate::tenant::{State, Tenant};
 use crate::types::TenantId;
@@ -27,10 +28,8 @@ pub struct Record {
     pub state: State,
     /// Its plan's name; one text for all tenants of the plan.
     pub plan: Option<Arc<str>>,
-    /// All else that it has of its own, as whoever casts it reads it.
-    pub settings: Option<Box<str>>,
-    /// Its domains, sorted: exact ones, and wildcards with `*.`.
-    pub domains: Box<[Box<str>]>,
+    /// All else that it has of its own, and its domains.
+    pub texts: Texts,
 }
 
 /// What a source has found.

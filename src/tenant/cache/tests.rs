@@ -329,3 +329,33 @@ fn evicted_tenants_leave_nothing_but_accounts_that_still_owe() {
     bench.settle(0);
     assert_eq!(bench.cache.hosts.len(), 0);
 }
+
+#[test]
+fn what_a_tenant_no_longer_has_leaves_with_what_it_was() {
+    let bench = Bench::new(TERMS);
+    bench.shelf.put("acme", 1, &["acme.test", "www.acme.test", "*.acme.test"]);
+    assert_eq!(bench.ask(&id("acme")), some("acme", 1));
+    assert_eq!(bench.cache.hosts.len(), 2);
+    bench.shelf.put("acme", 2, &["acme.test", "shop.test"]);
+    bench.hand.advance(TERMS.ttl);
+    // Served as it was, and looked up; then as it is.
+    assert_eq!(bench.ask(&id("acme")), some("acme", 1));
+    assert_eq!(bench.ask(&host("shop.test")), some("acme", 2));
+    assert_eq!((bench.cache.hosts.len(), bench.shelf.asked()), (2, 2));
+    bench.hand.advance(TERMS.ttl);
+    assert_eq!(bench.ask(&host("acme.test")), some("acme", 2));
+    bench.cache.forget([&TenantId::parse("acme").unwrap()], ["acme.test", "shop.test", "www.acme.test"]);
+    bench.cache.tidy();
+    assert_eq!(bench.cache.hosts.len(), 0);
+}
+
+/// A hundred thousand of them are in memory.
+#[test]
+fn an_entry_is_small() {
+    assert!(
+        size_of::<Entry>() <= 96 && size_of::<Tenant>() <= 64,
+        "{} {}",
+        size_of::<Entry>(),
+        size_of::<Tenant>()
+    );
+}
