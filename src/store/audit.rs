@@ -4,7 +4,7 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 
-use super::{Actor, Store, StoreFault, TenantRecord};
+use super::{Actor, Page, Store, StoreFault, TenantRecord};
 use crate::types::TenantId;
 
 /// Entries of one answer, at most.
@@ -49,11 +49,11 @@ pub struct AuditQuery {
 }
 
 impl Store {
-    /// Entries of the audit log, the newest first.
+    /// Entries of the audit log, the newest first; a page that ends early for its size says so.
     ///
     /// # Errors
     /// [`StoreFault`].
-    pub async fn audit(&self, query: AuditQuery) -> Result<Vec<AuditEntry>, StoreFault> {
+    pub async fn audit(&self, query: AuditQuery) -> Result<Page<AuditEntry>, StoreFault> {
         self.readers.search(move |connection| search(connection, &query)).await
     }
 }
@@ -172,7 +172,7 @@ pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn search(connection: &Connection, query: &AuditQuery) -> rusqlite::Result<Vec<AuditEntry>> {
+fn search(connection: &Connection, query: &AuditQuery) -> rusqlite::Result<Page<AuditEntry>> {
     let mut sql =
         "SELECT seq, at_ms, actor, action, tenant, note, before, after FROM audit WHERE true".to_owned();
     let mut values: Vec<Value> = Vec::new();
@@ -199,7 +199,12 @@ fn search(connection: &Connection, query: &AuditQuery) -> rusqlite::Result<Vec<A
     sql.push_str(" ORDER BY seq DESC LIMIT ?");
     values.push(signed(query.limit.min(ENTRIES_MAX) as u64).into());
     let mut statement = connection.prepare_cached(&sql)?;
-    statement.query_map(params_from_iter(values), entry)?.collect()
+    Page::of(statement.query_map(params_from_iter(values), entry)?, size)
+}
+
+/// How much text an entry is.
+fn size(entry: &AuditEntry) -> usize {
+    [&entry.before, &entry.after, &entry.note].into_iter().flatten().map(|text| text.len()).sum()
 }
 
 /// A row of `seq, at_ms, actor, action, tenant, note, before, after`.

@@ -33,7 +33,7 @@ impl Desk {
 
     fn actions(&self, query: AuditQuery) -> Vec<String> {
         let entries = self.wait(self.store.audit(AuditQuery { limit: 100, ..query })).unwrap();
-        entries.into_iter().map(|entry| entry.action.into()).collect()
+        entries.records.into_iter().map(|entry| entry.action.into()).collect()
     }
 }
 
@@ -157,7 +157,7 @@ fn every_change_is_in_the_audit_log_with_before_and_after() {
     put.note = Some("unpaid".into());
     desk.put(put).unwrap();
     let entries = desk.wait(desk.store.audit(AuditQuery { limit: 10, ..AuditQuery::default() })).unwrap();
-    let [second, first] = &entries[..] else { panic!("{entries:?}") };
+    let [second, first] = &entries.records[..] else { panic!("{entries:?}") };
     assert_eq!((first.seq, first.before.as_deref()), (1, None));
     assert_eq!(second.before, first.after);
     assert_eq!((&*second.actor, second.note.as_deref()), ("token (alice)", Some("unpaid")));

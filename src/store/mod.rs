@@ -34,6 +34,7 @@ mod model_tests;
 #[cfg(test)]
 mod outage_tests;
 mod page_cache;
+mod page;
 mod question;
 mod queue;
 mod quota_usage;
@@ -66,6 +67,7 @@ pub use fault::{StoreFault, WriteError};
 pub use feed::Change;
 pub use keys::{KeyHash, KeyRecord, NewKey};
 pub use lookup::{Claimed, Found};
+pub use page::{PAGE_BYTES, Page};
 pub use record::{Actor, Expect, TenantContent, TenantKey, TenantRecord};
 pub use restore::{Before, Difference, Part, Restoration, Restored};
 pub use snapshot::{StoreSnapshot, UsageRecord};

@@ -5,7 +5,7 @@ use rusqlite::{Connection, params_from_iter};
 
 use super::audit::signed;
 use super::tenants::{domains_owned, record};
-use super::{Store, StoreFault, TenantRecord};
+use super::{Page, Store, StoreFault, TenantRecord};
 use crate::types::TenantId;
 
 /// Tenants of one answer, at most.
@@ -42,11 +42,11 @@ pub struct Users {
 }
 
 impl Store {
-    /// A page of tenants, by their ids.
+    /// A page of tenants, by their ids; one that ends early for its size says so.
     ///
     /// # Errors
     /// [`StoreFault`]; `Busy` for one that takes more than five seconds.
-    pub async fn tenants(&self, query: TenantQuery) -> Result<Vec<TenantRecord>, StoreFault> {
+    pub async fn tenants(&self, query: TenantQuery) -> Result<Page<TenantRecord>, StoreFault> {
         self.readers.search(move |connection| search(connection, &query)).await
     }
 
@@ -114,17 +114,24 @@ fn users(connection: &Connection, condition: &str, value: &str) -> rusqlite::Res
     Ok(Users { count: count.map(i64::unsigned_abs)?, some })
 }
 
-fn search(connection: &Connection, query: &TenantQuery) -> rusqlite::Result<Vec<TenantRecord>> {
+fn search(connection: &Connection, query: &TenantQuery) -> rusqlite::Result<Page<TenantRecord>> {
     let (sql, values) = statement(query);
     let mut statement = connection.prepare_cached(&sql)?;
-    let mut found = Vec::new();
-    let mut rows = statement.query(params_from_iter(values))?;
-    while let Some(row) = rows.next()? {
-        let Some(mut tenant) = record(row)? else { continue };
+    let rows = statement.query_map(params_from_iter(values), record)?.filter_map(Result::transpose);
+    let whole = rows.map(|tenant| {
+        let mut tenant = tenant?;
         tenant.content.domains = domains_owned(connection, tenant.id.as_str())?;
-        found.push(tenant);
-    }
-    Ok(found)
+        Ok(tenant)
+    });
+    Page::of(whole, size)
+}
+
+/// How much text a tenant is.
+fn size(tenant: &TenantRecord) -> usize {
+    let content = &tenant.content;
+    let labels = content.labels.iter().map(|(name, value)| name.len() + value.len());
+    let domains = content.domains.iter().map(|domain| domain.len());
+    content.settings.as_deref().map_or(0, str::len) + labels.chain(domains).sum::<usize>()
 }
 
 /// A page is found by going through one index in the order of ids: the first label's, else that of the plan, of the state or

@@ -75,7 +75,7 @@ impl Desk {
     fn ids(&self, query: TenantQuery) -> Vec<String> {
         let query = TenantQuery { limit: if query.limit == 0 { 100 } else { query.limit }, ..query };
         let page = self.wait(self.store.tenants(query)).unwrap();
-        page.into_iter().map(|tenant| tenant.id.to_string()).collect()
+        page.records.into_iter().map(|tenant| tenant.id.to_string()).collect()
     }
 }
 

@@ -181,7 +181,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     header("if_match", "If-Match", "The ETag that the tenant must have, or `*`: it must be there."),
     header("if_none_match", "If-None-Match", "`*` for a change: the tenant must not be there. An ETag for a look: 304 where it is the same."),
     Parameter { schema: || json!({ "type": "string", "minLength": 1, "maxLength": 128 }), ..header("actor", "X-Tollgate-Actor", "Who makes the change, for the audit log.") },
-    Parameter { schema: || json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 }), ..query("limit", "How many entries a page has.") },
+    Parameter { schema: || json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 }), ..query("limit", "How many entries a page has at most; it has fewer where they would be more than 4 MiB.") },
     query("cursor", "`next_cursor` of the page before."),
     query("plan", "Only tenants of this plan."),
     Parameter { schema: || json!({ "enum": ["active", "suspended", "maintenance", "past_due"] }), ..query("state", "Only tenants in this state.") },

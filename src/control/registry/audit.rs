@@ -48,9 +48,9 @@ impl Registry {
             before_seq: filter.before,
             limit: filter.limit,
         };
-        let entries = self.store()?.audit(query).await?;
-        let next = entries.last().filter(|_| entries.len() >= filter.limit).map(|entry| entry.seq);
-        Ok(AuditPage { entries: entries.iter().map(shown).collect(), next })
+        let page = self.store()?.audit(query).await?;
+        let next = page.records.last().filter(|_| page.may_go_on(filter.limit)).map(|entry| entry.seq);
+        Ok(AuditPage { entries: page.records.iter().map(shown).collect(), next })
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::documents::{Shown, written_document};
 use super::{Refusal, Registry};
 use crate::config::{Domain, Tenant};
-use crate::store::{TenantQuery, TenantRecord};
+use crate::store::{PAGE_BYTES, Page as Stored, TenantQuery, TenantRecord};
 use crate::types::TenantId;
 
 /// Which tenants are asked for: all that match everything that is given.
@@ -60,37 +60,31 @@ impl Registry {
         let in_force = self.in_force();
         // One more of each than is shown tells whether more follow.
         let wanted = listing.limit.saturating_add(1);
-        let mut stored = Vec::new();
+        let mut stored = Stored { records: Vec::new(), is_cut: false };
         if listing.source != SourceFilter::Configuration
             && let Some(store) = self.readable()
         {
             stored = store.tenants(query(listing, domain.as_ref(), wanted)).await?;
         }
         // Behind the last of a full answer there may be tenants that were not asked for yet.
-        let horizon = stored.last().filter(|_| stored.len() >= wanted).map(|record| record.id.clone());
+        let horizon = stored.records.last().filter(|_| stored.may_go_on(wanted));
+        let horizon = horizon.map(|record| record.id.clone());
         let shadowed = |record: &TenantRecord| in_force.tenant(record.id.as_str()).is_some();
-        let mut found: Vec<(TenantId, Value)> = stored
+        let of_store = stored
+            .records
             .iter()
             .filter(|record| !shadowed(record))
-            .map(|record| (record.id.clone(), Shown::stored(record).document))
-            .collect();
-        if listing.source != SourceFilter::Store {
-            let configured = in_force.tenants_after(listing.after.as_ref().map(TenantId::as_str));
-            let known = |tenant: &&Tenant| horizon.as_ref().is_none_or(|horizon| tenant.id <= *horizon);
-            let matching = configured
-                .take_while(known)
-                .filter(|tenant| matches(listing, domain.as_ref(), tenant))
-                .take(wanted);
-            found.extend(matching.map(|tenant| (tenant.id.clone(), Shown::configured(tenant).document)));
-            found.sort_by(|(a, _), (b, _)| a.cmp(b));
-        }
-        let more = found.len() > listing.limit;
-        found.truncate(listing.limit);
-        let next = match more {
-            true => found.last().map(|(id, _)| id.clone()),
-            false => horizon,
-        };
-        Ok(Page { tenants: found.into_iter().map(|(_, document)| document).collect(), next })
+            .map(|record| (record.id.clone(), Shown::stored(record).document));
+        let known = |tenant: &&Tenant| horizon.as_ref().is_none_or(|horizon| tenant.id <= *horizon);
+        let of_configuration = (listing.source != SourceFilter::Store)
+            .then(|| in_force.tenants_after(listing.after.as_ref().map(TenantId::as_str)))
+            .into_iter()
+            .flatten()
+            .take_while(known)
+            .filter(|tenant| matches(listing, domain.as_ref(), tenant))
+            .map(|tenant| (tenant.id.clone(), Shown::configured(tenant).document));
+        let page = filled(of_store, of_configuration, listing.limit);
+        Ok(Page { next: page.next.or(horizon), ..page })
     }
 
     /// A page of the store's tenants, with what can be written of them and no more: what an import takes. The configuration's
@@ -101,10 +95,35 @@ impl Registry {
     pub async fn exported(&self, listing: &Listing) -> Result<Page, Refusal> {
         let domain = listing.domain.as_deref().map(domain).transpose()?;
         let records = self.store()?.tenants(query(listing, domain.as_ref(), listing.limit)).await?;
-        let next = records.last().filter(|_| records.len() >= listing.limit);
+        let next = records.records.last().filter(|_| records.may_go_on(listing.limit));
         let next = next.map(|record| record.id.clone());
-        Ok(Page { tenants: records.iter().map(written_document).collect(), next })
+        Ok(Page { tenants: records.records.iter().map(written_document).collect(), next })
     }
+}
+
+/// What of both fits into a page, by id; each is in that order, and they have no id in common. `next` where not all did.
+fn filled(
+    one: impl Iterator<Item = (TenantId, Value)>,
+    other: impl Iterator<Item = (TenantId, Value)>,
+    limit: usize,
+) -> Page {
+    let (mut one, mut other) = (one.peekable(), other.peekable());
+    let (mut page, mut last, mut bytes) = (Page::default(), None, 0);
+    loop {
+        let is_first = match (one.peek(), other.peek()) {
+            (Some((id, _)), Some((of_other, _))) => id < of_other,
+            (first, _) => first.is_some(),
+        };
+        let Some((id, document)) = (if is_first { one.next() } else { other.next() }) else { break };
+        bytes += document.to_string().len();
+        if page.tenants.len() >= limit || (bytes > PAGE_BYTES && !page.tenants.is_empty()) {
+            page.next = last;
+            break;
+        }
+        page.tenants.push(document);
+        last = Some(id);
+    }
+    page
 }
 
 /// A domain as it is asked for: any spelling of it.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::config::load_str;
-use crate::store::Actor;
+use crate::store::{Actor, PAGE_BYTES};
 use crate::telemetry::Metrics;
 
 type Told = Arc<Mutex<Vec<(Vec<String>, Vec<String>)>>>;
@@ -152,6 +152,54 @@ async fn a_tenant_of_both_is_the_configurations_and_hides_nobody_behind_it() {
         world.registry.exported(&Listing { limit: 10, ..Listing::default() }).await.unwrap().tenants.len(),
         3
     );
+}
+
+#[tokio::test]
+async fn a_page_ends_before_it_is_too_large_and_the_next_goes_on() {
+    let world = World::new();
+    let large = "x".repeat(PAGE_BYTES / 5);
+    for number in 0..12 {
+        let document = json!({ "plan": "free", "labels": { "note": large } });
+        world.put(&format!("t{number:02}"), document).await;
+    }
+    let of_the_configuration: Vec<String> = ["a", "t05x", "z"]
+        .iter()
+        .map(|id| format!("{{ id: {id}, labels: {{ note: {} }} }}", "x".repeat(PAGE_BYTES * 2 / 5)))
+        .collect();
+    let text = format!(
+        "{{ listeners: [{{ bind: 127.0.0.1:0 }}], plans: {{ free: {{}} }}, tenants: [{}], \
+          pools: {{ all: {{ endpoints: ['http://127.0.0.1:1'] }} }}, default_pool: all }}",
+        of_the_configuration.join(", ")
+    );
+    world.registry.adopt(Arc::new(load_str(&text, "test.yaml").unwrap().document));
+    let mut found = Vec::new();
+    let mut listing = Listing { limit: 1_000, ..Listing::default() };
+    loop {
+        let page = world.registry.tenants(&listing).await.unwrap();
+        assert!((1..=4).contains(&page.tenants.len()), "{}", page.tenants.len());
+        found.extend(page.tenants.iter().map(|tenant| tenant["id"].as_str().unwrap().to_owned()));
+        listing.after = page.next;
+        if listing.after.is_none() {
+            break;
+        }
+    }
+    let mut all: Vec<String> = (0..12).map(|number| format!("t{number:02}")).collect();
+    all.extend(["a", "t05x", "z"].map(str::to_owned));
+    all.sort();
+    assert_eq!(found, all);
+
+    let mut filter = AuditFilter { limit: 1_000, ..AuditFilter::default() };
+    let mut entries = 0;
+    loop {
+        let page = world.registry.audit(&filter).await.unwrap();
+        assert!((1..=4).contains(&page.entries.len()));
+        entries += page.entries.len();
+        filter.before = page.next;
+        if filter.before.is_none() {
+            break;
+        }
+    }
+    assert_eq!(entries, 12);
 }
 
 #[tokio::test]
