@@ -12,6 +12,9 @@ mod backup;
 mod body;
 mod domains;
 mod export;
+#[cfg(test)]
+mod harness;
+mod heed;
 mod import;
 mod keys;
 mod lines;

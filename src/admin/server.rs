@@ -1,6 +1,7 @@
 //! The admin listener's connections: bounded in number, in patience and in age.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
+use super::heed::Heeded;
 use super::stay::Stay;
 use super::{AdminState, routes};
 
@@ -31,15 +33,21 @@ const HEAD_MAX: usize = 16 << 10;
 pub(super) struct Patience {
     /// For a request's head, and for the next request.
     pub(super) head: Duration,
-    /// From its beginning to its end, unless a request keeps it that has deadlines of its own: one that reads nothing of its
-    /// answer would stay for ever.
+    /// For its taking something of an answer: one that reads nothing of it is cut off.
+    pub(super) stall: Duration,
+    /// From its beginning to its end, unless a request keeps it that has deadlines of its own: one that reads a byte now and
+    /// then of its answer would stay for ever.
     pub(super) age: Duration,
     /// For requests under way once the listener shuts down or the connection is old.
     pub(super) grace: Duration,
 }
 
-const PATIENCE: Patience =
-    Patience { head: Duration::from_secs(30), age: Duration::from_secs(600), grace: Duration::from_secs(5) };
+const PATIENCE: Patience = Patience {
+    head: Duration::from_secs(30),
+    stall: Duration::from_secs(30),
+    age: Duration::from_secs(600),
+    grace: Duration::from_secs(5),
+};
 
 /// Serves the admin listener until `shutdown` resolves, then ends what is under way within 5 s.
 ///
@@ -70,7 +78,8 @@ pub(super) async fn serve_patiently(
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
             accepted = accept(&listener, &room) => {
-                if let Some((stream, place)) = accepted? {
+                if let Some((stream, peer, place)) = accepted? {
+                    let stream = Heeded::new(stream, peer, patience.stall);
                     connections.spawn(connection(stream, router.clone(), patience, end.clone(), place));
                 }
             }
@@ -89,11 +98,11 @@ pub(super) async fn serve_patiently(
 async fn accept(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
-) -> io::Result<Option<(TcpStream, OwnedSemaphorePermit)>> {
+) -> io::Result<Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)>> {
     // Never closed while this function can be called.
     let Ok(place) = Arc::clone(room).acquire_owned().await else { return Ok(None) };
     match listener.accept().await {
-        Ok((stream, _)) => Ok(Some((stream, place))),
+        Ok((stream, peer)) => Ok(Some((stream, peer, place))),
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Err(error),
         Err(error) => {
             // A client that is gone again, or no descriptor left: both pass.
@@ -105,7 +114,7 @@ async fn accept(
 }
 
 async fn connection(
-    stream: TcpStream,
+    stream: Heeded,
     router: Router,
     patience: Patience,
     mut end: watch::Receiver<bool>,
