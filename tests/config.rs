@@ -76,6 +76,7 @@ fn the_annotated_configuration_states_the_defaults() {
     assert_eq!(least.access_log, None);
     assert_eq!(annotated.metrics, least.metrics);
     assert_eq!(annotated.metering, least.metering);
+    assert_eq!(annotated.audit, least.audit);
     assert_eq!(annotated.store, Path::new("config").join(&least.store));
     assert_eq!(annotated.identity, least.identity);
     assert_eq!(annotated.workers, least.workers);

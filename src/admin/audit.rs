@@ -33,5 +33,10 @@ async fn entries(State(state): State<AdminState>, uri: Uri) -> Result<Response, 
     };
     let page = state.control.registry().audit(&filter).await?;
     let next = page.next.map(|seq| seq.to_string());
-    Ok(json(&json!({ "entries": page.entries, "next_cursor": next })))
+    Ok(json(&json!({
+        "entries": page.entries,
+        "next_cursor": next,
+        "oldest_at": page.oldest_at,
+        "removed_up_to": page.removed_up_to,
+    })))
 }

@@ -14,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::core::Core;
 use super::gateway::ReloadFailure;
-use super::{tenants_kept, wardens, watch};
+use super::{audit_kept, tenants_kept, wardens, watch};
 use crate::admin::{self, AdminState, Control, Limits, Reload, Token};
 use crate::control::EndpointChange;
 use crate::control::registry::Registry;
@@ -63,6 +63,7 @@ impl ControlThread {
                 let burying = tokio::spawn(bury(Arc::clone(&core)));
                 let keeping = tokio::spawn(keep_quotas(Arc::clone(&core)));
                 let tending = spawn_local(tenants_kept::look_after(Arc::clone(&core)));
+                let retaining = tokio::spawn(audit_kept::keep(Arc::clone(&core)));
                 let served = admin::serve(listener, state, async {
                     let _ = stopped.await;
                 });
@@ -74,6 +75,7 @@ impl ControlThread {
                 burying.abort();
                 keeping.abort();
                 tending.abort();
+                retaining.abort();
                 guarding.abort();
             });
             // A reload that is under way on a blocking thread is not waited for: it holds what it needs.

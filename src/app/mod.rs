@@ -1,5 +1,6 @@
 //! The composition root: threads, sockets, and who owns what.
 
+mod audit_kept;
 mod control_thread;
 mod core;
 mod gateway;

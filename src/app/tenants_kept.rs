@@ -8,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::core::Core;
 use crate::control::Foundation;
-use crate::store::{Store, StoreFault};
+use crate::store::{Feed, Store, StoreFault};
 use crate::tenant::TenantCache;
 
 /// How often.
@@ -56,7 +56,17 @@ async fn follow(
     let (mut last, mut told) = (since, 0);
     loop {
         let changes = match store.changes_since(last, CHANGES_READ).await {
-            Ok(changes) => changes,
+            Ok(Feed::Changes(changes)) => changes,
+            Ok(Feed::Removed { up_to }) => {
+                tracing::warn!(
+                    since = last,
+                    up_to,
+                    "changes of tenants were removed from the audit log before they were followed: the cache begins anew"
+                );
+                cache.forget_all();
+                last = up_to;
+                continue;
+            }
             Err(fault) => {
                 // That there were any is not said again.
                 cache.forget_all();

@@ -2,8 +2,9 @@
 //! as a whole the feed of changes ([`super::feed`]).
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
+use super::retention::removed_up_to;
 use super::{Actor, Page, Store, StoreFault, TenantRecord};
 use crate::types::TenantId;
 
@@ -31,6 +32,17 @@ pub struct AuditEntry {
     pub after: Option<Box<str>>,
 }
 
+/// What was found, and how far the log goes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditFound {
+    /// A page of it, the newest first.
+    pub page: Page<AuditEntry>,
+    /// When the oldest entry that there is was made, in milliseconds since 1970.
+    pub oldest_ms: Option<i64>,
+    /// Up to which number entries were removed; 0 where none was.
+    pub removed_up_to: u64,
+}
+
 /// Which entries are asked for: all that match everything that is given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditQuery {
@@ -49,12 +61,19 @@ pub struct AuditQuery {
 }
 
 impl Store {
-    /// Entries of the audit log, the newest first; a page that ends early for its size says so.
+    /// Entries of the audit log; a page that ends early for its size says so.
     ///
     /// # Errors
     /// [`StoreFault`].
-    pub async fn audit(&self, query: AuditQuery) -> Result<Page<AuditEntry>, StoreFault> {
-        self.readers.search(move |connection| search(connection, &query)).await
+    pub async fn audit(&self, query: AuditQuery) -> Result<AuditFound, StoreFault> {
+        let search = move |connection: &Connection| {
+            Ok(AuditFound {
+                page: search(connection, &query)?,
+                oldest_ms: oldest_ms(connection)?,
+                removed_up_to: removed_up_to(connection)?,
+            })
+        };
+        self.readers.search(search).await
     }
 }
 
@@ -200,6 +219,11 @@ fn search(connection: &Connection, query: &AuditQuery) -> rusqlite::Result<Page<
     values.push(signed(query.limit.min(ENTRIES_MAX) as u64).into());
     let mut statement = connection.prepare_cached(&sql)?;
     Page::of(statement.query_map(params_from_iter(values), entry)?, size)
+}
+
+fn oldest_ms(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    let mut statement = connection.prepare_cached("SELECT at_ms FROM audit ORDER BY seq LIMIT 1")?;
+    statement.query_row([], |row| row.get(0)).optional()
 }
 
 /// How much text an entry is.

@@ -31,9 +31,16 @@ impl Desk {
         self.wait(self.store.verify_domain(tenant_id(tenant), domain, "dns", actor()))
     }
 
+    fn changes(&self, since: u64, limit: usize) -> Vec<Change> {
+        match self.wait(self.store.changes_since(since, limit)).unwrap() {
+            Feed::Changes(changes) => changes,
+            removed => panic!("{removed:?}"),
+        }
+    }
+
     fn actions(&self, query: AuditQuery) -> Vec<String> {
         let entries = self.wait(self.store.audit(AuditQuery { limit: 100, ..query })).unwrap();
-        entries.records.into_iter().map(|entry| entry.action.into()).collect()
+        entries.page.records.into_iter().map(|entry| entry.action.into()).collect()
     }
 }
 
@@ -157,7 +164,7 @@ fn every_change_is_in_the_audit_log_with_before_and_after() {
     put.note = Some("unpaid".into());
     desk.put(put).unwrap();
     let entries = desk.wait(desk.store.audit(AuditQuery { limit: 10, ..AuditQuery::default() })).unwrap();
-    let [second, first] = &entries.records[..] else { panic!("{entries:?}") };
+    let [second, first] = &entries.page.records[..] else { panic!("{entries:?}") };
     assert_eq!((first.seq, first.before.as_deref()), (1, None));
     assert_eq!(second.before, first.after);
     assert_eq!((&*second.actor, second.note.as_deref()), ("token (alice)", Some("unpaid")));
@@ -178,11 +185,11 @@ fn every_change_is_in_the_audit_log_with_before_and_after() {
     ] {
         assert_eq!(desk.actions(query.clone()), actions, "{query:?}");
     }
-    let changes = desk.wait(desk.store.changes_since(0, 10)).unwrap();
+    let changes = desk.changes(0, 10);
     let hosts: Vec<_> = changes.iter().map(|change| (change.seq, change.hosts.join(" "))).collect();
     assert_eq!(hosts, [(1, "a.test".to_owned()), (2, "a.test b.test".to_owned())]);
-    assert_eq!(desk.wait(desk.store.changes_since(desk.store.last_seq(), 10)), Ok(Vec::new()));
-    assert_eq!(desk.wait(desk.store.changes_since(0, 1)).unwrap().len(), 1);
+    assert_eq!(desk.changes(desk.store.last_seq(), 10), []);
+    assert_eq!(desk.changes(0, 1).len(), 1);
 }
 
 #[test]
@@ -195,7 +202,7 @@ fn what_another_process_has_changed_is_noticed() {
     let seen = desk.store.last_seq();
     desk.wait(other.put(a_put("beta", &["beta.test"]))).unwrap();
     assert!(foreign() && !foreign());
-    let changes = desk.wait(desk.store.changes_since(seen, 10)).unwrap();
+    let changes = desk.changes(seen, 10);
     let [change] = &changes[..] else { panic!("{changes:?}") };
     assert_eq!((change.tenant.as_str(), &*change.hosts), ("beta", &["beta.test".into()][..]));
     assert_eq!(desk.host("beta.test").as_deref(), Some("beta"));

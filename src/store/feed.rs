@@ -6,6 +6,7 @@ use rusqlite::{Connection, params};
 use serde::Deserialize;
 
 use super::audit::{last_seq, signed};
+use super::retention::removed_up_to;
 use super::{Store, StoreFault, WriteError};
 use crate::types::TenantId;
 
@@ -23,6 +24,19 @@ pub struct Change {
     pub hosts: Vec<Box<str>>,
 }
 
+/// What has changed since a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Feed {
+    /// This, in its order.
+    Changes(Vec<Change>),
+    /// More than is known any more: entries up to this number were removed, some of which had not been asked for. Whatever is
+    /// known may be wrong; what came behind it can be asked for.
+    Removed {
+        /// The number.
+        up_to: u64,
+    },
+}
+
 /// What of an entry's JSON is read.
 #[derive(Deserialize)]
 struct Owned {
@@ -36,7 +50,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreFault`].
-    pub async fn changes_since(&self, seq: u64, limit: usize) -> Result<Vec<Change>, StoreFault> {
+    pub async fn changes_since(&self, seq: u64, limit: usize) -> Result<Feed, StoreFault> {
         self.readers.search(move |connection| since(connection, seq, limit.min(CHANGES_MAX))).await
     }
 
@@ -102,7 +116,11 @@ fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "data_version", |row| row.get(0))
 }
 
-fn since(connection: &Connection, seq: u64, limit: usize) -> rusqlite::Result<Vec<Change>> {
+fn since(connection: &Connection, seq: u64, limit: usize) -> rusqlite::Result<Feed> {
+    let removed = removed_up_to(connection)?;
+    if seq < removed {
+        return Ok(Feed::Removed { up_to: removed });
+    }
     let mut statement = connection.prepare_cached(
         "SELECT seq, tenant, before, after FROM audit WHERE seq > ?1 ORDER BY seq LIMIT ?2",
     )?;
@@ -120,5 +138,5 @@ fn since(connection: &Connection, seq: u64, limit: usize) -> rusqlite::Result<Ve
         hosts.dedup();
         changes.push(Change { seq: row.get::<_, i64>(0)?.unsigned_abs(), tenant, hosts });
     }
-    Ok(changes)
+    Ok(Feed::Changes(changes))
 }

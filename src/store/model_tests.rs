@@ -24,6 +24,7 @@ enum Step {
     Issue(usize, u8),
     Rotate(usize, u8, u8),
     Revoke(usize, u8),
+    Remove(u64),
     Reopen,
 }
 
@@ -49,6 +50,8 @@ struct Known {
 struct Model {
     tenants: BTreeMap<&'static str, Known>,
     changes: u64,
+    /// Up to which one they were removed from the audit log.
+    removed: u64,
 }
 
 /// The kinds of outcome, which are compared.
@@ -250,6 +253,13 @@ fn take(step: &Step, desk: &mut Desk, model: &mut Model) -> (Vec<String>, Vec<St
             });
             one(kind(&done), kind(&known))
         }
+        Step::Remove(day) => {
+            desk.age();
+            let removed = desk.remove(*day as i64);
+            let before = model.removed;
+            model.removed = before.max(model.changes.min(day.saturating_sub(1)));
+            one(removed.to_string(), (model.removed - before).to_string())
+        }
         Step::Reopen => {
             desk.reopen();
             (Vec::new(), Vec::new())
@@ -260,6 +270,16 @@ fn take(step: &Step, desk: &mut Desk, model: &mut Model) -> (Vec<String>, Vec<St
 /// That both say the same of everything.
 fn agree(desk: &Desk, model: &Model) -> Result<(), TestCaseError> {
     prop_assert_eq!(desk.store.last_seq(), model.changes);
+    let (entries, _, removed) = desk.seqs();
+    let logged: Vec<u64> = (model.removed + 1..=model.changes).rev().collect();
+    prop_assert_eq!((entries, removed), (logged, model.removed));
+    for since in [0, model.removed.saturating_sub(1), model.removed, model.changes] {
+        let changed = match since < model.removed {
+            true => Err(model.removed),
+            false => Ok((since + 1..=model.changes).collect()),
+        };
+        prop_assert_eq!(desk.changed(since), changed, "since {}", since);
+    }
     for host in HOSTS {
         let owner = desk.host(host);
         prop_assert_eq!(owner.as_deref(), model.host(host), "{}", host);
@@ -309,6 +329,7 @@ fn steps() -> impl Strategy<Value = Step> {
         2 => (tenant(), key()).prop_map(|(t, k)| Step::Issue(t, k)),
         2 => (tenant(), key(), key()).prop_map(|(t, old, new)| Step::Rotate(t, old, new)),
         1 => (tenant(), key()).prop_map(|(t, k)| Step::Revoke(t, k)),
+        1 => (0..30_u64).prop_map(Step::Remove),
         1 => Just(Step::Reopen),
     ]
 }

@@ -6,7 +6,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Step `n` makes version `n + 1` of version `n`.
-pub(super) const STEPS: [&str; 2] = [
+pub(super) const STEPS: [&str; 3] = [
     // Units of quotas, used or reserved, by the period that they count in (its start, milliseconds since 1970).
     "CREATE TABLE quota_usage (
         tenant TEXT    NOT NULL,
@@ -73,6 +73,8 @@ pub(super) const STEPS: [&str; 2] = [
         after  TEXT
     ) STRICT;
     CREATE INDEX audit_by_tenant ON audit (tenant, seq);",
+    // Numbers that are to be remembered, such as up to which one entries were removed from the audit log.
+    "CREATE TABLE marks (name TEXT NOT NULL PRIMARY KEY, number INTEGER NOT NULL) STRICT, WITHOUT ROWID",
 ];
 
 /// The version that all steps make.

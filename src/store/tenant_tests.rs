@@ -16,6 +16,7 @@ pub(super) struct Desk {
 
 /// Long enough for any disk, so that no test depends on one being fast.
 const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const DAY_MS: i64 = 86_400_000;
 
 impl Desk {
     pub(super) fn new() -> Self {
@@ -70,6 +71,40 @@ impl Desk {
     pub(super) fn host(&self, host: &str) -> Option<String> {
         let found = self.find(TenantKey::Host(host.into())).unwrap();
         found.map(|found| found.record.id.to_string())
+    }
+
+    /// Has entries of the audit log been made on the day of their number.
+    pub(super) fn age(&self) {
+        let connection = Connection::open(self.path()).unwrap();
+        connection.execute("UPDATE audit SET at_ms = seq * ?1", [DAY_MS]).unwrap();
+    }
+
+    /// Removes what was made before a day; how many entries.
+    pub(super) fn remove(&self, day: i64) -> u64 {
+        let mut count = 0;
+        loop {
+            let removed = self.wait(self.store.remove_audit(day * DAY_MS)).unwrap();
+            count += removed.count;
+            if !removed.is_more {
+                return count;
+            }
+        }
+    }
+
+    /// The entries that there are, the day of the oldest, and up to where they were removed.
+    pub(super) fn seqs(&self) -> (Vec<u64>, Option<i64>, u64) {
+        let query = AuditQuery { limit: 1_000, ..AuditQuery::default() };
+        let found = self.wait(self.store.audit(query)).unwrap();
+        let seqs = found.page.records.iter().map(|entry| entry.seq).collect();
+        (seqs, found.oldest_ms.map(|oldest| oldest / DAY_MS), found.removed_up_to)
+    }
+
+    /// What has changed since, or up to where that is not known.
+    pub(super) fn changed(&self, since: u64) -> Result<Vec<u64>, u64> {
+        match self.wait(self.store.changes_since(since, 10_000)).unwrap() {
+            Feed::Changes(changes) => Ok(changes.iter().map(|change| change.seq).collect()),
+            Feed::Removed { up_to } => Err(up_to),
+        }
     }
 
     fn ids(&self, query: TenantQuery) -> Vec<String> {

@@ -10,6 +10,7 @@ mod admission;
 mod api;
 mod attack;
 mod attack_pools;
+mod audit_retention;
 mod backup;
 mod bodies;
 mod circuit;

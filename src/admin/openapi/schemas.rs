@@ -122,7 +122,17 @@ fn own() -> [(&'static str, Value); 27] {
                 }),
             ),
         ),
-        ("AuditPage", page("entries", "AuditEntry")),
+        (
+            "AuditPage",
+            object(
+                &["entries", "next_cursor", "oldest_at", "removed_up_to"],
+                json!({
+                    "entries": list("AuditEntry"), "next_cursor": maybe_text,
+                    "oldest_at": { "description": "When the oldest entry was made that there still is.", "type": ["string", "null"], "format": "date-time" },
+                    "removed_up_to": { "description": "Up to which number entries were removed, being older than `audit.retain`; 0: none.", "type": "integer", "minimum": 0 },
+                }),
+            ),
+        ),
         (
             "ImportReport",
             object(

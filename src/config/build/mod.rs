@@ -90,6 +90,7 @@ impl<'b> Builder<'b> {
             tenants: Vec::new(),
             identity: self.identity(config.identity.as_ref()),
             metering: self.metering(config.metering.as_ref()),
+            audit: telemetry::audit(config.audit.as_ref()),
             metrics: self.metrics(config.metrics.as_ref()),
             access_log: self.access_log(config.access_log.as_ref()),
             limits: self.limits(config.limits.as_ref()),

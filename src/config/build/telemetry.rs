@@ -1,10 +1,24 @@
-//! Identity, metrics and the access log.
+//! Identity, metrics, the audit log and the access log.
+
+use std::time::Duration;
 
 use http::HeaderName;
 
 use super::Builder;
-use crate::config::document::{AccessLog, AccessLogPath, Identity, Metrics};
-use crate::config::written;
+use crate::config::document::{AccessLog, AccessLogPath, Audit, Identity, Metrics};
+use crate::config::written::{self, Retain};
+
+/// Long enough to compare a year with the one before it.
+const RETAIN: Duration = Duration::from_secs(400 * 86_400);
+
+pub(super) fn audit(written: Option<&written::Audit>) -> Audit {
+    let retain = match written.and_then(|audit| audit.retain) {
+        None => Some(RETAIN),
+        Some(Retain::For(retain)) => Some(retain),
+        Some(Retain::Forever) => None,
+    };
+    Audit { retain }
+}
 
 impl Builder<'_> {
     pub(super) fn identity(&self, written: Option<&written::Identity>) -> Identity {

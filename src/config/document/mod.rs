@@ -32,7 +32,7 @@ pub use pools::{
 pub use quotas::{CalendarUnit, Meter, Metering, OnExceed, OnOutage, Quota, StoreLocation, TimeZone, Window};
 pub use rates::{DEFAULT_RATE_LIMIT, NamedRateLimit, RateKey, RateLimit, RateLimitOverride};
 pub use routes::{PathMatch, Route, RouteMatch, RoutePool};
-pub use telemetry::{AccessLog, AccessLogPath, Identity, Metrics};
+pub use telemetry::{AccessLog, AccessLogPath, Audit, Identity, Metrics};
 pub use tenancy::{
     HostPattern, IdentifyRule, InvalidHostPattern, Tenancy, TenantCache, UnknownTenant, Verification,
 };
@@ -68,6 +68,8 @@ pub struct Document {
     pub identity: Identity,
     /// Usage records.
     pub metering: Metering,
+    /// The audit log of the store.
+    pub audit: Audit,
     /// Bounds on metric series.
     pub metrics: Metrics,
     /// Where requests are logged, if they are.

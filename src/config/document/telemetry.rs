@@ -1,6 +1,7 @@
 //! What the application and the operator are told.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use http::HeaderName;
 
@@ -9,6 +10,13 @@ use http::HeaderName;
 pub struct Identity {
     /// The field that carries the tenant's id.
     pub header: HeaderName,
+}
+
+/// The audit log of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// For how long entries are kept; `None`: for ever.
+    pub retain: Option<Duration>,
 }
 
 /// Bounds on metric series.

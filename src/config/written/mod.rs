@@ -3,6 +3,7 @@
 //! One file a section. These types make the JSON Schema too, so their doc comments are what
 //! editors show. [`Unsupported`] marks keys of the surface that later versions give a meaning.
 
+mod audit;
 mod branding;
 mod concurrency;
 mod headers;
@@ -24,6 +25,7 @@ use super::decode::{Entries, List, Spanned, Unsupported, WordOr};
 use super::document::StoreLocation;
 use crate::types::TimeSpan;
 
+pub(super) use audit::{Audit, Retain};
 pub(super) use branding::Branding;
 pub(super) use concurrency::{Adaptive, Concurrency, Seats};
 pub(super) use headers::{HeaderRules, HeaderValueText};
@@ -83,6 +85,8 @@ pub(super) struct Config {
     pub identity: Option<Identity>,
     /// Usage records.
     pub metering: Option<Metering>,
+    /// The audit log of the tenants that the store has.
+    pub audit: Option<Audit>,
     /// Bounds on metric series.
     pub metrics: Option<Metrics>,
     /// Where requests are logged.

@@ -31,6 +31,10 @@ pub struct AuditPage {
     pub entries: Vec<Value>,
     /// Before which entry the next page begins, where there may be one.
     pub next: Option<u64>,
+    /// When the oldest entry was made that there still is; null where there is none.
+    pub oldest_at: Value,
+    /// Up to which number entries were removed; 0 where none was.
+    pub removed_up_to: u64,
 }
 
 impl Registry {
@@ -48,9 +52,15 @@ impl Registry {
             before_seq: filter.before,
             limit: filter.limit,
         };
-        let page = self.store()?.audit(query).await?;
+        let found = self.store()?.audit(query).await?;
+        let page = &found.page;
         let next = page.records.last().filter(|_| page.may_go_on(filter.limit)).map(|entry| entry.seq);
-        Ok(AuditPage { entries: page.records.iter().map(shown).collect(), next })
+        Ok(AuditPage {
+            entries: page.records.iter().map(shown).collect(),
+            next,
+            oldest_at: found.oldest_ms.map(time).into(),
+            removed_up_to: found.removed_up_to,
+        })
     }
 }
 
