@@ -277,7 +277,7 @@ fn a_tenant_is_brought_back_as_a_whole_and_no_other_is_touched() {
         actor: actor(),
     };
     let restore = |restored: &Restored, dry_run| {
-        let mut outcomes = desk.wait(desk.store.restore(vec![restored.clone()], dry_run)).unwrap();
+        let mut outcomes = desk.wait(desk.store.restore(vec![Arc::new(restored.clone())], dry_run)).unwrap();
         outcomes.pop().unwrap().map(|restoration| restoration.written)
     };
     let beta = desk.tenant("beta");

@@ -24,6 +24,7 @@ mod domain_tests;
 mod domains;
 mod fault;
 mod feed;
+mod handover;
 mod import;
 mod keys;
 #[cfg(test)]
@@ -40,6 +41,7 @@ mod queue;
 mod quota_usage;
 mod readers;
 mod record;
+mod replacement;
 mod restore;
 mod retention;
 mod schema;

@@ -22,6 +22,7 @@ mod plans;
 mod random;
 mod refusal;
 mod restore;
+mod restore_deferred;
 mod restore_report;
 mod tenants;
 #[cfg(test)]

@@ -11,10 +11,11 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::documents::written_document;
+use super::restore_deferred::Deferred;
 use super::tenants::{checked, known_id};
 use super::{Refusal, Registry, RestoreReport};
 use crate::control::backup::{Group, Reader, Spool, SpoolError};
-use crate::store::{Actor, AuditEntry, Restored, Store, StoreFault, TenantRecord, UsageRecord};
+use crate::store::{Actor, AuditEntry, Restored, Store, StoreFault, UsageRecord};
 use crate::types::TenantId;
 
 /// How long the store may take for a batch.
@@ -100,7 +101,9 @@ impl Received {
         actor: Actor,
     ) -> Result<RestoreReport, Refusal> {
         let only = only.map(known_id).transpose()?;
-        let mut report = RestoreReport { dry_run, ..RestoreReport::default() };
+        let report = RestoreReport { dry_run, ..RestoreReport::default() };
+        // Of one tenant, who has its domains does not come back.
+        let mut under_way = UnderWay { report, deferred: only.is_none().then(Deferred::default) };
         let last_seq = self.reader.last_seq();
         let (mut reader, mut is_first) = (self.reader, true);
         loop {
@@ -117,13 +120,14 @@ impl Received {
                 Arc::clone(&self.store),
                 batch,
                 reserved.then_some(last_seq),
-                report,
+                under_way,
             );
-            report = tokio::spawn(bringing).await.map_err(|_| StoreFault::Failed)??;
+            under_way = tokio::spawn(bringing).await.map_err(|_| StoreFault::Failed)??;
             if is_last {
                 break;
             }
         }
+        let mut report = under_way.report;
         let Some(id) = only else { return Ok(report) };
         match report.errors.pop() {
             Some((_, refusal)) => Err(refusal),
@@ -133,11 +137,18 @@ impl Received {
     }
 }
 
+/// What came of it so far.
+pub(super) struct UnderWay {
+    pub(super) report: RestoreReport,
+    /// Who has to wait for others, where they may.
+    pub(super) deferred: Option<Deferred>,
+}
+
 /// What is brought back in one go.
 #[derive(Default)]
 struct Batch {
     audit: Vec<AuditEntry>,
-    tenants: Vec<Restored>,
+    tenants: Vec<Arc<Restored>>,
     usage: Vec<UsageRecord>,
     refused: Vec<(TenantId, Refusal)>,
     is_last: bool,
@@ -178,7 +189,7 @@ impl Registry {
                     match checked(&in_force, &record.id, &written_document(&record)) {
                         Ok(_) => {
                             let actor = actor.clone();
-                            batch.tenants.push(Restored { record, domains, keys, usage, actor });
+                            batch.tenants.push(Arc::new(Restored { record, domains, keys, usage, actor }));
                         }
                         Err(refusal) => batch.refused.push((record.id, refusal)),
                     }
@@ -195,44 +206,32 @@ async fn bring_back(
     store: Arc<Store>,
     batch: Batch,
     last_seq: Option<u64>,
-    mut report: RestoreReport,
-) -> Result<RestoreReport, Refusal> {
-    let dry_run = report.dry_run;
-    let Batch { audit, tenants, usage, refused, .. } = batch;
+    mut under_way: UnderWay,
+) -> Result<UnderWay, Refusal> {
+    let dry_run = under_way.report.dry_run;
+    let Batch { audit, tenants, usage, refused, is_last } = batch;
     // The numbers of the log are kept free before anything else gets one of them.
     if let Some(last_seq) = last_seq {
         let restored = in_time(store.restore_audit(audit, last_seq, dry_run)).await?;
-        report.audit += restored.map_err(Refusal::of_restore)?;
+        under_way.report.audit += restored.map_err(Refusal::of_restore)?;
     }
-    refused.into_iter().for_each(|(id, refusal)| report.refused(id, refusal));
+    refused.into_iter().for_each(|(id, refusal)| under_way.report.refused(id, refusal));
     if !tenants.is_empty() {
-        let before: Vec<TenantRecord> = tenants.iter().map(|restored| restored.record.clone()).collect();
-        let outcomes = in_time(store.restore(tenants, dry_run)).await??;
-        let mut written = Vec::new();
-        let mut fault = None;
-        for (record, outcome) in before.into_iter().zip(outcomes) {
-            match outcome.map_err(Refusal::of_restore) {
-                Ok(restoration) => {
-                    report.add(&restoration);
-                    written.push(restoration.written);
-                }
-                Err(Refusal::Store(error)) => fault = Some(error),
-                Err(refusal) => report.refused(record.id, refusal),
-            }
-        }
-        if !dry_run {
-            registry.forget(&written);
-        }
-        if let Some(fault) = fault {
-            return Err(fault.into());
-        }
+        let outcomes = in_time(store.restore(tenants.clone(), dry_run)).await??;
+        under_way.take(&registry, tenants, outcomes)?;
     }
     if !usage.is_empty() {
-        report.usage_seen += usage.len() as u64;
+        under_way.report.usage_seen += usage.len() as u64;
         let raised = in_time(store.restore_usage(usage, dry_run)).await?;
-        report.differ(&raised.map_err(Refusal::of_restore)?);
+        under_way.report.differ(&raised.map_err(Refusal::of_restore)?);
     }
-    Ok(report)
+    // All others are back: what is in the way of these is each other, or is there to stay.
+    if is_last && let Some(deferred) = under_way.deferred.take().filter(|deferred| !deferred.is_empty()) {
+        let Deferred { tenants, released, .. } = deferred;
+        let outcomes = in_time(store.restore_together(tenants.clone(), released, dry_run)).await??;
+        under_way.take(&registry, tenants, outcomes)?;
+    }
+    Ok(under_way)
 }
 
 async fn in_time<T>(work: impl Future<Output = T>) -> Result<T, StoreFault> {
@@ -243,7 +242,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     spawn_blocking(work).await.map_err(|_| StoreFault::Failed)
 }
 
-fn weight_of(text: Option<&str>) -> usize {
+pub(super) fn weight_of(text: Option<&str>) -> usize {
     text.map_or(0, str::len) / 256
 }
 

@@ -1,6 +1,7 @@
 //! Backups and what is brought back of them: the commands, against gateways with a store.
 
 mod damage;
+mod handover;
 mod kill;
 mod tenants;
 mod whole;
