@@ -66,7 +66,8 @@ fn since(text: &str) -> Result<Timestamp, String> {
     text.parse().map_err(|_| "write it like 24h, 7d or 2027-01-31T08:00:00Z".to_owned())
 }
 
-/// What differs, `plan "free" → "pro"`, and why, where somebody said so. A document that came or went as a whole differs in nothing.
+/// What differs, `plan "free" → "pro"`, and why, where somebody said so. A tenant that came or went as a whole differs in nothing; of a
+/// key or a claim it is told which.
 fn change(entry: &Value) -> String {
     let mut text = String::new();
     let side = |name: &str| entry.get(name).and_then(Value::as_object);
@@ -81,6 +82,12 @@ fn change(entry: &Value) -> String {
                 let _ = write!(text, "{separator}{name} {before} → {after}");
             }
         }
+    }
+    if let (Some(one), None) | (None, Some(one)) = (side("before"), side("after"))
+        && !word(entry, "action").starts_with("tenant.")
+    {
+        let members: Vec<String> = one.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        text = members.join(", ");
     }
     match word(entry, "reason") {
         reason if reason.is_empty() => text,
@@ -105,7 +112,11 @@ mod tests {
             change(&json!({ "before": before, "after": after })),
             "plan \"free\" → \"pro\", pool null → \"own\""
         );
-        assert_eq!(change(&json!({ "before": null, "after": after })), "");
+        assert_eq!(change(&json!({ "action": "tenant.create", "before": null, "after": after })), "");
+        let key = json!({ "key": "key_1", "name": "ci" });
+        let told = "key \"key_1\", name \"ci\"";
+        assert_eq!(change(&json!({ "action": "key.revoke", "before": key, "after": null })), told);
+        assert_eq!(change(&json!({ "action": "key.issue", "before": null, "after": key })), told);
         let reason =
             json!({ "before": { "state": "active" }, "after": { "state": "suspended" }, "reason": "unpaid" });
         assert_eq!(change(&reason), "state \"active\" → \"suspended\" (unpaid)");

@@ -98,7 +98,8 @@ fn shown(output: Output, difference: &Value) -> anyhow::Result<()> {
     }
     let mut rest = difference.clone();
     if let Value::Object(members) = &mut rest {
-        members.remove("changes");
+        // People are asked next; and of what is told in full nothing has to be said.
+        members.retain(|name, value| name != "changes" && name != "dry_run" && *value != false);
     }
     output.document(&rest)
 }

@@ -43,7 +43,8 @@ impl Export {
         }
         progress.finish();
         draft.finish()?;
-        eprintln!("{tenants} tenants in {}", file.display());
+        let plural = if tenants == 1 { "" } else { "s" };
+        eprintln!("{tenants} tenant{plural} in {}", file.display());
         Ok(())
     }
 }

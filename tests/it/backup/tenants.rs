@@ -34,7 +34,7 @@ fn a_tenant_that_was_deleted_is_back_with_all_that_it_had_and_the_others_are_as_
         "+   initech   tenant   -                         -",
         "+   initech   domain   *.initech.test            -",
         "+   initech   domain   claimed.initech.example   -",
-        "dry_run             true",
+        "tenants   changed=0, created=1, failed=0, unchanged=0",
     ] {
         assert!(out.contains(line), "{line}:\n{out}");
     }

@@ -77,7 +77,7 @@ fn restore_shows_the_difference_and_does_nothing_without_a_yes() {
                       -   acme     domain   acme.test   -\n\
                       +   acme     key      key_1       -\n\
                       ~   acme     usage    daily       2 to 5 units, since 2026-11-29T00:00:00.000Z\n\n\
-                      dry_run   true\naudit     created=4\n";
+                      audit   created=4\n";
     let done = run(&origin, &["restore", path, "--tenant", "acme"]);
     assert_eq!(done.out, difference);
     assert!(done.badly().contains("--yes"));
