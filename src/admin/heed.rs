@@ -88,7 +88,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
-    use crate::admin::harness::{Admin, LONG, TOKEN, bearer, registry};
+    use crate::admin::harness_tests::{Admin, LONG, TOKEN, bearer, registry};
     use crate::admin::server::Patience;
     use crate::store::{Actor, Expect, Put, Store, TenantContent};
     use crate::telemetry::Metrics;

@@ -13,7 +13,7 @@ mod body;
 mod domains;
 mod export;
 #[cfg(test)]
-mod harness;
+mod harness_tests;
 mod heed;
 mod import;
 mod keys;

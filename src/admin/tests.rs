@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use super::harness::{Admin, LONG, TOKEN, bearer, read_answer};
+use super::harness_tests::{Admin, LONG, TOKEN, bearer, read_answer};
 use super::server::Patience;
 use super::*;
 
