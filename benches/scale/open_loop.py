@@ -81,8 +81,10 @@ class Stream:
             "drain_ms": DRAIN_S * 1000,
             "groups": [{"name": "others", "hosts": hosts, "path": "/", "arrivals": {"open": arrivals}}],
         }
+        # It may have to be built, which takes minutes: only then the clock runs.
+        engine = bench.engine()
         self._deadline = time.monotonic() + warmup_s + seconds + DRAIN_S + LATE_S
-        command = ["taskset", "-c", str(bench.load_core), *bench.first, str(bench.engine()), "load"]
+        command = ["taskset", "-c", str(bench.load_core), *bench.first, str(engine), "load"]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )

@@ -10,7 +10,7 @@ from bench import Bench, Outcome, say
 from closed_loop import Law, drive
 from gateway import Gateway
 from open_loop import Stream, lost
-from process import core_busy_s
+from process import Failure, core_busy_s, tree_cpu
 from tenants import Population
 
 # Of what the proxy can do: enough that a stall shows, too little for a queue of its own.
@@ -18,6 +18,12 @@ LOAD = 0.6
 STREAMS = 100
 WARMUP_S = 1.0
 FULL = 0.97
+# How much of its core load and origin, or the proxy, may use for a rate to be one that they sustain; and what is aimed at.
+# What makes the changes needs the load's core too, at a lower priority.
+MOST, AIM = 0.75, 0.65
+# The first rate that is tried, how much higher the next may be, and how many are.
+FIRST_PER_S, STEP, STEPS = 1_000, 4.0, 8
+TRIAL_WARMUP_S, TRIAL_S = 0.5, 1.5
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,9 @@ class Round:
     disturbed_p50_ms: float
     intended: int
     lost: int
-    load_core_used: float  # share of the load's core while nothing was disturbed: near 1 the latency is its own
+    # Shares of the load's core: near 1 the latency is its own.
+    load_core_used: float
+    load_core_used_disturbed: float
 
     @property
     def ratio(self) -> float:
@@ -56,16 +64,54 @@ def capacity(bench: Bench, gateway: Gateway, population: Population) -> float:
     return drive(bench, gateway.port, gateway.pid, law, 2 if bench.quick else 5, 2).per_s
 
 
+def sustained(goal_per_s: float, used: Callable[[float], float]) -> float:
+    """The rate, at most `goal_per_s`, at which `used` tells a share of a core that leaves room.
+
+    It is approached from below: an open loop that can't keep up doesn't slow down, it opens connection after connection.
+    """
+    rate, held = min(goal_per_s, FIRST_PER_S), None
+    for _ in range(STEPS):
+        share = used(rate)
+        if share <= MOST:
+            held = max(rate, held or 0)
+            if rate >= goal_per_s or share >= AIM * 0.9:
+                return rate
+        rate = min(goal_per_s, rate * min(STEP, AIM / max(share, 0.01)))
+    if held is None:
+        raise Failure(f"load, origin and proxy sustain no rate, not even {rate:,.0f} requests a second")
+    return held
+
+
+def try_rate(bench: Bench, gateway: Gateway, hosts: list[str], rate_per_s: float) -> float:
+    """The larger of the shares that load and origin have of their core, and the proxy of its own; 1 where requests are lost."""
+    with Stream(bench, gateway.port, hosts, rate_per_s, TRIAL_WARMUP_S, TRIAL_S, 0) as stream:
+        stream.expect("begin")
+        pids = {"load": [stream.process.pid, bench.origin.child.pid], "proxy": [gateway.pid]}
+        before = {who: _cpu_s(of) for who, of in pids.items()}
+        began = time.monotonic()
+        stream.expect("end")
+        wall_s = time.monotonic() - began
+        shares = {who: (_cpu_s(of) - before[who]) / wall_s for who, of in pids.items()}
+        missing = lost(stream.report())
+    say(f"{rate_per_s:,.0f} requests/s: load and origin {shares['load']:.0%} of a core, proxy {shares['proxy']:.0%}, lost {missing}")
+    return max([*shares.values(), *([1.0] if missing else [])])
+
+
+def _cpu_s(pids: list[int]) -> float:
+    return sum(tree_cpu(pid).total_s for pid in pids)
+
+
 def watch(bench: Bench, gateway: Gateway, disturb: Callable[[], AbstractContextManager], name: str) -> Others:
     """Each round is two windows, one of them inside what `disturb` returns; who comes first takes turns."""
+    bench.engine()
     quiet_ones = Population(STREAMS)
     hosts = [quiet_ones.host(index) for index in range(quiet_ones.count)]
     full = capacity(bench, gateway, quiet_ones)
-    rate_per_s = bench.others_per_s or full * LOAD
-    used, rounds = 0.0, []
+    rate_per_s = bench.others_per_s or sustained(full * LOAD, lambda rate: try_rate(bench, gateway, hosts, rate))
+    rounds = []
     seconds = max(2, bench.duration_s)
     for round_ in range(bench.rounds):
-        reports = {}
+        reports, used = {}, {}
         for disturbed in (False, True) if round_ % 2 else (True, False):
             # The same arrivals with and without.
             with Stream(bench, gateway.port, hosts, rate_per_s, WARMUP_S, seconds, round_ + 1) as stream:
@@ -73,14 +119,13 @@ def watch(bench: Bench, gateway: Gateway, disturb: Callable[[], AbstractContextM
                     stream.expect("begin")
                     busy_s, began = core_busy_s(bench.load_core), time.monotonic()
                     stream.expect("end")
-                if not disturbed:
-                    used = (core_busy_s(bench.load_core) - busy_s) / (time.monotonic() - began)
+                    used[disturbed] = (core_busy_s(bench.load_core) - busy_s) / (time.monotonic() - began)
                 reports[disturbed] = stream.report()
         quiet, busy = reports[False], reports[True]
         rounds.append(
             Round(
                 quiet["p99_ms"], busy["p99_ms"], quiet["p50_ms"], busy["p50_ms"],
-                quiet["intended"] + busy["intended"], lost(quiet) + lost(busy), used,
+                quiet["intended"] + busy["intended"], lost(quiet) + lost(busy), used[False], used[True],
             )
         )  # fmt: skip
         last = rounds[-1]
@@ -89,6 +134,11 @@ def watch(bench: Bench, gateway: Gateway, disturb: Callable[[], AbstractContextM
 
 
 def note(outcome: Outcome, seen: Others) -> None:
-    """How near the load came to its own bounds."""
-    used = max(round_.load_core_used for round_ in seen.rounds)
-    outcome.note(f"The load's core was used for {used:.0%} while nothing changed{'. **It was full: these latencies are its own**' if used > FULL else ''}.")
+    """How fast the load was, and how near it came to its own bounds."""
+    quiet = max(round_.load_core_used for round_ in seen.rounds)
+    disturbed = max(round_.load_core_used_disturbed for round_ in seen.rounds)
+    full = ". **It was full: these latencies are its own**" if max(quiet, disturbed) > FULL else ""
+    outcome.note(
+        f"The open loop has {seen.rate_per_s:,.0f} requests a second, {seen.rate_per_s / seen.capacity_per_s:.0%} of the {seen.capacity_per_s:,.0f} of a closed one. "
+        f"The load's core was used for {quiet:.0%} while nothing changed, for {disturbed:.0%} meanwhile{full}."
+    )

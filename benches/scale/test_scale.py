@@ -19,6 +19,7 @@ sys.path.append(str(HERE.parent / "compare"))
 import breakage
 import client
 import figures
+import others
 import page
 import tenants
 import wrk
@@ -46,6 +47,37 @@ class Zipf(unittest.TestCase):
     def test_the_top_has_its_share(self):
         self.assertAlmostEqual(zipf.share_of_top(1, 2), 2 / 3)
         self.assertAlmostEqual(zipf.share_of_top(100_000, 1_200_000), 0.8295, places=4)
+
+
+class Sustained(unittest.TestCase):
+    def rate(self, goal, used):
+        tried = []
+
+        def told(rate):
+            tried.append(rate)
+            return used(rate)
+
+        return others.sustained(goal, told), tried
+
+    def test_a_goal_with_room_is_reached_and_never_passed(self):
+        rate, tried = self.rate(20_000, lambda rate: rate / 100_000)
+        self.assertEqual(rate, 20_000)
+        self.assertEqual(max(tried), 20_000)
+
+    def test_a_rate_without_room_is_not_held(self):
+        # A fixed part and one that grows, as batches do, less than the rate.
+        for used in (lambda rate: 0.2 + rate / 20_000, lambda rate: (rate / 8_000) ** 0.8, lambda rate: rate / 1_100):
+            rate, _ = self.rate(50_000, used)
+            self.assertLessEqual(used(rate), others.MOST)
+            self.assertGreater(used(rate), others.AIM * 0.5)
+
+    def test_lost_requests_lower_the_rate(self):
+        rate, _ = self.rate(50_000, lambda rate: 1.0 if rate > 3_000 else 0.3)
+        self.assertLessEqual(rate, 3_000)
+
+    def test_where_no_rate_is_sustained_that_is_told(self):
+        with self.assertRaises(others.Failure):
+            self.rate(50_000, lambda _rate: 1.0)
 
 
 class Population(unittest.TestCase):
