@@ -21,6 +21,7 @@ local random, format = math.random, string.format
 local tenants, hosts, factor = {tenants}, {hosts}, {factor}
 local bytes, chance, other
 local threads = 0
+local turn
 
 function setup(thread)
   threads = threads + 1
@@ -29,6 +30,7 @@ end
 
 function init(args)
   math.randomseed((tonumber(args[1]) or 1) * 1000 + number)
+  turn = tonumber(args[1])
   if "{table}" ~= "" then
     local file = assert(io.open("{table}", "rb"))
     bytes = file:read("*a")
@@ -41,8 +43,14 @@ function init(args)
 end
 
 function request()
-  local rank = random(0, hosts - 1)
-  if chance and random() >= chance[rank] then rank = other[rank] end
+  local rank
+  if {in_turn} then
+    rank = turn % hosts
+    turn = turn + 1
+  else
+    rank = random(0, hosts - 1)
+    if chance and random() >= chance[rank] then rank = other[rank] end
+  end
   local index = rank * factor % hosts
   if index < tenants then
     return format("GET / HTTP/1.1\\r\\nHost: t%07d.customers.test\\r\\n\\r\\n", index)
@@ -54,7 +62,7 @@ end
 
 @dataclass(frozen=True)
 class Law:
-    """Which hosts are asked for: all of a population by Zipf's law, or each as likely."""
+    """Which hosts are asked for: all of a population by Zipf's law, each as likely, or one after another."""
 
     population: Population
     script: Path
@@ -71,11 +79,16 @@ class Law:
         return Law._written(folder, population, "", f"uniform-{population.count}")
 
     @staticmethod
-    def _written(folder: Path, population: Population, table: str, name: str) -> "Law":
+    def in_turn(folder: Path, population: Population) -> "Law":
+        """The seed of a load is the rank that it begins with."""
+        return Law._written(folder, population, "", f"turn-{population.count}", in_turn=True)
+
+    @staticmethod
+    def _written(folder: Path, population: Population, table: str, name: str, in_turn: bool = False) -> "Law":
         script = folder / f"{name}.lua"
         text = _SCRIPT.format(
             tenants=population.count, hosts=population.hosts, factor=multiplier(population.hosts), table=table,
-            second=SECOND_EVERY,
+            second=SECOND_EVERY, in_turn="true" if in_turn else "false",
         )  # fmt: skip
         script.write_text(text + wrk.DONE)
         return Law(population, script)

@@ -222,6 +222,14 @@ class Scripts(unittest.TestCase):
                     # Five standard deviations: once in a million runs by chance.
                     self.assertLess(abs(share - due), 5 * (due * (1 - due) / len(asked)) ** 0.5 + 1e-9)
 
+    def test_in_turn_every_host_is_asked_for_before_one_is_again(self):
+        population = tenants.Population(100)
+        with tempfile.TemporaryDirectory() as folder:
+            asked = self._asked(Law.in_turn(Path(folder), population))
+        seen = collections.Counter(asked)
+        self.assertEqual(len(seen), population.hosts)
+        self.assertLessEqual(max(seen.values()) - min(seen.values()), 2)
+
     def _asked(self, law):
         asked = []
         with socket.create_server(("127.0.0.1", 0)) as listener:
