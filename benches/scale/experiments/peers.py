@@ -38,6 +38,9 @@ class Measured:
 def run(bench: Bench, stores: Stores) -> Outcome:
     outcome = Outcome()
     proxies = all_proxies(bench, stores)
+    absent = [key for key in bench.peers if key not in {proxy.key for proxy in proxies}]
+    if absent:
+        say(f"peers: not installed, and left out: {', '.join(absent)}")
     versions = {proxy.name: proxy.version(proxy.binary()) for proxy in proxies}
     for size in sorted({bench.scaled(size) for size in (SIZES[:1] if bench.quick else SIZES)}):
         population = Population(size)
@@ -59,6 +62,8 @@ def run(bench: Bench, stores: Stores) -> Outcome:
     outcome.raw["versions"] = versions
     outcome.lines.append("")
     outcome.note(", ".join(f"{name} {version}" for name, version in versions.items()))
+    if absent:
+        outcome.note(f"**Not installed, and left out**: {', '.join(absent)} (`benches/compare/install`).")
     outcome.note("Memory is PSS of the whole process tree, after the start and after all tenants have been asked for.")
     return outcome
 

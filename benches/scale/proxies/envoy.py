@@ -45,7 +45,6 @@ class Envoy(Proxy):
         )
 
 
-
 def _virtual_host(number: int) -> str:
     always = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
     bucket = {"max_tokens": RATE_PER_S, "tokens_per_fill": RATE_PER_S, "fill_interval": "1s"}
