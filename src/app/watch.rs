@@ -10,8 +10,8 @@ use std::time::Duration;
 use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
-use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::core::Core;
 use crate::config::Look;
@@ -39,22 +39,70 @@ pub(super) async fn reload_on_change(core: Arc<Core>) {
     };
     let mut watched = BTreeMap::new();
     follow(&mut watcher, &mut watched, &core.watched());
-    // The first look is for what has changed since the files were read, before they were watched.
-    let mut look = Look::Everything;
+    // What has changed since the files were read, before they were watched, left no sign.
+    let mut comparison = Comparison::new();
     loop {
+        let paths = core.watched();
+        let look = tokio::select! {
+            look = comparison.ended(&core) => Some(look),
+            look = signs.settled(&paths) => look,
+        };
+        let Some(look) = look else {
+            comparison.ask();
+            continue;
+        };
+        // What was written in a folder before it was watched left no sign either: a link to a folder may lead to another by now.
+        let was_new = follow(&mut watcher, &mut watched, &core.watched());
         let begun = Instant::now();
         let reloading = Arc::clone(&core);
         let _ = spawn_blocking(move || reloading.reload_changed(&look)).await;
-        if follow(&mut watcher, &mut watched, &core.watched()) {
-            // As before: what was written in a folder before it was watched is looked for.
-            look = Look::Everything;
-            continue;
+        if follow(&mut watcher, &mut watched, &core.watched()) || was_new {
+            comparison.ask();
         }
         // Whoever writes all the time gets half of a core at most.
         sleep(begun.elapsed().min(SETTLE_MAX)).await;
-        look = signs.settled(&core.watched()).await;
-        if follow(&mut watcher, &mut watched, &core.watched()) {
-            look = Look::Everything;
+    }
+}
+
+/// A comparison of all tenants' files with what they were like, one at a time. It takes a while: what there are signs of
+/// doesn't wait for it.
+struct Comparison {
+    under_way: Option<JoinHandle<(Look, Duration)>>,
+    is_due: bool,
+    not_before: Instant,
+}
+
+impl Comparison {
+    /// One that is due.
+    fn new() -> Self {
+        Self { under_way: None, is_due: true, not_before: Instant::now() }
+    }
+
+    /// Another one is due, whether or not one is under way: that may have passed what changes now.
+    fn ask(&mut self) {
+        self.is_due = true;
+    }
+
+    /// Waits for the one that is under way or due, else for ever. Returns how to look at what it found. Dropped, it goes on.
+    async fn ended(&mut self, core: &Arc<Core>) -> Look {
+        loop {
+            if let Some(under_way) = &mut self.under_way {
+                let (look, took) = under_way.await.unwrap_or((Look::Everything, SETTLE_MAX));
+                self.under_way = None;
+                // As with reloads: half of a core at most.
+                self.not_before = Instant::now() + took.min(SETTLE_MAX);
+                return look;
+            }
+            if !self.is_due {
+                return std::future::pending().await;
+            }
+            sleep_until(self.not_before).await;
+            self.is_due = false;
+            let core = Arc::clone(core);
+            self.under_way = Some(spawn_blocking(move || {
+                let begun = Instant::now();
+                (core.inventory().compare(), begun.elapsed())
+            }));
         }
     }
 }
@@ -108,11 +156,14 @@ impl Signs {
         self.news.notify_one();
     }
 
-    /// Waits for a sign, and until none has come for a while; not for ever, as something else may be writing there.
-    async fn settled(&self, watched: &[PathBuf]) -> Look {
+    /// Waits for a sign, and until none has come for a while; not for ever, as something else may be writing there. `None` where
+    /// every file is to be compared. Dropped, it has taken nothing.
+    async fn settled(&self, watched: &[PathBuf]) -> Option<Look> {
         let watched: Vec<PathBuf> = watched.iter().filter_map(|path| absolute(path).ok()).collect();
         let of = |path: &Path| watched.iter().any(|of| path == of || path.parent() == Some(of));
-        self.news.notified().await;
+        while !self.heard.lock().unwrap_or_else(PoisonError::into_inner).is_something() {
+            self.news.notified().await;
+        }
         let end = Instant::now() + SETTLE_MAX;
         loop {
             // Others are written in these folders, too: a log, which is never closed.
@@ -124,7 +175,13 @@ impl Signs {
             }
         }
         let heard = std::mem::take(&mut *self.heard.lock().unwrap_or_else(PoisonError::into_inner));
-        if heard.missed { Look::Everything } else { Look::Paths(heard.paths) }
+        (!heard.missed).then_some(Look::Paths(heard.paths))
+    }
+}
+
+impl Heard {
+    fn is_something(&self) -> bool {
+        self.missed || !self.paths.is_empty()
     }
 }
 

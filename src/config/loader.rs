@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::diagnostic::Report;
 use super::fingerprint::Fingerprint;
 use super::load::{Loaded, Memory, process_environment};
-use super::tenants_dir::Look;
+use super::tenants_dir::{Inventory, Look};
 
 /// A configuration and what was read of it. What it loads is the same as what [`super::load`] does, but that tenants
 /// whose files have not changed are the same `Arc`s as before.
@@ -67,6 +67,12 @@ impl Loader {
         }
         self.memory.main_changed |= main_changed;
         Some(self.read())
+    }
+
+    /// What the tenants' files were like when they were read.
+    #[must_use]
+    pub fn inventory(&self) -> Inventory {
+        self.memory.directory.inventory()
     }
 
     /// Whether something differs in the folder of tenants, if there is one. That it can't be read any more is told by the load, once.

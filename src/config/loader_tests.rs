@@ -26,6 +26,8 @@ enum Step {
     Main(String),
     Load,
     LoadEverything,
+    /// Without a sign, as after a start.
+    Compare,
 }
 
 const NAMES: [&str; 7] = ["a.yaml", "a.yml", "b.yaml", "c.yaml", "d.yml", "Bad.yaml", ".hidden.yaml"];
@@ -103,6 +105,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => main_text().prop_map(Step::Main),
         6 => Just(Step::Load),
         1 => Just(Step::LoadEverything),
+        1 => Just(Step::Compare),
     ]
 }
 
@@ -172,7 +175,7 @@ impl Folder {
                 fs::rename(draft, self.main()).unwrap();
                 self.signs.insert(self.main());
             }
-            Step::Load | Step::LoadEverything => {}
+            Step::Load | Step::LoadEverything | Step::Compare => {}
         }
     }
 }
@@ -199,6 +202,11 @@ proptest! {
                 Step::LoadEverything => {
                     folder.signs.clear();
                     Some(loader.load())
+                }
+                Step::Compare => {
+                    folder.signs.clear();
+                    let look = loader.inventory().compare();
+                    loader.load_changed(&look)
                 }
                 _ => continue,
             };

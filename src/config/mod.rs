@@ -42,4 +42,4 @@ pub use json::{
 pub use load::{Loaded, Quarantined, load, load_from, load_str, load_text};
 pub use loader::Loader;
 pub use schema::{schema, tenant_schemas};
-pub use tenants_dir::Look;
+pub use tenants_dir::{Inventory, Look};

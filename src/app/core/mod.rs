@@ -17,7 +17,9 @@ use crate::app::gateway::{Options, Source};
 use crate::app::keeper::Keeper;
 use crate::app::listeners::{Bound, bind_all, hand_out};
 use crate::app::worker::{Command, Worker, WorkerShare};
-use crate::config::{self, Diagnostic, Difference, Document, Loaded, Loader, Quarantined, Workers};
+use crate::config::{
+    self, Diagnostic, Difference, Document, Inventory, Loaded, Loader, Quarantined, Workers,
+};
 use crate::control;
 use crate::control::registry::Registry;
 use crate::control::{
@@ -199,6 +201,11 @@ impl Core {
 
     pub(super) fn watched(&self) -> Vec<PathBuf> {
         self.running().loader.watched().to_vec()
+    }
+
+    /// What the tenants' files were like when they were read.
+    pub(super) fn inventory(&self) -> Inventory {
+        self.running().loader.inventory()
     }
 
     /// Frees the snapshots that no request runs on any more: here, not on the worker that happened to be the last one.

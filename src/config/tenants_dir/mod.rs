@@ -10,6 +10,7 @@ mod conflict;
 mod entry;
 mod file;
 mod index;
+mod inventory;
 mod judging;
 mod survey;
 
@@ -28,6 +29,7 @@ use super::load::Quarantined;
 use crate::types::TenantId;
 
 pub(super) use file::Terms;
+pub use inventory::Inventory;
 pub use survey::Look;
 
 use entry::Entry;

@@ -147,7 +147,7 @@ fn files_in(path: &Path) -> io::Result<(BTreeSet<OsString>, bool)> {
 }
 
 /// Whether a name is that of a tenant's file. Others, such as what editors leave behind, are not looked at.
-fn is_tenants(name: &OsStr) -> bool {
+pub(super) fn is_tenants(name: &OsStr) -> bool {
     let is_yaml =
         Path::new(name).extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
     is_yaml && !name.as_encoded_bytes().starts_with(b".")
