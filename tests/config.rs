@@ -237,7 +237,7 @@ fn a_bad_tenant_file_is_quarantined_and_the_others_load() {
     assert!(!checked.valid && checked.tenants == 2 && checked.quarantined.len() == 9, "{checked:?}");
     assert_eq!(quarantined, expected);
     assert_eq!(loaded.watched, [path.clone(), folder.path().join("tenants")]);
-    let origin = &loaded.document.tenants[1].origin;
+    let origin = &loaded.document.tenants.get(1).unwrap().origin;
     assert!(origin.to_string().ends_with("tenants/globex.yaml:1"), "{origin}");
 }
 
@@ -334,16 +334,16 @@ tenants:
     assert_eq!(document.store, Path::new("/var/lib/tollgate/quotas.db"));
     assert_eq!(document.metering.flush.as_millis(), 250);
     let of = |at: usize| -> Vec<_> {
-        let quotas = document.quotas_of(&document.tenants[at]).into_iter();
+        let quotas = document.quotas_of(document.tenants.get(at).unwrap()).into_iter();
         quotas.map(|quota| (quota.name.as_str(), quota.limit, quota.soft)).collect()
     };
     let monthly = ("monthly", 1_000, Some(800));
     let time = ("time", 90_000_000, None);
     assert_eq!(of(0), [monthly, ("egress", 5 << 30, Some(1 << 30)), time]);
     assert_eq!(of(1), [monthly, ("egress", 7, None), time, ("own", 7_200_000_000, None)]);
-    let outage = |at: usize| document.on_outage_of(&document.tenants[at]);
+    let outage = |at: usize| document.on_outage_of(document.tenants.get(at).unwrap());
     assert_eq!((outage(0), outage(1)), (config::OnOutage::Deny, config::OnOutage::Local));
-    let zone = document.quotas_of(&document.tenants[0])[2].time_zone.as_ref().unwrap();
+    let zone = document.quotas_of(document.tenants.get(0).unwrap())[2].time_zone.as_ref().unwrap();
     assert_eq!(zone.zone().iana_name(), Some("Europe/Berlin"));
 }
 

@@ -10,7 +10,7 @@ use super::build::{Builder, Candidate, Claims, Tally};
 use super::decode::{Decoder, Spanned};
 use super::diagnostic::{Diagnostic, Report, Severity};
 use super::difference::{Change, Difference};
-use super::document::{Document, Tenant, UnknownTenant};
+use super::document::{Document, Tenant, TenantList, UnknownTenant};
 use super::findings::Findings;
 use super::redact;
 use super::source::{Mark, Sources};
@@ -162,7 +162,8 @@ impl Memory {
             return Err(Report { diagnostics });
         }
         diagnostics.append(&mut warnings);
-        document.tenants = own.into_iter().chain(self.directory.tenants().cloned()).collect();
+        let own = own.chunks(TenantList::PART).map(Arc::from);
+        document.tenants = TenantList::of_parts(own.chain(self.directory.parts().cloned()));
         let mut watched = std::mem::take(&mut builder.watched);
         watched.extend(directory);
         let difference = self.difference();

@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hashbrown::HashSet;
 use serde_json::{Value, json};
 
-use super::tenants::apart;
-use crate::config::{Document, Tenant};
+use crate::config::{Document, Tenant, TenantList};
 use crate::store::{Store, StoreFault};
 use crate::types::TenantId;
 
@@ -46,9 +45,9 @@ impl Clashes {
         if is_same && locked(&self.found).is_empty() {
             return Ok(());
         }
-        let none = Vec::new();
+        let none = TenantList::default();
         let tenants_before = before.as_ref().map_or(&none, |before| &before.tenants);
-        let (_, changed) = apart(tenants_before, &document.tenants);
+        let (_, changed) = tenants_before.apart(&document.tenants);
         let known = locked(&self.found).clone();
         if changed.is_empty() && known.is_empty() {
             *locked(&self.looked_at) = Some(Arc::clone(document));

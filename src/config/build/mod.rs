@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use http::HeaderName;
 
 use super::decode::Spanned;
-use super::document::{Document, Domain, Plan, Pool};
+use super::document::{Document, Domain, Plan, Pool, TenantList};
 use super::findings::Findings;
 use super::source::Mark;
 use super::suggest;
@@ -87,7 +87,7 @@ impl<'b> Builder<'b> {
             pools: self.pools(&config.pools),
             routes: self.routes(config.routes.as_ref(), file),
             default_pool: config.default_pool.as_ref().and_then(|pool| self.known_pool(pool)),
-            tenants: Vec::new(),
+            tenants: TenantList::default(),
             identity: self.identity(config.identity.as_ref()),
             metering: self.metering(config.metering.as_ref()),
             audit: telemetry::audit(config.audit.as_ref()),

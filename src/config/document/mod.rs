@@ -12,6 +12,7 @@ mod rates;
 mod routes;
 mod telemetry;
 mod tenancy;
+mod tenant_list;
 mod tenants;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ pub use telemetry::{AccessLog, AccessLogPath, Audit, Identity, Metrics};
 pub use tenancy::{
     HostPattern, IdentifyRule, InvalidHostPattern, Tenancy, TenantCache, UnknownTenant, Verification,
 };
+pub use tenant_list::{TenantList, TenantPart, Tenants};
 pub use tenants::{Access, Domain, InvalidDomain, Tenant, TenantLimits, TenantState};
 
 /// A whole configuration, valid and with every default filled in.
@@ -63,7 +65,7 @@ pub struct Document {
     pub default_pool: Option<String>,
     /// Tenants from the document and from `tenants_dir`, each id once. One that a reload has found as it was before is the
     /// same `Arc` again.
-    pub tenants: Vec<Arc<Tenant>>,
+    pub tenants: TenantList,
     /// What the application is told about the tenant.
     pub identity: Identity,
     /// Usage records.
@@ -129,7 +131,7 @@ impl Document {
     /// The same without its tenants.
     #[must_use]
     pub fn without_tenants(&self) -> Self {
-        Self { tenants: Vec::new(), ..self.clone() }
+        Self { tenants: TenantList::default(), ..self.clone() }
     }
 
     /// Whether there must be a store: it is written, or a tenant has a quota.

@@ -1,6 +1,7 @@
 //! Faults have their pointers, and YAML and JSON mean the same.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -314,7 +315,7 @@ proptest! {
         // JSON is YAML, so it is read as a configuration's tenant is; there alone a `$` is a variable's.
         let yaml = written.to_string().replace('$', "$$");
         let one = format!("default_pool: small\ntenants: [{yaml}]\n");
-        let loaded = document(&one).tenants.remove(0);
+        let loaded = Arc::clone(document(&one).tenants.get(0).unwrap());
         let document = document("default_pool: small\n");
         let mut shown = tenant_json(&loaded);
         shown["id"] = json!("other");

@@ -214,7 +214,7 @@ impl TenantsDir {
         self.neighbours.insert(slot);
         (entry.seen, entry.held, entry.conflicts) = (Some(seen), held, conflicts);
         (entry.diagnostics, entry.is_bad) = (diagnostics, is_bad);
-        self.judged.insert(slot);
+        self.note_judged(slot);
     }
 
     /// Leaves out a file that somebody writes again and again.
@@ -228,7 +228,7 @@ impl TenantsDir {
             (entry.seen, entry.is_bad) = (None, true);
             entry.diagnostics = findings.take(|_| true).into_boxed_slice();
         }
-        self.judged.insert(job.slot);
+        self.note_judged(job.slot);
     }
 }
 

@@ -12,6 +12,7 @@ mod file;
 mod index;
 mod inventory;
 mod judging;
+mod parts;
 mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +25,7 @@ use slab::Slab;
 use super::build::Tally;
 use super::diagnostic::Diagnostic;
 use super::difference::Change;
-use super::document::{HostPattern, Tenant};
+use super::document::{HostPattern, Tenant, TenantPart};
 use super::load::Quarantined;
 use crate::types::TenantId;
 
@@ -35,6 +36,7 @@ pub use survey::Look;
 use entry::Entry;
 use index::{Index, Slot};
 use judging::Basis;
+use parts::Parts;
 
 /// What a folder of tenants holds.
 #[derive(Debug, Default)]
@@ -47,6 +49,9 @@ pub(super) struct TenantsDir {
     has_links: bool,
     names: BTreeMap<Arc<OsStr>, Slot>,
     entries: Slab<Entry>,
+    parts: Parts,
+    /// Files of which something was found, an error or a warning.
+    troubled: BTreeSet<Arc<OsStr>>,
     index: Index,
     tally: Tally,
     patterns: Vec<HostPattern>,
@@ -85,6 +90,13 @@ impl TenantsDir {
         self.in_order().filter_map(Entry::tenant)
     }
 
+    /// The same in parts; those that nothing has happened to are the same as before.
+    pub fn parts(&mut self) -> impl Iterator<Item = &TenantPart> {
+        let entries = &self.entries;
+        self.parts.renew(&self.names, |slot| entries.get(slot)?.tenant().cloned());
+        self.parts.iter()
+    }
+
     /// Whether it has this tenant, and nothing speaks against it.
     pub fn has(&self, id: &TenantId) -> bool {
         let mut slots = self.index.id(id.as_str()).iter();
@@ -99,7 +111,7 @@ impl TenantsDir {
     /// The files that are left out, in order; and the warnings of the others.
     pub fn findings(&self) -> (Vec<Quarantined>, Vec<Diagnostic>) {
         let (mut quarantined, mut warnings) = (Vec::new(), Vec::new());
-        for entry in self.in_order().filter(|entry| !entry.diagnostics.is_empty()) {
+        for entry in self.troubled.iter().filter_map(|name| self.entries.get(*self.names.get(name)?)) {
             if entry.is_bad {
                 let diagnostics = entry.diagnostics.to_vec();
                 quarantined.push(Quarantined { file: self.path.join(&*entry.name), diagnostics });
@@ -131,10 +143,23 @@ impl TenantsDir {
         self.names.values().filter_map(|slot| self.entries.get(*slot))
     }
 
+    /// Takes note that a file was judged.
+    fn note_judged(&mut self, slot: Slot) {
+        let Some(entry) = self.entries.get(slot) else { return };
+        self.parts.touch(&entry.name);
+        match entry.diagnostics.is_empty() {
+            true => _ = self.troubled.remove(&entry.name),
+            false => _ = self.troubled.insert(Arc::clone(&entry.name)),
+        }
+        self.judged.insert(slot);
+    }
+
     /// Forgets a file.
     fn remove(&mut self, slot: Slot) {
         let Some(entry) = self.entries.try_remove(slot) else { return };
         self.names.remove(&entry.name);
+        self.troubled.remove(&entry.name);
+        self.parts.touch(&entry.name);
         if let Some(held) = &entry.held {
             self.index.remove(slot, held, &self.patterns);
             self.index.neighbours(held, &self.patterns, |other| _ = self.neighbours.insert(other));
