@@ -123,12 +123,10 @@ impl TenantTable {
 
     /// Gives the series to the busiest tenants. Walks all meters: for a control task, twice a minute.
     pub(in crate::telemetry) fn rebalance(&self) {
-        let mut rivals = self.rank_all();
+        let rivals = self.rank_all();
         let mut taken = self.places.taken();
         self.places.settle(&mut taken);
-        rivals.sort_unstable_by(busier_first);
-        rivals.truncate(taken.bound);
-        let mut rivals = rivals.into_iter().peekable();
+        let mut rivals = busiest(rivals, taken.bound).into_iter();
         while taken.named.len() < taken.bound
             && let Some(rival) = rivals.next()
         {
@@ -151,10 +149,17 @@ impl TenantTable {
         self.places.retire(&mut taken, &displaced);
     }
 
-    /// Those without series that have been asked for.
-    fn rank_all(&self) -> Vec<Arc<dyn Metered>> {
+    /// Those without series that have been asked for, and their rates.
+    fn rank_all(&self) -> Vec<(f32, Arc<dyn Metered>)> {
         let Some(tenants) = self.tenants() else { return Vec::new() };
-        tenants.select(&mut |meter| meter.rank() > 0.0 && meter.is_shared())
+        let mut rates = Vec::new();
+        let rivals = tenants.select(&mut |meter| {
+            let rate = meter.rank();
+            let is_rival = rate > 0.0 && meter.is_shared();
+            rates.extend(is_rival.then_some(rate));
+            is_rival
+        });
+        rates.into_iter().zip(rivals).collect()
     }
 
     fn read(&self) -> Vec<Reading> {
@@ -262,6 +267,17 @@ impl Source for TenantTable {
             families::QUOTA_SOFT_EXCEEDED.of(quotas_soft),
         ]
     }
+}
+
+/// So many of the busiest, in order. Among a million no more is sorted than that.
+fn busiest(mut rivals: Vec<(f32, Arc<dyn Metered>)>, count: usize) -> Vec<Arc<dyn Metered>> {
+    let in_order = |a: &(f32, _), b: &(f32, _)| b.0.total_cmp(&a.0);
+    if count < rivals.len() {
+        rivals.select_nth_unstable_by(count, in_order);
+        rivals.truncate(count);
+    }
+    rivals.sort_unstable_by(in_order);
+    rivals.into_iter().map(|(_, rival)| rival).collect()
 }
 
 fn busier_first(a: &Arc<dyn Metered>, b: &Arc<dyn Metered>) -> Ordering {
