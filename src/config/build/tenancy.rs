@@ -64,7 +64,7 @@ impl Builder<'_> {
                     capacity.mark,
                     format!("`{}` is not from 1 to {CACHE_CAPACITY_MAX}", capacity.value),
                 )
-                .hint("write how many tenants are to be kept in memory, at about 2 KiB each");
+                .hint("write how many tenants are to be kept in memory, at about 1 KiB each");
         }
         TenantCache {
             capacity: capacity.map_or(default.capacity, |capacity| capacity.value),

@@ -57,7 +57,7 @@ pub(in crate::config) enum Unknown {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Cache {
-    /// The most tenants in it, about 2 KiB each. A change needs a restart. Default 100000.
+    /// The most tenants in it, about 1 KiB each. A change needs a restart. Default 100000.
     #[schemars(range(min = 1, max = 100_000_000))]
     pub capacity: Option<Spanned<u64>>,
     /// For how long a tenant is believed to be as it was, after the store was last known to say so. What is changed through
