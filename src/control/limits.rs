@@ -30,7 +30,7 @@ fn told(tenant: &Tenant) -> Value {
     let SeatTerms { weight, max, queue, reserved } = tenant.terms.seats;
     let rate_limits = tenant.rates.report().iter().map(rate).collect::<Vec<_>>();
     json!({
-        "tenant": tenant.id.as_str(),
+        "tenant": tenant.id().as_str(),
         "in_flight": tenant.account.meter.in_flight(),
         "concurrency": {
             "weight": weight,

@@ -180,7 +180,7 @@ impl Mold {
         };
         account.show_quotas(quotas.gauges());
         let (state, mold, rates) = (State::Active, self.number, account.rates.open(rules));
-        Tenant { id: account.id().clone(), state, terms, rates, quotas, mold, account }
+        Tenant { state, terms, rates, quotas, mold, account }
     }
 }
 

@@ -148,7 +148,7 @@ impl Gates<'_> {
         };
         let pool = self.snapshot.serving(pool.ok_or(Rejection::NoEndpoint)?);
         books.attempts.route_to(pool);
-        books.balance_key = pool.balancing().key(&head.headers, self.client.ip, &tenant.id);
+        books.balance_key = pool.balancing().key(&head.headers, self.client.ip, tenant.id());
         let asked = RateRequest {
             route: route.index,
             cost: route.cost,

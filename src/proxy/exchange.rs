@@ -265,7 +265,7 @@ impl Drop for Exchange {
         self.books.access_log.push(&Entry {
             started,
             request_id: self.request_id.as_bytes(),
-            tenant: self.tenant.as_ref().map(|tenant| &tenant.id),
+            tenant: self.tenant.as_ref().map(|tenant| tenant.id()),
             route: self.route.as_deref(),
             pool: self.attempts.pool().map(|pool| &**pool.name()),
             endpoint: self.attempts.endpoint().map(|endpoint| &**endpoint.name()),

@@ -79,7 +79,7 @@ impl Outbound<'_> {
             Version::HTTP_10 => b"\r\nvia: 1.0 tollgate\r\n",
             _ => b"\r\nvia: 1.1 tollgate\r\n",
         };
-        let Tenant { id, terms, .. } = self.tenant;
+        let (id, terms) = (self.tenant.id(), &self.tenant.terms);
         let own = [
             &*forwarding,
             &terms.identity,
@@ -194,7 +194,7 @@ async fn at_endpoint(
     let conn = (books.version == Version::HTTP_11).then(|| Rc::clone(books.in_flight.conn()));
     let (flow, interim) = (flow.as_deref(), conn.as_deref());
     let owner = if pool.isolates() { books.tenant.clone() } else { None };
-    let owner = owner.as_ref().map(|tenant| &tenant.id);
+    let owner = owner.as_ref().map(|tenant| tenant.id());
     let (retry, fuse) = (retrying.terms(), retrying.fuse());
     let mut terms =
         Terms { expires: expiry.at, owner, flow, since, fresh: false, upgrade, retry, interim, fuse };

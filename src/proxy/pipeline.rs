@@ -235,7 +235,7 @@ impl Proxy {
 
     fn refuse(rejection: &Rejection, mut books: Box<Exchange>) -> Response<ResponseBody> {
         books.rejected(rejection);
-        let tenant = books.tenant.as_ref().map(|tenant| tenant.id.as_str());
+        let tenant = books.tenant.as_ref().map(|tenant| tenant.id().as_str());
         let response = match books.grpc {
             true => grpc::respond(rejection),
             false => problem::respond(rejection, tenant, &books.request_id),

@@ -18,7 +18,7 @@ const BUSY_OPENING: Duration = Duration::from_secs(5);
 const CHECKPOINT_PAGES: i64 = 8_000;
 /// Pages that a connection keeps in memory, in KiB.
 const WRITER_CACHE_KIB: i64 = 16 << 10;
-const READER_CACHE_KIB: i64 = 6 << 10;
+const READER_CACHE_KIB: i64 = 2 << 10;
 /// Enough for the inner pages of what a look-up reads, with a million tenants: a leaf is another one each time.
 const AT_HAND_CACHE_KIB: i64 = 6 << 10;
 /// Statements that a connection keeps prepared.

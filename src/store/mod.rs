@@ -34,8 +34,8 @@ mod lookup;
 mod model_tests;
 #[cfg(test)]
 mod outage_tests;
-mod page_cache;
 mod page;
+mod page_cache;
 mod question;
 mod queue;
 mod quota_usage;

@@ -18,7 +18,7 @@ pub struct Configured {
 impl Configured {
     /// Adds a tenant under its id, or puts it into the place of the one that had it.
     pub fn insert(&mut self, tenant: Arc<Tenant>) {
-        self.ids.insert(tenant.id.clone(), tenant);
+        self.ids.insert(tenant.id().clone(), tenant);
     }
 
     /// Gives a tenant a domain, in lower case.
@@ -38,12 +38,12 @@ impl Configured {
 
     /// Takes a domain from the tenant of this id, if it is its own.
     pub fn release(&mut self, domain: &str, id: &TenantId) {
-        self.domains.remove_if(domain, |tenant| tenant.id == *id);
+        self.domains.remove_if(domain, |tenant| tenant.id() == id);
     }
 
     /// As [`release`](Self::release), for what [`claim_below`](Self::claim_below) gave.
     pub fn release_below(&mut self, domain: &str, id: &TenantId) {
-        self.wildcards.remove_if(domain, |tenant| tenant.id == *id);
+        self.wildcards.remove_if(domain, |tenant| tenant.id() == id);
     }
 
     /// The tenant of an id.

@@ -80,7 +80,7 @@ impl Directory {
 
     /// A tenant that is kept under an id that the configuration has is not served: the id is the other's.
     fn unless_configured(&self, tenant: Option<Arc<Tenant>>) -> Option<Arc<Tenant>> {
-        tenant.filter(|tenant| self.configured.by_id(tenant.id.as_str()).is_none())
+        tenant.filter(|tenant| self.configured.by_id(tenant.id().as_str()).is_none())
     }
 
     /// Looks a key up where tenants are kept.

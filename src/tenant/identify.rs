@@ -91,7 +91,7 @@ impl Identify {
             let Some(tenant) = yielded else { continue };
             by_host |= !matches!(rule, Rule::Header(_));
             match &found {
-                Some(first) if first.id != tenant.id => return Err(Unidentified::Conflict),
+                Some(first) if first.id() != tenant.id() => return Err(Unidentified::Conflict),
                 Some(_) => {}
                 None => found = Some(tenant),
             }

@@ -29,8 +29,6 @@ use crate::types::TenantId;
 /// Everything that a request needs to know of its tenant, resolved when the tenant was loaded.
 #[derive(Debug)]
 pub struct Tenant {
-    /// Its id.
-    pub id: TenantId,
     /// Whether it is served at all.
     pub state: State,
     /// What holds for its requests; shared by all that differ in nothing from their plan.
@@ -43,6 +41,14 @@ pub struct Tenant {
     pub mold: u64,
     /// What outlives its configuration: limiter state and meter.
     pub account: Arc<Account>,
+}
+
+impl Tenant {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &TenantId {
+        self.account.id()
+    }
 }
 
 /// Whether a tenant is served.

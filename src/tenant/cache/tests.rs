@@ -43,7 +43,6 @@ impl Cast for Plain {
         let account = self.accounts.open(&record.id, &self.metrics);
         let rules = Arc::new(RateRules::new(Vec::new(), &[], self.clock.clone()));
         Some(Tenant {
-            id: record.id.clone(),
             state: record.state,
             terms: Arc::new(Terms {
                 identity: Arc::from(*b"x-tenant-id: "),
@@ -133,7 +132,7 @@ impl Bench {
 }
 
 fn said(tenant: &Tenant) -> (String, u64) {
-    (tenant.id.as_str().to_owned(), tenant.terms.request_body_max)
+    (tenant.id().as_str().to_owned(), tenant.terms.request_body_max)
 }
 
 fn id(text: &str) -> Key {
