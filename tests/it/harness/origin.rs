@@ -3,7 +3,7 @@
 
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 
 use serde_json::json;
@@ -199,7 +199,8 @@ impl Drop for Origin {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
         let _ = TcpStream::connect(self.address);
-        for handle in self.shared.handles.lock().unwrap().drain(..) {
+        // Also while a test fails: a panic here would end all tests, without a word of which.
+        for handle in self.shared.handles.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             if let Some(stream) = handle.upgrade() {
                 let _ = stream.shutdown(Shutdown::Both);
             }
