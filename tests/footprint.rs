@@ -77,7 +77,7 @@ impl Source for Everybody {
             plan: Some(Arc::clone(&self.0)),
             texts: Texts::new(None, &[host]),
         };
-        answer(Ok(Some(Kept { record, holdings: Vec::new() })));
+        answer(Ok(Some(Kept { record, holdings: Vec::new(), key_expires_ms: None })));
     }
 }
 

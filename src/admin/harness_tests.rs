@@ -87,7 +87,7 @@ impl Control for Gateway {
 pub(super) fn registry() -> Arc<Registry> {
     let text = "{ listeners: [{ bind: 127.0.0.1:0 }], tenants: [{ id: acme }], pools: { all: { endpoints: ['http://127.0.0.1:1'] } }, default_pool: all }";
     let loaded = crate::config::load_str(text, "test.yaml").expect("a configuration");
-    Arc::new(Registry::new(Arc::new(loaded.document), Arc::new(|_: &[_], _: &[Box<str>]| {})))
+    Arc::new(Registry::new(Arc::new(loaded.document), Arc::new(|_: &[_], _: &[Box<str>], _: &[_]| {})))
 }
 
 pub(super) struct Admin {

@@ -83,6 +83,10 @@ async fn follow(
         let hosts = changes.iter().flat_map(|change| change.hosts.iter().map(AsRef::as_ref));
         cache.forget(changes.iter().map(|change| &change.tenant), hosts);
     }
+    if told > 0 {
+        // Keys may have been issued: the feed doesn't know them.
+        cache.forget_absent_keys();
+    }
     cache.confirm(at_ns);
     Ok(last)
 }

@@ -92,11 +92,12 @@ fn tenant_key(key: &Key) -> TenantKey {
     match key {
         Key::Id(id) => TenantKey::Id(id.clone()),
         Key::Host(host) => TenantKey::Host(host.clone()),
+        Key::ApiKey(hash) => TenantKey::ApiKey(*hash),
     }
 }
 
 fn kept(found: Found, plans: &Mutex<HashSet<Arc<str>>>) -> Kept {
-    let Found { record: TenantRecord { id, revision, content, .. }, holdings } = found;
+    let Found { record: TenantRecord { id, revision, content, .. }, holdings, key_expires_ms } = found;
     let plan = content.plan.map(|plan| {
         let mut plans = plans.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = plans.get(&*plan) {
@@ -109,7 +110,8 @@ fn kept(found: Found, plans: &Mutex<HashSet<Arc<str>>>) -> Kept {
         plan
     });
     let texts = Texts::new(content.settings.as_deref(), &content.domains);
-    Kept { record: Record { id, revision, state: state(&content.state), plan, texts }, holdings }
+    let record = Record { id, revision, state: state(&content.state), plan, texts };
+    Kept { record, holdings, key_expires_ms }
 }
 
 /// What nobody has written, and so nobody knows, is not served.

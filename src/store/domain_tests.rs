@@ -19,7 +19,12 @@ fn claim(tenant: &str, domain: &str, token: Option<&str>) -> Claim {
 }
 
 fn key(number: u8) -> NewKey {
-    NewKey { id: format!("key_{number}").into(), hash: [number; 32], hint: "tg_ab".into(), expires_ms: None }
+    NewKey {
+        id: format!("key_{number}").into(),
+        hash: [number; 32].into(),
+        hint: "tg_ab".into(),
+        expires_ms: None,
+    }
 }
 
 impl Desk {
@@ -118,7 +123,7 @@ fn a_key_is_rotated_with_an_overlap_and_never_lives_longer_for_it() {
     desk.put(a_put("acme", &[])).unwrap();
     desk.put(a_put("umbrella", &[])).unwrap();
     let issue = |tenant: &str, key| desk.wait(desk.store.issue_key(tenant_id(tenant), "ci", key, actor()));
-    let owner = |number: u8| desk.wait(desk.store.key_owner([number; 32])).unwrap();
+    let owner = |number: u8| desk.wait(desk.store.key_owner([number; 32].into())).unwrap();
     let rotate = |id: &str, key, overlap| {
         desk.wait(desk.store.rotate_key(tenant_id("acme"), id, key, overlap, actor()))
     };

@@ -166,7 +166,7 @@ fn refused(connection: &Connection, members: &[Arc<Restored>]) -> rusqlite::Resu
             }
         }
         for key in restored.keys.iter().filter(|key| key.tenant == *id) {
-            let is_first = keys.insert(key.id.as_bytes()) & keys.insert(&key.hash);
+            let is_first = keys.insert(key.id.as_bytes()) & keys.insert(key.hash.octets());
             if !is_first || is_anothers(connection, key)? {
                 *error = Some(WriteError::Exists);
             }
@@ -309,7 +309,7 @@ mod tests {
             id: id.into(),
             tenant: tenant_id(tenant),
             name: "".into(),
-            hash: [hash; 32],
+            hash: [hash; 32].into(),
             hint: "".into(),
             created_ms: 1,
             expires_ms: None,

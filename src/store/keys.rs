@@ -2,20 +2,18 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::types::ToSqlOutput;
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::audit::{self, Entry};
 use super::work::Made;
 use super::{Actor, Store, StoreFault, WriteError};
-use crate::types::TenantId;
+use crate::types::{KeyHash, TenantId};
 
 /// Keys that a tenant may have.
 const KEYS_MAX: usize = 1_000;
 /// How long a key that has expired is still shown.
 const SHOWN_MS: i64 = 30 * 86_400_000;
-
-/// The SHA-256 of a key. A key has 256 random bits: nobody finds it by trying, so no slow hash is needed.
-pub type KeyHash = [u8; 32];
 
 /// A key, without what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +54,12 @@ impl KeyRecord {
     #[must_use]
     pub fn has_expired(&self, at_ms: i64) -> bool {
         self.expires_ms.is_some_and(|expires_ms| expires_ms <= at_ms)
+    }
+}
+
+impl ToSql for KeyHash {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(self.octets().as_slice()))
     }
 }
 
@@ -135,12 +139,14 @@ pub(super) const SELECT: &str =
 /// A row of [`SELECT`]; `None` for one that was written by hand for no tenant's id, or with another hash.
 pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Option<KeyRecord>> {
     let (tenant, hash) = (row.get_ref(1)?.as_str()?, row.get_ref(3)?.as_blob()?);
-    let (Ok(tenant), Ok(hash)) = (TenantId::parse(tenant), KeyHash::try_from(hash)) else { return Ok(None) };
+    let (Ok(tenant), Ok(hash)) = (TenantId::parse(tenant), <[u8; 32]>::try_from(hash)) else {
+        return Ok(None);
+    };
     Ok(Some(KeyRecord {
         id: row.get(0)?,
         tenant,
         name: row.get(2)?,
-        hash,
+        hash: hash.into(),
         hint: row.get(4)?,
         created_ms: row.get(5)?,
         expires_ms: row.get(6)?,
@@ -169,7 +175,7 @@ fn issue(
     replaced: Option<&KeyRecord>,
     actor: &Actor,
 ) -> Made<KeyRecord> {
-    let count = |sql: &str, value: &dyn rusqlite::ToSql| {
+    let count = |sql: &str, value: &dyn ToSql| {
         let mut statement = connection.prepare_cached(sql)?;
         statement.query_row([value], |row| row.get::<_, i64>(0))
     };

@@ -1,12 +1,12 @@
-//! The cold lookup of the data path: a tenant by its id or by a host, with what its quotas hold.
+//! The cold lookup of the data path: a tenant by its id, by a host or by an API key, with what its quotas hold.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, ToSql};
 
 use super::question::{Pace, Question};
 use super::tenants::record;
 use super::{Store, StoreFault, TenantKey, TenantRecord, quota_usage};
 use crate::admission::quota::Holdings;
-use crate::types::TenantId;
+use crate::types::{KeyHash, TenantId};
 
 /// Labels of a host that is looked up on the thread that asks: each may be a wildcard's, and has to be looked for.
 const LABELS_AT_HAND: usize = 8;
@@ -18,10 +18,12 @@ pub struct Found {
     pub record: TenantRecord,
     /// What its quotas hold.
     pub holdings: Vec<Holdings>,
+    /// When the API key that it was found by expires, in milliseconds since 1970, where it does.
+    pub key_expires_ms: Option<i64>,
 }
 
 impl Store {
-    /// Looks a tenant up: by its id, or by a host that is a verified domain of it, or else below the longest verified
+    /// Looks a tenant up: by its id, by an API key, or by a host that is a verified domain of it, or else below the longest verified
     /// wildcard. Never waits: the answer comes on another thread, which it must not hold up, or at once where the store
     /// is closed or busy.
     pub fn find(
@@ -80,35 +82,45 @@ impl Store {
 /// A tenant with its domains, a row for each, and whether anything is kept of its quotas. Which index serves which part is not left
 /// to the planner: it knows nothing of how many there are.
 macro_rules! found {
-    ($from:literal) => {
+    ($from:literal, $expires:literal) => {
         concat!(
             "SELECT t.id, t.revision, t.created_ms, t.updated_ms, t.plan, t.state, t.settings, NULL, d.name,
-                EXISTS (SELECT 1 FROM quota_usage AS q WHERE q.tenant = t.id)
-             FROM ",
+                EXISTS (SELECT 1 FROM quota_usage AS q WHERE q.tenant = t.id), ",
+            $expires,
+            " FROM ",
             $from,
             " LEFT JOIN domains AS d INDEXED BY domains_by_tenant ON d.tenant = t.id AND d.verified = 1
              ORDER BY d.name"
         )
     };
 }
-const BY_ID: &str = found!("(SELECT * FROM tenants WHERE id = ?1) AS t");
+const BY_ID: &str = found!("(SELECT * FROM tenants WHERE id = ?1) AS t", "NULL");
 const BY_DOMAIN: &str = found!(
     "(SELECT tenant FROM domains INDEXED BY domains_owned WHERE name = ?1 AND verified = 1) AS o
-     CROSS JOIN tenants AS t ON t.id = o.tenant"
+     CROSS JOIN tenants AS t ON t.id = o.tenant",
+    "NULL"
+);
+/// The index is the one that keeps hashes unique, which has no name of its own.
+const BY_KEY: &str = found!(
+    "(SELECT tenant, expires_ms FROM api_keys WHERE hash = ?1) AS o
+     CROSS JOIN tenants AS t ON t.id = o.tenant",
+    "o.expires_ms"
 );
 
 /// Prepares what a look-up asks, and reads what every one of them reads.
 pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     let nobody = TenantId::nobody();
     look_up(connection, &TenantKey::Id(nobody))?;
+    look_up(connection, &TenantKey::ApiKey(KeyHash::of("")))?;
     look_up(connection, &TenantKey::Host("nobody.invalid".into())).map(drop)
 }
 
 fn look_up(connection: &Connection, key: &TenantKey) -> rusqlite::Result<Option<Found>> {
     match key {
-        TenantKey::Id(id) => found(connection, BY_ID, id.as_str()),
+        TenantKey::Id(id) => found(connection, BY_ID, &id.as_str()),
+        TenantKey::ApiKey(hash) => found(connection, BY_KEY, hash),
         TenantKey::Host(host) => {
-            if let Some(found) = found(connection, BY_DOMAIN, host)? {
+            if let Some(found) = found(connection, BY_DOMAIN, &host)? {
                 return Ok(Some(found));
             }
             match wildcard_above(connection, host)? {
@@ -119,12 +131,13 @@ fn look_up(connection: &Connection, key: &TenantKey) -> rusqlite::Result<Option<
     }
 }
 
-fn found(connection: &Connection, sql: &str, key: &str) -> rusqlite::Result<Option<Found>> {
+fn found(connection: &Connection, sql: &str, key: &dyn ToSql) -> rusqlite::Result<Option<Found>> {
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([key])?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let Some(mut record) = record(row)? else { return Ok(None) };
     let has_usage: bool = row.get(9)?;
+    let key_expires_ms = row.get(10)?;
     let mut domain: Option<Box<str>> = row.get(8)?;
     while let Some(own) = domain.take() {
         record.content.domains.push(own);
@@ -135,7 +148,7 @@ fn found(connection: &Connection, sql: &str, key: &str) -> rusqlite::Result<Opti
     }
     drop(rows);
     let holdings = if has_usage { quota_usage::of_tenant(connection, &record.id)? } else { Vec::new() };
-    Ok(Some(Found { record, holdings }))
+    Ok(Some(Found { record, holdings, key_expires_ms }))
 }
 
 /// Who owns exactly this domain, as it is stored.
@@ -173,31 +186,45 @@ mod tests {
     use rusqlite::StatementStatus;
 
     use super::*;
+    use crate::store::NewKey;
     use crate::store::connection::Opened;
-    use crate::store::tenant_tests::{Desk, a_put};
+    use crate::store::tenant_tests::{Desk, a_put, actor, tenant_id};
 
     #[test]
     fn a_look_up_reads_three_indices_and_is_prepared_once() {
         let desk = Desk::new();
-        for number in 0..50 {
+        let hash = |number: u8| KeyHash::from([number; 32]);
+        for number in 0..50_u8 {
             desk.put(a_put(&format!("t-{number}"), &[&format!("t-{number}.test")])).unwrap();
+            let expires_ms = Some(i64::from(number));
+            let key = NewKey {
+                id: format!("k-{number}").into(),
+                hash: hash(number),
+                hint: "tg".into(),
+                expires_ms,
+            };
+            desk.wait(desk.store.issue_key(tenant_id(&format!("t-{number}")), "ci", key, actor())).unwrap();
         }
         let opened = Opened::at_hand(&desk.path()).unwrap();
         let connection = &opened.connection;
-        for sql in [BY_ID, BY_DOMAIN] {
+        for sql in [BY_ID, BY_DOMAIN, BY_KEY] {
             let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             let plan: Vec<String> =
                 plan.query_map(["t-1"], |row| row.get(3)).unwrap().map(Result::unwrap).collect();
             let slow = |step: &String| step.contains("SCAN") || step.contains("TEMP");
             assert!(!plan.iter().any(slow), "{plan:?}");
         }
-        for number in 0..50 {
+        for number in 0..50_u8 {
             let host = TenantKey::Host(format!("t-{number}.test").into());
             let found = look_up(connection, &host).unwrap().unwrap();
             assert_eq!(found.record.id.as_str(), format!("t-{number}"));
-            assert_eq!(look_up(connection, &TenantKey::Id(found.record.id.clone())).unwrap(), Some(found));
+            let by_key = look_up(connection, &TenantKey::ApiKey(hash(number))).unwrap();
+            let by_id = look_up(connection, &TenantKey::Id(found.record.id.clone())).unwrap();
+            assert_eq!(by_id.as_ref(), Some(&found));
+            assert_eq!(by_key, Some(Found { key_expires_ms: Some(i64::from(number)), ..found }));
         }
-        for sql in [BY_ID, BY_DOMAIN] {
+        assert_eq!(look_up(connection, &TenantKey::ApiKey(hash(50))).unwrap(), None);
+        for sql in [BY_ID, BY_DOMAIN, BY_KEY] {
             let statement = connection.prepare_cached(sql).unwrap();
             assert_eq!(statement.get_status(StatementStatus::RePrepare), 0, "{sql}");
         }

@@ -68,7 +68,7 @@ pub use audit::{AuditEntry, AuditFound, AuditQuery};
 pub use domains::{Claim, ClaimTerms, DomainRecord};
 pub use fault::{StoreFault, WriteError};
 pub use feed::{Change, Feed};
-pub use keys::{KeyHash, KeyRecord, NewKey};
+pub use keys::{KeyRecord, NewKey};
 pub use lookup::{Claimed, Found};
 pub use page::{PAGE_BYTES, Page};
 pub use record::{Actor, Expect, TenantContent, TenantKey, TenantRecord};

@@ -147,7 +147,12 @@ fn put_of(wish: &Wish) -> Put {
 }
 
 fn new_key(number: u8) -> NewKey {
-    NewKey { id: format!("key_{number}").into(), hash: [number; 32], hint: "tg".into(), expires_ms: None }
+    NewKey {
+        id: format!("key_{number}").into(),
+        hash: [number; 32].into(),
+        hint: "tg".into(),
+        expires_ms: None,
+    }
 }
 
 /// Takes a step in both worlds: what came of it in each.
@@ -299,9 +304,13 @@ fn agree(desk: &Desk, model: &Model) -> Result<(), TestCaseError> {
         prop_assert_eq!(claimed, known.map(|known| known.claimed.clone()).unwrap_or_default());
     }
     for key in 0..4_u8 {
-        let owner = desk.wait(desk.store.key_owner([key; 32])).unwrap();
+        let owner = desk.wait(desk.store.key_owner([key; 32].into())).unwrap();
         let known = model.tenants.iter().find(|(_, known)| known.keys.contains(&key)).map(|(id, _)| *id);
         prop_assert_eq!(owner.as_ref().map(|owner| owner.tenant.as_str()), known);
+        let found = desk.find(TenantKey::ApiKey([key; 32].into())).unwrap();
+        let now_ms = super::audit::now_ms();
+        let found = found.filter(|found| found.key_expires_ms.is_none_or(|expires_ms| expires_ms > now_ms));
+        prop_assert_eq!(found.as_ref().map(|found| found.record.id.as_str()), known);
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::types::TenantId;
+use crate::types::{KeyHash, TenantId};
 
 /// A tenant as the store keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub enum TenantKey {
     Id(TenantId),
     /// A host, in lower case and without a port: an exact domain of it, or else the longest wildcard above the host.
     Host(Box<str>),
+    /// An API key of it, also one that has expired.
+    ApiKey(KeyHash),
 }
 
 /// Whose change it is, for the audit log: `token`, or `token (alice@laptop)`.

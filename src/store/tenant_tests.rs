@@ -155,7 +155,10 @@ fn a_tenant_is_there_when_the_call_returns_and_after_a_restart() {
         let mut bare = written.record.clone();
         bare.content.labels.clear();
         for key in [TenantKey::Id(tenant_id("acme")), TenantKey::Host("a.acme.test".into())] {
-            assert_eq!(desk.find(key).unwrap(), Some(Found { record: bare.clone(), holdings: Vec::new() }));
+            assert_eq!(
+                desk.find(key).unwrap(),
+                Some(Found { record: bare.clone(), holdings: Vec::new(), key_expires_ms: None })
+            );
         }
         assert_eq!(desk.host("c.acme.test"), None);
         assert_eq!(desk.wait(desk.store.count()), Ok(1));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::cache::{Cast, Key, Lookup, SourceFault, TenantCache};
 use super::{Configured, Tenant};
-use crate::types::TenantId;
+use crate::types::{KeyHash, TenantId};
 
 /// Finds tenants. Immutable but for what is cached: a reload makes another.
 #[derive(Debug, Default)]
@@ -75,6 +75,22 @@ impl Directory {
             Lookup::Found(tenant) => Ok(self.unless_configured(Some(tenant))),
             Lookup::Nobody => Ok(None),
             Lookup::NotHere => Err(Key::Host(host.into())),
+        }
+    }
+
+    /// The tenant that has an API key. Those of the configuration have none.
+    ///
+    /// # Errors
+    /// As [`by_id`](Self::by_id).
+    pub fn by_key(&self, hash: &KeyHash, looked_up: &LookedUp) -> Result<Option<Arc<Tenant>>, Key> {
+        let Some(KeptTenants { cache, cast }) = &self.kept else { return Ok(None) };
+        if let Some(known) = looked_up.of(|key| matches!(key, Key::ApiKey(own) if own == hash)) {
+            return Ok(self.unless_configured(known.cloned()));
+        }
+        match cache.by_key(hash, &**cast) {
+            Lookup::Found(tenant) => Ok(self.unless_configured(Some(tenant))),
+            Lookup::Nobody => Ok(None),
+            Lookup::NotHere => Err(Key::ApiKey(*hash)),
         }
     }
 

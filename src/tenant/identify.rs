@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName};
 
 use super::cache::Key;
 use super::{Directory, LookedUp, Tenant};
+use crate::types::KeyHash;
 
 /// The rules of `tenancy.identify`, in order.
 #[derive(Debug, Default)]
@@ -23,6 +24,8 @@ pub enum Rule {
     Domain,
     /// A field with a tenant's id, from a trusted proxy.
     Header(HeaderName),
+    /// A field with an API key of a tenant, from anybody.
+    ApiKey(HeaderName),
 }
 
 /// A host with a tenant's id for one of its labels (or a part of one).
@@ -61,7 +64,7 @@ impl Identify {
         Self { rules, unknown }
     }
 
-    /// The tenant of a request. `host` is normalised; fields count only when `via_trusted`.
+    /// The tenant of a request. `host` is normalised; fields that name a tenant count only when `via_trusted`.
     ///
     /// Host patterns and domains never name two tenants for one host (the configuration is refused, and so is a domain that
     /// is claimed under a pattern), so once the host has named one, only fields can disagree.
@@ -81,6 +84,7 @@ impl Identify {
         for rule in &self.rules {
             let yielded = match (rule, host) {
                 (Rule::Header(name), _) if via_trusted => Self::named(directory, looked_up, name, fields)?,
+                (Rule::ApiKey(name), _) => Self::of_key(directory, looked_up, name, fields)?,
                 (Rule::Host(pattern), Some(host)) if !by_host => match pattern.capture(host) {
                     Some(id) => directory.by_id(id, looked_up)?,
                     None => None,
@@ -89,7 +93,7 @@ impl Identify {
                 _ => None,
             };
             let Some(tenant) = yielded else { continue };
-            by_host |= !matches!(rule, Rule::Header(_));
+            by_host |= matches!(rule, Rule::Host(_) | Rule::Domain);
             match &found {
                 Some(first) if first.id() != tenant.id() => return Err(Unidentified::Conflict),
                 Some(_) => {}
@@ -113,6 +117,22 @@ impl Identify {
         }
         let id = line.to_str().map_err(|_| Unidentified::Unknown)?.trim();
         directory.by_id(id, looked_up)?.map(Some).ok_or(Unidentified::Unknown)
+    }
+
+    /// Whoever sends a key that is nobody's, or was revoked, is not let in on the strength of something else.
+    fn of_key(
+        directory: &Directory,
+        looked_up: &LookedUp,
+        name: &HeaderName,
+        fields: &HeaderMap,
+    ) -> Result<Option<Arc<Tenant>>, Unidentified> {
+        let mut lines = fields.get_all(name).iter();
+        let Some(line) = lines.next() else { return Ok(None) };
+        if lines.next().is_some() {
+            return Err(Unidentified::Conflict);
+        }
+        let hash = KeyHash::of_field(line.as_bytes()).ok_or(Unidentified::Unknown)?;
+        directory.by_key(&hash, looked_up)?.map(Some).ok_or(Unidentified::Unknown)
     }
 }
 

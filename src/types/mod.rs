@@ -4,6 +4,7 @@
 
 mod host;
 mod id;
+mod key_hash;
 mod percent;
 mod request_id;
 mod secret;
@@ -11,6 +12,7 @@ mod units;
 
 pub use host::{HostName, InvalidHost};
 pub use id::{InvalidTenantId, TenantId};
+pub use key_hash::KeyHash;
 pub use percent::{InvalidPercent, Percent};
 pub use request_id::RequestIds;
 pub use secret::Secret;

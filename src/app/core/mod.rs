@@ -31,7 +31,7 @@ use crate::proxy::{Snapshot, SnapshotCell};
 use crate::telemetry::Metrics;
 use crate::telemetry::access_log::{AccessLog, AccessLogSettings};
 use crate::tenant::SourceFault;
-use crate::types::TenantId;
+use crate::types::{KeyHash, TenantId};
 use crate::upstream::Pool;
 use crate::upstream::dns::Resolve;
 
@@ -97,8 +97,9 @@ impl Core {
         keeper.adopt(&document);
         let document = Arc::new(document);
         let remembered = Arc::clone(&foundation);
-        let forget = move |tenants: &[TenantId], hosts: &[Box<str>]| {
+        let forget = move |tenants: &[TenantId], hosts: &[Box<str>], keys: &[KeyHash]| {
             if let Some(cache) = remembered.cache.get() {
+                cache.forget_keys(keys);
                 cache.forget(tenants, hosts.iter().map(AsRef::as_ref));
             }
         };

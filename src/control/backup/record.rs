@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::seal::hex;
-use crate::store::{AuditEntry, DomainRecord, KeyHash, KeyRecord, TenantContent, TenantRecord, UsageRecord};
-use crate::types::TenantId;
+use crate::store::{AuditEntry, DomainRecord, KeyRecord, TenantContent, TenantRecord, UsageRecord};
+use crate::types::{KeyHash, TenantId};
 
 /// A line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -152,7 +152,7 @@ impl TryFrom<Domain> for DomainRecord {
 impl From<KeyRecord> for Key {
     fn from(record: KeyRecord) -> Self {
         let KeyRecord { id, tenant, name, hash, hint, created_ms, expires_ms, replaced_by } = record;
-        let (tenant, sha256) = (tenant.to_string(), hex(&hash));
+        let (tenant, sha256) = (tenant.to_string(), hex(hash.octets()));
         Self { tenant, id, name, sha256, hint, created_ms, expires_ms, replaced_by }
     }
 }
@@ -188,12 +188,12 @@ fn tenant_id(text: &str) -> Result<TenantId, Wrong> {
 }
 
 fn hash(text: &str) -> Option<KeyHash> {
-    let mut hash = KeyHash::default();
+    let mut hash = [0; 32];
     let is_hex = text.len() == 2 * hash.len() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     for (at, byte) in hash.iter_mut().enumerate().filter(|_| is_hex) {
         *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
     }
-    is_hex.then_some(hash)
+    is_hex.then_some(hash.into())
 }
 
 /// Settings: the document that they are, if they can be made of that again.
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn a_hash_has_64_digits() {
         let hash = [0xa7; 32];
-        assert_eq!(super::hash(&hex(&hash)), Some(hash));
+        assert_eq!(super::hash(&hex(&hash)), Some(hash.into()));
         for wrong in ["", "a7", &"g7".repeat(32), &"a7".repeat(33), &"é".repeat(32)] {
             assert_eq!(super::hash(wrong), None, "{wrong}");
         }

@@ -111,7 +111,7 @@ impl Registry {
 
     /// A domain has come to a tenant, or gone from it.
     pub(super) fn forget_domain(&self, domain: &DomainRecord) {
-        self.cache.forget(std::slice::from_ref(&domain.tenant), std::slice::from_ref(&domain.name));
+        self.cache.forget(std::slice::from_ref(&domain.tenant), std::slice::from_ref(&domain.name), &[]);
     }
 }
 

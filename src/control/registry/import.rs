@@ -104,7 +104,7 @@ impl Registry {
             }
         }
         if !dry_run {
-            self.forget(&written);
+            self.forget(&written, &[]);
         }
         report.errors.sort_by_key(|error| error.line);
         Ok(report)

@@ -10,6 +10,7 @@ use super::random;
 use super::tenants::{known_id, not_configured};
 use super::{Refusal, Registry};
 use crate::store::{Actor, KeyRecord, NewKey, WriteError};
+use crate::types::{KeyHash, TenantId};
 
 /// What every key begins with, so that a leaked one is recognised for what it is.
 const PREFIX: &str = "tg_";
@@ -43,6 +44,7 @@ impl Registry {
         let (key, new) = make(expires_in)?;
         let issued = self.store()?.issue_key(id.clone(), name, new, actor).await;
         let issued = issued.map_err(|error| Refusal::of_write(error, &id))?;
+        self.forget_key(&id, &issued);
         Ok(with_key(&issued, &key))
     }
 
@@ -60,8 +62,10 @@ impl Registry {
     ) -> Result<Value, Refusal> {
         let id = known_id(id)?;
         let (secret, new) = make(expires_in)?;
-        let issued = self.store()?.rotate_key(id, key, new, overlap, actor).await;
-        issued.map(|issued| with_key(&issued, &secret)).map_err(|error| refused(error, key))
+        let issued = self.store()?.rotate_key(id.clone(), key, new, overlap, actor).await;
+        let issued = issued.map_err(|error| refused(error, key))?;
+        self.forget_key(&id, &issued);
+        Ok(with_key(&issued, &secret))
     }
 
     /// Revokes a key of a tenant.
@@ -69,8 +73,16 @@ impl Registry {
     /// # Errors
     /// [`Refusal`]: the tenant has no such key.
     pub async fn revoke_key(&self, id: &str, key: &str, actor: Actor) -> Result<(), Refusal> {
-        let revoked = self.store()?.revoke_key(known_id(id)?, key, actor).await;
-        revoked.map(drop).map_err(|error| refused(error, key))
+        let id = known_id(id)?;
+        let revoked = self.store()?.revoke_key(id.clone(), key, actor).await;
+        let revoked = revoked.map_err(|error| refused(error, key))?;
+        self.forget_key(&id, &revoked);
+        Ok(())
+    }
+
+    /// A key has come to a tenant, or gone from it, and others of its keys may not be what they were.
+    fn forget_key(&self, tenant: &TenantId, key: &KeyRecord) {
+        self.cache.forget(std::slice::from_ref(tenant), &[], std::slice::from_ref(&key.hash));
     }
 }
 
@@ -85,7 +97,7 @@ fn make(expires_in: Option<Duration>) -> Result<(String, NewKey), Refusal> {
     let hint: String = key.chars().take(HINT_CHARS).chain("…".chars()).collect();
     let id = random::id().map_err(|_| Refusal::NoRandomness)?;
     let new =
-        NewKey { id: format!("key_{id}").into(), hash: random::hash(&key), hint: hint.into(), expires_ms };
+        NewKey { id: format!("key_{id}").into(), hash: KeyHash::of(&key), hint: hint.into(), expires_ms };
     Ok((key, new))
 }
 

@@ -38,7 +38,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::config::Document;
 use crate::control::proof::Prover;
 use crate::store::Store;
-use crate::types::TenantId;
+use crate::types::{KeyHash, TenantId};
 
 pub use crate::config::tenant_schemas;
 pub use crate::control::proof::{Look, Method};
@@ -57,13 +57,13 @@ use in_force::InForce;
 /// What must not be answered from memory any more once a tenant has changed.
 pub trait Forget: Send + Sync + 'static {
     /// Forgets these tenants, and whose these hosts are. Both as they are in the store: hosts in lower case, wildcards with
-    /// `*.`; those that a tenant had before and those that it has now.
-    fn forget(&self, tenants: &[TenantId], hosts: &[Box<str>]);
+    /// `*.`; those that a tenant had before and those that it has now. And keys that were nobody's, or are nobody's any more.
+    fn forget(&self, tenants: &[TenantId], hosts: &[Box<str>], keys: &[KeyHash]);
 }
 
-impl<F: Fn(&[TenantId], &[Box<str>]) + Send + Sync + 'static> Forget for F {
-    fn forget(&self, tenants: &[TenantId], hosts: &[Box<str>]) {
-        self(tenants, hosts);
+impl<F: Fn(&[TenantId], &[Box<str>], &[KeyHash]) + Send + Sync + 'static> Forget for F {
+    fn forget(&self, tenants: &[TenantId], hosts: &[Box<str>], keys: &[KeyHash]) {
+        self(tenants, hosts, keys);
     }
 }
 

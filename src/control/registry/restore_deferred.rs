@@ -50,7 +50,7 @@ impl UnderWay {
         outcomes: Vec<Result<Restoration, WriteError>>,
     ) -> Result<(), Refusal> {
         let Self { report, deferred } = self;
-        let mut written = Vec::new();
+        let (mut written, mut keys) = (Vec::new(), Vec::new());
         let mut fault = None;
         for (restored, outcome) in tenants.into_iter().zip(outcomes) {
             match outcome {
@@ -60,6 +60,7 @@ impl UnderWay {
                         let room = RELEASED_MAX.saturating_sub(deferred.released.len());
                         deferred.released.extend(restoration.written.released.iter().take(room).cloned());
                     }
+                    keys.extend(restored.keys.iter().map(|key| key.hash));
                     written.push(restoration.written);
                 }
                 Err(WriteError::DomainTaken { .. })
@@ -71,7 +72,7 @@ impl UnderWay {
             }
         }
         if !report.dry_run {
-            registry.forget(&written);
+            registry.forget(&written, &keys);
         }
         fault.map_or(Ok(()), |fault| Err(fault.into()))
     }

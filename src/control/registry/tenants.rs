@@ -8,7 +8,7 @@ use super::merge_patch::merge;
 use super::{Refusal, Registry};
 use crate::config::{read_tenant, split_tenant};
 use crate::store::{Actor, Expect, Put, TenantContent, Written};
-use crate::types::TenantId;
+use crate::types::{KeyHash, TenantId};
 
 /// How often a change is decided anew because somebody else was faster.
 const TRIES: usize = 3;
@@ -135,7 +135,7 @@ impl Registry {
         let deleted = store.delete(id.clone(), expect, actor).await;
         let refused = |error| precondition.failed(Refusal::of_write(error, &id));
         let record = deleted.map_err(refused)?;
-        self.cache.forget(std::slice::from_ref(&record.id), &record.content.domains);
+        self.cache.forget(std::slice::from_ref(&record.id), &record.content.domains, &[]);
         Ok(())
     }
 
@@ -182,12 +182,12 @@ impl Registry {
     async fn carry_out(&self, put: Put) -> Result<Change, Refusal> {
         let id = put.id.clone();
         let written = self.store()?.put(put).await.map_err(|error| Refusal::of_write(error, &id))?;
-        self.forget(std::slice::from_ref(&written));
+        self.forget(std::slice::from_ref(&written), &[]);
         Ok(Change { tenant: Shown::stored(&written.record), created: written.created })
     }
 
-    /// Has the cache forget what was changed.
-    pub(super) fn forget(&self, written: &[Written]) {
+    /// Has the cache forget what was changed, and keys that are back.
+    pub(super) fn forget(&self, written: &[Written], keys: &[KeyHash]) {
         let changed = || written.iter().filter(|written| written.changed);
         let ids: Vec<TenantId> = changed().map(|written| written.record.id.clone()).collect();
         let hosts = |written: &Written| {
@@ -196,7 +196,7 @@ impl Registry {
         };
         let hosts: Vec<Box<str>> = changed().flat_map(hosts).collect();
         if !ids.is_empty() {
-            self.cache.forget(&ids, &hosts);
+            self.cache.forget(&ids, &hosts, keys);
         }
     }
 

@@ -26,7 +26,7 @@ impl World {
         let document = load_str(text, "test.yaml").unwrap().document;
         let told = Told::default();
         let telling = Arc::clone(&told);
-        let forget = move |tenants: &[TenantId], hosts: &[Box<str>]| {
+        let forget = move |tenants: &[TenantId], hosts: &[Box<str>], _: &[KeyHash]| {
             let mut hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
             hosts.sort();
             let tenants = tenants.iter().map(ToString::to_string).collect();

@@ -8,7 +8,9 @@ use super::TenantCache;
 use super::entry::Entry;
 use super::flight::{Flight, Outcome};
 use super::hosts::Hosts;
+use super::keys::has_ended;
 use super::source::{Kept, Key, SourceFault};
+use crate::admission::quota::Holdings;
 
 /// How long the source is left alone by refreshing after it had no answer.
 const REST_NS: u64 = 1_000_000_000;
@@ -31,14 +33,10 @@ impl Landing {
         let Self { cache, key, flight, began, .. } = &self;
         cache.meter.loaded(began.elapsed());
         let outcome = match answer {
-            Ok(Some(kept)) => {
-                let entry = Arc::new(Entry::new(kept.record, cache.clock.now_ns()));
-                Outcome::Found(cache.remember(key, entry, flight.began), kept.holdings.into())
-            }
-            Ok(None) => {
-                cache.remember_nobody(key, flight.began);
-                Outcome::Nobody
-            }
+            Ok(found) => match cache.take_in(key, found, flight.began) {
+                Some((entry, holdings)) => Outcome::Found(entry, holdings.into()),
+                None => Outcome::Nobody,
+            },
             Err(fault) => cache.fault(fault),
         };
         cache.flights.land(key, flight, outcome);
@@ -56,8 +54,46 @@ impl Drop for Landing {
 }
 
 impl TenantCache {
-    /// Remembers what a key has found, as was read when its number of changes was `began`.
-    pub(super) fn remember(&self, key: &Key, entry: Arc<Entry>, began: u64) -> Arc<Entry> {
+    /// Remembers what a key has found, as was read when its number of changes was `began`: the tenant, and what it has used.
+    pub(super) fn take_in(
+        &self,
+        key: &Key,
+        found: Option<Kept>,
+        began: u64,
+    ) -> Option<(Arc<Entry>, Vec<Holdings>)> {
+        let found = found.filter(|kept| !has_ended(kept.key_expires_ms, self.clock.unix_ms()));
+        let Some(Kept { record, holdings, key_expires_ms }) = found else {
+            self.remember_nobody(key, began);
+            return None;
+        };
+        let entry = Arc::new(Entry::new(record, self.clock.now_ns()));
+        let entry = match key {
+            Key::ApiKey(hash) => self.remember_owner(hash, entry, key_expires_ms, began),
+            Key::Id(_) | Key::Host(_) => self.remember(key, entry, began),
+        };
+        Some((entry, holdings))
+    }
+
+    fn remember(&self, key: &Key, entry: Arc<Entry>, began: u64) -> Arc<Entry> {
+        let entry = self.keep(entry);
+        let id = &entry.record.id;
+        if let Key::Host(host) = key
+            && !Hosts::has_place_for(&entry, host)
+        {
+            self.aliases.note(host, id, self.changes.wide());
+        }
+        if self.changes.of(key) != began {
+            // It changed after it was read, and whoever said so may have looked here before it was.
+            self.forget([id], []);
+            if let Key::Host(host) = key {
+                self.aliases.forget(host);
+            }
+        }
+        entry
+    }
+
+    /// Keeps a tenant, or the one that is here already and the same.
+    pub(super) fn keep(&self, entry: Arc<Entry>) -> Arc<Entry> {
         let id = &entry.record.id;
         let same = self.entries.get(id).filter(|known| known.record == entry.record);
         if let Some(known) = &same {
@@ -72,33 +108,24 @@ impl TenantCache {
             self.hosts.enter(&entry);
             self.entries.insert(id.clone(), Arc::clone(&entry));
         }
-        if let Key::Host(host) = key
-            && !Hosts::has_place_for(&entry, host)
-        {
-            self.aliases.note(host, id, self.changes.wide());
-        }
-        if self.changes.of(key) != began {
-            // It changed after it was read, and whoever said so may have looked here before it was.
-            self.forget([id], []);
-            if let Key::Host(host) = key {
-                self.aliases.forget(host);
-            }
-        }
         same.unwrap_or(entry)
     }
 
     /// Remembers that a key finds nobody, likewise.
-    pub(super) fn remember_nobody(&self, key: &Key, began: u64) {
-        let (absent, text) = match key {
-            Key::Id(id) => (&self.absent_ids, id.as_str()),
-            Key::Host(host) => (&self.absent_hosts, &**host),
-        };
+    fn remember_nobody(&self, key: &Key, began: u64) {
         // What was here is gone.
-        match key {
-            Key::Id(id) => self.entries.invalidate(id),
-            Key::Host(host) => self.hosts.remove(host),
-        }
-        absent.note(text, self.clock.now_ns(), self.changes.wide());
+        let (absent, text) = match key {
+            Key::Id(id) => {
+                self.entries.invalidate(id);
+                (&self.absent_ids, id.as_str())
+            }
+            Key::Host(host) => {
+                self.hosts.remove(host);
+                (&self.absent_hosts, &**host)
+            }
+            Key::ApiKey(hash) => return self.remember_no_owner(hash, began),
+        };
+        absent.note(text.into(), self.clock.now_ns(), self.changes.wide());
         if self.changes.of(key) != began {
             absent.forget(text);
         }

@@ -1,17 +1,18 @@
 //! Tenants that the configuration doesn't have: looked up where they are kept when they are asked for, and remembered.
 //!
 //! ```text
-//! by_id, by_host ──> entries (moka: as many tenants as may, the most asked for)      hosts: exact domains of these
+//! by_id, by_host, by_key ──> entries (moka: as many tenants as may)                  hosts: exact domains of these
 //!        │               │ fresh │ old: served, and looked up again beside it        aliases: hosts below wildcards
-//!        │               └───────┘                                                   absent: keys that find nobody
+//!        │               └───────┘                                                   keys: API keys of these
+//!        │                                                                           absent: what finds nobody
 //!        └─ not here ──> at once, where the source can tell; else load: one flight a key ──> Source (the store)
 //! ```
 //!
-//! - **Bounded** by tenants. What clients can make up, hosts that are nobody's or below a wildcard, has memories of its own.
+//! - **Bounded** by tenants. What clients can make up, hosts and API keys that are nobody's or hosts below a wildcard, has memories of its own.
 //! - **Believed** for `ttl` after the source was last known to say so: what it said, or [`TenantCache::confirm`] that nothing has
 //!   changed since. Then, for `stale_while_revalidate`, it is served while it is looked up again; beyond that, it is waited for.
 //!   While the source has no answer, what was known is served however old it is.
-//! - **Changed** by [`TenantCache::forget`]: when that returns, no request that comes later is served as before ([`changes`]).
+//! - **Changed** by [`TenantCache::forget`] and [`TenantCache::forget_keys`]: when they return, no request that comes later is served as before ([`changes`]).
 //! - **Evicted** is the tenant, not its account: see [`super::Accounts`].
 
 mod absent;
@@ -19,6 +20,7 @@ mod changes;
 mod entry;
 mod flight;
 mod hosts;
+mod keys;
 mod landing;
 mod source;
 #[cfg(test)]
@@ -38,13 +40,14 @@ use self::changes::Changes;
 use self::entry::Entry;
 use self::flight::{Flight, Flights, Outcome};
 use self::hosts::Hosts;
+use self::keys::Keys;
 use self::landing::Landing;
 pub use self::source::{Answer, Cast, Kept, Key, Record, Source, SourceFault};
 pub use self::texts::Texts;
 use super::{Accounts, Tenant};
 use crate::telemetry::{CacheMeter, CacheReading};
 use crate::time::Clock;
-use crate::types::TenantId;
+use crate::types::{KeyHash, TenantId};
 
 /// `tenancy.cache`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,8 +81,9 @@ pub struct TenantCache {
     entries: Cache<TenantId, Arc<Entry>>,
     hosts: Arc<Hosts>,
     aliases: Aliases,
-    absent_ids: Absent,
-    absent_hosts: Absent,
+    absent_ids: Absent<Box<str>>,
+    absent_hosts: Absent<Box<str>>,
+    keys: Keys,
     changes: Changes,
     flights: Flights,
     ttl_ns: AtomicU64,
@@ -123,6 +127,7 @@ impl TenantCache {
             aliases: Aliases::new(terms.capacity),
             absent_ids: Absent::new(),
             absent_hosts: Absent::new(),
+            keys: Keys::new(terms.capacity),
             changes: Changes::default(),
             flights: Flights::default(),
             ttl_ns: AtomicU64::new(0),
@@ -141,15 +146,17 @@ impl TenantCache {
     pub fn set_terms(&self, terms: CacheTerms) {
         self.ttl_ns.store(nanos(terms.ttl), Ordering::Relaxed);
         self.stale_ns.store(nanos(terms.stale_while_revalidate), Ordering::Relaxed);
-        self.absent_ids.set_ttl(nanos(terms.negative_ttl));
-        self.absent_hosts.set_ttl(nanos(terms.negative_ttl));
+        let negative_ns = nanos(terms.negative_ttl);
+        self.absent_ids.set_ttl(negative_ns);
+        self.absent_hosts.set_ttl(negative_ns);
+        self.keys.absent.set_ttl(negative_ns);
     }
 
     /// The tenant of an id, under this configuration.
     #[must_use]
     pub fn by_id(self: &Arc<Self>, id: &str, cast: &dyn Cast) -> Lookup {
         if let Some(entry) = self.entries.get(id) {
-            return self.serve(&entry, cast);
+            return self.serve_by_id(&entry, cast);
         }
         // No such id can be kept.
         let Ok(id) = TenantId::parse(id) else { return self.absent() };
@@ -165,18 +172,34 @@ impl TenantCache {
         if let Some(entry) = self.hosts.get(host).and_then(|id| self.entries.get(&id))
             && entry.owns(host)
         {
-            return self.serve(&entry, cast);
+            return self.serve_by_id(&entry, cast);
         }
         let wide = self.changes.wide();
         if let Some(entry) = self.aliases.get(host, wide).and_then(|id| self.entries.get(&id))
             && (entry.covers(host) || entry.owns(host))
         {
-            return self.serve(&entry, cast);
+            return self.serve_by_id(&entry, cast);
         }
         if self.absent_hosts.has(host, self.clock.now_ns(), wide) {
             return self.absent();
         }
         self.find_now(&Key::Host(host.into()), cast)
+    }
+
+    /// The tenant that has an API key, under this configuration.
+    #[must_use]
+    pub fn by_key(self: &Arc<Self>, hash: &KeyHash, cast: &dyn Cast) -> Lookup {
+        if let Some((owner, entry)) = self.owner(hash) {
+            if owner.has_ended(self.clock.unix_ms()) {
+                return self.absent();
+            }
+            let loaded_ns = owner.loaded_ns.min(entry.loaded_ns());
+            return self.serve(&entry, loaded_ns, || Key::ApiKey(*hash), cast);
+        }
+        if self.keys.absent.has(hash, self.clock.now_ns(), self.changes.of_key(hash)) {
+            return self.absent();
+        }
+        self.find_now(&Key::ApiKey(*hash), cast)
     }
 
     fn absent(&self) -> Lookup {
@@ -191,50 +214,47 @@ impl TenantCache {
         let asked = Instant::now();
         let Some(found) = self.source.find_now(key) else { return Lookup::NotHere };
         self.meter.loaded(asked.elapsed());
-        match found {
-            Some(kept) => {
-                let entry = Arc::new(Entry::new(kept.record, self.clock.now_ns()));
-                found_in(&self.remember(key, entry, began), cast, &kept.holdings)
-            }
-            None => {
-                self.remember_nobody(key, began);
-                Lookup::Nobody
-            }
+        match self.take_in(key, found, began) {
+            Some((entry, holdings)) => found_in(&entry, cast, &holdings),
+            None => Lookup::Nobody,
         }
     }
 
-    fn serve(self: &Arc<Self>, entry: &Arc<Entry>, cast: &dyn Cast) -> Lookup {
+    fn serve_by_id(self: &Arc<Self>, entry: &Arc<Entry>, cast: &dyn Cast) -> Lookup {
+        self.serve(entry, entry.loaded_ns(), || Key::Id(entry.record.id.clone()), cast)
+    }
+
+    /// Serves what was said then, and can be asked for again by this key.
+    fn serve(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        loaded_ns: u64,
+        key: impl FnOnce() -> Key,
+        cast: &dyn Cast,
+    ) -> Lookup {
         let now_ns = self.clock.now_ns();
-        let age_ns = self.age_ns(entry, now_ns);
+        let known_ns = loaded_ns.max(self.confirmed_ns.load(Ordering::Relaxed));
+        let age_ns = now_ns.saturating_sub(known_ns);
         let ttl_ns = self.ttl_ns.load(Ordering::Relaxed);
         if age_ns >= ttl_ns {
             let is_over = age_ns >= ttl_ns.saturating_add(self.stale_ns.load(Ordering::Relaxed));
             // While the source is known to have no answer, nobody waits for it who can be served without.
             if is_over && !self.rests(now_ns) {
-                return self.find_now(&Key::Id(entry.record.id.clone()), cast);
+                return self.find_now(&key(), cast);
             }
             self.meter.stale();
-            self.refresh(entry, now_ns);
+            if !self.rests(now_ns) {
+                // Looked up again beside the request that it is served to.
+                let _ = self.depart(&key());
+            }
         }
         self.meter.hit();
         found_in(entry, cast, &[])
     }
 
-    fn age_ns(&self, entry: &Entry, now_ns: u64) -> u64 {
-        let known_ns = entry.loaded_ns().max(self.confirmed_ns.load(Ordering::Relaxed));
-        now_ns.saturating_sub(known_ns)
-    }
-
     /// Whether the source has just had no answer.
     fn rests(&self, now_ns: u64) -> bool {
         now_ns < self.rests_until_ns.load(Ordering::Relaxed)
-    }
-
-    /// Looks an old entry up again, beside the request that it is served to.
-    fn refresh(self: &Arc<Self>, entry: &Entry, now_ns: u64) {
-        if !self.rests(now_ns) {
-            let _ = self.depart(&Key::Id(entry.record.id.clone()));
-        }
     }
 
     /// Looks a tenant up where it is kept, and remembers it. Many who ask at the same time share one lookup; each may leave.
@@ -265,6 +285,10 @@ impl TenantCache {
     fn known(&self, key: &Key) -> Option<Arc<Entry>> {
         match key {
             Key::Id(id) => self.entries.get(id),
+            Key::ApiKey(hash) => {
+                let (owner, entry) = self.owner(hash)?;
+                (!owner.has_ended(self.clock.unix_ms())).then_some(entry)
+            }
             Key::Host(host) => {
                 let owner = self.hosts.get(host).and_then(|id| self.entries.get(&id));
                 let covers = |entry: &Arc<Entry>| entry.covers(host) || entry.owns(host);
@@ -331,6 +355,7 @@ impl TenantCache {
     /// Carries out what is put off: evictions, above all. For a control task, about once a second.
     pub fn tidy(&self) {
         self.entries.run_pending_tasks();
+        self.keys.tidy();
     }
 }
 
@@ -348,7 +373,7 @@ impl CacheReading for TenantCache {
     }
 
     fn absent(&self) -> u64 {
-        self.absent_ids.len() + self.absent_hosts.len()
+        self.absent_ids.len() + self.absent_hosts.len() + self.keys.absent.len()
     }
 }
 

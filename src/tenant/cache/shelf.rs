@@ -11,6 +11,8 @@ use crate::tenant::State;
 #[derive(Default)]
 pub(super) struct Shelf {
     pub(super) tenants: Mutex<BTreeMap<String, Record>>,
+    /// Whose keys are, and when they end.
+    pub(super) keys: Mutex<BTreeMap<KeyHash, (String, Option<i64>)>>,
     pub(super) waiting: Mutex<VecDeque<Waiting>>,
     pub(super) holds: AtomicBool,
     pub(super) is_down: AtomicBool,
@@ -42,12 +44,25 @@ impl Shelf {
         self.tenants.lock().unwrap().insert(id.to_owned(), record)
     }
 
-    pub(super) fn read(&self, key: &Key) -> Option<Record> {
+    /// What the naive rule finds, of keys those that have not ended.
+    pub(super) fn read(&self, key: &Key, now_ms: i64) -> Option<Record> {
+        let kept = self.find_any(key)?;
+        kept.key_expires_ms.is_none_or(|ends_ms| ends_ms > now_ms).then_some(kept.record)
+    }
+
+    fn find_any(&self, key: &Key) -> Option<Kept> {
         let tenants = self.tenants.lock().unwrap();
-        match key {
+        let mut key_expires_ms = None;
+        let record = match key {
             Key::Id(id) => tenants.get(id.as_str()).cloned(),
             Key::Host(host) => owner(&tenants, host),
-        }
+            Key::ApiKey(hash) => {
+                let (id, ends_ms) = self.keys.lock().unwrap().get(hash).cloned()?;
+                key_expires_ms = ends_ms;
+                tenants.get(&id).cloned()
+            }
+        };
+        Some(Kept { record: record?, holdings: Vec::new(), key_expires_ms })
     }
 
     pub(super) fn asked(&self) -> u64 {
@@ -74,7 +89,7 @@ impl Source for Shelf {
         if self.is_down.load(Ordering::SeqCst) {
             return answer(Err(SourceFault::Failed));
         }
-        let found = Ok(self.read(key).map(|record| Kept { record, holdings: Vec::new() }));
+        let found = Ok(self.find_any(key));
         match self.holds.load(Ordering::SeqCst) {
             true => self.waiting.lock().unwrap().push_back((found, answer)),
             false => answer(found),
@@ -83,6 +98,6 @@ impl Source for Shelf {
 
     fn find_now(&self, key: &Key) -> Option<Option<Kept>> {
         let is_at_hand = self.is_at_hand.load(Ordering::SeqCst) && !self.is_down.load(Ordering::SeqCst);
-        is_at_hand.then(|| self.read(key).map(|record| Kept { record, holdings: Vec::new() }))
+        is_at_hand.then(|| self.find_any(key))
     }
 }

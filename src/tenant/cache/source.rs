@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::texts::Texts;
 use crate::admission::quota::Holdings;
 use crate::tenant::{State, Tenant};
-use crate::types::TenantId;
+use crate::types::{KeyHash, TenantId};
 
 /// What a tenant is looked up by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -15,6 +15,8 @@ pub enum Key {
     Id(TenantId),
     /// A host: an exact domain of it, or else the longest wildcard above the host.
     Host(Box<str>),
+    /// An API key of it.
+    ApiKey(KeyHash),
 }
 
 /// A tenant as it is kept: only what it has of its own, for there may be a hundred thousand of them in memory.
@@ -39,6 +41,9 @@ pub struct Kept {
     pub record: Record,
     /// What it has used of its quotas, as far as that is kept.
     pub holdings: Vec<Holdings>,
+    /// From when on the API key that found it finds nobody, in milliseconds since 1970, where that is known. One that has expired is
+    /// still found.
+    pub key_expires_ms: Option<i64>,
 }
 
 /// Why a source has no answer.

@@ -6,6 +6,8 @@ use crate::telemetry::Metrics;
 use crate::tenant::Terms;
 use crate::time::ManualClock;
 
+#[path = "key_tests.rs"]
+mod key_tests;
 #[path = "model_tests.rs"]
 mod model;
 #[path = "shelf.rs"]
@@ -106,6 +108,10 @@ impl Bench {
         }
     }
 
+    fn now_ms(&self) -> i64 {
+        self.cache.clock.unix_ms()
+    }
+
     /// Evicts and closes what there is to: what others still have in hand is let go of a little later.
     fn settle(&self, accounts: u64) {
         for _ in 0..10_000 {
@@ -123,6 +129,7 @@ impl Bench {
         match key {
             Key::Id(id) => self.cache.by_id(id.as_str(), &self.cast),
             Key::Host(host) => self.cache.by_host(host, &self.cast),
+            Key::ApiKey(hash) => self.cache.by_key(hash, &self.cast),
         }
     }
 
