@@ -99,6 +99,7 @@ pub(super) fn unidentified(why: &Unidentified) -> Rejection {
     match why {
         Unidentified::Unknown | Unidentified::NotHere(_) => Rejection::UnknownTenant,
         Unidentified::Conflict => Rejection::TenantConflict,
+        Unidentified::Doubtful => Rejection::TenantUnavailable,
     }
 }
 

@@ -1,5 +1,6 @@
 //! All tenants: those of the configuration, and behind them those that are kept elsewhere.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +26,10 @@ pub struct KeptTenants {
 
 /// What was looked up for one request: its keys, each with the tenant that it finds.
 #[derive(Debug, Default)]
-pub struct LookedUp(Vec<(Key, Option<Arc<Tenant>>)>);
+pub struct LookedUp {
+    found: Vec<(Key, Option<Arc<Tenant>>)>,
+    doubt: Cell<bool>,
+}
 
 impl Directory {
     /// The tenants of a configuration, and where there is one, the way to all others.
@@ -55,6 +59,7 @@ impl Directory {
         match cache.by_id(id, &**cast) {
             Lookup::Found(tenant) => Ok(Some(tenant)),
             Lookup::Nobody => Ok(None),
+            Lookup::NobodyThen => looked_up.doubt(),
             Lookup::NotHere => TenantId::parse(id).map_or(Ok(None), |id| Err(Key::Id(id))),
         }
     }
@@ -74,6 +79,7 @@ impl Directory {
         match cache.by_host(host, &**cast) {
             Lookup::Found(tenant) => Ok(self.unless_configured(Some(tenant))),
             Lookup::Nobody => Ok(None),
+            Lookup::NobodyThen => looked_up.doubt(),
             Lookup::NotHere => Err(Key::Host(host.into())),
         }
     }
@@ -90,6 +96,7 @@ impl Directory {
         match cache.by_key(hash, &**cast) {
             Lookup::Found(tenant) => Ok(self.unless_configured(Some(tenant))),
             Lookup::Nobody => Ok(None),
+            Lookup::NobodyThen => looked_up.doubt(),
             Lookup::NotHere => Err(Key::ApiKey(*hash)),
         }
     }
@@ -99,7 +106,7 @@ impl Directory {
         tenant.filter(|tenant| self.configured.by_id(tenant.id().as_str()).is_none())
     }
 
-    /// Looks a key up where tenants are kept.
+    /// Looks a key up where tenants are kept. Of one that was nobody's before there was no answer that is believed, but with doubt.
     ///
     /// # Errors
     /// There is no answer.
@@ -110,17 +117,34 @@ impl Directory {
         patience: Duration,
     ) -> Result<(), SourceFault> {
         let tenant = match &self.kept {
-            Some(KeptTenants { cache, cast }) => cache.load(&key, &**cast, patience).await?,
+            Some(KeptTenants { cache, cast }) => match cache.load(&key, &**cast, patience).await {
+                Err(_) if cache.was_nobodys(&key) => {
+                    looked_up.doubt.set(true);
+                    None
+                }
+                loaded => loaded?,
+            },
             None => None,
         };
-        looked_up.0.push((key, tenant));
+        looked_up.found.push((key, tenant));
         Ok(())
     }
 }
 
 impl LookedUp {
+    /// Whether a key is only believed to be nobody's: where tenants are kept there is no answer.
+    #[must_use]
+    pub fn is_doubtful(&self) -> bool {
+        self.doubt.get()
+    }
+
+    fn doubt(&self) -> Result<Option<Arc<Tenant>>, Key> {
+        self.doubt.set(true);
+        Ok(None)
+    }
+
     /// What a key has found, if it was looked up.
     fn of(&self, is: impl Fn(&Key) -> bool) -> Option<Option<&Arc<Tenant>>> {
-        self.0.iter().find(|(key, _)| is(key)).map(|(_, tenant)| tenant.as_ref())
+        self.found.iter().find(|(key, _)| is(key)).map(|(_, tenant)| tenant.as_ref())
     }
 }

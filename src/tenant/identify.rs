@@ -44,6 +44,8 @@ pub enum Unidentified {
     Unknown,
     /// Two rules yield different ones: it could be attributed to either, so it is to neither.
     Conflict,
+    /// No rule yields one, but some can't tell at the moment.
+    Doubtful,
     /// This has to be looked up first, where tenants are kept: see [`Directory::look_up`].
     NotHere(Key),
 }
@@ -79,6 +81,21 @@ impl Identify {
         fields: &HeaderMap,
         via_trusted: bool,
     ) -> Result<Arc<Tenant>, Unidentified> {
+        match self.found(directory, looked_up, host, fields, via_trusted) {
+            // Nobody may be said to be unknown for what was known before the store had no answer.
+            Ok(None) | Err(Unidentified::Unknown) if looked_up.is_doubtful() => Err(Unidentified::Doubtful),
+            found => found?.or_else(|| self.unknown.clone()).ok_or(Unidentified::Unknown),
+        }
+    }
+
+    fn found(
+        &self,
+        directory: &Directory,
+        looked_up: &LookedUp,
+        host: Option<&str>,
+        fields: &HeaderMap,
+        via_trusted: bool,
+    ) -> Result<Option<Arc<Tenant>>, Unidentified> {
         let mut found: Option<Arc<Tenant>> = None;
         let mut by_host = false;
         for rule in &self.rules {
@@ -100,7 +117,7 @@ impl Identify {
                 None => found = Some(tenant),
             }
         }
-        found.or_else(|| self.unknown.clone()).ok_or(Unidentified::Unknown)
+        Ok(found)
     }
 
     /// A trusted proxy that names an unknown tenant, or several, has made a mistake that must show.

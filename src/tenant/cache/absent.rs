@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use moka::sync::Cache;
 
+use super::source::Key;
+use super::{Lookup, TenantCache};
 use crate::types::TenantId;
 
 /// Keys that are known to be nobody's, at most, for each of ids, hosts and API keys. One takes some 200 octets.
@@ -40,14 +42,13 @@ impl<K: Hash + Eq + Send + Sync + 'static> Absent<K> {
         self.ttl_ns.store(ttl_ns, Ordering::Relaxed);
     }
 
-    /// Whether a key finds nobody, as was said at this number of changes.
-    pub(super) fn has<Q: Hash + Eq + ?Sized>(&self, key: &Q, now_ns: u64, number: u64) -> bool
+    /// If a key finds nobody, as was said at this number of changes: whether that is still to be believed.
+    fn is_fresh<Q: Hash + Eq + ?Sized>(&self, key: &Q, now_ns: u64, number: u64) -> Option<bool>
     where
         K: Borrow<Q>,
     {
-        self.said.get(key).is_some_and(|said| {
-            said.number == number && now_ns.saturating_sub(said.at_ns) < self.ttl_ns.load(Ordering::Relaxed)
-        })
+        let said = self.said.get(key).filter(|said| said.number == number)?;
+        Some(now_ns.saturating_sub(said.at_ns) < self.ttl_ns.load(Ordering::Relaxed))
     }
 
     pub(super) fn note(&self, key: K, now_ns: u64, number: u64) {
@@ -65,6 +66,37 @@ impl<K: Hash + Eq + Send + Sync + 'static> Absent<K> {
 
     pub(super) fn len(&self) -> u64 {
         self.said.entry_count()
+    }
+}
+
+impl TenantCache {
+    /// That a key finds nobody, as was said at this number of changes; however long ago, while the source has no answer.
+    pub(super) fn nobody<K, Q>(&self, absent: &Absent<K>, key: &Q, number: u64) -> Option<Lookup>
+    where
+        K: Hash + Eq + Send + Sync + Borrow<Q> + 'static,
+        Q: Hash + Eq + ?Sized,
+    {
+        let now_ns = self.clock.now_ns();
+        match absent.is_fresh(key, now_ns, number)? {
+            true => Some(self.absent()),
+            false if self.rests(now_ns) => {
+                self.meter.stale();
+                self.meter.hit();
+                Some(Lookup::NobodyThen)
+            }
+            false => None,
+        }
+    }
+
+    /// Whether a key found nobody when the source last had an answer, however long ago.
+    pub fn was_nobodys(&self, key: &Key) -> bool {
+        let (now_ns, wide) = (self.clock.now_ns(), self.changes.wide());
+        match key {
+            Key::Id(id) => self.absent_ids.is_fresh(id.as_str(), now_ns, wide),
+            Key::Host(host) => self.absent_hosts.is_fresh(&**host, now_ns, wide),
+            Key::ApiKey(hash) => self.keys.absent.is_fresh(hash, now_ns, self.changes.of_key(hash)),
+        }
+        .is_some()
     }
 }
 

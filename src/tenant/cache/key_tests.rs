@@ -135,3 +135,25 @@ fn a_scan_of_keys_pushes_nobody_out() {
     bench.cache.entries.invalidate(&TenantId::parse("t7").unwrap());
     assert_eq!(bench.ask(&key("k7")), some("t7", 1));
 }
+
+#[test]
+fn who_was_nobody_is_told_apart_from_who_is_while_the_source_is_down() {
+    let bench = Bench::new(TERMS);
+    let asked = [host("api.test"), id("api"), key("bad")];
+    asked.iter().for_each(|key| assert_eq!(bench.ask(key), Ok(None)));
+    bench.shelf.is_down.store(true, Ordering::SeqCst);
+    assert!(matches!(bench.look(&asked[0]), Lookup::Nobody), "it is fresh");
+    bench.hand.advance(TERMS.negative_ttl);
+    assert!(matches!(bench.look(&asked[0]), Lookup::NotHere), "nobody has said yet that the source is down");
+    assert_eq!(bench.ask(&asked[0]), Err(SourceFault::Failed));
+    for key in &asked {
+        assert!(matches!(bench.look(key), Lookup::NobodyThen) && bench.cache.was_nobodys(key), "{key:?}");
+    }
+    bench.cache.forget([&TenantId::parse("api").unwrap()], ["api.test"]);
+    bench.cache.forget_keys([&KeyHash::of("bad")]);
+    for key in &asked {
+        assert!(matches!(bench.look(key), Lookup::NotHere) && !bench.cache.was_nobodys(key), "{key:?}");
+    }
+    bench.shelf.is_down.store(false, Ordering::SeqCst);
+    asked.iter().for_each(|key| assert_eq!(bench.ask(key), Ok(None)));
+}

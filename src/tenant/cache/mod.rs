@@ -69,6 +69,8 @@ pub enum Lookup {
     Found(Arc<Tenant>),
     /// There is none.
     Nobody,
+    /// There was none, and the source has no answer now.
+    NobodyThen,
     /// Nobody knows here: see [`TenantCache::load`].
     NotHere,
 }
@@ -160,10 +162,8 @@ impl TenantCache {
         }
         // No such id can be kept.
         let Ok(id) = TenantId::parse(id) else { return self.absent() };
-        if self.absent_ids.has(id.as_str(), self.clock.now_ns(), self.changes.wide()) {
-            return self.absent();
-        }
-        self.find_now(&Key::Id(id), cast)
+        let nobody = self.nobody(&self.absent_ids, id.as_str(), self.changes.wide());
+        nobody.unwrap_or_else(|| self.find_now(&Key::Id(id), cast))
     }
 
     /// The tenant of a host, under this configuration.
@@ -180,10 +180,8 @@ impl TenantCache {
         {
             return self.serve_by_id(&entry, cast);
         }
-        if self.absent_hosts.has(host, self.clock.now_ns(), wide) {
-            return self.absent();
-        }
-        self.find_now(&Key::Host(host.into()), cast)
+        let nobody = self.nobody(&self.absent_hosts, host, wide);
+        nobody.unwrap_or_else(|| self.find_now(&Key::Host(host.into()), cast))
     }
 
     /// The tenant that has an API key, under this configuration.
@@ -196,10 +194,8 @@ impl TenantCache {
             let loaded_ns = owner.loaded_ns.min(entry.loaded_ns());
             return self.serve(&entry, loaded_ns, || Key::ApiKey(*hash), cast);
         }
-        if self.keys.absent.has(hash, self.clock.now_ns(), self.changes.of_key(hash)) {
-            return self.absent();
-        }
-        self.find_now(&Key::ApiKey(*hash), cast)
+        let nobody = self.nobody(&self.keys.absent, hash, self.changes.of_key(hash));
+        nobody.unwrap_or_else(|| self.find_now(&Key::ApiKey(*hash), cast))
     }
 
     fn absent(&self) -> Lookup {

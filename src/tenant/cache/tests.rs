@@ -91,6 +91,7 @@ impl Bench {
         match self.look(key) {
             Lookup::Found(tenant) => Ok(Some(said(&tenant))),
             Lookup::Nobody => Ok(None),
+            Lookup::NobodyThen => Err(SourceFault::Failed),
             Lookup::NotHere => {
                 let found = self.runtime.block_on(async {
                     let load = self.load(key);
