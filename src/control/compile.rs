@@ -149,9 +149,13 @@ pub fn compile(
 fn reserved(document: &Document) -> Reserved {
     let claims = document.tenancy.identify.iter().filter_map(|rule| match rule {
         IdentifyRule::Header(name) => Some(name.clone()),
-        IdentifyRule::Host(_) | IdentifyRule::Domain => None,
+        IdentifyRule::Host(_) | IdentifyRule::Domain | IdentifyRule::ApiKey(_) => None,
     });
-    Reserved::new(vec![document.identity.header.clone()], claims.collect())
+    let keys = document.tenancy.identify.iter().filter_map(|rule| match rule {
+        IdentifyRule::ApiKey(name) => Some(name.clone()),
+        IdentifyRule::Host(_) | IdentifyRule::Domain | IdentifyRule::Header(_) => None,
+    });
+    Reserved::new(vec![document.identity.header.clone()], claims.collect()).with_keys(keys.collect())
 }
 
 fn rule(written: &IdentifyRule) -> Rule {
@@ -161,6 +165,7 @@ fn rule(written: &IdentifyRule) -> Rule {
         }
         IdentifyRule::Domain => Rule::Domain,
         IdentifyRule::Header(name) => Rule::Header(name.clone()),
+        IdentifyRule::ApiKey(name) => Rule::ApiKey(name.clone()),
     }
 }
 

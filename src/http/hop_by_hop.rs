@@ -6,6 +6,7 @@ use http::header::{
 };
 
 use super::names::{HTTP2_SETTINGS, KEEP_ALIVE, PROXY_CONNECTION};
+pub use super::reserved::Reserved;
 
 /// What stands in a field section, found in one pass: most requests have none of it, and then
 /// nothing needs to be looked up or removed.
@@ -33,7 +34,7 @@ pub struct Survey {
     pub claims: bool,
     /// `X-Request-Id`.
     pub request_id: bool,
-    /// A name with an underscore that an application (CGI, WSGI, Rack) would read as one of the gateway's.
+    /// A name with an underscore that an application (CGI, WSGI, Rack) would read as one of the gateway's, or as an API key's.
     pub disguised: bool,
     /// `Content-Type`.
     pub content_type: bool,
@@ -42,43 +43,6 @@ pub struct Survey {
     /// `Cookie` lines (HTTP/2 may send several).
     pub cookies: u32,
 }
-
-/// Field names that clients may not use, in any spelling that an application could take for them: CGI,
-/// WSGI and Rack read `_` and `-` alike.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reserved {
-    /// What the gateway itself says: nobody else may.
-    own: Vec<HeaderName>,
-    /// What identifies a tenant: only trusted proxies may.
-    claims: Vec<HeaderName>,
-}
-
-impl Reserved {
-    /// The names that a configuration reserves, besides those that always are.
-    #[must_use]
-    pub fn new(own: Vec<HeaderName>, claims: Vec<HeaderName>) -> Self {
-        Self { own, claims }
-    }
-
-    fn is_own(&self, name: &str) -> bool {
-        alike(name, TENANT) || alike(name, CONTEXT) || self.own.iter().any(|own| alike(name, own.as_str()))
-    }
-
-    fn is_claim(&self, name: &str) -> bool {
-        self.claims.iter().any(|claim| alike(name, claim.as_str()))
-    }
-}
-
-/// Whether two names are the same to who takes `_` for `-`.
-fn alike(a: &str, b: &str) -> bool {
-    let dashed = |byte: u8| if byte == b'_' { b'-' } else { byte };
-    a.len() == b.len() && a.bytes().zip(b.bytes()).all(|(a, b)| dashed(a) == dashed(b))
-}
-
-/// The name under which the signed context goes to the application, reserved from the first day.
-const CONTEXT: &str = "x-tollgate-context";
-/// The usual tenant header: reserved even when another name is configured.
-const TENANT: &str = "x-tenant-id";
 
 impl Survey {
     /// Looks once at every field.
@@ -119,6 +83,7 @@ impl Survey {
         }
         // Any name at all may be configured to identify.
         self.claims |= reserved.is_claim(text);
+        self.disguised |= reserved.is_disguised_key(text);
     }
 }
 
@@ -171,7 +136,9 @@ pub fn strip_request(fields: &mut HeaderMap, survey: &Survey, via_trusted: bool,
         });
     }
     if survey.disguised {
-        remove_where(fields, |name| name.contains('_') && is_reserved(&name.replace('_', "-")));
+        remove_where(fields, |name| {
+            name.contains('_') && is_reserved(&name.replace('_', "-")) || reserved.is_disguised_key(name)
+        });
     }
     if survey.cookies > 1 {
         join_cookies(fields);
@@ -185,6 +152,7 @@ pub fn strip_trailers(fields: &mut HeaderMap, reserved: &Reserved) {
         is_reserved(&name.replace('_', "-"))
             || reserved.is_own(name)
             || reserved.is_claim(name)
+            || reserved.is_key(name)
             || name.starts_with("content-") && name != "content-md5" && name != "content-digest"
             || matches!(
                 name,
@@ -302,7 +270,8 @@ mod tests {
 
     fn stripped(fields: &[(&str, &str)], via_trusted: bool) -> Vec<String> {
         let own = vec![HeaderName::from_static("x_customer")];
-        let reserved = Reserved::new(own, vec![HeaderName::from_static("x-org")]);
+        let reserved = Reserved::new(own, vec![HeaderName::from_static("x-org")])
+            .with_keys(vec![HeaderName::from_static("x-api-key")]);
         let mut map = HeaderMap::new();
         for (name, value) in fields {
             map.append(HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
@@ -359,6 +328,12 @@ mod tests {
         let fields = [("x-org", "a"), ("x_org", "a")];
         assert!(stripped(&fields, false).is_empty());
         assert_eq!(stripped(&fields, true).len(), 2);
+    }
+
+    #[test]
+    fn an_api_key_stays_in_the_spelling_that_was_looked_at() {
+        let fields = [("x-api-key", "a"), ("x_api_key", "b"), ("x-api_key", "c"), ("x-api-keys", "d")];
+        assert_eq!(stripped(&fields, false), ["x-api-key: a", "x-api-keys: d"]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod hop_by_hop;
 mod interim;
 pub mod names;
 mod quiet;
+mod reserved;
 pub mod server;
 pub mod timeouts;
 pub mod websocket;

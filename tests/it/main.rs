@@ -8,6 +8,7 @@ mod access_log;
 mod admin;
 mod admission;
 mod api;
+mod api_key;
 mod attack;
 mod attack_pools;
 mod audit_retention;

@@ -104,15 +104,34 @@ impl Builder<'_> {
                     self.findings.not_supported(rule.mark, "finding the tenant by `jwt_claim`");
                     continue;
                 }
-                written::IdentifyRule::ApiKey(_) => {
-                    self.findings.not_supported(rule.mark, "finding the tenant by `api_key`");
-                    continue;
+                written::IdentifyRule::ApiKey(name) => {
+                    if config.store.is_none() {
+                        self.findings
+                            .error(
+                                "missing-store",
+                                rule.mark,
+                                "finding the tenant by `api_key` needs a store, which has the keys",
+                            )
+                            .hint("add `store: sqlite:state/tollgate.db`, or remove the rule");
+                    }
+                    IdentifyRule::ApiKey(name.0.clone())
                 }
             };
             if rules.contains(&built) {
                 self.findings
                     .error("duplicate-rule", rule.mark, "this rule is there twice")
                     .hint("remove one of the two");
+            }
+            if let Some(name) = built.field()
+                && rules.iter().any(|other| *other != built && other.field() == Some(name))
+            {
+                self.findings
+                    .error(
+                        "duplicate-rule",
+                        rule.mark,
+                        format!("another rule reads `{name}` as something else"),
+                    )
+                    .hint("give each of the two a header of its own");
             }
             rules.push(built);
         }

@@ -68,7 +68,7 @@ impl Tenancy {
     pub fn patterns(&self) -> impl Iterator<Item = &HostPattern> {
         self.identify.iter().filter_map(|rule| match rule {
             IdentifyRule::Host(pattern) => Some(pattern),
-            IdentifyRule::Domain | IdentifyRule::Header(_) => None,
+            IdentifyRule::Domain | IdentifyRule::Header(_) | IdentifyRule::ApiKey(_) => None,
         })
     }
 }
@@ -82,6 +82,19 @@ pub enum IdentifyRule {
     Domain,
     /// By a header field, from trusted proxies only.
     Header(HeaderName),
+    /// By an API key in this header field.
+    ApiKey(HeaderName),
+}
+
+impl IdentifyRule {
+    /// The header field that it reads.
+    #[must_use]
+    pub fn field(&self) -> Option<&HeaderName> {
+        match self {
+            Self::Header(name) | Self::ApiKey(name) => Some(name),
+            Self::Host(_) | Self::Domain => None,
+        }
+    }
 }
 
 /// What becomes of a request without a tenant.

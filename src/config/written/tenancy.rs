@@ -39,7 +39,7 @@ pub(in crate::config) enum IdentifyRule {
     Path(String),
     /// By a claim of a verified token. Not supported yet.
     JwtClaim(String),
-    /// By an API key in this header. Not supported yet.
+    /// By an API key in this header, one of those that the store has. A key that is nobody's is refused.
     ApiKey(Text<HeaderName>),
 }
 
