@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::cache::Key;
 use super::{Directory, LookedUp, Tenant};
@@ -127,11 +127,7 @@ impl Identify {
         name: &HeaderName,
         fields: &HeaderMap,
     ) -> Result<Option<Arc<Tenant>>, Unidentified> {
-        let mut lines = fields.get_all(name).iter();
-        let Some(line) = lines.next() else { return Ok(None) };
-        if lines.next().is_some() {
-            return Err(Unidentified::Conflict);
-        }
+        let Some(line) = only_line(name, fields)? else { return Ok(None) };
         let id = line.to_str().map_err(|_| Unidentified::Unknown)?.trim();
         directory.by_id(id, looked_up)?.map(Some).ok_or(Unidentified::Unknown)
     }
@@ -143,13 +139,18 @@ impl Identify {
         name: &HeaderName,
         fields: &HeaderMap,
     ) -> Result<Option<Arc<Tenant>>, Unidentified> {
-        let mut lines = fields.get_all(name).iter();
-        let Some(line) = lines.next() else { return Ok(None) };
-        if lines.next().is_some() {
-            return Err(Unidentified::Conflict);
-        }
+        let Some(line) = only_line(name, fields)? else { return Ok(None) };
         let hash = KeyHash::of_field(line.as_bytes()).ok_or(Unidentified::Unknown)?;
         directory.by_key(&hash, looked_up)?.map(Some).ok_or(Unidentified::Unknown)
+    }
+}
+
+/// The one line of a field. Who sends two says two things.
+fn only_line<'f>(name: &HeaderName, fields: &'f HeaderMap) -> Result<Option<&'f HeaderValue>, Unidentified> {
+    let mut lines = fields.get_all(name).iter();
+    match (lines.next(), lines.next()) {
+        (_, Some(_)) => Err(Unidentified::Conflict),
+        (line, None) => Ok(line),
     }
 }
 
