@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use moka::sync::Cache;
 
+use super::changes::Changes;
 use super::source::Key;
 use super::{Lookup, TenantCache};
 use crate::types::TenantId;
@@ -14,11 +15,11 @@ use crate::types::TenantId;
 /// Keys that are known to be nobody's, at most, for each of ids, hosts and API keys. One takes some 200 octets.
 const ABSENT_MAX: u64 = 10_000;
 
-/// When it was said, and at which number of changes.
+/// When it was said, and the moment among changes from which on it was read.
 #[derive(Debug, Clone, Copy)]
 struct Said {
     at_ns: u64,
-    number: u64,
+    began: u64,
 }
 
 /// Keys that find nobody, for a while.
@@ -42,18 +43,23 @@ impl<K: Hash + Eq + Send + Sync + 'static> Absent<K> {
         self.ttl_ns.store(ttl_ns, Ordering::Relaxed);
     }
 
-    /// If a key finds nobody, as was said at this number of changes: whether that is still to be believed.
-    fn is_fresh<Q: Hash + Eq + ?Sized>(&self, key: &Q, now_ns: u64, number: u64) -> Option<bool>
+    /// If a key found nobody, and that has not changed: whether it is still to be believed.
+    fn is_fresh<Q: Hash + Eq + ?Sized>(
+        &self,
+        key: &Q,
+        now_ns: u64,
+        has_changed: impl Fn(u64) -> bool,
+    ) -> Option<bool>
     where
         K: Borrow<Q>,
     {
-        let said = self.said.get(key).filter(|said| said.number == number)?;
+        let said = self.said.get(key).filter(|said| !has_changed(said.began))?;
         Some(now_ns.saturating_sub(said.at_ns) < self.ttl_ns.load(Ordering::Relaxed))
     }
 
-    pub(super) fn note(&self, key: K, now_ns: u64, number: u64) {
+    pub(super) fn note(&self, key: K, now_ns: u64, began: u64) {
         if self.ttl_ns.load(Ordering::Relaxed) > 0 {
-            self.said.insert(key, Said { at_ns: now_ns, number });
+            self.said.insert(key, Said { at_ns: now_ns, began });
         }
     }
 
@@ -70,14 +76,10 @@ impl<K: Hash + Eq + Send + Sync + 'static> Absent<K> {
 }
 
 impl TenantCache {
-    /// That a key finds nobody, as was said at this number of changes; however long ago, while the source has no answer.
-    pub(super) fn nobody<K, Q>(&self, absent: &Absent<K>, key: &Q, number: u64) -> Option<Lookup>
-    where
-        K: Hash + Eq + Send + Sync + Borrow<Q> + 'static,
-        Q: Hash + Eq + ?Sized,
-    {
+    /// That a key finds nobody; however long ago that was said, while the source has no answer.
+    pub(super) fn nobody(&self, key: &Key) -> Option<Lookup> {
         let now_ns = self.clock.now_ns();
-        match absent.is_fresh(key, now_ns, number)? {
+        match self.found_nobody(key, now_ns)? {
             true => Some(self.absent()),
             false if self.rests(now_ns) => {
                 self.meter.stale();
@@ -90,13 +92,17 @@ impl TenantCache {
 
     /// Whether a key found nobody when the source last had an answer, however long ago.
     pub fn was_nobodys(&self, key: &Key) -> bool {
-        let (now_ns, wide) = (self.clock.now_ns(), self.changes.wide());
+        self.found_nobody(key, self.clock.now_ns()).is_some()
+    }
+
+    /// If a key found nobody, and that has not changed: whether it is still to be believed.
+    fn found_nobody(&self, key: &Key, now_ns: u64) -> Option<bool> {
+        let has_changed = |began| self.changes.since(key, began);
         match key {
-            Key::Id(id) => self.absent_ids.is_fresh(id.as_str(), now_ns, wide),
-            Key::Host(host) => self.absent_hosts.is_fresh(&**host, now_ns, wide),
-            Key::ApiKey(hash) => self.keys.absent.is_fresh(hash, now_ns, self.changes.of_key(hash)),
+            Key::Id(id) => self.absent_ids.is_fresh(id.as_str(), now_ns, has_changed),
+            Key::Host(host) => self.absent_hosts.is_fresh(&**host, now_ns, has_changed),
+            Key::ApiKey(hash) => self.keys.absent.is_fresh(hash, now_ns, has_changed),
         }
-        .is_some()
     }
 }
 
@@ -105,13 +111,13 @@ impl Aliases {
         Self(Cache::new(capacity))
     }
 
-    /// Whose wildcard stands for the host, as was said at this number of wide changes.
-    pub(super) fn get(&self, host: &str, number: u64) -> Option<TenantId> {
-        self.0.get(host).filter(|(_, said)| *said == number).map(|(id, _)| id)
+    /// Whose wildcard stands for the host, unless any has changed since.
+    pub(super) fn get(&self, host: &str, changes: &Changes) -> Option<TenantId> {
+        self.0.get(host).filter(|(_, began)| !changes.wide_since(*began)).map(|(id, _)| id)
     }
 
-    pub(super) fn note(&self, host: &str, id: &TenantId, number: u64) {
-        self.0.insert(host.into(), (id.clone(), number));
+    pub(super) fn note(&self, host: &str, id: &TenantId, began: u64) {
+        self.0.insert(host.into(), (id.clone(), began));
     }
 
     pub(super) fn forget(&self, host: &str) {

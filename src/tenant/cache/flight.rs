@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use hashbrown::{DefaultHashBuilder, HashMap};
 use tokio::sync::Notify;
 
+use super::changes::Changes;
 use super::entry::Entry;
 use super::source::{Key, SourceFault};
 use crate::admission::quota::Holdings;
@@ -26,7 +27,7 @@ pub(super) enum Outcome {
 /// A lookup under way. It goes on when those who wait for it have left: what it finds is kept.
 #[derive(Debug)]
 pub(super) struct Flight {
-    /// The number of its key when it began: who comes after a change must not share it.
+    /// The moment when it began: who comes after a change must not share it.
     pub(super) began: u64,
     outcome: OnceLock<Outcome>,
     landed: Notify,
@@ -63,13 +64,15 @@ impl Default for Flights {
 }
 
 impl Flights {
-    /// The lookup of a key that began at this number, and whether it is a new one, which is the caller's to carry out.
-    pub(super) fn join(&self, key: &Key, number: u64) -> (Arc<Flight>, bool) {
+    /// The lookup of a key that is under way, if nothing has changed since it began (which tenant it will find nobody knows yet), or a
+    /// new one, which is the caller's to carry out, and whether it is that.
+    pub(super) fn join(&self, key: &Key, changes: &Changes) -> (Arc<Flight>, bool) {
+        let began = changes.now();
         let mut flights = self.shard(key);
-        if let Some(flight) = flights.get(key).filter(|flight| flight.began == number) {
+        if let Some(flight) = flights.get(key).filter(|flight| flight.began == began) {
             return (Arc::clone(flight), false);
         }
-        let flight = Arc::new(Flight { began: number, outcome: OnceLock::new(), landed: Notify::new() });
+        let flight = Arc::new(Flight { began, outcome: OnceLock::new(), landed: Notify::new() });
         flights.insert(key.clone(), Arc::clone(&flight));
         (flight, true)
     }

@@ -1,4 +1,4 @@
-//! Which cached tenant has an exact domain. It only says where to look: whoever asks makes sure.
+//! Which cached tenant has an exact domain. It may have left the cache just now: whoever asks makes sure.
 //!
 //! A domain's text is its tenant's: what is kept here is where that begins.
 
@@ -8,7 +8,6 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::entry::Entry;
-use crate::types::TenantId;
 
 const SHARDS: usize = 64;
 /// So many domains of a tenant have a place here; hosts under its others are remembered as they are asked for.
@@ -44,10 +43,10 @@ impl Place {
 }
 
 impl Hosts {
-    pub(super) fn get(&self, host: &str) -> Option<TenantId> {
+    pub(super) fn get(&self, host: &str) -> Option<Arc<Entry>> {
         let hash = self.hasher.hash_one(host);
         let shard = self.shard(hash).read().unwrap_or_else(PoisonError::into_inner);
-        shard.find(hash, |place| place.host() == host).map(|place| place.entry.record.id.clone())
+        shard.find(hash, |place| place.host() == host).map(|place| Arc::clone(&place.entry))
     }
 
     /// Enters the domains of a tenant, in the place of whoever had them.

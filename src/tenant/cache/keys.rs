@@ -41,7 +41,7 @@ impl Keys {
         Self { owners: Cache::new(capacity), absent: Absent::new() }
     }
 
-    fn forget(&self, hash: &KeyHash) {
+    pub(super) fn forget(&self, hash: &KeyHash) {
         self.owners.invalidate(hash);
         self.absent.forget(hash);
     }
@@ -62,14 +62,11 @@ impl TenantCache {
     pub(super) fn owner(&self, hash: &KeyHash) -> Option<(Owner, Arc<Entry>)> {
         let owner = self.keys.owners.get(hash)?;
         let entry = owner.entry.upgrade()?;
-        let known = self.entries.get(&entry.record.id)?;
+        let known = self.entry(entry.record.id.as_str())?;
         Arc::ptr_eq(&known, &entry).then_some((owner, entry))
     }
 
-    /// Remembers whose a key is, as was read when its number of changes was `began`.
-    ///
-    /// Nobody who comes after a change may find an owner that was read before: the owner is entered when it is certain
-    /// that who tells of the change will find what it hangs on.
+    /// Remembers whose a key is, as was read from the moment `began` on.
     pub(super) fn remember_owner(
         &self,
         hash: &KeyHash,
@@ -77,30 +74,11 @@ impl TenantCache {
         ends_ms: Option<i64>,
         began: u64,
     ) -> Arc<Entry> {
-        let number = self.changes.of_id(&entry.record.id);
-        if self.changes.of(&Key::ApiKey(*hash)) != began {
-            // Something has changed, perhaps the tenant or the key: good for whoever has asked, and for nobody else.
-            return entry;
-        }
-        // So this is the tenant's number, too, when the lookup began.
-        let loaded_ns = entry.loaded_ns();
-        let entry = self.keep(entry);
-        if self.changes.of_id(&entry.record.id) == number {
-            let owner = Owner { entry: Arc::downgrade(&entry), ends_ms, loaded_ns };
-            self.keys.owners.insert(*hash, owner);
-        } else {
-            self.entries.invalidate(&entry.record.id);
-        }
+        let Some(entry) = self.keep(&Key::ApiKey(*hash), &entry, began) else { return entry };
+        // A change from now on takes away the entry that it hangs on.
+        let owner = Owner { entry: Arc::downgrade(&entry), ends_ms, loaded_ns: entry.loaded_ns() };
+        self.keys.owners.insert(*hash, owner);
         entry
-    }
-
-    /// Remembers that a key is nobody's, likewise.
-    pub(super) fn remember_no_owner(&self, hash: &KeyHash, began: u64) {
-        self.keys.owners.invalidate(hash);
-        let number = self.changes.of_key(hash);
-        if self.changes.of(&Key::ApiKey(*hash)) == began {
-            self.keys.absent.note(*hash, self.clock.now_ns(), number);
-        }
     }
 
     /// These keys are not what they were: nobody's, or somebody's. When it returns, no request that comes later finds what was. A

@@ -54,7 +54,7 @@ impl Drop for Landing {
 }
 
 impl TenantCache {
-    /// Remembers what a key has found, as was read when its number of changes was `began`: the tenant, and what it has used.
+    /// Remembers what a key has found, as was read from the moment `began` on: the tenant, and what it has used.
     pub(super) fn take_in(
         &self,
         key: &Key,
@@ -66,7 +66,7 @@ impl TenantCache {
             self.remember_nobody(key, began);
             return None;
         };
-        let entry = Arc::new(Entry::new(record, self.clock.now_ns()));
+        let entry = Arc::new(Entry::new(record));
         let entry = match key {
             Key::ApiKey(hash) => self.remember_owner(hash, entry, key_expires_ms, began),
             Key::Id(_) | Key::Host(_) => self.remember(key, entry, began),
@@ -75,59 +75,62 @@ impl TenantCache {
     }
 
     fn remember(&self, key: &Key, entry: Arc<Entry>, began: u64) -> Arc<Entry> {
-        let entry = self.keep(entry);
-        let id = &entry.record.id;
+        let Some(entry) = self.keep(key, &entry, began) else { return entry };
         if let Key::Host(host) = key
             && !Hosts::has_place_for(&entry, host)
         {
-            self.aliases.note(host, id, self.changes.wide());
-        }
-        if self.changes.of(key) != began {
-            // It changed after it was read, and whoever said so may have looked here before it was.
-            self.forget([id], []);
-            if let Key::Host(host) = key {
-                self.aliases.forget(host);
-            }
+            self.aliases.note(host, &entry.record.id, began);
         }
         entry
     }
 
-    /// Keeps a tenant, or the one that is here already and the same.
-    pub(super) fn keep(&self, entry: Arc<Entry>) -> Arc<Entry> {
+    /// Keeps a tenant that a key has found, or the one that is here already and the same; none if anything of it may have changed
+    /// since it was read. Which tenant a key finds is known only then, so it is asked of the tenant, too.
+    pub(super) fn keep(&self, key: &Key, entry: &Arc<Entry>, began: u64) -> Option<Arc<Entry>> {
         let id = &entry.record.id;
-        let same = self.entries.get(id).filter(|known| known.record == entry.record);
-        if let Some(known) = &same {
-            known.renew(entry.loaded_ns());
-            self.hosts.enter(known);
+        let has_changed = || self.changes.since(key, began) || self.changes.of_id_since(id, began);
+        if has_changed() {
+            return None;
+        }
+        let now_ns = self.clock.now_ns();
+        if let Some(known) = self.entry(id.as_str()).filter(|known| known.record == entry.record) {
+            known.settle(now_ns);
+            self.hosts.enter(&known);
             if !self.entries.contains_key(id) {
                 // It was evicted meanwhile, and may have left before it was entered.
-                self.hosts.leave(known);
+                self.hosts.leave(&known);
             }
-        } else {
-            // Before it is there, so that it is entered when it leaves. Whoever it takes the place of leaves then.
-            self.hosts.enter(&entry);
-            self.entries.insert(id.clone(), Arc::clone(&entry));
+            return Some(known);
         }
-        same.unwrap_or(entry)
+        // Before it is there, so that it is entered when it leaves. Whoever it takes the place of leaves then.
+        self.hosts.enter(entry);
+        self.entries.insert(id.clone(), Arc::clone(entry));
+        if has_changed() {
+            // Whoever said so may have looked here before it was.
+            self.entries.invalidate(id);
+            return None;
+        }
+        entry.settle(now_ns);
+        Some(Arc::clone(entry))
     }
 
-    /// Remembers that a key finds nobody, likewise.
+    /// Remembers that a key finds nobody, as was read from the moment `began` on.
     fn remember_nobody(&self, key: &Key, began: u64) {
-        // What was here is gone.
-        let (absent, text) = match key {
+        let now_ns = self.clock.now_ns();
+        // What was here is gone. What is noted is believed only while nothing has changed since.
+        match key {
             Key::Id(id) => {
                 self.entries.invalidate(id);
-                (&self.absent_ids, id.as_str())
+                self.absent_ids.note(id.as_str().into(), now_ns, began);
             }
             Key::Host(host) => {
                 self.hosts.remove(host);
-                (&self.absent_hosts, &**host)
+                self.absent_hosts.note(host.clone(), now_ns, began);
             }
-            Key::ApiKey(hash) => return self.remember_no_owner(hash, began),
-        };
-        absent.note(text.into(), self.clock.now_ns(), self.changes.wide());
-        if self.changes.of(key) != began {
-            absent.forget(text);
+            Key::ApiKey(hash) => {
+                self.keys.forget(hash);
+                self.keys.absent.note(*hash, now_ns, began);
+            }
         }
     }
 

@@ -26,6 +26,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod texts;
+mod turns;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,6 +45,7 @@ use self::keys::Keys;
 use self::landing::Landing;
 pub use self::source::{Answer, Cast, Kept, Key, Record, Source, SourceFault};
 pub use self::texts::Texts;
+use self::turns::Turns;
 use super::{Accounts, Tenant};
 use crate::telemetry::{CacheMeter, CacheReading};
 use crate::time::Clock;
@@ -94,6 +96,8 @@ pub struct TenantCache {
     confirmed_ns: AtomicU64,
     /// Until when nothing is refreshed.
     rests_until_ns: AtomicU64,
+    /// In each, a tenant's first request by a host asks `entries`, which so learns who is in use; the others need not.
+    turns: Arc<Turns>,
 }
 
 impl TenantCache {
@@ -106,17 +110,20 @@ impl TenantCache {
         clock: Clock,
         meter: CacheMeter,
     ) -> Arc<Self> {
-        let hosts = Arc::<Hosts>::default();
+        let (hosts, turns) = (Arc::<Hosts>::default(), Arc::<Turns>::default());
+        let at_evictions = Arc::clone(&turns);
         let (of_evicted, evictions, accounts) = (Arc::clone(&hosts), meter.clone(), Arc::clone(accounts));
         let entries = Cache::builder()
             .max_capacity(terms.capacity)
             .eviction_listener(move |id: Arc<TenantId>, entry: Arc<Entry>, cause| {
+                entry.leave();
                 of_evicted.leave(&entry);
                 if cause == RemovalCause::Replaced {
                     return;
                 }
                 accounts.leave(&id);
                 if cause == RemovalCause::Size {
+                    at_evictions.evicted();
                     evictions.evicted();
                 }
             })
@@ -136,6 +143,7 @@ impl TenantCache {
             stale_ns: AtomicU64::new(0),
             confirmed_ns: AtomicU64::new(0),
             rests_until_ns: AtomicU64::new(0),
+            turns,
             meter,
         });
         cache.set_terms(terms);
@@ -157,31 +165,23 @@ impl TenantCache {
     /// The tenant of an id, under this configuration.
     #[must_use]
     pub fn by_id(self: &Arc<Self>, id: &str, cast: &dyn Cast) -> Lookup {
-        if let Some(entry) = self.entries.get(id) {
+        if let Some(entry) = self.entry(id) {
             return self.serve_by_id(&entry, cast);
         }
         // No such id can be kept.
         let Ok(id) = TenantId::parse(id) else { return self.absent() };
-        let nobody = self.nobody(&self.absent_ids, id.as_str(), self.changes.wide());
-        nobody.unwrap_or_else(|| self.find_now(&Key::Id(id), cast))
+        let key = Key::Id(id);
+        self.nobody(&key).unwrap_or_else(|| self.find_now(&key, cast))
     }
 
     /// The tenant of a host, under this configuration.
     #[must_use]
     pub fn by_host(self: &Arc<Self>, host: &str, cast: &dyn Cast) -> Lookup {
-        if let Some(entry) = self.hosts.get(host).and_then(|id| self.entries.get(&id))
-            && entry.owns(host)
-        {
+        if let Some(entry) = self.owner_of_host(host) {
             return self.serve_by_id(&entry, cast);
         }
-        let wide = self.changes.wide();
-        if let Some(entry) = self.aliases.get(host, wide).and_then(|id| self.entries.get(&id))
-            && (entry.covers(host) || entry.owns(host))
-        {
-            return self.serve_by_id(&entry, cast);
-        }
-        let nobody = self.nobody(&self.absent_hosts, host, wide);
-        nobody.unwrap_or_else(|| self.find_now(&Key::Host(host.into()), cast))
+        let key = Key::Host(host.into());
+        self.nobody(&key).unwrap_or_else(|| self.find_now(&key, cast))
     }
 
     /// The tenant that has an API key, under this configuration.
@@ -194,8 +194,8 @@ impl TenantCache {
             let loaded_ns = owner.loaded_ns.min(entry.loaded_ns());
             return self.serve(&entry, loaded_ns, || Key::ApiKey(*hash), cast);
         }
-        let nobody = self.nobody(&self.keys.absent, hash, self.changes.of_key(hash));
-        nobody.unwrap_or_else(|| self.find_now(&Key::ApiKey(*hash), cast))
+        let key = Key::ApiKey(*hash);
+        self.nobody(&key).unwrap_or_else(|| self.find_now(&key, cast))
     }
 
     fn absent(&self) -> Lookup {
@@ -206,7 +206,7 @@ impl TenantCache {
     /// Looks a key up where tenants are kept and remembers what it finds, if that is to be had at once.
     fn find_now(&self, key: &Key, cast: &dyn Cast) -> Lookup {
         self.meter.missed();
-        let began = self.changes.of(key);
+        let began = self.changes.now();
         let asked = Instant::now();
         let Some(found) = self.source.find_now(key) else { return Lookup::NotHere };
         self.meter.loaded(asked.elapsed());
@@ -280,25 +280,40 @@ impl TenantCache {
     /// What is known of a key, however old it is.
     fn known(&self, key: &Key) -> Option<Arc<Entry>> {
         match key {
-            Key::Id(id) => self.entries.get(id),
+            Key::Id(id) => self.entry(id.as_str()),
             Key::ApiKey(hash) => {
                 let (owner, entry) = self.owner(hash)?;
                 (!owner.has_ended(self.clock.unix_ms())).then_some(entry)
             }
-            Key::Host(host) => {
-                let owner = self.hosts.get(host).and_then(|id| self.entries.get(&id));
-                let covers = |entry: &Arc<Entry>| entry.covers(host) || entry.owns(host);
-                owner.filter(|entry| entry.owns(host)).or_else(|| {
-                    let id = self.aliases.get(host, self.changes.wide())?;
-                    self.entries.get(&id).filter(covers)
-                })
-            }
+            Key::Host(host) => self.owner_of_host(host),
         }
+    }
+
+    /// The tenant of an id, as others may be served it.
+    fn entry(&self, id: &str) -> Option<Arc<Entry>> {
+        self.entries.get(id).filter(|entry| entry.is_settled())
+    }
+
+    /// Whose host it is, as far as is known.
+    fn owner_of_host(&self, host: &str) -> Option<Arc<Entry>> {
+        let turn = self.turns.now();
+        let owner = self.hosts.get(host).and_then(|entry| {
+            if entry.is_in_use(turn) {
+                return Some(entry);
+            }
+            let entry = self.entry(entry.record.id.as_str())?;
+            entry.note_use(turn);
+            entry.owns(host).then_some(entry)
+        });
+        owner.or_else(|| {
+            let id = self.aliases.get(host, &self.changes)?;
+            self.entry(id.as_str()).filter(|entry| entry.covers(host) || entry.owns(host))
+        })
     }
 
     /// The lookup of a key that is under way, or a new one.
     fn depart(self: &Arc<Self>, key: &Key) -> Arc<Flight> {
-        let (flight, is_new) = self.flights.join(key, self.changes.of(key));
+        let (flight, is_new) = self.flights.join(key, &self.changes);
         if is_new {
             let landing = Landing::new(Arc::clone(self), key.clone(), Arc::clone(&flight));
             self.source.find(key, Box::new(move |answer| landing.land(answer)));
@@ -334,6 +349,8 @@ impl TenantCache {
     pub fn forget_all(&self) {
         self.changes.note_wide();
         self.entries.invalidate_all();
+        // What isn't taken out at once is asked for there.
+        self.turns.end();
     }
 
     /// Everything that had changed at the source by then was told to [`forget`](Self::forget): what is here is as
@@ -348,8 +365,9 @@ impl TenantCache {
         self.entries.contains_key(id)
     }
 
-    /// Carries out what is put off: evictions, above all. For a control task, about once a second.
+    /// Carries out what is put off: evictions, above all. For a control task, once a second.
     pub fn tidy(&self) {
+        self.turns.tick();
         self.entries.run_pending_tasks();
         self.keys.tidy();
     }

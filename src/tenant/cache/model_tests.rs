@@ -9,6 +9,8 @@ enum Step {
     /// A tenant gets these domains, at the source and here.
     Put(usize, Vec<usize>),
     Delete(usize),
+    /// A tenant gets a domain, or loses it if it has it: of its others nothing is said.
+    Domain(usize, usize),
     Ask(usize),
     AskId(usize),
     AskKey(usize),
@@ -38,6 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
         (0..IDS.len(), proptest::collection::vec(0..NAMES.len(), 0..3))
             .prop_map(|(id, names)| Step::Put(id, names)),
         (0..IDS.len()).prop_map(Step::Delete),
+        (0..IDS.len(), 0..NAMES.len()).prop_map(|(id, name)| Step::Domain(id, name)),
         (0..5usize).prop_map(Step::Ask),
         (0..IDS.len()).prop_map(Step::AskId),
         (0..KEYS).prop_map(Step::AskKey),
@@ -95,6 +98,21 @@ proptest! {
                     let before = bench.shelf.tenants.lock().unwrap().remove(IDS[id]);
                     bench.shelf.keys.lock().unwrap().retain(|_, (owner, _)| *owner != IDS[id]);
                     changed(before, None, IDS[id]);
+                }
+                Step::Domain(id, at) => {
+                    let known = bench.shelf.tenants.lock().unwrap().get(IDS[id]).cloned();
+                    let Some(known) = known else { continue };
+                    let mut names: Vec<_> = known.texts.domains().collect();
+                    if known.texts.has(NAMES[at]) {
+                        names.retain(|name| *name != NAMES[at]);
+                    } else if bench.shelf.tenants.lock().unwrap().values().any(|other| other.texts.has(NAMES[at])) {
+                        continue;
+                    } else {
+                        names.push(NAMES[at]);
+                    }
+                    revision += 1;
+                    bench.shelf.put(IDS[id], revision, &names);
+                    bench.cache.forget([&TenantId::parse(IDS[id]).unwrap()], [NAMES[at]]);
                 }
                 Step::Ask(at) => asked(&bench, &host(NAMES[at]))?,
                 Step::AskId(at) => asked(&bench, &id(IDS[at]))?,
