@@ -12,6 +12,9 @@ use crate::telemetry::quotas::QuotaGauge;
 use crate::telemetry::series::{RequestRecord, Series};
 use crate::types::TenantId;
 
+/// Rates below this are none.
+const RATE_MIN: f32 = 1e-3;
+
 /// One tenant's meter: how many of its requests are in flight, and the series they count in.
 ///
 /// Every request is announced once, by [`started`](Self::started) or [`refused`](Self::refused), and each
@@ -100,7 +103,14 @@ impl TenantMeter {
 
     /// Takes the requests since the last call into the rate, whose memory halves with each call.
     pub(super) fn rank(&self) -> f32 {
-        let rate = self.rate() / 2.0 + self.requests.swap(0, Ordering::Relaxed) as f32;
+        let (before, requests) = (self.rate(), self.requests.load(Ordering::Relaxed));
+        if requests == 0 && before == 0.0 {
+            // Most of a million: nothing is written.
+            return 0.0;
+        }
+        let rate = before / 2.0 + self.requests.swap(0, Ordering::Relaxed) as f32;
+        // Nobody's for hours is nothing at last.
+        let rate = if rate < RATE_MIN { 0.0 } else { rate };
         self.rate.store(rate.to_bits(), Ordering::Relaxed);
         rate
     }

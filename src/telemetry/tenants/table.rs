@@ -3,8 +3,8 @@
 //! The first that come have series of their own, then the busiest: see [`super::places`]. Tenants themselves are elsewhere,
 //! and asked for when they are needed.
 
-use std::cmp::Ordering;
-use std::collections::HashSet;
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BinaryHeap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use prometheus::proto::MetricFamily;
@@ -123,7 +123,8 @@ impl TenantTable {
 
     /// Gives the series to the busiest tenants. Walks all meters: for a control task, twice a minute.
     pub(in crate::telemetry) fn rebalance(&self) {
-        let rivals = self.rank_all();
+        let bound = self.places.taken().bound;
+        let rivals = self.rank_all(bound);
         let mut taken = self.places.taken();
         self.places.settle(&mut taken);
         let mut rivals = busiest(rivals, taken.bound).into_iter();
@@ -149,14 +150,24 @@ impl TenantTable {
         self.places.retire(&mut taken, &displaced);
     }
 
-    /// Those without series that have been asked for, and their rates.
-    fn rank_all(&self) -> Vec<(f32, Arc<dyn Metered>)> {
+    /// Ranks all, and selects the busiest without series, with their rates: `count` of them and some that are less busy.
+    fn rank_all(&self, count: usize) -> Vec<(f32, Arc<dyn Metered>)> {
         let Some(tenants) = self.tenants() else { return Vec::new() };
         let mut rates = Vec::new();
+        // The highest so far, the least of them at hand. A rate is never negative: its bits are in its order.
+        let mut highest = BinaryHeap::with_capacity(count.min(1 << 16) + 1);
         let rivals = tenants.select(&mut |meter| {
             let rate = meter.rank();
-            let is_rival = rate > 0.0 && meter.is_shared();
-            rates.extend(is_rival.then_some(rate));
+            let least = highest.peek().filter(|_| highest.len() >= count);
+            let is_rival =
+                rate > 0.0 && least.is_none_or(|Reverse(least)| rate.to_bits() > *least) && meter.is_shared();
+            if is_rival {
+                highest.push(Reverse(rate.to_bits()));
+                if highest.len() > count {
+                    highest.pop();
+                }
+                rates.push(rate);
+            }
             is_rival
         });
         rates.into_iter().zip(rivals).collect()
