@@ -19,6 +19,7 @@ use crate::admin::{self, AdminState, Control, Limits, Reload, Token};
 use crate::control::EndpointChange;
 use crate::control::registry::Registry;
 use crate::listen;
+use crate::time::give_way;
 
 /// How often snapshots are freed that no request runs on any more.
 const BURIAL: Duration = Duration::from_secs(1);
@@ -43,6 +44,8 @@ impl ControlThread {
         let (stop, stopped) = oneshot::channel::<()>();
         let (started, outcome) = std::sync::mpsc::sync_channel(1);
         let thread = thread::Builder::new().name("control".to_owned()).spawn(move || {
+            // So do the threads that it has things done on that block.
+            give_way();
             // A `LocalRuntime` can't leave the thread that it is made on.
             let runtime =
                 match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {

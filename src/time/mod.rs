@@ -5,8 +5,10 @@
 //! month of quota into one call. Deadlines of I/O use the runtime's own timers.
 
 mod deadline;
+mod priority;
 
 pub use deadline::Deadline;
+pub use priority::give_way;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
