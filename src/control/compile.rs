@@ -155,7 +155,7 @@ fn reserved(document: &Document) -> Reserved {
         IdentifyRule::ApiKey(name) => Some(name.clone()),
         IdentifyRule::Host(_) | IdentifyRule::Domain | IdentifyRule::Header(_) => None,
     });
-    Reserved::new(vec![document.identity.header.clone()], claims.collect()).with_keys(keys.collect())
+    Reserved::new(document.identity.headers().cloned().collect(), claims.collect()).with_keys(keys.collect())
 }
 
 fn rule(written: &IdentifyRule) -> Rule {

@@ -3,6 +3,7 @@
 pub mod backup;
 mod clashes;
 mod compile;
+mod features;
 mod limits;
 mod mold;
 mod pool_dns;

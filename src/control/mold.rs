@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::compile::Foundation;
+use super::features::{RollOut, features};
 use super::quotas::QuotaSpecs;
 use super::rates::Rates;
 use crate::admission::fair_share::SeatTerms;
@@ -13,6 +14,7 @@ use crate::admission::{Access, RateRules};
 use crate::config::{self, Document};
 use crate::routing::HeaderRules;
 use crate::tenant::{State, Tenant, Terms};
+use crate::time::Clock;
 use crate::types::TenantId;
 use crate::upstream::Pool;
 
@@ -23,7 +25,7 @@ pub struct Mold {
     /// Without tenants.
     document: Document,
     pools: HashMap<Arc<str>, Arc<Pool>>,
-    identity: Arc<[u8]>,
+    identity: Identity,
     plans: HashMap<String, Shared>,
     unplanned: Shared,
     rates: Rates,
@@ -32,10 +34,24 @@ pub struct Mold {
     foundation: Arc<Foundation>,
 }
 
+/// What applications are told of tenants, as far as it is the same for all.
+#[derive(Debug, Clone)]
+struct Identity {
+    /// What stands before the id.
+    line: Arc<[u8]>,
+    /// The field that carries the features.
+    features: Option<Arc<str>>,
+}
+
 /// What the tenants of a plan share that differ in nothing from it.
 #[derive(Debug)]
 struct Shared {
+    name: Option<String>,
     terms: Arc<Terms>,
+    /// Where not all of them have the same features.
+    roll_out: Option<RollOut>,
+    /// Whether a tenant's time zone makes a difference to the features.
+    is_local: bool,
     quotas: Vec<Arc<QuotaSpec>>,
     rates: Arc<RateRules>,
 }
@@ -63,17 +79,21 @@ impl Mold {
         pools: HashMap<Arc<str>, Arc<Pool>>,
         foundation: &Arc<Foundation>,
     ) -> Self {
-        let identity: Arc<[u8]> = format!("{}: ", document.identity.header).into_bytes().into();
+        let identity = Identity {
+            line: format!("{}: ", document.identity.header).into_bytes().into(),
+            features: document.identity.features_header.as_ref().map(|name| name.as_str().into()),
+        };
         let rates = Rates::new(document, &foundation.metrics, &foundation.clock);
         let quotas = QuotaSpecs::default();
         let shared = |plan: Option<&config::Plan>| {
-            let origin =
-                plan.map_or_else(|| config::Origin { file: "".into(), line: 0 }, |plan| plan.origin.clone());
             let name = plan.map(|plan| plan.name.as_str());
-            let like_plan = config::Tenant::plain(TenantId::nobody(), name, origin);
+            let like_plan = like_plan(&TenantId::nobody(), name);
             let quotas = quotas.of(document, &like_plan);
             Shared {
-                terms: Arc::new(terms(document, &like_plan, &pools, &identity)),
+                name: name.map(ToOwned::to_owned),
+                terms: Arc::new(terms(document, &like_plan, &pools, &identity, &foundation.clock)),
+                roll_out: plan.and_then(RollOut::of),
+                is_local: plan.is_some_and(|plan| plan.features.iter().any(config::Feature::is_local)),
                 rates: rates.rules(document, &like_plan, &quotas),
                 quotas,
             }
@@ -139,9 +159,10 @@ impl Mold {
             true => Arc::clone(&plan.rates),
             false => self.rates.rules(&self.document, written, specs),
         };
-        let terms = match written.has_terms_of_plan() {
-            true => Arc::clone(&plan.terms),
-            false => Arc::new(terms(&self.document, written, &self.pools, &self.identity)),
+        let has_times_of_plan = !plan.is_local || written.time_zone.is_none();
+        let terms = match written.has_terms_of_plan() && has_times_of_plan {
+            true => self.terms_of_plan(plan, &written.id),
+            false => Arc::new(self.terms(written)),
         };
         let state = match written.state {
             config::TenantState::Active => State::Active,
@@ -155,7 +176,18 @@ impl Mold {
     /// As [`cast`](Self::cast), of one that differs in nothing from its plan: at the pace of requests.
     pub(super) fn cast_plain(&self, id: &TenantId, plan: Option<&str>) -> Tenant {
         let plan = self.shared(plan);
-        self.open(id, Arc::clone(&plan.terms), &plan.rates, &plan.quotas)
+        self.open(id, self.terms_of_plan(plan, id), &plan.rates, &plan.quotas)
+    }
+
+    fn terms_of_plan(&self, plan: &Shared, id: &TenantId) -> Arc<Terms> {
+        match &plan.roll_out {
+            None => Arc::clone(&plan.terms),
+            Some(roll_out) => roll_out.terms(id, || self.terms(&like_plan(id, plan.name.as_deref()))),
+        }
+    }
+
+    fn terms(&self, written: &config::Tenant) -> Terms {
+        terms(&self.document, written, &self.pools, &self.identity, &self.foundation.clock)
     }
 
     fn shared(&self, plan: Option<&str>) -> &Shared {
@@ -184,20 +216,26 @@ impl Mold {
     }
 }
 
+/// A tenant that differs in nothing from its plan.
+fn like_plan(id: &TenantId, plan: Option<&str>) -> config::Tenant {
+    config::Tenant::plain(id.clone(), plan, config::Origin { file: "".into(), line: 0 })
+}
+
 fn terms(
     document: &Document,
     written: &config::Tenant,
     pools: &HashMap<Arc<str>, Arc<Pool>>,
-    identity: &Arc<[u8]>,
+    identity: &Identity,
+    clock: &Clock,
 ) -> Terms {
     let plan = document.plan_of(written);
     let none = config::HeaderRules::default();
     let concurrency = document.concurrency_of(written);
     let body_max = written.limits.request_body_max.or(plan.and_then(|plan| plan.request_body_max));
     Terms {
-        identity: Arc::clone(identity),
+        identity: Arc::clone(&identity.line),
         access: Access::new(written.access.allow.clone(), written.access.deny.clone()),
-        features: features(plan.map_or(&[], |plan| &plan.features), &written.features),
+        features: features(document, written, identity.features.as_ref(), clock),
         seats: seat_terms(concurrency),
         seat_wait_max: concurrency.max_wait.unwrap_or(config::Concurrency::MAX_WAIT),
         request_body_max: body_max.unwrap_or(u64::MAX),
@@ -226,11 +264,4 @@ pub(super) fn header_rules(written: &config::HeaderRules) -> HeaderRules {
 /// The rules to apply in turn; nothing for what is empty.
 fn chain(rules: &[&config::HeaderRules]) -> Arc<[Arc<HeaderRules>]> {
     rules.iter().filter(|rules| !rules.is_empty()).map(|rules| Arc::new(header_rules(rules))).collect()
-}
-
-fn features(of_plan: &[String], own: &[String]) -> Arc<[Arc<str>]> {
-    let mut all: Vec<Arc<str>> = of_plan.iter().chain(own).map(|name| name.as_str().into()).collect();
-    all.sort_unstable();
-    all.dedup();
-    all.into()
 }

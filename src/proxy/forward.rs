@@ -80,10 +80,12 @@ impl Outbound<'_> {
             _ => b"\r\nvia: 1.1 tollgate\r\n",
         };
         let (id, terms) = (self.tenant.id(), &self.tenant.terms);
+        let features = terms.features.now();
         let own = [
             &*forwarding,
             &terms.identity,
             id.as_str().as_bytes(),
+            features.line(),
             b"\r\nx-request-id: ",
             self.request_id.as_bytes(),
             via,

@@ -26,7 +26,7 @@ pub(super) fn is_served(tenant: &Tenant, client: Client) -> Result<(), Rejection
 /// Whether the tenant has what the route requires.
 pub(super) fn has_feature(tenant: &Tenant, route: &Route<RouteTarget>) -> Result<(), Rejection> {
     match &route.requires_feature {
-        Some(feature) if !tenant.terms.has_feature(feature) => {
+        Some(feature) if !tenant.terms.features.now().has(feature) => {
             Err(Rejection::FeatureNotInPlan(Arc::clone(feature)))
         }
         _ => Ok(()),

@@ -5,6 +5,7 @@ mod accounts;
 mod cache;
 mod configured;
 mod directory;
+mod features;
 mod identify;
 mod per_pool;
 mod shards;
@@ -19,6 +20,7 @@ pub use cache::{
 };
 pub use configured::Configured;
 pub use directory::{Directory, KeptTenants, LookedUp};
+pub use features::{FeatureList, FeatureTerm, Features, FeaturesNow, is_rolled_out};
 pub use identify::{HostPattern, Identify, Rule, Unidentified};
 pub use terms::Terms;
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Features;
 use crate::admission::Access;
 use crate::admission::fair_share::SeatTerms;
 use crate::routing::HeaderRules;
@@ -15,8 +16,8 @@ pub struct Terms {
     pub identity: Arc<[u8]>,
     /// Which clients may come in.
     pub access: Access,
-    /// Features that routes may require, sorted.
-    pub features: Arc<[Arc<str>]>,
+    /// Features that routes may require.
+    pub features: Features,
     /// The part in the seats of each pool.
     pub seats: SeatTerms,
     /// How long a request waits for a seat.
@@ -29,12 +30,4 @@ pub struct Terms {
     pub request_headers: Arc<[Arc<HeaderRules>]>,
     /// Changes to responses' fields: the plan's, then the tenant's own.
     pub response_headers: Arc<[Arc<HeaderRules>]>,
-}
-
-impl Terms {
-    /// Whether the plan or the tenant itself has a feature.
-    #[must_use]
-    pub fn has_feature(&self, feature: &str) -> bool {
-        self.features.binary_search_by(|own| (**own).cmp(feature)).is_ok()
-    }
 }

@@ -19,6 +19,7 @@ mod cli;
 mod cli_api;
 mod deadlines;
 mod faults;
+mod features;
 mod forwarding;
 mod grpc;
 mod grpc_calls;

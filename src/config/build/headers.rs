@@ -111,15 +111,15 @@ impl Builder<'_> {
                 Some("it tells the application the tenant, and the gateway alone sets it")
             }
             other if other.starts_with("x-forwarded-") => Some("the gateway sets it from the connection"),
-            _ if *name == self.identity => {
+            _ if self.identity.contains(name) => {
                 Some("it tells the application the tenant, and the gateway alone sets it")
             }
             _ => None,
         }
     }
 
-    /// Refuses names for the identity header that mean something else.
-    pub(super) fn identity_header(&self, name: &Spanned<Text<HeaderName>>) {
+    /// Refuses names for a header about the tenant that mean something else. `like` is one that does not.
+    pub(super) fn identity_header(&self, name: &Spanned<Text<HeaderName>>, what: &str, like: &str) {
         let other = name.value.0.as_str();
         let taken = owned_always(other).is_some()
             || STANDARD.contains(&other)
@@ -127,11 +127,10 @@ impl Builder<'_> {
                 .iter()
                 .any(|family| other.starts_with(family));
         if taken {
-            let message =
-                format!("the header `{other}` can't carry the tenant's id: it means something else");
+            let message = format!("the header `{other}` can't carry {what}: it means something else");
             self.findings
                 .error("reserved-header", name.mark, message)
-                .hint("write a name of your own, like X-Tenant-Id");
+                .hint(format!("write a name of your own, like {like}"));
         }
     }
 }

@@ -4,6 +4,7 @@
 //! the value, so that what follows is checked too. Whoever called looks at the findings.
 
 mod concurrency;
+mod features;
 mod headers;
 mod listeners;
 mod plans;
@@ -44,20 +45,20 @@ pub(super) struct Builder<'b> {
     /// Every plan's and pool's name, also of those that are bad.
     plans: Names<'b>,
     pools: Names<'b>,
-    identity: HeaderName,
+    /// What the application is told the tenant by.
+    identity: Vec<HeaderName>,
     /// Files that were read.
     pub watched: Vec<PathBuf>,
 }
 
 impl<'b> Builder<'b> {
     pub fn new(findings: &'b Findings, folder: &'b Path, config: &'b Config) -> Self {
-        let written = config.identity.as_ref().and_then(|identity| identity.header.as_ref());
         Self {
             findings,
             folder,
             plans: Names::Written(config.plans.names().collect()),
             pools: Names::Written(config.pools.names().collect()),
-            identity: written.map_or(HeaderName::from_static("x-tenant-id"), |header| header.value.0.clone()),
+            identity: telemetry::identity_headers(config.identity.as_ref()),
             watched: Vec::new(),
         }
     }
@@ -69,7 +70,7 @@ impl<'b> Builder<'b> {
             folder: Path::new(""),
             plans: Names::OfPlans(&document.plans),
             pools: Names::OfPools(&document.pools),
-            identity: document.identity.header.clone(),
+            identity: document.identity.headers().cloned().collect(),
             watched: Vec::new(),
         }
     }

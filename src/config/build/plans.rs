@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Builder;
 use super::headers::Direction;
-use crate::config::decode::{Entries, List, Spanned};
+use crate::config::decode::{Entries, Spanned};
 use crate::config::document::Plan;
 use crate::config::written;
 
@@ -43,17 +43,6 @@ impl Builder<'_> {
                 .hint("write a number above zero, or leave it out");
         }
         Some(number.value)
-    }
-
-    /// Features are single words, so that they can stand in a list in a header or a token.
-    pub(super) fn features(&self, written: &List<Spanned<String>>) -> Vec<String> {
-        let mut features: Vec<String> = Vec::new();
-        for feature in &written.0 {
-            if self.check_name(feature, "feature") && !features.contains(&feature.value) {
-                features.push(feature.value.clone());
-            }
-        }
-        features
     }
 
     /// Names of the operator's choosing stand in logs, metrics and headers: they are single words.

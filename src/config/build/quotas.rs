@@ -168,7 +168,7 @@ impl Builder<'_> {
     pub(super) fn quotas_in_use(&self, config: &Config, document: &Document, routes: &[RouteTerms<'_>]) {
         for (name, plan) in config.plans.iter() {
             let Some(built) = document.plans.get(&name.value) else { continue };
-            let has = |feature: &str| built.features.iter().any(|own| own == feature);
+            let has = |name: &str| built.features.iter().any(|own| own.name == name && own.may_be_had());
             let rates = document.rate_limits_of_plan(built);
             for (written, quota) in plan.quotas.0.iter().zip(&built.quotas) {
                 self.name_of_its_own(quota, &rates, written.value.name.mark);
@@ -190,11 +190,7 @@ impl Builder<'_> {
     ) {
         let Some(first) = candidate.quotas.first() else { return };
         let tenant = &candidate.tenant;
-        let plan = document.plan_of(tenant);
-        let has = |feature: &str| {
-            let of_plan = plan.into_iter().flat_map(|plan| &plan.features);
-            tenant.features.iter().chain(of_plan).any(|own| own == feature)
-        };
+        let has = |name: &str| document.may_have_feature(tenant, name);
         let rates = document.rate_limits_of(tenant);
         for (mark, quota) in candidate.quotas.iter().zip(&tenant.limits.quotas) {
             self.name_of_its_own(quota, &rates, *mark);

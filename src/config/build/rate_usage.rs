@@ -30,7 +30,7 @@ pub(super) fn check(builder: &Builder<'_>, config: &Config, document: &Document,
             default,
             // The limit is what was first; the route came to it.
             blames_cost: true,
-            features: &|feature| built.features.iter().any(|own| own == feature),
+            features: &|name| built.features.iter().any(|own| own.name == name && own.may_be_had()),
         };
         usage.of_holder(&holder, &document.rate_limits_of_plan(built), built.rate_limit.is_some());
     }
@@ -86,7 +86,6 @@ impl Usage<'_> {
             return;
         }
         let tenant = &candidate.tenant;
-        let plan = self.document.plan_of(tenant);
         let limit = self.document.rate_limit_of(tenant);
         let holder = Holder {
             whose: format!("tenant `{}`", tenant.id),
@@ -96,10 +95,7 @@ impl Usage<'_> {
             default: limit.zip(candidate.rate_limit),
             // The tenant's own limit is what is wrong: it may stand in a file of its own.
             blames_cost: false,
-            features: &|feature| {
-                let has = |features: &[String]| features.iter().any(|own| own == feature);
-                has(&tenant.features) || plan.is_some_and(|plan| has(&plan.features))
-            },
+            features: &|name| self.document.may_have_feature(tenant, name),
         };
         self.of_holder(&holder, &self.document.rate_limits_of(tenant), limit.is_some());
     }

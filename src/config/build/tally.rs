@@ -22,7 +22,7 @@ impl Tally {
     /// Counts a tenant in.
     pub fn add(&mut self, document: &Document, tenant: &Tenant) {
         tenant.pool.iter().for_each(|pool| self.pools.add(pool, 1));
-        tenant.features.iter().for_each(|feature| self.features.add(feature, 1));
+        had(tenant).for_each(|feature| self.features.add(feature, 1));
         if let Some((pool, seats)) = reserved(document, tenant) {
             self.reserved.add(pool, seats);
         }
@@ -31,7 +31,7 @@ impl Tally {
     /// Counts a tenant out that was counted in under the same document.
     pub fn remove(&mut self, document: &Document, tenant: &Tenant) {
         tenant.pool.iter().for_each(|pool| self.pools.remove(pool, 1));
-        tenant.features.iter().for_each(|feature| self.features.remove(feature, 1));
+        had(tenant).for_each(|feature| self.features.remove(feature, 1));
         if let Some((pool, seats)) = reserved(document, tenant) {
             self.reserved.remove(pool, seats);
         }
@@ -68,6 +68,11 @@ impl Sums {
             self.0.remove(name);
         }
     }
+}
+
+/// The features that a tenant has beside its plan's, and not those that it does without.
+fn had(tenant: &Tenant) -> impl Iterator<Item = &str> {
+    tenant.features.iter().filter(|feature| feature.may_be_had()).map(|feature| feature.name.as_str())
 }
 
 fn reserved<'d>(document: &'d Document, tenant: &'d Tenant) -> Option<(&'d str, u64)> {

@@ -228,7 +228,7 @@ impl Usage<'_> {
 
     fn features(&self, tallies: [&Tally; 2]) {
         let of_plans =
-            self.config.plans.iter().flat_map(|(_, plan)| plan.features.0.iter().map(|f| f.value.as_str()));
+            self.document.plans.values().flat_map(|plan| plan.features.iter().map(|f| f.name.as_str()));
         let of_tenants = tallies.into_iter().flat_map(Tally::features);
         let known: HashSet<&str> = of_plans.chain(of_tenants).collect();
         let routes = self.config.routes.iter().flat_map(|routes| &routes.0);

@@ -4,6 +4,7 @@
 //! defaults and validation. No name in here dangles: a plan or pool that is named exists.
 
 mod concurrency;
+mod features;
 mod listeners;
 mod plans;
 mod pools;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 pub use concurrency::{Concurrency, SeatLimit, Seats};
+pub use features::{Feature, Moment};
 pub use listeners::{Admin, Limits, Listener, Workers};
 pub use plans::{HeaderRules, Plan};
 pub use pools::{

@@ -2,7 +2,7 @@
 
 use http::{HeaderName, HeaderValue};
 
-use super::{Concurrency, NamedRateLimit, OnOutage, Origin, Quota, RateLimit};
+use super::{Concurrency, Feature, NamedRateLimit, OnOutage, Origin, Quota, RateLimit};
 
 /// A plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +21,8 @@ pub struct Plan {
     pub on_outage: Option<OnOutage>,
     /// The largest request body, in bytes.
     pub request_body_max: Option<u64>,
-    /// The features that its tenants have.
-    pub features: Vec<String>,
+    /// The features that its tenants have, each name once.
+    pub features: Vec<Feature>,
     /// The pool of its tenants that name none themselves.
     pub pool: Option<String>,
     /// Changes to requests.

@@ -10,6 +10,15 @@ use http::HeaderName;
 pub struct Identity {
     /// The field that carries the tenant's id.
     pub header: HeaderName,
+    /// The field that carries its features, if any does.
+    pub features_header: Option<HeaderName>,
+}
+
+impl Identity {
+    /// Every field that nobody but the gateway may send to the application.
+    pub fn headers(&self) -> impl Iterator<Item = &HeaderName> {
+        [&self.header].into_iter().chain(&self.features_header)
+    }
 }
 
 /// The audit log of the store.

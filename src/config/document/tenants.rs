@@ -6,7 +6,9 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use super::{Concurrency, HeaderRules, NamedRateLimit, OnOutage, Origin, Quota, RateLimitOverride, TimeZone};
+use super::{
+    Concurrency, Feature, HeaderRules, NamedRateLimit, OnOutage, Origin, Quota, RateLimitOverride, TimeZone,
+};
 use crate::types::{HostName, InvalidHost, TenantId};
 
 /// A tenant: its plan, and where it differs from it.
@@ -20,7 +22,7 @@ pub struct Tenant {
     pub domains: Vec<Domain>,
     /// A pool of its own.
     pub pool: Option<String>,
-    /// The time zone that its quotas' days and months are of, where it is not UTC.
+    /// The time zone that its quotas' days and months are of, and its features' dates, where it is not UTC.
     pub time_zone: Option<TimeZone>,
     /// Free text about it, by name.
     pub labels: BTreeMap<String, String>,
@@ -28,8 +30,9 @@ pub struct Tenant {
     pub state: TenantState,
     /// Its differences from its plan's limits.
     pub limits: TenantLimits,
-    /// Features that it has beside its plan's.
-    pub features: Vec<String>,
+    /// Features that it has beside its plan's, or in the place of those of the same name; see
+    /// [`super::Document::features_of`].
+    pub features: Vec<Feature>,
     /// Changes to requests, after its plan's.
     pub request_headers: HeaderRules,
     /// Changes to responses, after its plan's.

@@ -273,6 +273,21 @@ fn headers() -> impl Strategy<Value = Value> {
     (set, remove).prop_map(|(set, remove)| json!({ "set": set, "remove": remove }))
 }
 
+/// How a feature is rolled out, or nothing about that.
+fn feature() -> impl Strategy<Value = Value> {
+    let moments =
+        || maybe(prop::sample::select(vec!["2026-11-30", "2026-11-30T09:30"]).prop_map(Value::from));
+    let later = maybe(
+        prop::sample::select(vec!["2026-12-01", "2026-12-01T00:00:01", "2027-01-01T00:00:00+01:00"])
+            .prop_map(Value::from),
+    );
+    let terms = (any::<bool>(), maybe((0..=100).prop_map(Value::from)), moments(), later);
+    let mapping = terms.prop_map(|(enabled, percent, from, until)| {
+        json!({ "enabled": enabled, "percent": percent, "from": from, "until": until })
+    });
+    prop_oneof![Just(Value::Null), mapping]
+}
+
 fn tenant() -> impl Strategy<Value = Value> {
     let domains = prop::collection::btree_set(r"(\*\.)?[a-z]{1,5}\.(Shop|b)\.test", 0..4);
     let plan = maybe(prop_oneof![Just(json!("free")), Just(json!("pro"))]);
@@ -281,7 +296,16 @@ fn tenant() -> impl Strategy<Value = Value> {
         prop::sample::select(vec!["active", "suspended", "maintenance", "past_due"]).prop_map(Value::from),
     );
     let labels = prop::collection::btree_map(word(), "\\PC{0,8}", 0..3);
-    let features = prop::collection::btree_set(word(), 0..3);
+    let features = prop::collection::btree_map(word(), feature(), 0..3).prop_map(|features| {
+        let named = features.into_iter().map(|(name, terms)| match terms {
+            Value::Null => Value::from(name),
+            mut terms => {
+                terms["name"] = name.into();
+                terms
+            }
+        });
+        named.collect::<Vec<_>>()
+    });
     let networks =
         || prop::collection::vec(prop::sample::select(vec!["10.0.0.0/8", "::1", "192.0.2.7"]), 0..3);
     let access = (networks(), networks()).prop_map(|(allow, deny)| json!({ "allow": allow, "deny": deny }));

@@ -6,7 +6,7 @@ use http::HeaderValue;
 use serde_json::{Map, Value, json};
 
 use crate::config::document::{
-    Concurrency, HeaderRules, Meter, NamedRateLimit, OnExceed, OnOutage, Plan, Quota, RateKey,
+    Concurrency, Feature, HeaderRules, Meter, NamedRateLimit, OnExceed, OnOutage, Plan, Quota, RateKey,
     RateLimitOverride, Tenant, TenantLimits, TimeZone, Window,
 };
 use crate::types::{ByteSize, TimeSpan};
@@ -34,7 +34,7 @@ pub fn tenant_json(tenant: &Tenant) -> Value {
     put("time_zone", time_zone(tenant.time_zone.as_ref()));
     put("labels", texts_by_name(&tenant.labels));
     put("limits", limits(&tenant.limits));
-    put("features", texts(&tenant.features));
+    put("features", features(&tenant.features));
     put("request_headers", headers(&tenant.request_headers));
     put("response_headers", headers(&tenant.response_headers));
     let access = [("allow", &tenant.access.allow), ("deny", &tenant.access.deny)];
@@ -63,7 +63,7 @@ pub fn plan_json(plan: &Plan) -> Value {
         let own = [
             ("name", Some(plan.name.as_str().into())),
             ("pool", plan.pool.as_deref().map(Value::from)),
-            ("features", some(texts(&plan.features), !plan.features.is_empty())),
+            ("features", some(features(&plan.features), !plan.features.is_empty())),
             ("request_headers", some(headers(&plan.request_headers), !plan.request_headers.is_empty())),
             ("response_headers", some(headers(&plan.response_headers), !plan.response_headers.is_empty())),
             ("origin", Some(plan.origin.to_string().into())),
@@ -177,6 +177,21 @@ fn soft_threshold(quota: &Quota, soft: u64) -> Value {
         }
     }
     amount(quota.meter, soft)
+}
+
+/// One that is always had is its name.
+fn features(features: &[Feature]) -> Value {
+    let one = |feature: &Feature| match feature.is_plain() {
+        true => feature.name.as_str().into(),
+        false => object([
+            ("name", Some(feature.name.as_str().into())),
+            ("enabled", (!feature.enabled).then(|| false.into())),
+            ("percent", some(feature.percent.into(), feature.percent != Feature::ALL)),
+            ("from", feature.from.map(|from| from.to_string().into())),
+            ("until", feature.until.map(|until| until.to_string().into())),
+        ]),
+    };
+    features.iter().map(one).collect()
 }
 
 fn headers(rules: &HeaderRules) -> Value {

@@ -6,6 +6,7 @@
 mod audit;
 mod branding;
 mod concurrency;
+mod features;
 mod headers;
 mod listeners;
 mod plans;
@@ -28,6 +29,7 @@ use crate::types::TimeSpan;
 pub(super) use audit::{Audit, Retain};
 pub(super) use branding::Branding;
 pub(super) use concurrency::{Adaptive, Concurrency, Seats};
+pub(super) use features::{Feature, FeatureTerms};
 pub(super) use headers::{HeaderRules, HeaderValueText};
 pub(super) use listeners::{Admin, Limits, Listener, Workers};
 pub(super) use plans::Plan;

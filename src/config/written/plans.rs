@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::concurrency::Concurrency;
+use super::features::Feature;
 use super::headers::HeaderRules;
 use super::quotas::{OnOutageWord, Quota};
 use super::rates::{NamedRateLimit, RateLimit};
@@ -28,9 +29,10 @@ pub(in crate::config) struct Plan {
     pub concurrency: Option<Concurrency>,
     /// Bounds on request bodies.
     pub request_body: Option<RequestBody>,
-    /// The features that its tenants have; routes ask for them with `requires_feature`.
+    /// The features that its tenants have; routes ask for them with `requires_feature`. A name, or a mapping that says
+    /// from when until when, and for how many of a hundred tenants.
     #[serde(default)]
-    pub features: List<Spanned<String>>,
+    pub features: List<Spanned<Feature>>,
     /// The pool of its tenants that name none themselves.
     pub pool: Option<Spanned<String>>,
     /// Changes to requests of its tenants.

@@ -14,6 +14,8 @@ use crate::types::TimeSpan;
 pub(in crate::config) struct Identity {
     /// The header that carries the tenant's id. Default X-Tenant-Id.
     pub header: Option<Spanned<Text<HeaderName>>>,
+    /// The header that carries its features, sorted and with commas between them, like X-Tenant-Features. Default: none.
+    pub features_header: Option<Spanned<Text<HeaderName>>>,
     /// A short-lived signed token about the tenant. Not supported yet.
     pub signed: Option<Unsupported<Signed>>,
 }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::branding::Branding;
 use super::concurrency::Concurrency;
+use super::features::Feature;
 use super::headers::HeaderRules;
 use super::plans::RequestBody;
 use super::quotas::{OnOutageWord, Quota};
@@ -30,7 +31,7 @@ macro_rules! tenant {
             pub domains: List<Spanned<Text<Domain>>>,
             /// A pool of its own.
             pub pool: Option<Spanned<String>>,
-            /// The time zone that its quotas' days and months are of, like Europe/Berlin. Default UTC.
+            /// The time zone that its quotas' days and months are of, and its features' dates, like Europe/Berlin. Default UTC.
             pub time_zone: Option<Spanned<Text<TimeZone>>>,
             /// Free text about it, by name.
             #[serde(default)]
@@ -40,9 +41,10 @@ macro_rules! tenant {
             /// Its differences from its plan's limits.
             #[serde(default)]
             pub limits: TenantLimits,
-            /// Features that it has beside its plan's.
+            /// Features that it has beside its plan's; one takes the place of its plan's of the same name, and
+            /// { name: NAME, enabled: false } takes that away.
             #[serde(default)]
-            pub features: List<Spanned<String>>,
+            pub features: List<Spanned<Feature>>,
             /// Its differences from the default branding. Not supported yet.
             pub branding: Option<Unsupported<Branding>>,
             /// Changes to its requests, after its plan's.

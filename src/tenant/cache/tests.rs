@@ -3,7 +3,7 @@ use crate::admission::fair_share::SeatTerms;
 use crate::admission::quota::{Holdings, Quotas};
 use crate::admission::{Access, RateRules};
 use crate::telemetry::Metrics;
-use crate::tenant::Terms;
+use crate::tenant::{Features, Terms};
 use crate::time::ManualClock;
 
 #[path = "key_tests.rs"]
@@ -49,7 +49,7 @@ impl Cast for Plain {
             terms: Arc::new(Terms {
                 identity: Arc::from(*b"x-tenant-id: "),
                 access: Access::default(),
-                features: [].into(),
+                features: Features::default(),
                 seats: SeatTerms { weight: 1, max: 1, queue: 0, reserved: 0 },
                 seat_wait_max: Duration::ZERO,
                 request_body_max: record.revision,
