@@ -3,7 +3,7 @@
 //! Layer 6. It runs on the control runtime, knows the gateway only through [`Control`], and has no part in
 //! any request that the gateway proxies.
 //!
-//! `/livez`, `/readyz` and `/metrics` are open. All under `/api/v1` needs the bearer token; where none is
+//! `/livez`, `/readyz`, `/metrics` and `/.well-known/jwks.json` are open. All under `/api/v1` needs the bearer token; where none is
 //! configured it is refused, whatever address the listener is bound to.
 
 mod audit;
@@ -65,6 +65,10 @@ pub trait Control: Send + Sync + 'static {
     /// # Errors
     /// Why it does not: still starting, or draining. Shown without a token.
     fn ready(&self) -> Result<(), String>;
+
+    /// What `/.well-known/jwks.json` shows: the public keys that applications check with what they are told of tenants.
+    /// `None` where nothing is signed.
+    fn key_set(&self) -> Option<Arc<str>>;
 
     /// What `/api/v1/status` shows.
     fn status(&self) -> Value;

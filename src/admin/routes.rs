@@ -32,6 +32,12 @@ const BODY_MAX: usize = 64 << 10;
 /// The prometheus text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// A set of keys (RFC 7517 §8.5.2).
+const KEY_SET_TYPE: &str = "application/jwk-set+json";
+
+/// For how long whoever has read the keys needs not read them again; the new one is to be published for longer before it signs.
+const KEY_SET_CACHED: &str = "public, max-age=300";
+
 /// All routes.
 pub(super) fn router(state: AdminState) -> Router {
     let api = Router::new()
@@ -44,6 +50,7 @@ pub(super) fn router(state: AdminState) -> Router {
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .route("/.well-known/jwks.json", get(key_set))
         .fallback(not_found);
     bounded(open)
         .nest("/api/v1", api)
@@ -104,6 +111,15 @@ async fn readyz(State(state): State<AdminState>) -> Response {
 
 async fn metrics(State(state): State<AdminState>) -> Response {
     ([(CONTENT_TYPE, METRICS_TYPE)], state.metrics.render()).into_response()
+}
+
+async fn key_set(State(state): State<AdminState>) -> Result<Response, Problem> {
+    let detail = "nothing is signed: `identity.signed` is not configured";
+    let keys = state
+        .control
+        .key_set()
+        .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "not_found").detail(detail))?;
+    Ok(([(CONTENT_TYPE, KEY_SET_TYPE), (CACHE_CONTROL, KEY_SET_CACHED)], keys.to_string()).into_response())
 }
 
 async fn status(State(state): State<AdminState>) -> Response {

@@ -137,6 +137,10 @@ impl Control for Steering {
         if self.0.is_draining() { Err("draining".to_owned()) } else { Ok(()) }
     }
 
+    fn key_set(&self) -> Option<Arc<str>> {
+        self.0.key_set()
+    }
+
     fn status(&self) -> Value {
         self.0.status()
     }

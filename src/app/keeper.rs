@@ -37,6 +37,9 @@ impl Keeper {
             let tenants = document.tenants_with_quotas().map(|tenant| tenant.id.clone()).collect();
             self.roster.remember(opened.holdings_of(tenants).context("store")?);
             self.roster.connect(Arc::clone(&opened) as Arc<dyn Backend>);
+            if document.identity.signed.is_some() {
+                opened.read_labels();
+            }
             tracing::info!(path = %document.store.display(), "store open");
             let source = Arc::new(StoredTenants::new(Arc::clone(&opened)));
             let _ = foundation.cache.set(TenantCache::new(
@@ -49,6 +52,15 @@ impl Keeper {
             *store = Some(opened);
         }
         Ok(())
+    }
+
+    /// Has labels read with tenants where they are signed, and what was read without them forgotten: before a document is taken
+    /// into use. They are read from then on, as requests may go on under the document that signs.
+    pub(super) fn prepare(&self, document: &Document, foundation: &Foundation) {
+        let Some(store) = self.opened().filter(|_| document.identity.signed.is_some()) else { return };
+        if store.read_labels() {
+            foundation.cache.get().into_iter().for_each(|cache| cache.forget_all());
+        }
     }
 
     /// Takes what a document says of it into use, once the quotas are made.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 
+use super::identity::key_set;
 use super::mold::{Mold, header_rules};
 use super::pool_dns::FirstAddresses;
 use super::pool_set::PoolSet;
@@ -142,6 +143,7 @@ pub fn compile(
             },
         },
         access_log: document.access_log.is_some(),
+        key_set: key_set(&document.identity),
     };
     Compiled { snapshot, pools, tenants, difference }
 }

@@ -4,6 +4,7 @@ pub mod backup;
 mod clashes;
 mod compile;
 mod features;
+mod identity;
 mod limits;
 mod mold;
 mod pool_dns;

@@ -6,6 +6,7 @@ use hashbrown::HashMap;
 
 use super::compile::Foundation;
 use super::features::{RollOut, features};
+use super::identity::{labels_json, signer};
 use super::quotas::QuotaSpecs;
 use super::rates::Rates;
 use crate::admission::fair_share::SeatTerms;
@@ -13,7 +14,7 @@ use crate::admission::quota::{Holdings, QuotaSpec, Quotas};
 use crate::admission::{Access, RateRules};
 use crate::config::{self, Document};
 use crate::routing::HeaderRules;
-use crate::tenant::{State, Tenant, Terms};
+use crate::tenant::{Context, Signer, Signing, State, Tenant, Terms};
 use crate::time::Clock;
 use crate::types::TenantId;
 use crate::upstream::Pool;
@@ -21,7 +22,7 @@ use crate::upstream::Pool;
 /// See the module. The same for as long as nothing changes that a tenant is made of but the tenant itself.
 #[derive(Debug)]
 pub struct Mold {
-    number: u64,
+    number: u32,
     /// Without tenants.
     document: Document,
     pools: HashMap<Arc<str>, Arc<Pool>>,
@@ -41,6 +42,8 @@ struct Identity {
     line: Arc<[u8]>,
     /// The field that carries the features.
     features: Option<Arc<str>>,
+    /// Who signs the rest, if it is told.
+    signer: Option<Arc<Signer>>,
 }
 
 /// What the tenants of a plan share that differ in nothing from it.
@@ -48,6 +51,7 @@ struct Identity {
 struct Shared {
     name: Option<String>,
     terms: Arc<Terms>,
+    signing: Option<Arc<Signing>>,
     /// Where not all of them have the same features.
     roll_out: Option<RollOut>,
     /// Whether a tenant's time zone makes a difference to the features.
@@ -74,7 +78,7 @@ impl Mold {
     }
 
     fn new(
-        number: u64,
+        number: u32,
         document: &Document,
         pools: HashMap<Arc<str>, Arc<Pool>>,
         foundation: &Arc<Foundation>,
@@ -82,6 +86,7 @@ impl Mold {
         let identity = Identity {
             line: format!("{}: ", document.identity.header).into_bytes().into(),
             features: document.identity.features_header.as_ref().map(|name| name.as_str().into()),
+            signer: document.identity.signed.as_ref().and_then(|signed| signer(signed, &foundation.clock)),
         };
         let rates = Rates::new(document, &foundation.metrics, &foundation.clock);
         let quotas = QuotaSpecs::default();
@@ -89,9 +94,14 @@ impl Mold {
             let name = plan.map(|plan| plan.name.as_str());
             let like_plan = like_plan(&TenantId::nobody(), name);
             let quotas = quotas.of(document, &like_plan);
+            let signing =
+                identity.signer.clone().map(|signer| Signing { signer, plan: name.map(Into::into) });
+            let signing = signing.map(Arc::new);
+            let terms = terms(document, &like_plan, &pools, &identity, &foundation.clock);
             Shared {
                 name: name.map(ToOwned::to_owned),
-                terms: Arc::new(terms(document, &like_plan, &pools, &identity, &foundation.clock)),
+                terms: Arc::new(Terms { signing: signing.clone(), ..terms }),
+                signing,
                 roll_out: plan.and_then(RollOut::of),
                 is_local: plan.is_some_and(|plan| plan.features.iter().any(config::Feature::is_local)),
                 rates: rates.rules(document, &like_plan, &quotas),
@@ -130,7 +140,7 @@ impl Mold {
         &self.document
     }
 
-    pub(super) fn number(&self) -> u64 {
+    pub(super) fn number(&self) -> u32 {
         self.number
     }
 
@@ -162,7 +172,7 @@ impl Mold {
         let has_times_of_plan = !plan.is_local || written.time_zone.is_none();
         let terms = match written.has_terms_of_plan() && has_times_of_plan {
             true => self.terms_of_plan(plan, &written.id),
-            false => Arc::new(self.terms(written)),
+            false => Arc::new(self.terms(plan, written)),
         };
         let state = match written.state {
             config::TenantState::Active => State::Active,
@@ -170,7 +180,9 @@ impl Mold {
             config::TenantState::PastDue => State::PastDue,
             config::TenantState::Maintenance => State::Maintenance,
         };
-        Tenant { state, ..self.open(&written.id, terms, &rules, specs) }
+        let labels = self.identity.signer.as_ref().and_then(|_| labels_json(&written.labels));
+        let context = Context::new(labels);
+        Tenant { state, context, ..self.open(&written.id, terms, &rules, specs) }
     }
 
     /// As [`cast`](Self::cast), of one that differs in nothing from its plan: at the pace of requests.
@@ -182,12 +194,13 @@ impl Mold {
     fn terms_of_plan(&self, plan: &Shared, id: &TenantId) -> Arc<Terms> {
         match &plan.roll_out {
             None => Arc::clone(&plan.terms),
-            Some(roll_out) => roll_out.terms(id, || self.terms(&like_plan(id, plan.name.as_deref()))),
+            Some(roll_out) => roll_out.terms(id, || self.terms(plan, &like_plan(id, plan.name.as_deref()))),
         }
     }
 
-    fn terms(&self, written: &config::Tenant) -> Terms {
-        terms(&self.document, written, &self.pools, &self.identity, &self.foundation.clock)
+    fn terms(&self, plan: &Shared, written: &config::Tenant) -> Terms {
+        let terms = terms(&self.document, written, &self.pools, &self.identity, &self.foundation.clock);
+        Terms { signing: plan.signing.clone(), ..terms }
     }
 
     fn shared(&self, plan: Option<&str>) -> &Shared {
@@ -212,7 +225,7 @@ impl Mold {
         };
         account.show_quotas(quotas.gauges());
         let (state, mold, rates) = (State::Active, self.number, account.rates.open(rules));
-        Tenant { state, terms, rates, quotas, mold, account }
+        Tenant { state, terms, rates, quotas, mold, context: Context::default(), account }
     }
 }
 
@@ -234,6 +247,7 @@ fn terms(
     let body_max = written.limits.request_body_max.or(plan.and_then(|plan| plan.request_body_max));
     Terms {
         identity: Arc::clone(&identity.line),
+        signing: None,
         access: Access::new(written.access.allow.clone(), written.access.deny.clone()),
         features: features(document, written, identity.features.as_ref(), clock),
         seats: seat_terms(concurrency),

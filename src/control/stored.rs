@@ -109,9 +109,25 @@ fn kept(found: Found, plans: &Mutex<HashSet<Arc<str>>>) -> Kept {
         }
         plan
     });
-    let texts = Texts::new(content.settings.as_deref(), &content.domains);
+    let settings = with_labels(content.settings, &content.labels);
+    let texts = Texts::new(settings.as_deref(), &content.domains);
     let record = Record { id, revision, state: state(&content.state), plan, texts };
     Kept { record, holdings, key_expires_ms }
+}
+
+/// The settings with the labels, where those were read, as the configuration would have both.
+fn with_labels(settings: Option<Box<str>>, labels: &BTreeMap<String, String>) -> Option<Box<str>> {
+    if labels.is_empty() {
+        return settings;
+    }
+    let labels = serde_json::to_string(labels).ok()?;
+    let others = settings.as_deref().map(|settings| settings.trim_start().strip_prefix('{'));
+    Some(match others {
+        // What is no object is told of as such.
+        Some(None) => return settings,
+        Some(Some(others)) if others.trim() != "}" => format!("{{\"labels\":{labels},{others}").into(),
+        _ => format!("{{\"labels\":{labels}}}").into(),
+    })
 }
 
 /// What nobody has written, and so nobody knows, is not served.
@@ -125,7 +141,7 @@ fn state(written: &str) -> State {
 }
 
 impl Cast for Mold {
-    fn number(&self) -> u64 {
+    fn number(&self) -> u32 {
         Self::number(self)
     }
 

@@ -37,7 +37,7 @@ pub(super) struct Outbound<'a> {
     pub(super) survey: &'a Survey,
     pub(super) via_trusted: bool,
     pub(super) checked: &'a Checked,
-    pub(super) tenant: &'a Tenant,
+    pub(super) tenant: &'a Arc<Tenant>,
     pub(super) route: &'a Route<RouteTarget>,
     pub(super) request_id: &'a HeaderValue,
     pub(super) expires: Option<Instant>,
@@ -81,11 +81,13 @@ impl Outbound<'_> {
         };
         let (id, terms) = (self.tenant.id(), &self.tenant.terms);
         let features = terms.features.now();
+        let context = self.tenant.context(&features);
         let own = [
             &*forwarding,
             &terms.identity,
             id.as_str().as_bytes(),
             features.line(),
+            context.line(),
             b"\r\nx-request-id: ",
             self.request_id.as_bytes(),
             via,

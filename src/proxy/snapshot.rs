@@ -37,6 +37,8 @@ pub struct Snapshot {
     pub server: ServerSettings,
     /// Whether requests are logged.
     pub access_log: bool,
+    /// The public keys that what applications are told is signed with, as they are published; `None` where nothing is.
+    pub key_set: Option<Arc<str>>,
 }
 
 impl Snapshot {

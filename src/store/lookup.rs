@@ -1,5 +1,7 @@
 //! The cold lookup of the data path: a tenant by its id, by a host or by an API key, with what its quotas hold.
 
+use std::sync::atomic::Ordering;
+
 use rusqlite::{Connection, OptionalExtension, ToSql};
 
 use super::question::{Pace, Question};
@@ -14,7 +16,8 @@ const LABELS_AT_HAND: usize = 8;
 /// A tenant, as a request needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// The tenant, without its labels: no request needs them, and reading them costs.
+    /// The tenant, without its labels unless they are [asked for](Store::read_labels): few requests need them, and reading
+    /// them costs.
     pub record: TenantRecord,
     /// What its quotas hold.
     pub holdings: Vec<Holdings>,
@@ -23,6 +26,11 @@ pub struct Found {
 }
 
 impl Store {
+    /// Look-ups from now on read labels, too. Whether that is news.
+    pub fn read_labels(&self) -> bool {
+        !self.labels.swap(true, Ordering::SeqCst)
+    }
+
     /// Looks a tenant up: by its id, by an API key, or by a host that is a verified domain of it, or else below the longest verified
     /// wildcard. Never waits: the answer comes on another thread, which it must not hold up, or at once where the store
     /// is closed or busy.
@@ -31,7 +39,10 @@ impl Store {
         key: TenantKey,
         answer: impl FnOnce(Result<Option<Found>, StoreFault>) + Send + 'static,
     ) {
-        self.readers.ask(Question::new(move |connection| look_up(connection, &key), answer), Pace::Quick);
+        let labels = self.labels.load(Ordering::SeqCst);
+        let question =
+            Question::new(move |connection: &Connection| look_up(connection, &key, labels), answer);
+        self.readers.ask(question, Pace::Quick);
     }
 
     /// The same on this thread, if it can be told at once: if all that has to be read is in memory. Takes some
@@ -43,7 +54,8 @@ impl Store {
         {
             return None;
         }
-        self.at_hand.read(&self.readers, |connection| look_up(connection, key))
+        let labels = self.labels.load(Ordering::SeqCst);
+        self.at_hand.read(&self.readers, |connection| look_up(connection, key, labels))
     }
 }
 
@@ -84,7 +96,7 @@ impl Store {
 macro_rules! found {
     ($from:literal, $expires:literal) => {
         concat!(
-            "SELECT t.id, t.revision, t.created_ms, t.updated_ms, t.plan, t.state, t.settings, NULL, d.name,
+            "SELECT t.id, t.revision, t.created_ms, t.updated_ms, t.plan, t.state, t.settings, CASE WHEN ?2 THEN t.labels END, d.name,
                 EXISTS (SELECT 1 FROM quota_usage AS q WHERE q.tenant = t.id), ",
             $expires,
             " FROM ",
@@ -110,30 +122,35 @@ const BY_KEY: &str = found!(
 /// Prepares what a look-up asks, and reads what every one of them reads.
 pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     let nobody = TenantId::nobody();
-    look_up(connection, &TenantKey::Id(nobody))?;
-    look_up(connection, &TenantKey::ApiKey(KeyHash::of("")))?;
-    look_up(connection, &TenantKey::Host("nobody.invalid".into())).map(drop)
+    look_up(connection, &TenantKey::Id(nobody), false)?;
+    look_up(connection, &TenantKey::ApiKey(KeyHash::of("")), false)?;
+    look_up(connection, &TenantKey::Host("nobody.invalid".into()), false).map(drop)
 }
 
-fn look_up(connection: &Connection, key: &TenantKey) -> rusqlite::Result<Option<Found>> {
+fn look_up(connection: &Connection, key: &TenantKey, labels: bool) -> rusqlite::Result<Option<Found>> {
     match key {
-        TenantKey::Id(id) => found(connection, BY_ID, &id.as_str()),
-        TenantKey::ApiKey(hash) => found(connection, BY_KEY, hash),
+        TenantKey::Id(id) => found(connection, BY_ID, &id.as_str(), labels),
+        TenantKey::ApiKey(hash) => found(connection, BY_KEY, hash, labels),
         TenantKey::Host(host) => {
-            if let Some(found) = found(connection, BY_DOMAIN, &host)? {
+            if let Some(found) = found(connection, BY_DOMAIN, &host, labels)? {
                 return Ok(Some(found));
             }
             match wildcard_above(connection, host)? {
-                Some(wildcard) => found(connection, BY_DOMAIN, &wildcard),
+                Some(wildcard) => found(connection, BY_DOMAIN, &wildcard, labels),
                 None => Ok(None),
             }
         }
     }
 }
 
-fn found(connection: &Connection, sql: &str, key: &dyn ToSql) -> rusqlite::Result<Option<Found>> {
+fn found(
+    connection: &Connection,
+    sql: &str,
+    key: &dyn ToSql,
+    labels: bool,
+) -> rusqlite::Result<Option<Found>> {
     let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query([key])?;
+    let mut rows = statement.query([key, &labels as &dyn ToSql])?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let Some(mut record) = record(row)? else { return Ok(None) };
     let has_usage: bool = row.get(9)?;
@@ -210,20 +227,20 @@ mod tests {
         for sql in [BY_ID, BY_DOMAIN, BY_KEY] {
             let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             let plan: Vec<String> =
-                plan.query_map(["t-1"], |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+                plan.query_map(("t-1", true), |row| row.get(3)).unwrap().map(Result::unwrap).collect();
             let slow = |step: &String| step.contains("SCAN") || step.contains("TEMP");
             assert!(!plan.iter().any(slow), "{plan:?}");
         }
         for number in 0..50_u8 {
             let host = TenantKey::Host(format!("t-{number}.test").into());
-            let found = look_up(connection, &host).unwrap().unwrap();
+            let found = look_up(connection, &host, false).unwrap().unwrap();
             assert_eq!(found.record.id.as_str(), format!("t-{number}"));
-            let by_key = look_up(connection, &TenantKey::ApiKey(hash(number))).unwrap();
-            let by_id = look_up(connection, &TenantKey::Id(found.record.id.clone())).unwrap();
+            let by_key = look_up(connection, &TenantKey::ApiKey(hash(number)), false).unwrap();
+            let by_id = look_up(connection, &TenantKey::Id(found.record.id.clone()), false).unwrap();
             assert_eq!(by_id.as_ref(), Some(&found));
             assert_eq!(by_key, Some(Found { key_expires_ms: Some(i64::from(number)), ..found }));
         }
-        assert_eq!(look_up(connection, &TenantKey::ApiKey(hash(50))).unwrap(), None);
+        assert_eq!(look_up(connection, &TenantKey::ApiKey(hash(50)), false).unwrap(), None);
         for sql in [BY_ID, BY_DOMAIN, BY_KEY] {
             let statement = connection.prepare_cached(sql).unwrap();
             assert_eq!(statement.get_status(StatementStatus::RePrepare), 0, "{sql}");

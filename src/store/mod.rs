@@ -56,6 +56,7 @@ mod work;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -95,6 +96,8 @@ pub struct Store {
     readers: Readers,
     at_hand: Arc<AtHand>,
     known: Arc<Known>,
+    /// Whether look-ups read labels.
+    labels: AtomicBool,
 }
 
 /// Why the store can't be opened.
@@ -164,7 +167,8 @@ impl Store {
         match thread {
             Ok(thread) => {
                 let writer = Mutex::new(Some(thread));
-                Ok(Self { path: path.to_owned(), queue, writer, readers, at_hand, known })
+                let (path, labels) = (path.to_owned(), AtomicBool::new(false));
+                Ok(Self { path, queue, writer, readers, at_hand, known, labels })
             }
             Err(error) => {
                 readers.close();

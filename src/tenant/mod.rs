@@ -4,6 +4,7 @@ mod account;
 mod accounts;
 mod cache;
 mod configured;
+mod context;
 mod directory;
 mod features;
 mod identify;
@@ -19,6 +20,7 @@ pub use cache::{
     Answer, CacheTerms, Cast, Kept, Key, Lookup, Record, Source, SourceFault, TenantCache, Texts,
 };
 pub use configured::Configured;
+pub use context::{Context, ContextLine, Signer, Signing};
 pub use directory::{Directory, KeptTenants, LookedUp};
 pub use features::{FeatureList, FeatureTerm, Features, FeaturesNow, is_rolled_out};
 pub use identify::{HostPattern, Identify, Rule, Unidentified};
@@ -40,7 +42,9 @@ pub struct Tenant {
     /// Its quotas.
     pub quotas: Arc<Quotas>,
     /// The number of the configuration that it was made under, among those that make different tenants.
-    pub mold: u64,
+    pub mold: u32,
+    /// What applications are told of it, signed.
+    pub context: Context,
     /// What outlives its configuration: limiter state and meter.
     pub account: Arc<Account>,
 }

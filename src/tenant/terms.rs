@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Features;
+use super::{Features, Signing};
 use crate::admission::Access;
 use crate::admission::fair_share::SeatTerms;
 use crate::routing::HeaderRules;
@@ -14,6 +14,8 @@ use crate::upstream::Pool;
 pub struct Terms {
     /// What stands before the id in the line that tells the application whose request it is: `x-tenant-id: `.
     pub identity: Arc<[u8]>,
+    /// How applications are told of the tenant in a signed token, if they are.
+    pub signing: Option<Arc<Signing>>,
     /// Which clients may come in.
     pub access: Access,
     /// Features that routes may require.

@@ -8,6 +8,7 @@ mod key_hash;
 mod percent;
 mod request_id;
 mod secret;
+mod signing_key;
 mod units;
 
 pub use host::{HostName, InvalidHost};
@@ -16,4 +17,5 @@ pub use key_hash::KeyHash;
 pub use percent::{InvalidPercent, Percent};
 pub use request_id::RequestIds;
 pub use secret::Secret;
+pub use signing_key::{InvalidSigningKey, SigningKey};
 pub use units::{ByteSize, InvalidUnit, Rate, TimeSpan};

@@ -49,6 +49,7 @@ mod retries;
 mod routing;
 mod seats;
 mod shutdown;
+mod signed_context;
 mod smuggling;
 mod stale_connections;
 mod stored_tenants;

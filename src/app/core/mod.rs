@@ -247,6 +247,11 @@ impl Core {
         );
     }
 
+    /// The public keys that are published.
+    pub(super) fn key_set(&self) -> Option<Arc<str>> {
+        self.snapshot.load().key_set.clone()
+    }
+
     pub(super) fn status(&self) -> Value {
         let running = self.running();
         let status = Status {

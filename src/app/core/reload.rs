@@ -102,6 +102,9 @@ impl Core {
             self.reopen_access_log(&document)?;
         }
 
+        if main {
+            self.keeper.prepare(&document, &self.foundation);
+        }
         running.generation += 1;
         let previous = Previous { pools: &running.pools, tenants: &running.tenants };
         let Compiled { snapshot, pools, tenants, difference: of_tenants } =

@@ -6,6 +6,7 @@
 mod concurrency;
 mod features;
 mod headers;
+mod identity;
 mod listeners;
 mod plans;
 mod pools;
@@ -47,6 +48,8 @@ pub(super) struct Builder<'b> {
     pools: Names<'b>,
     /// What the application is told the tenant by.
     identity: Vec<HeaderName>,
+    /// Whether it is told the tenant's labels.
+    signs: bool,
     /// Files that were read.
     pub watched: Vec<PathBuf>,
 }
@@ -58,7 +61,8 @@ impl<'b> Builder<'b> {
             folder,
             plans: Names::Written(config.plans.names().collect()),
             pools: Names::Written(config.pools.names().collect()),
-            identity: telemetry::identity_headers(config.identity.as_ref()),
+            identity: identity::identity_headers(config.identity.as_ref()),
+            signs: config.identity.as_ref().is_some_and(|identity| identity.signed.is_some()),
             watched: Vec::new(),
         }
     }
@@ -71,6 +75,7 @@ impl<'b> Builder<'b> {
             plans: Names::OfPlans(&document.plans),
             pools: Names::OfPools(&document.pools),
             identity: document.identity.headers().cloned().collect(),
+            signs: document.identity.signed.is_some(),
             watched: Vec::new(),
         }
     }

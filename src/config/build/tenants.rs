@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Builder;
 use super::headers::Direction;
 use super::rates::RateLimitMarks;
-use crate::config::document::{Access, Domain, HostPattern, Tenancy, Tenant, TenantLimits};
+use crate::config::document::{Access, Domain, HostPattern, Signed, Tenancy, Tenant, TenantLimits};
 use crate::config::findings::Findings;
 use crate::config::source::Mark;
 use crate::config::written;
@@ -141,6 +141,9 @@ impl Builder<'_> {
     fn tenant_document(&self, id: TenantId, written: &written::Tenant) -> Tenant {
         let labels: BTreeMap<String, String> =
             written.labels.iter().map(|(name, value)| (name.value.clone(), value.clone())).collect();
+        if self.signs {
+            self.labels_to_be_sent(written, &labels);
+        }
         Tenant {
             id,
             plan: written.plan.as_ref().and_then(|plan| self.known_plan(plan)),
@@ -158,6 +161,20 @@ impl Builder<'_> {
                 deny: written.access.deny.0.iter().map(|net| net.0.0).collect(),
             },
             origin: self.findings.sources.origin(written.id.mark),
+        }
+    }
+
+    /// Applications take heads of some KiB, and there is more in them.
+    fn labels_to_be_sent(&self, written: &written::Tenant, labels: &BTreeMap<String, String>) {
+        let bytes = serde_json::to_string(labels).map_or(0, |json| json.len());
+        if let (true, Some(last)) = (bytes > Signed::LABELS_MAX, written.labels.0.last()) {
+            let message = format!(
+                "the labels have {bytes} bytes as JSON, and each request carries them in `identity.signed`: at most {} fit",
+                Signed::LABELS_MAX
+            );
+            self.findings
+                .error("too-large", last.key.mark, message)
+                .hint("keep what no request needs elsewhere");
         }
     }
 

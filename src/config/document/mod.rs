@@ -5,6 +5,7 @@
 
 mod concurrency;
 mod features;
+mod identity;
 mod listeners;
 mod plans;
 mod pools;
@@ -25,6 +26,7 @@ use ipnet::IpNet;
 
 pub use concurrency::{Concurrency, SeatLimit, Seats};
 pub use features::{Feature, Moment};
+pub use identity::{Identity, Signed};
 pub use listeners::{Admin, Limits, Listener, Workers};
 pub use plans::{HeaderRules, Plan};
 pub use pools::{
@@ -35,7 +37,7 @@ pub use pools::{
 pub use quotas::{CalendarUnit, Meter, Metering, OnExceed, OnOutage, Quota, StoreLocation, TimeZone, Window};
 pub use rates::{DEFAULT_RATE_LIMIT, NamedRateLimit, RateKey, RateLimit, RateLimitOverride};
 pub use routes::{PathMatch, Route, RouteMatch, RoutePool};
-pub use telemetry::{AccessLog, AccessLogPath, Audit, Identity, Metrics};
+pub use telemetry::{AccessLog, AccessLogPath, Audit, Metrics};
 pub use tenancy::{
     HostPattern, IdentifyRule, InvalidHostPattern, Tenancy, TenantCache, UnknownTenant, Verification,
 };

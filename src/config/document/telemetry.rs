@@ -1,25 +1,7 @@
-//! What the application and the operator are told.
+//! What the operator is told.
 
 use std::path::PathBuf;
 use std::time::Duration;
-
-use http::HeaderName;
-
-/// What the application is told about a request's tenant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The field that carries the tenant's id.
-    pub header: HeaderName,
-    /// The field that carries its features, if any does.
-    pub features_header: Option<HeaderName>,
-}
-
-impl Identity {
-    /// Every field that nobody but the gateway may send to the application.
-    pub fn headers(&self) -> impl Iterator<Item = &HeaderName> {
-        [&self.header].into_iter().chain(&self.features_header)
-    }
-}
 
 /// The audit log of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -82,7 +82,7 @@ impl TenantsDir {
         let now = Basis::of(terms, text);
         let all = before.as_ref().is_none_or(|before| {
             let (before, now) = (&before.document, &now.document);
-            before.tenancy.identify != now.tenancy.identify || before.identity != now.identity
+            before.tenancy.identify != now.tenancy.identify || !before.identity.suits_like(&now.identity)
         });
         let limits = before.is_none_or(|before| {
             before.document.plans != now.document.plans || before.document.routes != now.document.routes

@@ -8,6 +8,7 @@ mod branding;
 mod concurrency;
 mod features;
 mod headers;
+mod identity;
 mod listeners;
 mod plans;
 mod pools;
@@ -31,6 +32,7 @@ pub(super) use branding::Branding;
 pub(super) use concurrency::{Adaptive, Concurrency, Seats};
 pub(super) use features::{Feature, FeatureTerms};
 pub(super) use headers::{HeaderRules, HeaderValueText};
+pub(super) use identity::{Identity, Signed, SigningAlgorithm};
 pub(super) use listeners::{Admin, Limits, Listener, Workers};
 pub(super) use plans::Plan;
 pub(super) use pools::{
@@ -40,7 +42,7 @@ pub(super) use pools::{
 pub(super) use quotas::{Amount, OnExceed, Quota, Threshold};
 pub(super) use rates::{NamedRateLimit, RateKey, RateLimit, RouteRateLimit, TenantRateLimit};
 pub(super) use routes::{Match, Route};
-pub(super) use telemetry::{AccessLog, Identity, Metering, Metrics, Tracing};
+pub(super) use telemetry::{AccessLog, Metering, Metrics, Tracing};
 pub(super) use tenancy::{Cache, IdentifyRule, Tenancy, Unknown, Verification};
 pub(super) use tenants::{Tenant, TenantFile};
 pub(super) use text::{FromText, Network, Text};

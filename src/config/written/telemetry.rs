@@ -1,36 +1,10 @@
-//! What the application and the operator are told.
+//! What the operator is told.
 
-use http::HeaderName;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::text::Text;
 use crate::config::decode::{Spanned, Unsupported};
 use crate::types::TimeSpan;
-
-/// What the application is told about the tenant: always set by the gateway, never passed through.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct Identity {
-    /// The header that carries the tenant's id. Default X-Tenant-Id.
-    pub header: Option<Spanned<Text<HeaderName>>>,
-    /// The header that carries its features, sorted and with commas between them, like X-Tenant-Features. Default: none.
-    pub features_header: Option<Spanned<Text<HeaderName>>>,
-    /// A short-lived signed token about the tenant. Not supported yet.
-    pub signed: Option<Unsupported<Signed>>,
-}
-
-/// A short-lived signed token about the tenant.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct Signed {
-    /// The header that carries it.
-    header: Option<Text<HeaderName>>,
-    /// The file of the signing key.
-    key_file: String,
-    /// For how long it is valid.
-    ttl: Option<TimeSpan>,
-}
 
 /// Usage records.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -49,11 +49,11 @@ impl Entry {
         if let Some(tenant) = self.tenant.load().as_ref().filter(|tenant| tenant.mold == number) {
             return Some(Arc::clone(tenant));
         }
-        if self.unfit.load(Ordering::Relaxed) == number + 1 {
+        if self.unfit.load(Ordering::Relaxed) == u64::from(number) + 1 {
             return None;
         }
         let Some(tenant) = cast.cast(&self.record, holdings) else {
-            self.unfit.store(number + 1, Ordering::Relaxed);
+            self.unfit.store(u64::from(number) + 1, Ordering::Relaxed);
             return None;
         };
         let tenant = Arc::new(tenant);

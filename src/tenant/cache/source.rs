@@ -78,7 +78,7 @@ pub trait Source: Send + Sync + fmt::Debug {
 /// What makes a tenant that runs of one that is kept: a configuration, as far as tenants depend on it.
 pub trait Cast: Send + Sync + fmt::Debug {
     /// Its number: later configurations have larger ones, and those that make the same tenants have the same.
-    fn number(&self) -> u64;
+    fn number(&self) -> u32;
 
     /// The tenant. `None` where it doesn't fit this configuration, which was told in the log. `holdings` are
     /// forgotten where its quotas are known already.

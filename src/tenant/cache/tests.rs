@@ -3,7 +3,7 @@ use crate::admission::fair_share::SeatTerms;
 use crate::admission::quota::{Holdings, Quotas};
 use crate::admission::{Access, RateRules};
 use crate::telemetry::Metrics;
-use crate::tenant::{Features, Terms};
+use crate::tenant::{Context, Features, Terms};
 use crate::time::ManualClock;
 
 #[path = "key_tests.rs"]
@@ -25,7 +25,7 @@ const TERMS: CacheTerms = CacheTerms {
 /// Makes tenants that have nothing but an id and an account.
 #[derive(Debug)]
 struct Plain {
-    number: u64,
+    number: u32,
     metrics: Metrics,
     accounts: Arc<Accounts>,
     clock: Clock,
@@ -33,7 +33,7 @@ struct Plain {
 }
 
 impl Cast for Plain {
-    fn number(&self) -> u64 {
+    fn number(&self) -> u32 {
         self.number
     }
 
@@ -48,6 +48,7 @@ impl Cast for Plain {
             state: record.state,
             terms: Arc::new(Terms {
                 identity: Arc::from(*b"x-tenant-id: "),
+                signing: None,
                 access: Access::default(),
                 features: Features::default(),
                 seats: SeatTerms { weight: 1, max: 1, queue: 0, reserved: 0 },
@@ -60,6 +61,7 @@ impl Cast for Plain {
             rates: account.rates.open(&rules),
             quotas: Arc::new(Quotas::new(Vec::new())),
             mold: self.number,
+            context: Context::default(),
             account,
         })
     }
