@@ -27,7 +27,7 @@ use tollgate::http::forwarded;
 use tollgate::http::hop_by_hop::{Reserved, Survey, strip_request};
 use tollgate::http::wire::{HeadLimits, Scanner};
 use tollgate::proxy::{Rejection, Snapshot};
-use tollgate::routing::normalise;
+use tollgate::routing::{Asked, normalise};
 use tollgate::telemetry::Metrics;
 use tollgate::tenant::LookedUp;
 use tollgate::time::Clock;
@@ -120,13 +120,24 @@ fn identify(c: &mut Criterion) {
 fn route(c: &mut Criterion) {
     let fields = fields();
     let mut group = c.benchmark_group("routing");
-    for routes in [10, 1_000] {
+    for routes in [10, 1_000, 10_000] {
         let table = snapshot(1, routes).routes;
         for (name, path) in [("hit", "/api/v1/r5/items/17"), ("the catch-all", "/assets/css/main.css")] {
             group.bench_function(format!("{routes} routes, {name}"), |b| {
-                b.iter(|| table.find(&Method::GET, black_box(path), None, &fields).is_some());
+                b.iter(|| table.find(&asked(black_box(path), &fields)).is_some());
             });
         }
+    }
+    // Routes by hosts, templates and expressions among ten thousand prefixes.
+    let table = with_shapes(10_000).routes;
+    for (name, path) in [
+        ("a template", "/users/17/posts/3"),
+        ("an expression", "/v3/x/17"),
+        ("a prefix", "/api/v1/r5/items/17"),
+    ] {
+        group.bench_function(format!("10000 routes of all kinds, {name}"), |b| {
+            b.iter(|| table.find(&asked(black_box(path), &fields)).is_some());
+        });
     }
     for (name, path) in
         [("normal path", "/api/v1/r5/items/17"), ("path to normalise", "/api/./v1//%72%35/../x")]
@@ -345,15 +356,43 @@ fn limits((units, period): (u32, Duration), count: usize, keys: &[RateKey]) -> A
     RateStates::default().open(&rules)
 }
 
+/// A request for a path.
+fn asked<'r>(path: &'r str, fields: &'r HeaderMap) -> Asked<'r> {
+    let host = Some("t500.app.example.com");
+    Asked { method: &Method::GET, host, path, query: None, fields, client: None, has_feature: &|_| false }
+}
+
+/// As [`snapshot`] of one tenant, with routes of other kinds before the others.
+fn with_shapes(routes: usize) -> Snapshot {
+    let mut shapes = String::new();
+    for n in 0..100 {
+        let _ = writeln!(shapes, "  - {{ match: {{ hosts: [h{n}.example.com], path: /x }}, pool: shared }}");
+        let _ = writeln!(
+            shapes,
+            "  - {{ match: {{ path_template: \"/users/{{id}}/p{n}/{{x}}\" }}, pool: shared }}"
+        );
+    }
+    shapes.push_str("  - { match: { path_template: \"/users/{id}/posts/{post}\" }, pool: shared }\n");
+    for n in 0..10 {
+        let _ = writeln!(shapes, "  - {{ match: {{ path_regex: \"/v{n}/[a-z]/[0-9]+\" }}, pool: shared }}");
+    }
+    compiled(1, routes, &shapes)
+}
+
 /// What a configuration of so many tenants and routes compiles to. The last route takes what is left.
-#[allow(clippy::expect_used, reason = "a benchmark of nothing must not look like a fast one")]
 fn snapshot(tenants: usize, routes: usize) -> Snapshot {
+    compiled(tenants, routes, "")
+}
+
+#[allow(clippy::expect_used, reason = "a benchmark of nothing must not look like a fast one")]
+fn compiled(tenants: usize, routes: usize, more: &str) -> Snapshot {
     let mut text = "listeners: [{ bind: 127.0.0.1:8080 }]\n\
         tenancy: { identify: [{ host: \"{tenant}.app.example.com\" }, domain] }\n\
         plans: { free: { rate_limit: { rate: 100/s } } }\n\
         pools: { shared: { endpoints: [\"http://127.0.0.1:9001\"] } }\n\
         default_pool: shared\nroutes:\n"
         .to_owned();
+    text.push_str(more);
     for n in 1..routes {
         let _ = writeln!(text, "  - {{ match: {{ path_prefix: /api/v1/r{n} }}, pool: shared }}");
     }

@@ -202,3 +202,37 @@ fn a_cached_tenant_is_small_and_gives_back_what_it_took() {
     assert!(each <= 900, "{each} octets a tenant, its texts counted");
     assert!(left <= 100, "{left} octets a tenant are left when others have taken the places of all");
 }
+
+#[test]
+fn a_tenant_has_routes_in_memory_only_if_it_has_some_of_its_own() {
+    let text = "
+listeners: [{ bind: 127.0.0.1:8080 }]
+plans: { free: {}, pro: { routes: [{ name: all, timeout: 5s }] } }
+pools: { shared: { endpoints: [\"http://127.0.0.1:9001\"] } }
+default_pool: shared
+routes: [{ name: all, match: { path_prefix: / } }, { name: api, match: { path_prefix: /api } }]
+tenants:
+  - { id: plain, plan: free }
+  - { id: limited, plan: free, limits: { rate_limit: { rate: 1/s } }, pool: shared }
+  - { id: paying, plan: pro }
+  - { id: one, plan: pro, routes: [{ name: api, disabled: true }] }
+  - { id: alike, plan: pro, routes: [{ name: api, disabled: true }] }
+  - { id: other, plan: free, routes: [{ name: api, disabled: true }] }
+";
+    let loaded = config::load_str(text, "routes.yaml").unwrap();
+    let foundation = Arc::new(Foundation::new(Arc::new(Metrics::new(100).unwrap()), Clock::system()));
+    let previous = Previous { pools: &PoolSet::default(), tenants: &TenantSet::default() };
+    let (tls, addresses) = (PoolTls::default(), FirstAddresses::default());
+    let snapshot = compile(&loaded.document, 1, &previous, &tls, &addresses, &foundation).snapshot;
+    let nothing = LookedUp::default();
+    let routes = |id: &str| {
+        let tenant = snapshot.directory.by_id(id, &nothing).unwrap().unwrap();
+        Arc::clone(&tenant.terms.routes)
+    };
+    let same = |a: &str, b: &str| Arc::ptr_eq(&routes(a), &routes(b));
+    assert!(Arc::ptr_eq(&routes("plain"), &snapshot.routes), "the base's");
+    assert!(same("plain", "limited"), "other differences are none of routes");
+    assert!(!same("plain", "paying"), "the plan's");
+    assert!(same("one", "alike") && !same("one", "paying") && !same("one", "other"));
+    assert_eq!((routes("plain").len(), routes("one").len()), (2, 1));
+}

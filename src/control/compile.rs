@@ -7,21 +7,20 @@ use std::time::Duration;
 use hashbrown::HashMap;
 
 use super::identity::key_set;
-use super::mold::{Mold, header_rules};
+use super::mold::Mold;
 use super::pool_dns::FirstAddresses;
 use super::pool_set::PoolSet;
 use super::pool_tls::PoolTls;
 use super::tenants::{TenantDifference, TenantSet};
 use crate::admission::fair_share::SeatTable;
 use crate::admission::quota::Roster;
-use crate::config::{self, Document, IdentifyRule, PathMatch, RoutePool, UnknownTenant};
+use crate::config::{Document, IdentifyRule, UnknownTenant};
 use crate::http::client_addr::TrustedProxies;
 use crate::http::guard::ConnDeadlines;
 use crate::http::hop_by_hop::Reserved;
 use crate::http::server::ServerSettings;
 use crate::http::wire::HeadLimits;
-use crate::proxy::{RouteTarget, Snapshot};
-use crate::routing::{MatchRule, PathRule, Route, RouteTable, Target};
+use crate::proxy::Snapshot;
 use crate::telemetry::{MeteredTenants, Metrics};
 use crate::tenant::{Accounts, Directory, HostPattern, Identify, KeptTenants, Rule, TenantCache};
 use crate::time::Clock;
@@ -105,7 +104,6 @@ pub fn compile(
     foundation: &Arc<Foundation>,
 ) -> Compiled {
     let pools = previous.pools.next(document, tls, addresses, foundation);
-    let pool = |name: &str| pools.pool(name).cloned();
     let by_name: HashMap<_, _> =
         pools.pools().map(|pool| (Arc::clone(pool.name()), Arc::clone(pool))).collect();
     let mold = Mold::next(document, by_name.clone(), previous.tenants.mold(), foundation);
@@ -120,14 +118,7 @@ pub fn compile(
         trusted: TrustedProxies::new(document.trusted_proxies.clone()),
         identify: Identify::new(document.tenancy.identify.iter().map(rule).collect(), unknown),
         directory: Directory::new(tenants.configured().clone(), foundation.kept(&mold)),
-        routes: RouteTable::new(
-            document
-                .routes
-                .iter()
-                .enumerate()
-                .filter_map(|(at, written)| route(at, written, &pool))
-                .collect(),
-        ),
+        routes: Arc::clone(mold.routes()),
         pools: by_name,
         reserved: Arc::new(reserved(document)),
         server: ServerSettings {
@@ -169,35 +160,4 @@ fn rule(written: &IdentifyRule) -> Rule {
         IdentifyRule::Header(name) => Rule::Header(name.clone()),
         IdentifyRule::ApiKey(name) => Rule::ApiKey(name.clone()),
     }
-}
-
-fn route(
-    index: usize,
-    written: &config::Route,
-    pool: &dyn Fn(&str) -> Option<RouteTarget>,
-) -> Option<Route<RouteTarget>> {
-    let target = match &written.pool {
-        RoutePool::Tenant => Target::Tenant,
-        RoutePool::Named(name) => Target::Pool(pool(name)?),
-    };
-    let path = match &written.matches.path {
-        PathMatch::Exact(path) => PathRule::Exact(path.clone()),
-        PathMatch::Prefix(path) => PathRule::Prefix(path.clone()),
-    };
-    Some(Route {
-        name: written.name.as_str().into(),
-        index,
-        rule: MatchRule {
-            path,
-            methods: written.matches.methods.clone(),
-            headers: written.matches.headers.clone(),
-            query: written.matches.query.clone(),
-        },
-        target,
-        requires_feature: written.requires_feature.as_deref().map(Into::into),
-        cost: written.cost,
-        timeout: written.timeout,
-        request_headers: header_rules(&written.request_headers),
-        response_headers: header_rules(&written.response_headers),
-    })
 }

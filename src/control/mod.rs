@@ -17,6 +17,7 @@ mod proof;
 mod quotas;
 mod rates;
 pub mod registry;
+mod routes;
 mod status;
 mod stored;
 mod tenants;

@@ -9,12 +9,13 @@ use super::features::{RollOut, features};
 use super::identity::{labels_json, signer};
 use super::quotas::QuotaSpecs;
 use super::rates::Rates;
+use super::routes::RouteTables;
 use crate::admission::fair_share::SeatTerms;
 use crate::admission::quota::{Holdings, QuotaSpec, Quotas};
 use crate::admission::{Access, RateRules};
 use crate::config::{self, Document};
 use crate::routing::HeaderRules;
-use crate::tenant::{Context, Signer, Signing, State, Tenant, Terms};
+use crate::tenant::{Context, Routes, Signer, Signing, State, Tenant, Terms};
 use crate::time::Clock;
 use crate::types::TenantId;
 use crate::upstream::Pool;
@@ -27,6 +28,7 @@ pub struct Mold {
     document: Document,
     pools: HashMap<Arc<str>, Arc<Pool>>,
     identity: Identity,
+    routes: RouteTables,
     plans: HashMap<String, Shared>,
     unplanned: Shared,
     rates: Rates,
@@ -90,6 +92,7 @@ impl Mold {
         };
         let rates = Rates::new(document, &foundation.metrics, &foundation.clock);
         let quotas = QuotaSpecs::default();
+        let routes = RouteTables::new(document, &pools);
         let shared = |plan: Option<&config::Plan>| {
             let name = plan.map(|plan| plan.name.as_str());
             let like_plan = like_plan(&TenantId::nobody(), name);
@@ -97,7 +100,9 @@ impl Mold {
             let signing =
                 identity.signer.clone().map(|signer| Signing { signer, plan: name.map(Into::into) });
             let signing = signing.map(Arc::new);
-            let terms = terms(document, &like_plan, &pools, &identity, &foundation.clock);
+            let routes =
+                plan.map_or_else(|| Arc::clone(routes.base()), |plan| routes.of_plan(document, plan, &pools));
+            let terms = terms(document, &like_plan, &pools, &identity, routes, &foundation.clock);
             Shared {
                 name: name.map(ToOwned::to_owned),
                 terms: Arc::new(Terms { signing: signing.clone(), ..terms }),
@@ -115,6 +120,7 @@ impl Mold {
             unplanned: shared(None),
             pools,
             identity,
+            routes,
             rates,
             quotas,
             unlimited: Arc::new(Quotas::new(Vec::new())),
@@ -138,6 +144,11 @@ impl Mold {
     /// The document that it is of, without tenants.
     pub(super) fn document(&self) -> &Document {
         &self.document
+    }
+
+    /// The base routes.
+    pub(super) fn routes(&self) -> &Arc<Routes> {
+        self.routes.base()
     }
 
     pub(super) fn number(&self) -> u32 {
@@ -199,7 +210,12 @@ impl Mold {
     }
 
     fn terms(&self, plan: &Shared, written: &config::Tenant) -> Terms {
-        let terms = terms(&self.document, written, &self.pools, &self.identity, &self.foundation.clock);
+        let Self { document, pools, identity, foundation, .. } = self;
+        let routes = match written.routes.is_empty() {
+            true => Arc::clone(&plan.terms.routes),
+            false => self.routes.of_tenant(document, written, pools),
+        };
+        let terms = terms(document, written, pools, identity, routes, &foundation.clock);
         Terms { signing: plan.signing.clone(), ..terms }
     }
 
@@ -239,6 +255,7 @@ fn terms(
     written: &config::Tenant,
     pools: &HashMap<Arc<str>, Arc<Pool>>,
     identity: &Identity,
+    routes: Arc<Routes>,
     clock: &Clock,
 ) -> Terms {
     let plan = document.plan_of(written);
@@ -254,6 +271,7 @@ fn terms(
         seat_wait_max: concurrency.max_wait.unwrap_or(config::Concurrency::MAX_WAIT),
         request_body_max: body_max.unwrap_or(u64::MAX),
         pool: document.pool_of(written).and_then(|name| pools.get(name)).cloned(),
+        routes,
         request_headers: chain(&[plan.map_or(&none, |plan| &plan.request_headers), &written.request_headers]),
         response_headers: chain(&[
             plan.map_or(&none, |plan| &plan.response_headers),

@@ -53,11 +53,6 @@ impl PoolSet {
         Self(compiled.collect())
     }
 
-    /// The pool of that name.
-    pub(super) fn pool(&self, name: &str) -> Option<&Arc<Pool>> {
-        self.0.get(name).map(|made| &made.pool)
-    }
-
     /// The TLS of the pool of the same name, if it was made on the terms of this one: the contents of files included.
     pub(super) fn tls_as(&self, written: &config::Pool) -> Option<&Arc<ClientTls>> {
         let made = self.0.get(&written.name)?;

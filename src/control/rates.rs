@@ -30,7 +30,10 @@ impl Rates {
     /// the same text.
     pub(super) fn are_those_of_plan(tenant: &config::Tenant) -> bool {
         let own = &tenant.limits;
-        own.rate_limit.is_none() && own.rate_limits.is_empty() && own.quotas.is_empty()
+        own.rate_limit.is_none()
+            && own.rate_limits.is_empty()
+            && own.quotas.is_empty()
+            && tenant.routes.is_empty()
     }
 
     /// The rules of a tenant that has these quotas.
@@ -42,11 +45,18 @@ impl Rates {
     ) -> Arc<RateRules> {
         let default = document.rate_limit_of(tenant);
         let default = default.and_then(|limit| self.rule(DEFAULT_RATE_LIMIT, &limit));
+        let has_own =
+            !tenant.routes.is_empty() || document.plan_of(tenant).is_some_and(|plan| !plan.routes.is_empty());
+        let own_places: Option<HashMap<String, usize>> = has_own.then(|| {
+            let routes = document.routes_of(tenant).into_iter();
+            routes.map(|placed| (placed.route.name.clone(), placed.place)).collect()
+        });
+        let places = own_places.as_ref().unwrap_or(&self.routes);
         let named = document.rate_limits_of(tenant);
         let named = named.into_iter().filter_map(|written| {
             let rule = self.rule(&written.name, &written.limit)?;
             let route = |name: &String| {
-                let index = *self.routes.get(name.as_str())?;
+                let index = *places.get(name.as_str())?;
                 Some(LimitedRoute { index, name: name.as_str().into() })
             };
             Some(RateRule {

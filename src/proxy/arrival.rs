@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use super::exchange::Exchange;
 use super::expiry::Expiry;
 use super::forward::Outbound;
-use super::gates::{charge, has_feature, is_served};
+use super::gates::{self, charge, is_served};
 use super::rejection::Rejection;
 use super::snapshot::{RouteTarget, Snapshot};
 use super::tunnel;
@@ -25,7 +25,7 @@ use crate::http::conn::ConnState;
 use crate::http::hop_by_hop::Survey;
 use crate::http::timeouts::Timeouts;
 use crate::http::websocket::Handshake;
-use crate::routing::{self, Route, Target};
+use crate::routing::{self, Asked, Route, Target};
 use crate::tenant::{Key, LookedUp, Tenant, Unidentified};
 use crate::types::HostName;
 use crate::upstream::Pool;
@@ -128,11 +128,11 @@ impl Gates<'_> {
         // `OPTIONS *` asks for the server as a whole: routed as its root.
         let path = if head.uri.path() == "*" { "/" } else { head.uri.path() };
         let path = routing::normalise(path).map_err(|_| Rejection::BadPath)?;
-        let routes = &self.snapshot.routes;
-        let route = routes.find(&head.method, &path, head.uri.query(), &head.headers);
-        let route = route.ok_or(Rejection::NoRoute)?;
+        let has_feature = |feature: &str| tenant.terms.features.now().has(feature);
+        let asked = self.asked(&head, &path, &has_feature);
+        let route = tenant.terms.routes.find(&asked).ok_or(Rejection::NoRoute)?;
         books.route = Some(Arc::clone(&route.name));
-        has_feature(tenant, route)?;
+        gates::has_feature(tenant, route)?;
         if body.size_hint().lower() > tenant.terms.request_body_max {
             return Err(Rejection::BodyTooLarge);
         }
@@ -174,6 +174,23 @@ impl Gates<'_> {
         books.outgoing = Some(outbound.encode(head, body, switch.as_ref(), text));
         let (tenant, route, pool) = (Arc::clone(tenant), Arc::clone(route), Arc::clone(pool));
         Ok(Admitted { tenant, route, pool, switch, expiry })
+    }
+
+    fn asked<'r>(
+        &'r self,
+        head: &'r Parts,
+        path: &'r str,
+        has_feature: &'r dyn Fn(&str) -> bool,
+    ) -> Asked<'r> {
+        Asked {
+            method: &head.method,
+            host: self.checked.host.as_ref().map(HostName::as_str),
+            path,
+            query: head.uri.query(),
+            fields: &head.headers,
+            client: self.client.is_known.then_some(self.client.ip),
+            has_feature,
+        }
     }
 
     fn expiry(&self, head: &Parts, route: &Route<RouteTarget>, pool: &Pool, books: &Exchange) -> Expiry {

@@ -8,8 +8,7 @@ use hashbrown::HashMap;
 use crate::http::client_addr::TrustedProxies;
 use crate::http::hop_by_hop::Reserved;
 use crate::http::server::ServerSettings;
-use crate::routing::RouteTable;
-use crate::tenant::{Directory, Identify};
+use crate::tenant::{Directory, Identify, Routes};
 use crate::upstream::Pool;
 
 /// Where routes lead when they name a pool.
@@ -27,8 +26,8 @@ pub struct Snapshot {
     pub identify: Identify,
     /// All tenants.
     pub directory: Directory,
-    /// All routes.
-    pub routes: RouteTable<RouteTarget>,
+    /// The base routes. A tenant's own are in its terms.
+    pub routes: Arc<Routes>,
     /// All pools by name. Connections to endpoints of none of them are closed.
     pub pools: HashMap<Arc<str>, Arc<Pool>>,
     /// Field names that clients may not use.

@@ -1,7 +1,16 @@
 //! Where a request goes: the most specific route that matches it.
 
+mod expressions;
+mod headers;
 mod path;
+mod query;
+mod route;
+mod rule;
 mod table;
+mod template;
 
+pub use headers::HeaderRules;
 pub use path::{InvalidPath, normalise};
-pub use table::{HeaderRules, MatchRule, PathRule, Route, RouteTable, Target};
+pub use route::{Route, Target};
+pub use rule::{Asked, HostRule, MatchRule, PathRule};
+pub use table::RouteTable;

@@ -1,20 +1,30 @@
 //! The table against examples and against a naive matcher.
 
-use super::*;
+use std::num::NonZeroU32;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use proptest::prelude::*;
 
-fn route(name: &str, path: PathRule) -> Route<()> {
-    Route {
+use super::super::{HeaderRules, MatchRule, Target, normalise};
+use super::*;
+use crate::types::{PathTemplate, Pattern, ValueTest};
+
+fn route(name: &str, rule: MatchRule) -> Arc<Route<()>> {
+    Arc::new(Route {
         name: name.into(),
         index: 0,
-        rule: MatchRule { path, ..MatchRule::default() },
+        rule,
         target: Target::Tenant,
         requires_feature: None,
         cost: NonZeroU32::MIN,
         timeout: None,
         request_headers: HeaderRules::default(),
         response_headers: HeaderRules::default(),
-    }
+    })
+}
+
+fn on(name: &str, path: PathRule) -> Arc<Route<()>> {
+    route(name, MatchRule { path, ..MatchRule::default() })
 }
 
 fn prefix(path: &str) -> PathRule {
@@ -25,21 +35,84 @@ fn exact(path: &str) -> PathRule {
     PathRule::Exact(path.to_owned())
 }
 
-fn find(table: &RouteTable<()>, target: &str) -> Option<String> {
-    let (path, query) = match target.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (target, None),
-    };
-    table.find(&Method::GET, path, query, &HeaderMap::new()).map(|route| route.name.to_string())
+fn template(path: &str) -> PathRule {
+    PathRule::Template(PathTemplate::parse(path).unwrap())
+}
+
+fn pattern(text: &str) -> PathRule {
+    PathRule::Pattern(Pattern::new(text).unwrap())
+}
+
+fn below(name: &str) -> HostRule {
+    HostRule::Below(name.to_owned())
+}
+
+fn is(value: &str) -> ValueTest {
+    ValueTest::Is(value.into())
+}
+
+/// A request, to be asked about.
+#[derive(Debug)]
+struct Request {
+    method: Method,
+    host: Option<String>,
+    path: String,
+    query: Option<String>,
+    fields: HeaderMap,
+    client: Option<std::net::IpAddr>,
+    has_beta: bool,
+}
+
+fn all(_: &str) -> bool {
+    true
+}
+
+fn none(_: &str) -> bool {
+    false
+}
+
+impl Request {
+    fn get(path: &str) -> Self {
+        Self {
+            method: Method::GET,
+            host: None,
+            path: path.to_owned(),
+            query: None,
+            fields: HeaderMap::new(),
+            client: None,
+            has_beta: false,
+        }
+    }
+
+    fn asked(&self) -> Asked<'_> {
+        Asked {
+            method: &self.method,
+            host: self.host.as_deref(),
+            path: &self.path,
+            query: self.query.as_deref(),
+            fields: &self.fields,
+            client: self.client,
+            has_feature: if self.has_beta { &all } else { &none },
+        }
+    }
+}
+
+fn find(table: &RouteTable<()>, request: &Request) -> Option<String> {
+    table.find(&request.asked()).map(|route| route.name.to_string())
+}
+
+#[track_caller]
+fn finds(table: &RouteTable<()>, path: &str, name: &str) {
+    assert_eq!(find(table, &Request::get(path)).as_deref(), Some(name), "{path}");
 }
 
 #[test]
 fn prefixes_end_at_segments_and_the_longest_wins() {
     let table = RouteTable::new(vec![
-        route("root", prefix("/")),
-        route("api", prefix("/api")),
-        route("reports", prefix("/api/reports/")),
-        route("exact", exact("/api/reports")),
+        on("root", prefix("/")),
+        on("api", prefix("/api")),
+        on("reports", prefix("/api/reports/")),
+        on("exact", exact("/api/reports")),
     ]);
     for (path, name) in [
         ("/", "root"),
@@ -53,89 +126,221 @@ fn prefixes_end_at_segments_and_the_longest_wins() {
         ("/api/reports/2026", "reports"),
         ("/api/reportsx", "api"),
     ] {
-        assert_eq!(find(&table, path).as_deref(), Some(name), "{path}");
+        finds(&table, path, name);
     }
 }
 
 #[test]
-fn methods_headers_and_query_make_a_route_more_specific() {
-    let mut post = route("post", prefix("/"));
-    post.rule.methods = vec![Method::POST];
-    let mut beta = route("beta", prefix("/"));
-    beta.rule.headers = vec![(HeaderName::from_static("x-beta"), HeaderValue::from_static("1"))];
-    let mut v2 = route("v2", prefix("/"));
-    v2.rule.query = vec![("v".to_owned(), "2 a".to_owned())];
-    let table = RouteTable::new(vec![route("any", prefix("/")), v2, beta, post]);
-    let mut headers = HeaderMap::new();
-    let name = |method: &Method, query, headers: &HeaderMap| {
-        table.find(method, "/", query, headers).map(|route| route.name.to_string())
+fn templates_come_before_expressions_and_these_before_prefixes() {
+    let table = RouteTable::new(vec![
+        on("root", prefix("/")),
+        on("long", prefix("/users/7/posts")),
+        on("expression", pattern("/users/[0-9]+/.*")),
+        on("user", template("/users/{id}")),
+        on("me", template("/users/me/{what}")),
+        on("posts", template("/users/{id}/posts")),
+        on("exact", exact("/users/me")),
+    ]);
+    for (path, name) in [
+        ("/users/7", "user"),
+        ("/users/7/", "expression"),
+        ("/users/", "root"),
+        ("/users/me", "exact"),
+        ("/users/me/posts", "me"),
+        ("/users/7/posts", "posts"),
+        ("/users/x/likes", "root"),
+        ("/users/7/posts/1", "expression"),
+        ("/users/7/posts/1/2", "expression"),
+        ("/x/users/7/posts", "root"),
+    ] {
+        finds(&table, path, name);
+    }
+}
+
+#[test]
+fn a_literal_segment_counts_from_the_left() {
+    let table = RouteTable::new(vec![on("late", template("/{a}/b/c")), on("early", template("/a/{b}/{c}"))]);
+    finds(&table, "/a/b/c", "early");
+    finds(&table, "/x/b/c", "late");
+}
+
+#[test]
+fn the_host_counts_for_more_than_the_path() {
+    let of = |name: &str, host: HostRule, path: &str| {
+        route(name, MatchRule { hosts: vec![host], path: prefix(path), ..MatchRule::default() })
     };
-    assert_eq!(name(&Method::GET, None, &headers).as_deref(), Some("any"));
-    assert_eq!(name(&Method::GET, Some("v=2+a"), &headers).as_deref(), Some("v2"));
-    assert_eq!(name(&Method::GET, Some("x&v=%32%20a&v=3"), &headers).as_deref(), Some("v2"));
-    assert_eq!(name(&Method::GET, Some("v=3&v=2+a"), &headers).as_deref(), Some("any"));
-    headers.insert("x-beta", HeaderValue::from_static("1"));
-    assert_eq!(name(&Method::GET, Some("v=2+a"), &headers).as_deref(), Some("beta"));
-    assert_eq!(name(&Method::POST, Some("v=2+a"), &headers).as_deref(), Some("post"));
+    let table = RouteTable::new(vec![
+        on("any", exact("/a")),
+        of("below", below("example.com"), "/"),
+        of("deeper", below("shop.example.com"), "/b"),
+        of("exact", HostRule::Exact("www.example.com".to_owned()), "/c"),
+    ]);
+    let name =
+        |host: &str, path: &str| find(&table, &Request { host: Some(host.to_owned()), ..Request::get(path) });
+    assert_eq!(name("www.example.com", "/c").as_deref(), Some("exact"));
+    assert_eq!(name("www.example.com", "/a").as_deref(), Some("below"));
+    assert_eq!(name("x.shop.example.com", "/b").as_deref(), Some("deeper"));
+    assert_eq!(name("x.shop.example.com", "/").as_deref(), Some("below"));
+    assert_eq!(name("example.com", "/a").as_deref(), Some("any"));
+    assert_eq!(name("xexample.com", "/"), None);
+    finds(&table, "/a", "any");
+}
+
+#[test]
+fn conditions_make_a_route_more_specific() {
+    let with = |name: &str, change: &dyn Fn(&mut MatchRule)| {
+        let mut rule = MatchRule::default();
+        change(&mut rule);
+        route(name, rule)
+    };
+    let table = RouteTable::new(vec![
+        with("any", &|_| {}),
+        with("feature", &|rule| rule.features = vec!["beta".into()]),
+        with("client", &|rule| rule.clients = vec!["192.0.2.0/24".parse().unwrap()]),
+        with("cookie", &|rule| rule.cookies = vec![("sid".into(), ValueTest::Present)]),
+        with("query", &|rule| rule.query = vec![("v".into(), is("2 a"))]),
+        with("header", &|rule| rule.headers = vec![(HeaderName::from_static("x-beta"), is("1"))]),
+        with("post", &|rule| rule.methods = vec![Method::POST]),
+    ]);
+    let mut request = Request::get("/");
+    let mut finds = |change: &dyn Fn(&mut Request), name: &str| {
+        change(&mut request);
+        assert_eq!(find(&table, &request).as_deref(), Some(name));
+    };
+    finds(&|_| {}, "any");
+    finds(&|request| request.has_beta = true, "feature");
+    finds(&|request| request.client = Some("192.0.2.7".parse().unwrap()), "client");
+    finds(&|request| _ = request.fields.insert("cookie", HeaderValue::from_static("a=b; sid=")), "cookie");
+    finds(&|request| request.query = Some("v=2+a".to_owned()), "query");
+    finds(&|request| _ = request.fields.insert("x-beta", HeaderValue::from_static("1")), "header");
+    finds(&|request| request.method = Method::POST, "post");
 }
 
 #[test]
 fn no_route_is_none() {
-    let table = RouteTable::new(vec![route("api", prefix("/api"))]);
-    assert_eq!(find(&table, "/"), None);
-    assert_eq!(find(&RouteTable::new(vec![]), "/"), None);
+    let table = RouteTable::new(vec![on("api", prefix("/api"))]);
+    assert_eq!(find(&table, &Request::get("/")), None);
+    assert_eq!(find(&RouteTable::new(vec![]), &Request::get("/")), None);
+}
+
+/// How specific a rule is by a host: exact, then the longer wildcard. `None` where it does not take it.
+fn host_rank(rule: &HostRule, host: Option<&str>) -> Option<(bool, usize)> {
+    match (rule, host?) {
+        (HostRule::Exact(name), host) => (name == host).then_some((true, 0)),
+        (HostRule::Below(name), host) => host.ends_with(&format!(".{name}")).then_some((false, name.len())),
+    }
+}
+
+/// How specific a rule is by a path. `None` where it does not take it.
+fn path_rank(rule: &PathRule, path: &str) -> Option<(u8, Vec<bool>, usize)> {
+    match rule {
+        PathRule::Exact(exact) => (exact == path).then_some((3, Vec::new(), 0)),
+        PathRule::Template(template) => {
+            let text = template.to_string();
+            let (own, asked): (Vec<_>, Vec<_>) = (text.split('/').collect(), path.split('/').collect());
+            let any = |own: &str| own.starts_with('{');
+            let takes = own.len() == asked.len()
+                && own.iter().zip(&asked).all(|(own, asked)| own == asked || (any(own) && !asked.is_empty()));
+            takes.then(|| (2, own.iter().map(|own| !any(own)).collect(), 0))
+        }
+        PathRule::Pattern(pattern) => pattern.holds(path.as_bytes()).then_some((1, Vec::new(), 0)),
+        PathRule::Prefix(prefix) => {
+            let prefix = prefix.trim_end_matches('/');
+            let takes =
+                path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            takes.then_some((0, Vec::new(), prefix.len()))
+        }
+    }
 }
 
 /// What the documentation says, word for word.
-fn naive<'r>(
-    routes: &'r [(Route<()>, usize)],
-    method: &Method,
-    path: &str,
-    headers: &HeaderMap,
-) -> Option<&'r str> {
-    let takes = |rule: &MatchRule| {
-        let path_matches = match &rule.path {
-            PathRule::Exact(exact) => exact == path,
-            PathRule::Prefix(prefix) => {
-                let prefix = prefix.trim_end_matches('/');
-                path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            }
+fn naive(routes: &[Arc<Route<()>>], asked: &Asked<'_>) -> Option<String> {
+    let ranked = routes.iter().enumerate().filter_map(|(at, route)| {
+        let rule = &route.rule;
+        let host = match rule.hosts.is_empty() {
+            true => None,
+            false => Some(rule.hosts.iter().filter_map(|host| host_rank(host, asked.host)).max()?),
         };
-        path_matches && rule.matches(method, None, headers)
-    };
-    routes
-        .iter()
-        .filter(|(route, _)| takes(&route.rule))
-        .max_by_key(|(route, at)| {
-            let path = match &route.rule.path {
-                PathRule::Exact(_) => (true, 0),
-                PathRule::Prefix(prefix) => (false, prefix.trim_end_matches('/').len()),
-            };
-            (path, route.rule.specificity(), std::cmp::Reverse(*at))
-        })
-        .map(|(route, _)| &*route.name)
+        let path = path_rank(&rule.path, asked.path)?;
+        rule.holds(asked).then_some(((host, path, rule.specificity(), std::cmp::Reverse(at)), route))
+    });
+    ranked.max_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, route)| route.name.to_string())
+}
+
+fn path_rules() -> impl Strategy<Value = PathRule> {
+    prop_oneof![
+        "(/[ab]{0,2}){1,4}".prop_map(|path| exact(&normalise(&path).unwrap())),
+        "(/[ab]{0,2}){1,4}".prop_map(|path| prefix(&normalise(&path).unwrap())),
+        "(/([ab]|\\{x\\}|\\{y\\})){1,4}"
+            .prop_filter_map("names are there once", |path| PathTemplate::parse(&path).ok())
+            .prop_map(PathRule::Template),
+        "/[ab.*/]{0,6}"
+            .prop_filter_map("not every text is one", |text| Pattern::new(&text).ok())
+            .prop_map(PathRule::Pattern),
+    ]
+}
+
+fn rules() -> impl Strategy<Value = MatchRule> {
+    let hosts = proptest::collection::vec(
+        prop_oneof![
+            "[ab](\\.[ab]){0,2}".prop_map(HostRule::Exact),
+            "[ab](\\.[ab]){0,1}".prop_map(HostRule::Below),
+        ],
+        0..3,
+    );
+    let conditions = (any::<bool>(), 0..3_usize, any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    (hosts, path_rules(), conditions).prop_map(
+        |(hosts, path, (post, headers, query, cookie, client, feature))| MatchRule {
+            hosts,
+            path,
+            methods: if post { vec![Method::POST] } else { vec![] },
+            headers: ["x-one", "x-two"]
+                .iter()
+                .take(headers)
+                .map(|name| (HeaderName::from_static(name), is("1")))
+                .collect(),
+            query: query.then(|| ("q".into(), is("1"))).into_iter().collect(),
+            cookies: cookie.then(|| ("c".into(), is("1"))).into_iter().collect(),
+            clients: client.then(|| "192.0.2.0/24".parse().unwrap()).into_iter().collect(),
+            features: feature.then(|| "beta".into()).into_iter().collect(),
+        },
+    )
+}
+
+fn requests() -> impl Strategy<Value = Request> {
+    let flags = proptest::array::uniform7(any::<bool>());
+    ("(/[ab]{1,2}){0,5}/?", proptest::option::of("[ab](\\.[ab]){0,3}"), flags).prop_map(
+        |(path, host, [post, one, two, query, cookie, client, feature])| {
+            let mut fields = HeaderMap::new();
+            for (name, value, there) in
+                [("x-one", "1", one), ("x-two", "1", two), ("cookie", "b=2; c=1", cookie)]
+            {
+                there.then(|| fields.insert(name, HeaderValue::from_static(value)));
+            }
+            Request {
+                method: if post { Method::POST } else { Method::GET },
+                host,
+                path: if path.is_empty() { "/".to_owned() } else { path },
+                query: query.then(|| "p=0&q=1".to_owned()),
+                fields,
+                client: client.then(|| "192.0.2.1".parse().unwrap()),
+                has_beta: feature,
+            }
+        },
+    )
 }
 
 proptest! {
     #[test]
     fn finds_what_a_naive_matcher_finds(
-        rules in proptest::collection::vec(("(/[ab]{0,2}){1,4}", any::<bool>(), any::<bool>(), any::<bool>()), 0..12),
-        path in "(/[ab]{1,2}){0,5}/?", get in any::<bool>(), beta in any::<bool>(),
+        rules in proptest::collection::vec(rules(), 0..16),
+        requests in proptest::collection::vec(requests(), 1..8),
     ) {
-        let path = if path.is_empty() { "/".to_owned() } else { path };
-        let make = || rules.iter().enumerate().map(|(at, (path, is_exact, post, beta))| {
-            let normal = super::super::normalise(path).unwrap().into_owned();
-            let mut made = route(&at.to_string(), if *is_exact { exact(&normal) } else { prefix(&normal) });
-            if *post { made.rule.methods = vec![Method::POST]; }
-            if *beta { made.rule.headers = vec![(HeaderName::from_static("x-beta"), HeaderValue::from_static("1"))]; }
-            made
-        }).collect::<Vec<_>>();
-        let table = RouteTable::new(make());
-        let listed: Vec<_> = make().into_iter().enumerate().map(|(at, route)| (route, at)).collect();
-        let method = if get { Method::GET } else { Method::POST };
-        let mut headers = HeaderMap::new();
-        if beta { headers.insert("x-beta", HeaderValue::from_static("1")); }
-        let found = table.find(&method, &path, None, &headers).map(|route| route.name.to_string());
-        prop_assert_eq!(found.as_deref(), naive(&listed, &method, &path, &headers));
+        let routes: Vec<_> =
+            rules.into_iter().enumerate().map(|(at, rule)| route(&at.to_string(), rule)).collect();
+        let table = RouteTable::new(routes.clone());
+        for request in requests {
+            prop_assert_eq!(find(&table, &request), naive(&routes, &request.asked()));
+        }
     }
 }

@@ -24,7 +24,7 @@ pub use context::{Context, ContextLine, Signer, Signing};
 pub use directory::{Directory, KeptTenants, LookedUp};
 pub use features::{FeatureList, FeatureTerm, Features, FeaturesNow, is_rolled_out};
 pub use identify::{HostPattern, Identify, Rule, Unidentified};
-pub use terms::Terms;
+pub use terms::{Routes, Terms};
 
 use crate::admission::RateLimits;
 use crate::admission::quota::Quotas;

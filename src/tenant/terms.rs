@@ -6,8 +6,11 @@ use std::time::Duration;
 use super::{Features, Signing};
 use crate::admission::Access;
 use crate::admission::fair_share::SeatTerms;
-use crate::routing::HeaderRules;
+use crate::routing::{HeaderRules, RouteTable};
 use crate::upstream::Pool;
+
+/// Routes that lead to pools.
+pub type Routes = RouteTable<Arc<Pool>>;
 
 /// See the module.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ pub struct Terms {
     pub request_body_max: u64,
     /// The tenant's own pool, else its plan's, else the default.
     pub pool: Option<Arc<Pool>>,
+    /// Where requests go: the base routes, unless plan or tenant have others.
+    pub routes: Arc<Routes>,
     /// Changes to requests' fields: the plan's, then the tenant's own.
     pub request_headers: Arc<[Arc<HeaderRules>]>,
     /// Changes to responses' fields: the plan's, then the tenant's own.

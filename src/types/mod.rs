@@ -2,20 +2,28 @@
 //!
 //! Layer 0: nothing here imports another module of the crate, does I/O or reads a clock.
 
+mod cookie;
 mod host;
 mod id;
 mod key_hash;
+mod path_template;
+mod pattern;
 mod percent;
 mod request_id;
 mod secret;
 mod signing_key;
 mod units;
+mod value_test;
 
+pub use cookie::cookie;
 pub use host::{HostName, InvalidHost};
 pub use id::{InvalidTenantId, TenantId};
 pub use key_hash::KeyHash;
+pub use path_template::{InvalidTemplate, PathSegment, PathTemplate};
+pub use pattern::{InvalidPattern, Pattern};
 pub use percent::{InvalidPercent, Percent};
 pub use request_id::RequestIds;
 pub use secret::Secret;
 pub use signing_key::{InvalidSigningKey, SigningKey};
 pub use units::{ByteSize, InvalidUnit, Rate, TimeSpan};
+pub use value_test::ValueTest;

@@ -4,13 +4,12 @@ use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use http::header::COOKIE;
 use http::{HeaderMap, HeaderName};
 use tokio::time::Instant;
 
 use super::endpoint::Endpoint;
 use crate::balance::{Ask, Balancer, Key, Member, Policy, Roster, Rules};
-use crate::types::TenantId;
+use crate::types::{TenantId, cookie};
 
 /// The moment that gauges count nanoseconds from.
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -94,13 +93,6 @@ impl Balancing {
     }
 }
 
-/// The value of a cookie (RFC 6265 §4.2.1): the first of that name.
-fn cookie<'f>(fields: &'f HeaderMap, name: &str) -> Option<&'f [u8]> {
-    let lines = fields.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes);
-    let mut pairs = lines.flat_map(|line| line.split(|byte| *byte == b';')).map(<[u8]>::trim_ascii);
-    pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
-}
-
 /// The endpoints that may be chosen. Never changes: another takes its place.
 #[derive(Debug)]
 pub(super) struct Lineup {
@@ -144,27 +136,5 @@ impl Choice {
         let at = roster.pick(ask).filter(|at| !self.tried.contains(at))?;
         self.tried.push(at);
         endpoints.get(at).cloned()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use http::HeaderValue;
-
-    #[test]
-    fn a_cookie_is_found_by_its_whole_name() {
-        let fields = |lines: &[&'static str]| {
-            lines.iter().map(|line| (COOKIE, HeaderValue::from_static(line))).collect::<HeaderMap>()
-        };
-        for (lines, value) in [
-            (&["sid=a"][..], Some("a")),
-            (&["x=1; sid=a=b ;sid=c"], Some("a=b")),
-            (&["xsid=1; sidx=2", "  sid="], Some("")),
-            (&["sid", "id=1"], None),
-            (&[], None),
-        ] {
-            assert_eq!(cookie(&fields(lines), "sid"), value.map(str::as_bytes), "{lines:?}");
-        }
     }
 }

@@ -132,6 +132,55 @@ fn ties_go_to_the_first_in_the_file() {
 }
 
 #[test]
+fn hosts_templates_and_expressions_choose() {
+    let (config, _origins) = pools(&["rest", "acme", "user", "version"]);
+    let gateway = config
+        .set(
+            "routes",
+            "[{ match: { path_prefix: / }, pool: rest },
+              { match: { hosts: [ACME.app.test], path_prefix: /own }, pool: acme },
+              { match: { path_template: '/users/{id}' }, pool: user },
+              { match: { path_regex: '/v[0-9]+/.*' }, pool: version }]",
+        )
+        .start();
+    goes_to(&gateway, &get(ACME, "/own/x"), "acme");
+    goes_to(&gateway, &get(GLOBEX, "/own/x"), "rest");
+    goes_to(&gateway, &get(ACME, "/users/7"), "user");
+    goes_to(&gateway, &get(ACME, "/users/7/posts"), "rest");
+    goes_to(&gateway, &get(ACME, "/v12/x"), "version");
+    goes_to(&gateway, &get(ACME, "/x/../v12/x"), "version");
+    goes_to(&gateway, &get(ACME, "/vv/x"), "rest");
+}
+
+#[test]
+fn conditions_on_values_cookies_clients_and_features_choose() {
+    let (config, _origins) = pools(&["rest", "beta", "bot", "cookie", "local", "remote", "feature"]);
+    let gateway = config
+        .set(
+            "routes",
+            "[{ match: { path_prefix: / }, pool: rest },
+              { match: { path_prefix: /h, headers: { x-v: { regex: '2\\.[0-9]' } } }, pool: beta },
+              { match: { path_prefix: /u, headers: { user-agent: { present: false } } }, pool: bot },
+              { match: { path_prefix: /c, cookies: { canary: yes } }, pool: cookie },
+              { match: { path_prefix: /ip, client_ip: [127.0.0.0/8] }, pool: local },
+              { match: { path_prefix: /far, client_ip: [192.0.2.0/24] }, pool: remote },
+              { match: { path_prefix: /f, features: [sso] }, pool: feature }]",
+        )
+        .set("tenants", "[{ id: acme, plan: free, features: [sso] }, { id: globex, plan: free }]")
+        .start();
+    goes_to(&gateway, &get(ACME, "/h").header("X-V", "2.7"), "beta");
+    goes_to(&gateway, &get(ACME, "/h").header("X-V", "2.77"), "rest");
+    goes_to(&gateway, &get(ACME, "/u"), "bot");
+    goes_to(&gateway, &get(ACME, "/u").header("User-Agent", "x"), "rest");
+    goes_to(&gateway, &get(ACME, "/c").header("Cookie", "a=b; canary=yes"), "cookie");
+    goes_to(&gateway, &get(ACME, "/c").header("Cookie", "xcanary=yes"), "rest");
+    goes_to(&gateway, &get(ACME, "/ip"), "local");
+    goes_to(&gateway, &get(ACME, "/far"), "rest");
+    goes_to(&gateway, &get(ACME, "/f"), "feature");
+    goes_to(&gateway, &get(GLOBEX, "/f"), "rest");
+}
+
+#[test]
 fn no_route_is_a_refusal() {
     let origin = Origin::echo();
     let gateway = config()

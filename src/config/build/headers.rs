@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 
 use super::Builder;
 use crate::config::decode::{Entries, Spanned};
@@ -44,7 +44,7 @@ impl Builder<'_> {
     }
 
     /// Names with their values, where the name is one.
-    pub(super) fn header_values<'v>(
+    fn header_values<'v>(
         &self,
         entries: &'v Entries<Spanned<Text<HeaderValueText>>>,
     ) -> Vec<(Spanned<HeaderName>, &'v Spanned<Text<HeaderValueText>>)> {
@@ -60,23 +60,12 @@ impl Builder<'_> {
         pairs
     }
 
-    /// Header fields with exact values, to be matched.
-    pub(super) fn header_matches(
-        &self,
-        entries: &Entries<Spanned<Text<HeaderValueText>>>,
-    ) -> Vec<(HeaderName, HeaderValue)> {
-        let mut seen = HashMap::new();
-        let mut matches = Vec::new();
-        for (name, value) in self.header_values(entries) {
-            if self.first_time(&mut seen, &name) {
-                matches.push((name.value, value.value.0.value.clone()));
-            }
-        }
-        matches
-    }
-
     /// Refuses a field that is there before, in another case or under `set` and `remove`.
-    fn first_time(&self, seen: &mut HashMap<HeaderName, Mark>, name: &Spanned<HeaderName>) -> bool {
+    pub(super) fn first_time(
+        &self,
+        seen: &mut HashMap<HeaderName, Mark>,
+        name: &Spanned<HeaderName>,
+    ) -> bool {
         match seen.insert(name.value.clone(), name.mark) {
             None => true,
             Some(first) => {

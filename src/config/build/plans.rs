@@ -31,6 +31,7 @@ impl Builder<'_> {
             pool: written.pool.as_ref().and_then(|pool| self.known_pool(pool)),
             request_headers: self.header_rules(&written.request_headers, Direction::Request),
             response_headers: self.header_rules(&written.response_headers, Direction::Response),
+            routes: self.route_overrides(&written.routes, name.mark),
             origin: self.findings.sources.origin(name.mark),
         }
     }

@@ -229,7 +229,7 @@ impl Builder<'_> {
         other: Option<Mark>,
         what: &str,
     ) {
-        let cost = terms.route.cost;
+        let cost = terms.route.parts.cost();
         let message = format!(
             "a cost of {} can never pass: the quota `{}` of the {whose} has a limit of {}",
             cost, quota.name, quota.limit
@@ -274,7 +274,7 @@ fn beyond<'c>(
 ) -> impl Iterator<Item = &'c RouteTerms<'c>> {
     let refuses = quota.meter == Meter::Requests && quota.on_exceed == OnExceed::Reject;
     let routes = routes.iter().filter(move |terms| refuses && terms.is_open_to(has));
-    routes.filter(|terms| u64::from(terms.route.cost.get()) > quota.limit)
+    routes.filter(|terms| u64::from(terms.route.parts.cost().get()) > quota.limit)
 }
 
 /// The error is a message, and a hint on a second line.

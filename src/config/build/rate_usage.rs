@@ -32,6 +32,10 @@ pub(super) fn check(builder: &Builder<'_>, config: &Config, document: &Document,
             blames_cost: true,
             features: &|name| built.features.iter().any(|own| own.name == name && own.may_be_had()),
         };
+        let placed = document.routes_of_plan(built);
+        let merged = RouteTerms::merged(&placed, routes);
+        let routes = if built.routes.is_empty() { routes } else { &merged };
+        let usage = Usage { builder, document, routes };
         usage.of_holder(&holder, &document.rate_limits_of_plan(built), built.rate_limit.is_some());
     }
 }
@@ -82,7 +86,7 @@ impl Usage<'_> {
     }
 
     fn of_tenant(&self, candidate: &Candidate) {
-        if candidate.rate_limit.is_none() && candidate.rate_limits.is_empty() {
+        if candidate.rate_limit.is_none() && candidate.rate_limits.is_empty() && candidate.routes.is_empty() {
             return;
         }
         let tenant = &candidate.tenant;
@@ -92,7 +96,7 @@ impl Usage<'_> {
             mark: candidate.rate_limits.first().map_or(candidate.mark, |limit| limit.name),
             own: &tenant.limits.rate_limits,
             marks: &candidate.rate_limits,
-            default: limit.zip(candidate.rate_limit),
+            default: limit.zip(candidate.rate_limit.or(candidate.routes.first().copied())),
             // The tenant's own limit is what is wrong: it may stand in a file of its own.
             blames_cost: false,
             features: &|name| self.document.may_have_feature(tenant, name),
@@ -103,7 +107,9 @@ impl Usage<'_> {
     /// A route's own limit has to let its own requests pass.
     fn costs_of_routes(&self) {
         for terms in self.routes {
-            let Some((limit, marks)) = terms.route.rate_limit.as_ref().zip(terms.limit) else { continue };
+            let Some((limit, marks)) = terms.route.parts.rate_limit.as_ref().zip(terms.limit) else {
+                continue;
+            };
             self.cost(terms, limit.limit.burst(), "the route's own `rate_limit`", marks.burst, true);
         }
     }
@@ -130,7 +136,7 @@ impl Usage<'_> {
     }
 
     fn cost(&self, terms: &RouteTerms<'_>, burst: u32, whose: &str, limit: Mark, blames_cost: bool) {
-        let cost = terms.route.cost.get();
+        let cost = terms.route.parts.cost().get();
         // A burst of zero was reported.
         if cost <= burst.max(1) {
             return;
@@ -149,7 +155,7 @@ impl Usage<'_> {
 
     /// A limit goes by its name in headers and metrics: it must not have a limited route's.
     fn names(&self, holder: &Holder<'_>) {
-        let limited = self.routes.iter().filter(|terms| terms.route.rate_limit.is_some());
+        let limited = self.routes.iter().filter(|terms| terms.route.parts.rate_limit.is_some());
         let limited: HashMap<&str, Option<Mark>> =
             limited.map(|terms| (terms.route.name.as_str(), terms.limit.map(|marks| marks.rate))).collect();
         for (limit, marks) in holder.own.iter().zip(holder.marks) {
@@ -168,7 +174,10 @@ impl Usage<'_> {
     }
 
     fn routes(&self, holder: &Holder<'_>) {
-        let names: Vec<&str> = self.document.routes.iter().map(|route| route.name.as_str()).collect();
+        // A route that is disabled may be named: the plan's or the base's limit was there first.
+        let base = self.document.routes.iter().map(|route| route.name.as_str());
+        let names: Vec<&str> =
+            base.chain(self.routes.iter().map(|terms| terms.route.name.as_str())).collect();
         for (limit, marks) in holder.own.iter().zip(holder.marks) {
             for (name, mark) in limit.routes.iter().flatten().zip(&marks.routes) {
                 if !names.contains(&name.as_str()) {
@@ -186,7 +195,8 @@ impl Usage<'_> {
         let count = |route: &str| {
             applying.iter().filter(|limit| limit.applies_to(route)).count() + usize::from(has_default)
         };
-        let worst = self.document.routes.iter().map(|route| (count(&route.name), &route.name)).max();
+        let names = self.routes.iter().map(|terms| &terms.route.name);
+        let worst = names.map(|name| (count(name), name)).max();
         if let Some((count, route)) = worst.filter(|(count, _)| *count > APPLYING_MAX) {
             let message = format!("{count} rate limits of the {} apply to the route `{route}`", holder.whose);
             self.builder.findings.error("too-many-limits", holder.mark, message).hint(format!(

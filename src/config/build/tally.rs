@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use crate::config::document::{Document, Tenant};
+use crate::config::document::{Document, RoutePool, Tenant};
 
 /// The sums over some tenants.
 #[derive(Debug, Default)]
 pub(in crate::config) struct Tally {
-    /// How many have named a pool as their own.
+    /// How often tenants have named a pool: as their own, and in routes.
     pools: Sums,
     /// How many have a feature beside their plan's.
     features: Sums,
@@ -21,7 +21,7 @@ struct Sums(HashMap<String, u64>);
 impl Tally {
     /// Counts a tenant in.
     pub fn add(&mut self, document: &Document, tenant: &Tenant) {
-        tenant.pool.iter().for_each(|pool| self.pools.add(pool, 1));
+        pools(tenant).for_each(|pool| self.pools.add(pool, 1));
         had(tenant).for_each(|feature| self.features.add(feature, 1));
         if let Some((pool, seats)) = reserved(document, tenant) {
             self.reserved.add(pool, seats);
@@ -30,7 +30,7 @@ impl Tally {
 
     /// Counts a tenant out that was counted in under the same document.
     pub fn remove(&mut self, document: &Document, tenant: &Tenant) {
-        tenant.pool.iter().for_each(|pool| self.pools.remove(pool, 1));
+        pools(tenant).for_each(|pool| self.pools.remove(pool, 1));
         had(tenant).for_each(|feature| self.features.remove(feature, 1));
         if let Some((pool, seats)) = reserved(document, tenant) {
             self.reserved.remove(pool, seats);
@@ -78,4 +78,12 @@ fn had(tenant: &Tenant) -> impl Iterator<Item = &str> {
 fn reserved<'d>(document: &'d Document, tenant: &'d Tenant) -> Option<(&'d str, u64)> {
     let seats = document.concurrency_of(tenant).reserved.filter(|seats| *seats > 0)?;
     Some((document.pool_of(tenant)?, u64::from(seats)))
+}
+
+fn pools(tenant: &Tenant) -> impl Iterator<Item = &str> {
+    let of_routes = tenant.routes.iter().filter_map(|change| match change.parts.pool.as_ref()? {
+        RoutePool::Named(name) => Some(name.as_str()),
+        RoutePool::Tenant => None,
+    });
+    tenant.pool.as_deref().into_iter().chain(of_routes)
 }

@@ -25,6 +25,8 @@ pub(in crate::config) struct Candidate {
     pub quotas: Vec<Mark>,
     /// Where its further rate limits are written, one for each.
     pub rate_limits: Vec<RateLimitMarks>,
+    /// Where its own routes are written, one for each.
+    pub routes: Vec<Mark>,
     /// Whether it names a plan or a pool that there is not, so that its pool can't be told.
     pub dangling: bool,
 }
@@ -37,7 +39,8 @@ impl Candidate {
 
     /// Whether it differs from its plan in something that has to fit its plan and the routes.
     pub fn has_own_limits(&self) -> bool {
-        self.rate_limit.is_some() || !self.rate_limits.is_empty() || !self.quotas.is_empty()
+        let has_limits = self.rate_limit.is_some() || !self.rate_limits.is_empty() || !self.quotas.is_empty();
+        has_limits || !self.routes.is_empty()
     }
 }
 
@@ -135,7 +138,9 @@ impl Builder<'_> {
         let quotas = written.limits.quotas.0.iter().map(|quota| quota.value.limit.mark).collect();
         let domains = written.domains.0.iter().map(|domain| domain.mark).collect();
         let mark = written.id.mark;
-        Candidate { tenant: Arc::new(tenant), mark, domains, rate_limit, quotas, rate_limits, dangling }
+        let routes = written.routes.0.iter().map(|route| route.mark().unwrap_or(mark)).collect();
+        let tenant = Arc::new(tenant);
+        Candidate { tenant, mark, domains, rate_limit, quotas, rate_limits, routes, dangling }
     }
 
     fn tenant_document(&self, id: TenantId, written: &written::Tenant) -> Tenant {
@@ -156,6 +161,7 @@ impl Builder<'_> {
             features: self.features(&written.features),
             request_headers: self.header_rules(&written.request_headers, Direction::Request),
             response_headers: self.header_rules(&written.response_headers, Direction::Response),
+            routes: self.route_overrides(&written.routes, written.id.mark),
             access: Access {
                 allow: written.access.allow.0.iter().map(|net| net.0.0).collect(),
                 deny: written.access.deny.0.iter().map(|net| net.0.0).collect(),

@@ -6,7 +6,7 @@ use super::route_terms::RouteTerms;
 use super::routes::TENANT_POOL;
 use super::tenants::Captured;
 use super::{Builder, Candidate, Claims, Tally, rate_usage};
-use crate::config::document::{Document, Domain, HostPattern, RoutePool, Tenant};
+use crate::config::document::{Document, Domain, HostPattern, Tenant};
 use crate::config::source::Mark;
 use crate::config::written::{Config, Route};
 use crate::types::TenantId;
@@ -26,6 +26,7 @@ pub(super) fn check(
         check_limits(builder, document, &routes, candidate);
     }
     usage.domains_and_patterns(tenants, claims);
+    builder.overridden_by_plans(config, document);
     rate_usage::check(builder, config, document, &routes);
     builder.quotas_in_use(config, document, &routes);
     usage.default_pool(tenants);
@@ -54,8 +55,8 @@ pub(super) fn check_tenant(
     let lacks_pool = match written {
         Some(config) => lacks_pool(config, document, tenant),
         None => {
-            let mut routes = document.routes.iter();
-            document.pool_of(tenant).is_none() && routes.any(|route| route.pool == RoutePool::Tenant)
+            let of_plan = document.plan_of(tenant).map(|plan| plan.routes.as_slice()).unwrap_or_default();
+            document.pool_of(tenant).is_none() && document.leads_to_tenants_pool(of_plan, &tenant.routes)
         }
     };
     if lacks_pool && !candidate.dangling {
@@ -97,9 +98,11 @@ pub(super) fn check_all(builder: &Builder<'_>, config: &Config, document: &Docum
 
 /// Whether a route leads to a pool that a tenant has not.
 pub(in crate::config) fn lacks_pool(config: &Config, document: &Document, tenant: &Tenant) -> bool {
-    config.default_pool.is_none()
-        && document.pool_of(tenant).is_none()
-        && route_to_tenants_pool(config).is_some()
+    if config.default_pool.is_some() || document.pool_of(tenant).is_some() {
+        return false;
+    }
+    let of_plan = document.plan_of(tenant).map(|plan| plan.routes.as_slice()).unwrap_or_default();
+    document.leads_to_tenants_pool(of_plan, &tenant.routes)
 }
 
 /// Where the first route to the tenant's own pool is written, if there is one.
@@ -107,7 +110,7 @@ fn route_to_tenants_pool(config: &Config) -> Option<Mark> {
     let Some(routes) = &config.routes else { return Some(config.listeners.key) };
     let to_tenant = |route: &&Route| route.pool.as_ref().is_none_or(|pool| pool.value == TENANT_POOL);
     let route = routes.0.iter().find(to_tenant)?;
-    Some(route.pool.as_ref().map_or(route.matches.key, |pool| pool.mark))
+    route.pool.as_ref().map(|pool| pool.mark).or(route.matches.as_ref().map(|matches| matches.key))
 }
 
 /// A tenant's own limits have to fit its plan and the routes.
@@ -117,8 +120,19 @@ fn check_limits(
     routes: &[RouteTerms<'_>],
     candidate: &Candidate,
 ) {
-    rate_usage::check_tenant(builder, document, routes, candidate);
-    builder.quotas_of_tenant(document, routes, candidate);
+    let tenant = &candidate.tenant;
+    let of_plan = document.plan_of(tenant).map(|plan| plan.routes.as_slice()).unwrap_or_default();
+    if !candidate.has_own_limits() || (of_plan.is_empty() && tenant.routes.is_empty()) {
+        rate_usage::check_tenant(builder, document, routes, candidate);
+        builder.quotas_of_tenant(document, routes, candidate);
+        return;
+    }
+    let mark = |at: usize| candidate.routes.get(at).copied().unwrap_or(candidate.mark);
+    builder.overridden_routes(&document.routes_under(of_plan, &[]), &tenant.routes, mark);
+    let placed = document.routes_of(tenant);
+    let merged = RouteTerms::merged(&placed, routes);
+    rate_usage::check_tenant(builder, document, &merged, candidate);
+    builder.quotas_of_tenant(document, &merged, candidate);
 }
 
 /// A wildcard must not claim hosts that a pattern gives to others.
@@ -161,7 +175,8 @@ impl Usage<'_> {
     fn default_pool(&self, tenants: &[Candidate]) {
         let lacks = |c: &&Candidate| !c.dangling && lacks_pool(self.config, self.document, &c.tenant);
         let Some(candidate) = tenants.iter().find(lacks) else { return };
-        let Some(route) = route_to_tenants_pool(self.config) else { return };
+        // Where only a plan's or tenant's own route leads there, the tenant is told of.
+        let route = route_to_tenants_pool(self.config).unwrap_or(candidate.mark);
         let id = &candidate.tenant.id;
         let message = match self.config.routes.is_none() {
             false => format!("this route leads to the tenant's pool, and the tenant `{id}` has none"),
@@ -175,8 +190,9 @@ impl Usage<'_> {
     }
 
     fn unused_pools(&self, tallies: [&Tally; 2]) {
-        let written =
-            self.config.routes.iter().flat_map(|routes| &routes.0).filter_map(|route| route.pool.as_ref());
+        let base = self.config.routes.iter().flat_map(|routes| &routes.0);
+        let of_plans = self.config.plans.iter().flat_map(|(_, plan)| &plan.routes.0);
+        let written = base.chain(of_plans).filter_map(|route| route.pool.as_ref());
         let used: HashSet<&str> = written
             .map(|pool| pool.value.as_str())
             .chain(

@@ -6,7 +6,7 @@ use serde::forward_to_deserialize_any;
 use super::Decoder;
 use super::access::{Choice, EntriesOf, Items, Retries, WithMarks};
 use super::error::{DecodeError, Flaw, Place};
-use super::wrappers::{ENTRIES, RECOVER, SPANNED, UNSUPPORTED};
+use super::wrappers::{ENTRIES, RECOVER, SPANNED, UNSUPPORTED, WORD_OR};
 use crate::config::source::Mark;
 use crate::config::yaml::{Entry, Kind, Node, Scalar, Value, resolve};
 
@@ -150,6 +150,10 @@ impl<'de, 'a> Deserializer<'de> for NodeDecoder<'a> {
                 };
                 self.finish(result)
             }
+            WORD_OR => match &self.node.kind {
+                Kind::Scalar(_) => self.deserialize_str(visitor),
+                _ => self.deserialize_any(visitor),
+            },
             UNSUPPORTED => {
                 let decoder = self.decoder;
                 let outermost = !decoder.in_unsupported.replace(true);

@@ -13,6 +13,7 @@ use crate::config::source::Mark;
 pub(super) const SPANNED: &str = "$tollgate::Spanned";
 pub(super) const RECOVER: &str = "$tollgate::Recover";
 pub(super) const ENTRIES: &str = "$tollgate::Entries";
+pub(super) const WORD_OR: &str = "$tollgate::WordOr";
 pub(super) const UNSUPPORTED: &str = "$tollgate::Unsupported";
 
 /// A value that knows where it was written, and where its key was.
@@ -217,7 +218,7 @@ impl<'de, W: Deserialize<'de>, M: Deserialize<'de>> Deserialize<'de> for WordOr<
             }
         }
 
-        deserializer.deserialize_any(Either(PhantomData))
+        deserializer.deserialize_newtype_struct(WORD_OR, Either(PhantomData))
     }
 }
 

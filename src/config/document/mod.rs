@@ -11,6 +11,7 @@ mod plans;
 mod pools;
 mod quotas;
 mod rates;
+mod route_overrides;
 mod routes;
 mod telemetry;
 mod tenancy;
@@ -36,7 +37,8 @@ pub use pools::{
 };
 pub use quotas::{CalendarUnit, Meter, Metering, OnExceed, OnOutage, Quota, StoreLocation, TimeZone, Window};
 pub use rates::{DEFAULT_RATE_LIMIT, NamedRateLimit, RateKey, RateLimit, RateLimitOverride};
-pub use routes::{PathMatch, Route, RouteMatch, RoutePool};
+pub use route_overrides::{PlacedRoute, RouteOverride};
+pub use routes::{PathMatch, Route, RouteMatch, RouteParts, RoutePool};
 pub use telemetry::{AccessLog, AccessLogPath, Audit, Metrics};
 pub use tenancy::{
     HostPattern, IdentifyRule, InvalidHostPattern, Tenancy, TenantCache, UnknownTenant, Verification,
@@ -162,25 +164,28 @@ impl Document {
     /// the tenant's other ones, then the routes'.
     #[must_use]
     pub fn rate_limits_of<'d>(&'d self, tenant: &'d Tenant) -> Vec<&'d NamedRateLimit> {
-        let of_plan = self.plan_of(tenant).map(|plan| plan.rate_limits.as_slice()).unwrap_or_default();
-        self.named_rate_limits(of_plan, &tenant.limits.rate_limits)
+        let plan = self.plan_of(tenant);
+        let of_plan = plan.map(|plan| plan.rate_limits.as_slice()).unwrap_or_default();
+        let routes = plan.map(|plan| plan.routes.as_slice()).unwrap_or_default();
+        let routes = self.route_limits_of(routes, &tenant.routes);
+        Self::named_rate_limits(of_plan, &tenant.limits.rate_limits, routes)
     }
 
     /// As [`Document::rate_limits_of`], for a tenant that has only what its plan has.
     #[must_use]
     pub fn rate_limits_of_plan<'d>(&'d self, plan: &'d Plan) -> Vec<&'d NamedRateLimit> {
-        self.named_rate_limits(&plan.rate_limits, &[])
+        Self::named_rate_limits(&plan.rate_limits, &[], self.route_limits_of(&plan.routes, &[]))
     }
 
     fn named_rate_limits<'d>(
-        &'d self,
         of_plan: &'d [NamedRateLimit],
         own: &'d [NamedRateLimit],
+        routes: Vec<&'d NamedRateLimit>,
     ) -> Vec<&'d NamedRateLimit> {
         let own_of = |name: &str| own.iter().find(|limit| limit.name == name);
         let mut limits: Vec<_> = of_plan.iter().map(|limit| own_of(&limit.name).unwrap_or(limit)).collect();
         limits.extend(own.iter().filter(|limit| !of_plan.iter().any(|other| other.name == limit.name)));
-        limits.extend(self.routes.iter().filter_map(|route| route.rate_limit.as_ref()));
+        limits.extend(routes);
         limits
     }
 }

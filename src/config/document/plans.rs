@@ -2,7 +2,7 @@
 
 use http::{HeaderName, HeaderValue};
 
-use super::{Concurrency, Feature, NamedRateLimit, OnOutage, Origin, Quota, RateLimit};
+use super::{Concurrency, Feature, NamedRateLimit, OnOutage, Origin, Quota, RateLimit, RouteOverride};
 
 /// A plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Plan {
     pub request_headers: HeaderRules,
     /// Changes to responses.
     pub response_headers: HeaderRules,
+    /// Its differences from the base routes.
+    pub routes: Vec<RouteOverride>,
     /// Where it was written.
     pub origin: Origin,
 }

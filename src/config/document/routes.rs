@@ -1,55 +1,125 @@
 //! Routes: which requests go to which pool, and how.
 
+use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, Method};
+use ipnet::IpNet;
 
-use super::{HeaderRules, NamedRateLimit, Origin};
+use super::{Domain, HeaderRules, NamedRateLimit, Origin};
+use crate::types::{PathTemplate, Pattern, ValueTest};
 
-/// A base route.
+/// A route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// Its name, unique: written, or made from the path.
     pub name: String,
     /// What it matches.
     pub matches: RouteMatch,
-    /// Where it leads.
-    pub pool: RoutePool,
+    /// What becomes of requests.
+    pub parts: RouteParts,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// What becomes of a route's requests, as far as it is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RouteParts {
+    /// Where it leads; see [`RouteParts::pool`].
+    pub pool: Option<RoutePool>,
     /// A feature that the tenant must have.
     pub requires_feature: Option<String>,
     /// Changes to requests.
-    pub request_headers: HeaderRules,
+    pub request_headers: Option<HeaderRules>,
     /// Changes to responses.
-    pub response_headers: HeaderRules,
-    /// How many units of each rate limit one request uses.
-    pub cost: NonZeroU32,
+    pub response_headers: Option<HeaderRules>,
+    /// How many units of each rate limit one request uses; see [`RouteParts::cost`].
+    pub cost: Option<NonZeroU32>,
     /// A limit on each tenant's requests to it. Has its name, and applies to it only.
     pub rate_limit: Option<NamedRateLimit>,
     /// For the whole request.
     pub timeout: Option<Duration>,
-    /// Where it was written.
-    pub origin: Origin,
+}
+
+impl RouteParts {
+    /// Where it leads: by default to the tenant's own pool.
+    #[must_use]
+    pub fn pool(&self) -> &RoutePool {
+        self.pool.as_ref().unwrap_or(&RoutePool::Tenant)
+    }
+
+    /// How many units of each rate limit one request uses: by default one.
+    #[must_use]
+    pub fn cost(&self) -> NonZeroU32 {
+        self.cost.unwrap_or(NonZeroU32::MIN)
+    }
+
+    /// These, and what is not written of them as in others.
+    #[must_use]
+    pub fn over(&self, others: &Self) -> Self {
+        fn either<T: Clone>(own: &Option<T>, other: &Option<T>) -> Option<T> {
+            own.as_ref().or(other.as_ref()).cloned()
+        }
+        Self {
+            pool: either(&self.pool, &others.pool),
+            requires_feature: either(&self.requires_feature, &others.requires_feature),
+            request_headers: either(&self.request_headers, &others.request_headers),
+            response_headers: either(&self.response_headers, &others.response_headers),
+            cost: self.cost.or(others.cost),
+            rate_limit: either(&self.rate_limit, &others.rate_limit),
+            timeout: self.timeout.or(others.timeout),
+        }
+    }
 }
 
 /// What a route matches: all of it must hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteMatch {
+    /// The hosts; empty for any.
+    pub hosts: Vec<Domain>,
     /// The path.
     pub path: PathMatch,
     /// The methods; empty for any.
     pub methods: Vec<Method>,
-    /// Header fields with their exact values.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// Query parameters with their exact values (percent-decoded).
-    pub query: Vec<(String, String)>,
+    /// Header fields.
+    pub headers: Vec<(HeaderName, ValueTest)>,
+    /// Query parameters (percent-decoded).
+    pub query: Vec<(String, ValueTest)>,
+    /// Cookies.
+    pub cookies: Vec<(String, ValueTest)>,
+    /// Networks of clients; empty for any.
+    pub client_ip: Vec<IpNet>,
+    /// Features of the tenant.
+    pub features: Vec<String>,
+}
+
+impl RouteMatch {
+    /// Every request with this path.
+    #[must_use]
+    pub fn of(path: PathMatch) -> Self {
+        Self {
+            hosts: Vec::new(),
+            path,
+            methods: Vec::new(),
+            headers: Vec::new(),
+            query: Vec::new(),
+            cookies: Vec::new(),
+            client_ip: Vec::new(),
+            features: Vec::new(),
+        }
+    }
 }
 
 /// How a route's path matches. Paths start with `/` and have no query.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PathMatch {
     /// The whole path.
     Exact(String),
+    /// The whole path, of which some segments may be anything.
+    Template(PathTemplate),
+    /// The whole path, by a regular expression.
+    Pattern(Pattern),
     /// The path itself, or anything below it: `/api` matches `/api` and `/api/x`, not `/apix`.
     Prefix(String),
 }
@@ -61,4 +131,14 @@ pub enum RoutePool {
     Tenant,
     /// The pool of this name.
     Named(String),
+}
+
+impl fmt::Display for PathMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(path) | Self::Prefix(path) => f.write_str(path),
+            Self::Template(template) => template.fmt(f),
+            Self::Pattern(pattern) => f.write_str(pattern.as_str()),
+        }
+    }
 }

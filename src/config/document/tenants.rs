@@ -7,7 +7,8 @@ use std::str::FromStr;
 use ipnet::IpNet;
 
 use super::{
-    Concurrency, Feature, HeaderRules, NamedRateLimit, OnOutage, Origin, Quota, RateLimitOverride, TimeZone,
+    Concurrency, Feature, HeaderRules, NamedRateLimit, OnOutage, Origin, Quota, RateLimitOverride,
+    RouteOverride, TimeZone,
 };
 use crate::types::{HostName, InvalidHost, TenantId};
 
@@ -37,6 +38,8 @@ pub struct Tenant {
     pub request_headers: HeaderRules,
     /// Changes to responses, after its plan's.
     pub response_headers: HeaderRules,
+    /// Its differences from the routes of its plan.
+    pub routes: Vec<RouteOverride>,
     /// Which clients it lets in.
     pub access: Access,
     /// Where it was written.
@@ -59,6 +62,7 @@ impl Tenant {
             features: Vec::new(),
             request_headers: HeaderRules::default(),
             response_headers: HeaderRules::default(),
+            routes: Vec::new(),
             access: Access::default(),
             origin,
         }
@@ -71,6 +75,7 @@ impl Tenant {
             && self.features.is_empty()
             && self.request_headers.is_empty()
             && self.response_headers.is_empty()
+            && self.routes.is_empty()
             && self.access == Access::default()
             && self.limits.concurrency == Concurrency::default()
             && self.limits.request_body_max.is_none()

@@ -310,15 +310,35 @@ fn tenant() -> impl Strategy<Value = Value> {
         || prop::collection::vec(prop::sample::select(vec!["10.0.0.0/8", "::1", "192.0.2.7"]), 0..3);
     let access = (networks(), networks()).prop_map(|(allow, deny)| json!({ "allow": allow, "deny": deny }));
     let zone = maybe(Just(json!("America/New_York")));
-    (plan, domains, pool, state, (labels, features, zone), limits(), (headers(), headers()), access).prop_map(
-        |(plan, domains, pool, state, (labels, features, zone), limits, (request, response), access)| {
+    let own = (limits(), routes());
+    (plan, domains, pool, state, (labels, features, zone), own, (headers(), headers()), access).prop_map(
+        |(plan, domains, pool, state, (labels, features, zone), own, (request, response), access)| {
+            let (limits, routes) = own;
             json!({
                 "plan": plan, "domains": domains, "pool": pool, "state": state, "labels": labels,
                 "features": features, "time_zone": zone, "limits": limits, "request_headers": request,
-                "response_headers": response, "access": access,
+                "response_headers": response, "access": access, "routes": routes,
             })
         },
     )
+}
+
+/// Each of these, or not.
+fn routes() -> impl Strategy<Value = Value> {
+    let all = vec![
+        json!({ "name": "all", "pool": "{tenant.pool}", "timeout": "1500ms" }),
+        json!({ "name": "costly", "disabled": true }),
+        json!({ "name": "limited", "match": { "path": "/x" }, "requires_feature": "reports",
+                "rate_limit": { "rate": "7/s", "by": "client_ip", "keys": 100 } }),
+        json!({ "match": {
+            "hosts": ["a.test", "*.b.test"], "path_template": "/u/{id}", "methods": ["GET"], "client_ip": ["10.0.0.0/8"],
+            "headers": { "x-a": "1", "x-b": { "regex": "a.*" } }, "query": { "q": { "present": true } },
+            "cookies": { "c": { "present": false } }, "features": ["f"],
+        }, "pool": "big", "request_headers": { "set": { "x-a": "b" } }, "response_headers": { "remove": ["x-c"] } }),
+        json!({ "match": { "path_regex": "/v[0-9]+" } }),
+    ];
+    let count = all.len();
+    proptest::sample::subsequence(all, 0..=count).prop_map(Value::from)
 }
 
 /// Fields have no order among each other, and JSON keeps none.

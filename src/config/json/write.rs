@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use http::HeaderValue;
 use serde_json::{Map, Value, json};
 
+use super::routes::routes;
+
 use crate::config::document::{
     Concurrency, Feature, HeaderRules, Meter, NamedRateLimit, OnExceed, OnOutage, Plan, Quota, RateKey,
     RateLimitOverride, Tenant, TenantLimits, TimeZone, Window,
@@ -37,6 +39,7 @@ pub fn tenant_json(tenant: &Tenant) -> Value {
     put("features", features(&tenant.features));
     put("request_headers", headers(&tenant.request_headers));
     put("response_headers", headers(&tenant.response_headers));
+    put("routes", routes(&tenant.routes));
     let access = [("allow", &tenant.access.allow), ("deny", &tenant.access.deny)];
     put("access", object(access.map(|(key, networks)| (key, some(texts(networks), !networks.is_empty())))));
     Value::Object(members)
@@ -66,6 +69,7 @@ pub fn plan_json(plan: &Plan) -> Value {
             ("features", some(features(&plan.features), !plan.features.is_empty())),
             ("request_headers", some(headers(&plan.request_headers), !plan.request_headers.is_empty())),
             ("response_headers", some(headers(&plan.response_headers), !plan.response_headers.is_empty())),
+            ("routes", some(routes(&plan.routes), !plan.routes.is_empty())),
             ("origin", Some(plan.origin.to_string().into())),
         ];
         members.extend(own.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
@@ -100,7 +104,7 @@ fn rate_limit(limit: &RateLimitOverride) -> Value {
     ])
 }
 
-fn named_rate_limit(limit: &NamedRateLimit) -> Value {
+pub(super) fn named_rate_limit(limit: &NamedRateLimit) -> Value {
     let by = limit.by.as_ref().map(|key| match key {
         RateKey::ClientIp => json!("client_ip"),
         RateKey::Header(name) => json!({ "header": name.as_str() }),
@@ -194,7 +198,7 @@ fn features(features: &[Feature]) -> Value {
     features.iter().map(one).collect()
 }
 
-fn headers(rules: &HeaderRules) -> Value {
+pub(super) fn headers(rules: &HeaderRules) -> Value {
     let set = rules.set.iter().map(|(name, value)| (name.to_string(), text_of(value))).collect();
     object([
         ("set", some(Value::Object(set), !rules.set.is_empty())),
@@ -215,7 +219,7 @@ fn texts_by_name(texts: &BTreeMap<String, String>) -> Value {
     texts.iter().map(|(name, text)| (name.clone(), Value::from(text.as_str()))).collect()
 }
 
-fn texts<T: ToString>(items: &[T]) -> Value {
+pub(super) fn texts<T: ToString>(items: &[T]) -> Value {
     items.iter().map(|item| Value::from(item.to_string())).collect()
 }
 
@@ -223,10 +227,10 @@ fn optional(text: Option<&str>) -> Value {
     text.into()
 }
 
-fn some(value: Value, is_there: bool) -> Option<Value> {
+pub(super) fn some(value: Value, is_there: bool) -> Option<Value> {
     is_there.then_some(value)
 }
 
-fn object<const N: usize>(members: [(&str, Option<Value>); N]) -> Value {
+pub(super) fn object<const N: usize>(members: [(&str, Option<Value>); N]) -> Value {
     members.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
 }

@@ -10,6 +10,7 @@ mod features;
 mod headers;
 mod identity;
 mod listeners;
+mod matches;
 mod plans;
 mod pools;
 mod quotas;
@@ -34,6 +35,7 @@ pub(super) use features::{Feature, FeatureTerms};
 pub(super) use headers::{HeaderRules, HeaderValueText};
 pub(super) use identity::{Identity, Signed, SigningAlgorithm};
 pub(super) use listeners::{Admin, Limits, Listener, Workers};
+pub(super) use matches::{Match, ValueCondition, ValueMatch};
 pub(super) use plans::Plan;
 pub(super) use pools::{
     Backoff, CircuitBreaker, HealthCheck, OutlierDetection, Pool, Retries, RetryOn, Statuses, SuccessRate,
@@ -41,7 +43,7 @@ pub(super) use pools::{
 };
 pub(super) use quotas::{Amount, OnExceed, Quota, Threshold};
 pub(super) use rates::{NamedRateLimit, RateKey, RateLimit, RouteRateLimit, TenantRateLimit};
-pub(super) use routes::{Match, Route};
+pub(super) use routes::Route;
 pub(super) use telemetry::{AccessLog, Metering, Metrics, Tracing};
 pub(super) use tenancy::{Cache, IdentifyRule, Tenancy, Unknown, Verification};
 pub(super) use tenants::{Tenant, TenantFile};

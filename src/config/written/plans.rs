@@ -8,6 +8,7 @@ use super::features::Feature;
 use super::headers::HeaderRules;
 use super::quotas::{OnOutageWord, Quota};
 use super::rates::{NamedRateLimit, RateLimit};
+use super::routes::Route;
 use crate::config::decode::{List, Spanned};
 use crate::types::ByteSize;
 
@@ -41,6 +42,9 @@ pub(in crate::config) struct Plan {
     /// Changes to responses to its tenants' clients.
     #[serde(default)]
     pub response_headers: HeaderRules,
+    /// Its differences from the base routes: further ones, and by their names changed and disabled ones.
+    #[serde(default)]
+    pub routes: List<Route>,
 }
 
 /// Bounds on request bodies.

@@ -1,24 +1,27 @@
 //! Routes.
 
-use http::Method;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::headers::{HeaderRules, HeaderValueText};
+use super::headers::HeaderRules;
+use super::matches::Match;
 use super::rates::RouteRateLimit;
-use super::text::Text;
-use crate::config::decode::{Entries, List, Spanned, Unsupported};
+use crate::config::decode::{List, Spanned, Unsupported};
+use crate::config::source::Mark;
 use crate::types::TimeSpan;
 
 /// A route: the requests that it matches, and what becomes of them.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Route {
-    /// Its name in logs. Default: its path.
+    /// Its name in logs. Default: its path. In a plan or a tenant, the route that it changes.
     pub name: Option<Spanned<String>>,
-    /// What it matches: all of it must hold.
+    /// What it matches: all of it must hold. In a plan or a tenant, a route of that name is replaced as a whole; without a match, only
+    /// what is written of it is.
     #[serde(rename = "match")]
-    pub matches: Spanned<Match>,
+    pub matches: Option<Spanned<Match>>,
+    /// In a plan or a tenant: the route of that name is not there. Default false.
+    pub disabled: Option<Spanned<bool>>,
     /// Where it leads: a pool's name, or "{tenant.pool}" for the tenant's own pool, else its
     /// plan's, else `default_pool`. Default "{tenant.pool}".
     pub pool: Option<Spanned<String>>,
@@ -47,25 +50,6 @@ pub(in crate::config) struct Route {
     pub redirect: Option<Unsupported<Redirect>>,
     /// Answer with a fixed response. Not supported yet.
     pub respond: Option<Unsupported<Respond>>,
-}
-
-/// What a route matches.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct Match {
-    /// The whole path.
-    pub path: Option<Spanned<String>>,
-    /// The path itself or anything below it: /api matches /api and /api/x, not /apix. Default /.
-    pub path_prefix: Option<Spanned<String>>,
-    /// The methods. Default: any.
-    #[serde(default)]
-    pub methods: List<Spanned<Text<Method>>>,
-    /// Headers with their exact values.
-    #[serde(default)]
-    pub headers: Entries<Spanned<Text<HeaderValueText>>>,
-    /// Query parameters with their exact values.
-    #[serde(default)]
-    pub query: Entries<String>,
 }
 
 /// A change of the path.
@@ -126,4 +110,14 @@ pub(in crate::config) struct Respond {
     status: Option<u16>,
     /// The body.
     body: Option<String>,
+}
+
+impl Route {
+    /// Where it is written, as far as that is known.
+    pub fn mark(&self) -> Option<Mark> {
+        let name = self.name.as_ref().map(|name| name.mark);
+        let matches = self.matches.as_ref().map(|matches| matches.mark);
+        let pool = self.pool.as_ref().map(|pool| pool.mark);
+        matches.or(name).or(pool).or(self.disabled.as_ref().map(|disabled| disabled.key))
+    }
 }

@@ -53,8 +53,9 @@ macro_rules! tenant {
             /// Changes to responses to its clients, after its plan's.
             #[serde(default)]
             pub response_headers: HeaderRules,
-            /// Routes of its own. Not supported yet.
-            pub routes: Option<Unsupported<List<Route>>>,
+            /// Its differences from its plan's routes: further ones, and by their names changed and disabled ones.
+            #[serde(default)]
+            pub routes: List<Route>,
             /// Which clients it lets in.
             #[serde(default)]
             pub access: Access,

@@ -55,6 +55,7 @@ impl Cast for Plain {
                 seat_wait_max: Duration::ZERO,
                 request_body_max: record.revision,
                 pool: None,
+                routes: Arc::new(crate::tenant::Routes::new(Vec::new())),
                 request_headers: [].into(),
                 response_headers: [].into(),
             }),

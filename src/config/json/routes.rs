@@ -1,0 +1,79 @@
+//! Routes of plans and tenants, in the JSON that makes the same again.
+
+use serde_json::{Value, json};
+
+use super::write::{headers, named_rate_limit, object, some, texts};
+use crate::config::document::{HeaderRules, NamedRateLimit, PathMatch, RouteMatch, RouteOverride, RoutePool};
+use crate::types::{TimeSpan, ValueTest};
+
+pub(super) fn routes(routes: &[RouteOverride]) -> Value {
+    routes.iter().map(route).collect()
+}
+
+fn route(route: &RouteOverride) -> Value {
+    let parts = &route.parts;
+    let rules = |rules: &Option<HeaderRules>| rules.as_ref().map(headers);
+    object([
+        ("name", route.name.as_deref().map(Value::from)),
+        ("match", route.matches.as_ref().map(matches)),
+        ("disabled", route.disabled.then(|| true.into())),
+        ("pool", parts.pool.as_ref().map(pool)),
+        ("requires_feature", parts.requires_feature.as_deref().map(Value::from)),
+        ("request_headers", rules(&parts.request_headers)),
+        ("response_headers", rules(&parts.response_headers)),
+        ("cost", parts.cost.map(|cost| cost.get().into())),
+        ("rate_limit", parts.rate_limit.as_ref().map(rate_limit)),
+        ("timeout", parts.timeout.map(|timeout| TimeSpan(timeout).to_string().into())),
+    ])
+}
+
+fn pool(pool: &RoutePool) -> Value {
+    match pool {
+        RoutePool::Tenant => "{tenant.pool}".into(),
+        RoutePool::Named(name) => name.as_str().into(),
+    }
+}
+
+/// A route's own limit has the route's name, and no routes.
+fn rate_limit(limit: &NamedRateLimit) -> Value {
+    let mut limit = named_rate_limit(limit);
+    if let Value::Object(members) = &mut limit {
+        members.remove("name");
+        members.remove("routes");
+    }
+    limit
+}
+
+fn matches(written: &RouteMatch) -> Value {
+    let (key, path) = match &written.path {
+        PathMatch::Exact(_) => ("path", &written.path),
+        PathMatch::Template(_) => ("path_template", &written.path),
+        PathMatch::Pattern(_) => ("path_regex", &written.path),
+        PathMatch::Prefix(_) => ("path_prefix", &written.path),
+    };
+    let list = |items: Value, is_there| some(items, is_there);
+    let named = |pairs: &[(String, ValueTest)]| {
+        let values = pairs.iter().map(|(name, test)| (name.clone(), value_test(test)));
+        some(values.collect(), !pairs.is_empty())
+    };
+    let fields = written.headers.iter().map(|(name, test)| (name.as_str().to_owned(), value_test(test)));
+    object([
+        ("hosts", list(texts(&written.hosts), !written.hosts.is_empty())),
+        (key, Some(path.to_string().into())),
+        ("methods", list(texts(&written.methods), !written.methods.is_empty())),
+        ("headers", list(fields.collect(), !written.headers.is_empty())),
+        ("query", named(&written.query)),
+        ("cookies", named(&written.cookies)),
+        ("client_ip", list(texts(&written.client_ip), !written.client_ip.is_empty())),
+        ("features", list(texts(&written.features), !written.features.is_empty())),
+    ])
+}
+
+fn value_test(test: &ValueTest) -> Value {
+    match test {
+        ValueTest::Is(exact) => (&**exact).into(),
+        ValueTest::Like(pattern) => json!({ "regex": pattern.as_str() }),
+        ValueTest::Present => json!({ "present": true }),
+        ValueTest::Absent => json!({ "present": false }),
+    }
+}

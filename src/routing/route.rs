@@ -1,0 +1,39 @@
+//! A route, compiled.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{HeaderRules, MatchRule};
+
+/// A route: which requests, and what becomes of them. `T` is where they go.
+#[derive(Debug)]
+pub struct Route<T> {
+    /// Its name, for logs.
+    pub name: Arc<str>,
+    /// Its place in file order: what is kept for each route stands there.
+    pub index: usize,
+    /// Which requests.
+    pub rule: MatchRule,
+    /// Where to.
+    pub target: Target<T>,
+    /// A feature that the tenant must have.
+    pub requires_feature: Option<Arc<str>>,
+    /// Units of the rate limit that a request uses.
+    pub cost: NonZeroU32,
+    /// The most time that a request may take, from its head to its response's end.
+    pub timeout: Option<Duration>,
+    /// Changes to the request's fields.
+    pub request_headers: HeaderRules,
+    /// Changes to the response's fields.
+    pub response_headers: HeaderRules,
+}
+
+/// Where a route leads.
+#[derive(Debug)]
+pub enum Target<T> {
+    /// To the tenant's own pool.
+    Tenant,
+    /// To this pool.
+    Pool(T),
+}
