@@ -290,7 +290,7 @@ fn seat_terms(written: config::Concurrency) -> SeatTerms {
 }
 
 pub(super) fn header_rules(written: &config::HeaderRules) -> HeaderRules {
-    HeaderRules { set: written.set.clone(), remove: written.remove.clone() }
+    HeaderRules { set: written.set.clone(), add: written.add.clone(), remove: written.remove.clone() }
 }
 
 /// The rules to apply in turn; nothing for what is empty.

@@ -4,13 +4,14 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use hashbrown::HashMap;
+use http::StatusCode;
 
 use super::mold::header_rules;
 use crate::config::{
     self, Document, Domain, PathMatch, PlacedRoute, RouteMatch, RouteOverride, RouteParts, RoutePool,
 };
 use crate::proxy::RouteTarget;
-use crate::routing::{HeaderRules, HostRule, MatchRule, PathRule, Route, Target};
+use crate::routing::{HeaderRules, HostRule, MatchRule, PathRule, Redirect, Respond, Rewrite, Route, Target};
 use crate::tenant::Routes;
 use crate::types::ValueTest;
 use crate::upstream::Pool;
@@ -143,6 +144,15 @@ fn route(
     let target = match parts.pool() {
         RoutePool::Tenant => Target::Tenant,
         RoutePool::Named(name) => Target::Pool(Arc::clone(pools.get(name.as_str())?)),
+        RoutePool::Redirect(written) => Target::Redirect(Redirect {
+            to: written.to.clone(),
+            status: StatusCode::from_u16(written.status).ok()?,
+        }),
+        RoutePool::Respond(written) => Target::Respond(Respond {
+            status: StatusCode::from_u16(written.status).ok()?,
+            headers: header_rules(&written.headers),
+            body: written.body.clone().into(),
+        }),
     };
     let rules = |rules: &Option<config::HeaderRules>| -> HeaderRules {
         rules.as_ref().map(header_rules).unwrap_or_default()
@@ -152,12 +162,21 @@ fn route(
         index: place,
         rule: match_rule(&written.matches),
         target,
+        rewrite: parts.rewrite.as_ref().map(rewrite),
         requires_feature: parts.requires_feature.as_deref().map(Into::into),
         cost: parts.cost(),
         timeout: parts.timeout,
         request_headers: rules(&parts.request_headers),
         response_headers: rules(&parts.response_headers),
     })
+}
+
+fn rewrite(written: &config::Rewrite) -> Rewrite {
+    match written {
+        config::Rewrite::Prefix(prefix) => Rewrite::Prefix(prefix.as_str().into()),
+        config::Rewrite::Path(path) => Rewrite::Path(path.clone()),
+        config::Rewrite::Pattern(pattern, to) => Rewrite::Pattern(pattern.clone(), to.clone()),
+    }
 }
 
 fn match_rule(written: &RouteMatch) -> MatchRule {

@@ -33,10 +33,16 @@ use crate::upstream::Pool;
 /// How long a request waits to be told whose it is.
 const LOOK_UP_MAX: Duration = Duration::from_secs(1);
 
-/// A request that is let in: whose it is, where to, what it asks to switch to, and until when.
+/// A request that is let in: whose it is, and where to.
 pub(super) struct Admitted {
     pub(super) tenant: Arc<Tenant>,
     pub(super) route: Arc<Route<RouteTarget>>,
+    /// `None`: its route answers it.
+    pub(super) onward: Option<Onward>,
+}
+
+/// Where a request goes, what it asks to switch to, and until when.
+pub(super) struct Onward {
     pub(super) pool: Arc<Pool>,
     pub(super) switch: Option<HeaderValue>,
     pub(super) expiry: Expiry,
@@ -136,6 +142,15 @@ impl Gates<'_> {
         if body.size_hint().lower() > tenant.terms.request_body_max {
             return Err(Rejection::BodyTooLarge);
         }
+        let pool = match &route.target {
+            Target::Pool(pool) => Some(pool),
+            Target::Tenant => tenant.terms.pool.as_ref(),
+            Target::Redirect(_) | Target::Respond(_) => {
+                charge(tenant, &self.asks(route, &head), books)?;
+                let (tenant, route) = (Arc::clone(tenant), Arc::clone(route));
+                return Ok(Admitted { tenant, route, onward: None });
+            }
+        };
         let switch = match self.handshake {
             Some(handshake) => {
                 handshake.ask(&mut head.headers);
@@ -143,20 +158,10 @@ impl Gates<'_> {
             }
             None => tunnel::wanted(&head, self.survey, !body.is_end_stream())?,
         };
-        let pool = match &route.target {
-            Target::Pool(pool) => Some(pool),
-            Target::Tenant => tenant.terms.pool.as_ref(),
-        };
         let pool = self.snapshot.serving(pool.ok_or(Rejection::NoEndpoint)?);
         books.attempts.route_to(pool);
         books.balance_key = pool.balancing().key(&head.headers, self.client.ip, tenant.id());
-        let asked = RateRequest {
-            route: route.index,
-            cost: route.cost,
-            client: self.client.ip,
-            fields: &head.headers,
-        };
-        charge(tenant, &asked, books)?;
+        charge(tenant, &self.asks(route, &head), books)?;
         let expiry = self.expiry(&head, route, pool, books);
         let idle = pool.timeouts().idle;
         let body = self.body(body, tenant.terms.request_body_max, idle, books);
@@ -168,12 +173,13 @@ impl Gates<'_> {
             checked: self.checked,
             tenant,
             route,
-            request_id: &books.request_id,
+            facts: books.facts(tenant, route),
             expires: expiry.at,
         };
-        books.outgoing = Some(outbound.encode(head, body, switch.as_ref(), text));
+        let outbox = outbound.encode(head, body, switch.as_ref(), text)?;
+        books.outgoing = Some(outbox);
         let (tenant, route, pool) = (Arc::clone(tenant), Arc::clone(route), Arc::clone(pool));
-        Ok(Admitted { tenant, route, pool, switch, expiry })
+        Ok(Admitted { tenant, route, onward: Some(Onward { pool, switch, expiry }) })
     }
 
     fn asked<'r>(
@@ -191,6 +197,10 @@ impl Gates<'_> {
             client: self.client.is_known.then_some(self.client.ip),
             has_feature,
         }
+    }
+
+    fn asks<'r>(&self, route: &Route<RouteTarget>, head: &'r Parts) -> RateRequest<'r> {
+        RateRequest { route: route.index, cost: route.cost, client: self.client.ip, fields: &head.headers }
     }
 
     fn expiry(&self, head: &Parts, route: &Route<RouteTarget>, pool: &Pool, books: &Exchange) -> Expiry {

@@ -16,12 +16,14 @@ use super::attempts::Attempts;
 use super::pipeline::Books;
 use super::rejection::Rejection;
 use super::seating::Seated;
+use super::snapshot::RouteTarget;
 use crate::admission::RateCharges;
 use crate::admission::quota::{QuotaCharges, Used};
 use crate::balance::Key;
 use crate::breaker::{Permits, Tripped};
 use crate::http::body::BodyFlow;
 use crate::http::conn::InFlight;
+use crate::routing::{Facts, Route};
 use crate::telemetry::access_log::Entry;
 use crate::telemetry::{EndpointFailure, RequestRecord, TenantMeter};
 use crate::tenant::Tenant;
@@ -141,6 +143,30 @@ impl Exchange {
         self.started
     }
 
+    /// What texts with placeholders are filled in from.
+    pub(super) fn facts<'f>(&'f self, tenant: &'f Tenant, route: &'f Route<RouteTarget>) -> Facts<'f> {
+        Facts {
+            tenant: tenant.id().as_str(),
+            client: self.client,
+            request_id: &self.request_id,
+            host: self.host.as_ref().map_or(b"", HeaderValue::as_bytes),
+            method: &self.method,
+            path: self.uri.path(),
+            query: self.uri.query(),
+            rule: &route.rule.path,
+        }
+    }
+
+    /// The request is let in, and its route answers it: what it was charged stays charged.
+    pub(super) fn admit_here(&mut self) {
+        self.rates.iter_mut().for_each(RateCharges::keep);
+        self.quotas.iter_mut().for_each(QuotaCharges::keep);
+        if let Some(tenant) = self.tenant.as_ref().filter(|_| !self.admitted) {
+            TenantMeter::started(&tenant.account);
+            self.admitted = true;
+        }
+    }
+
     /// The request's method.
     pub(super) fn method(&self) -> &Method {
         &self.method
@@ -156,12 +182,7 @@ impl Exchange {
     pub(super) fn admit(&mut self, seated: Seated, permits: Option<Permits>) {
         self.seated = Some(seated);
         self._permits = permits;
-        self.rates.iter_mut().for_each(RateCharges::keep);
-        self.quotas.iter_mut().for_each(QuotaCharges::keep);
-        if let Some(tenant) = self.tenant.as_ref().filter(|_| !self.admitted) {
-            TenantMeter::started(&tenant.account);
-            self.admitted = true;
-        }
+        self.admit_here();
     }
 
     /// What the exchange holds of its pool becomes something else.

@@ -25,7 +25,7 @@ use crate::http::timeouts::Timeouts;
 use crate::http::wire::Malformed;
 use crate::http::{checks::Checked, forwarded};
 use crate::retry::Failed;
-use crate::routing::Route;
+use crate::routing::{Facts, Route};
 use crate::telemetry::EndpointFailure;
 use crate::tenant::Tenant;
 use crate::upstream::{Answer, Endpoint, Outbox, Pool, SendFailure, Terms, UpstreamClient};
@@ -39,7 +39,8 @@ pub(super) struct Outbound<'a> {
     pub(super) checked: &'a Checked,
     pub(super) tenant: &'a Arc<Tenant>,
     pub(super) route: &'a Route<RouteTarget>,
-    pub(super) request_id: &'a HeaderValue,
+    /// What values of fields and paths are filled in from.
+    pub(super) facts: Facts<'a>,
     pub(super) expires: Option<Instant>,
 }
 
@@ -47,20 +48,23 @@ impl Outbound<'_> {
     /// Turns the client's head into the one that goes upstream: always HTTP/1.1 in origin form, with
     /// nothing in it that the client may not say and everything that the application must know. What the
     /// gateway itself says is written as text: most of it was made when the tenant or connection was.
+    ///
+    /// # Errors
+    /// What its path was to be rewritten to is none.
     pub(super) fn encode(
         &self,
         mut head: Parts,
         body: RequestBody,
         switch: Option<&HeaderValue>,
         text: Vec<u8>,
-    ) -> Outbox {
+    ) -> Result<Outbox, Rejection> {
         let fields = &mut head.headers;
         hop_by_hop::strip_request(fields, self.survey, self.via_trusted, &self.snapshot.reserved);
         if self.survey.request_id {
             fields.remove(&X_REQUEST_ID);
         }
-        self.tenant.terms.request_headers.iter().for_each(|rules| rules.apply(fields));
-        self.route.request_headers.apply(fields);
+        self.tenant.terms.request_headers.iter().for_each(|rules| rules.apply(fields, &self.facts));
+        self.route.request_headers.apply(fields, &self.facts);
         let timeouts = match self.expires {
             Some(_) if self.survey.timeouts => Timeouts::take(fields),
             _ => Timeouts::default(),
@@ -72,6 +76,10 @@ impl Outbound<'_> {
         }
         if let Some(protocol) = switch {
             tunnel::ask(fields, protocol);
+        }
+        if let Some(rewrite) = self.route.rewrite.as_ref().filter(|_| head.uri.path() != "*") {
+            let changed = rewrite.apply(&self.facts).map_err(|_| Rejection::BadPath)?;
+            head.uri = changed.unwrap_or(head.uri);
         }
         frame(&mut head, &body);
         let via: &[u8] = match head.version {
@@ -89,14 +97,14 @@ impl Outbound<'_> {
             features.line(),
             context.line(),
             b"\r\nx-request-id: ",
-            self.request_id.as_bytes(),
+            self.facts.request_id.as_bytes(),
             via,
         ];
         let mut outbox = Outbox::new(&head, &own, body, text);
         if let Some(expires) = self.expires {
             outbox.tell_time_left(timeouts, expires);
         }
-        outbox
+        Ok(outbox)
     }
 }
 

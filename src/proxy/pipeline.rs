@@ -15,7 +15,8 @@ use hyper::body::Incoming;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
-use super::arrival::{Admitted, Arrival, Refused, unidentified};
+use super::arrival::{Admitted, Arrival, Onward, Refused, unidentified};
+use super::edge;
 use super::exchange::Exchange;
 use super::forward;
 use super::rejection::Rejection;
@@ -110,14 +111,16 @@ impl Proxy {
             // Boxed, so that requests of tenants that are known carry no room for it.
             Received::Stranger(arrival, key) => Box::pin(arrival.look_up(key)).await?,
         };
-        let Admitted { tenant, route, pool, switch, expiry } = admitted;
-        let expires = expiry.at;
-
+        let Admitted { tenant, route, onward } = admitted;
         if let Some(quotas) = books.quotas.as_mut().filter(|quotas| !quotas.is_decided())
             && let Err(refusal) = quotas.decide().await
         {
             return Err((refusal.into(), books));
         }
+        let Some(Onward { pool, switch, expiry }) = onward else {
+            return Ok(edge::answer(&tenant, &route, books));
+        };
+        let expires = expiry.at;
         let waited = &mut books.queue_wait;
         let seated = seating::seat(&tenant, &pool, switch.is_some(), expires, waited).await;
         let entered = seated.and_then(|seated| Ok((seated, circuit::enter(&pool, &tenant)?)));
@@ -163,8 +166,9 @@ impl Proxy {
         // The endpoint's version is its hop's (RFC 9110 §2.5).
         head.version = Version::HTTP_11;
         hop_by_hop::strip_response(&mut head.headers);
-        tenant.terms.response_headers.iter().for_each(|rules| rules.apply(&mut head.headers));
-        route.response_headers.apply(&mut head.headers);
+        let facts = books.facts(&tenant, &route);
+        tenant.terms.response_headers.iter().for_each(|rules| rules.apply(&mut head.headers, &facts));
+        route.response_headers.apply(&mut head.headers, &facts);
         name_request(&mut head.headers, &books);
         if handshake.is_some() && head.status == StatusCode::SWITCHING_PROTOCOLS {
             head.status = StatusCode::OK;

@@ -1,16 +1,20 @@
 //! Where a request goes: the most specific route that matches it.
 
 mod expressions;
+mod facts;
 mod headers;
 mod path;
 mod query;
+mod rewrite;
 mod route;
 mod rule;
 mod table;
 mod template;
 
+pub use facts::Facts;
 pub use headers::HeaderRules;
 pub use path::{InvalidPath, normalise};
-pub use route::{Route, Target};
+pub use rewrite::{NoPath, Rewrite};
+pub use route::{Redirect, Respond, Route, Target};
 pub use rule::{Asked, HostRule, MatchRule, PathRule};
 pub use table::RouteTable;

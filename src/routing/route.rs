@@ -4,7 +4,11 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{HeaderRules, MatchRule};
+use bytes::Bytes;
+use http::StatusCode;
+
+use super::{HeaderRules, MatchRule, Rewrite};
+use crate::types::Wording;
 
 /// A route: which requests, and what becomes of them. `T` is where they go.
 #[derive(Debug)]
@@ -17,6 +21,8 @@ pub struct Route<T> {
     pub rule: MatchRule,
     /// Where to.
     pub target: Target<T>,
+    /// How the path is changed on its way upstream.
+    pub rewrite: Option<Rewrite>,
     /// A feature that the tenant must have.
     pub requires_feature: Option<Arc<str>>,
     /// Units of the rate limit that a request uses.
@@ -36,4 +42,28 @@ pub enum Target<T> {
     Tenant,
     /// To this pool.
     Pool(T),
+    /// Nowhere: the client is sent elsewhere.
+    Redirect(Redirect),
+    /// Nowhere: the client is answered.
+    Respond(Respond),
+}
+
+/// An answer that sends the client elsewhere.
+#[derive(Debug, Clone)]
+pub struct Redirect {
+    /// Where to.
+    pub to: Wording,
+    /// The status.
+    pub status: StatusCode,
+}
+
+/// An answer that is always the same but for its fields.
+#[derive(Debug, Clone)]
+pub struct Respond {
+    /// The status.
+    pub status: StatusCode,
+    /// Its fields.
+    pub headers: HeaderRules,
+    /// Its body.
+    pub body: Bytes,
 }

@@ -15,6 +15,7 @@ fn route(name: &str, rule: MatchRule) -> Arc<Route<()>> {
         index: 0,
         rule,
         target: Target::Tenant,
+        rewrite: None,
         requires_feature: None,
         cost: NonZeroU32::MIN,
         timeout: None,

@@ -14,6 +14,7 @@ mod secret;
 mod signing_key;
 mod units;
 mod value_test;
+mod wording;
 
 pub use cookie::cookie;
 pub use host::{HostName, InvalidHost};
@@ -27,3 +28,4 @@ pub use secret::Secret;
 pub use signing_key::{InvalidSigningKey, SigningKey};
 pub use units::{ByteSize, InvalidUnit, Rate, TimeSpan};
 pub use value_test::ValueTest;
+pub use wording::{FieldValue, InvalidWording, Placeholder, Wording};

@@ -60,6 +60,12 @@ impl PathTemplate {
         if twice { Err(InvalidTemplate::Twice) } else { Ok(template) }
     }
 
+    /// Whether a segment can have this name.
+    #[must_use]
+    pub fn is_name(text: &str) -> bool {
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    }
+
     /// Its segments, in order.
     #[must_use]
     pub fn segments(&self) -> &[PathSegment] {
@@ -104,8 +110,7 @@ impl PathSegment {
         }
         let name = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
         let name = name.filter(|name| !name.contains(['{', '}'])).ok_or(InvalidTemplate::PartOfSegment)?;
-        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if name.is_empty() || !name.chars().all(fits) {
+        if !PathTemplate::is_name(name) {
             return Err(InvalidTemplate::Name);
         }
         Ok(Self::Any(name.into()))

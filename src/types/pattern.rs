@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use regex::bytes::{Captures, Regex, RegexBuilder};
+use regex::bytes::{Regex, RegexBuilder};
 
 /// Octets that a compiled expression may take.
 const SIZE_MAX: usize = 64 * 1024;
@@ -49,10 +49,15 @@ impl Pattern {
         self.regex.is_match(text)
     }
 
-    /// The parts of a text that its groups stand for, where it holds.
+    /// The part of a text that a group stands for, by its name or number; nothing where there is none.
     #[must_use]
-    pub fn captures<'t>(&self, text: &'t [u8]) -> Option<Captures<'t>> {
-        self.regex.captures(text)
+    pub fn group<'t>(&self, text: &'t [u8], group: &str) -> &'t [u8] {
+        let Some(captures) = self.regex.captures(text) else { return b"" };
+        let found = match group.parse::<usize>() {
+            Ok(number) => captures.get(number),
+            Err(_) => captures.name(group),
+        };
+        found.map_or(b"", |found| found.as_bytes())
     }
 
     /// Whether it has a group of that name, or number.

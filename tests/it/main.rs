@@ -46,6 +46,7 @@ mod replay;
 mod resilience;
 mod retirement;
 mod retries;
+mod route_actions;
 mod route_overrides;
 mod routing;
 mod seats;

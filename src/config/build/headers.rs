@@ -6,9 +6,10 @@ use http::HeaderName;
 
 use super::Builder;
 use crate::config::decode::{Entries, Spanned};
-use crate::config::document::HeaderRules;
+use crate::config::document::{HeaderRules, PathMatch};
 use crate::config::source::Mark;
-use crate::config::written::{self, FromText, HeaderValueText, Text};
+use crate::config::written::{self, FromText, Text};
+use crate::types::FieldValue;
 
 /// Which way a message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,20 +19,23 @@ pub(super) enum Direction {
 }
 
 impl Builder<'_> {
-    pub(super) fn header_rules(&self, written: &written::HeaderRules, direction: Direction) -> HeaderRules {
+    /// `path` is what stands behind `{path.…}` in values: `None` where that can't be told.
+    pub(super) fn header_rules(
+        &self,
+        written: &written::HeaderRules,
+        direction: Direction,
+        path: Option<&PathMatch>,
+    ) -> HeaderRules {
         let mut seen: HashMap<HeaderName, Mark> = HashMap::new();
         let mut rules = HeaderRules::default();
-        for (name, value) in self.header_values(&written.set) {
-            if self.may_change(&name, direction) && self.first_time(&mut seen, &name) {
-                if value.value.0.has_template {
-                    let what = "a value with `{…}` in it";
-                    self.findings.not_supported_but(
-                        value.mark,
-                        what,
-                        "write a value that is the same for every request",
-                    );
+        for (written, values) in [(&written.set, &mut rules.set), (&written.add, &mut rules.add)] {
+            for (name, value) in self.header_values(written) {
+                if self.may_change(&name, direction) && self.first_time(&mut seen, &name) {
+                    if let FieldValue::Filled(wording) = &value.value.0 {
+                        self.path_parts(wording, path, value.mark);
+                    }
+                    values.push((name.value, value.value.0.clone()));
                 }
-                rules.set.push((name.value, value.value.0.value.clone()));
             }
         }
         for name in &written.remove.0 {
@@ -44,10 +48,10 @@ impl Builder<'_> {
     }
 
     /// Names with their values, where the name is one.
-    fn header_values<'v>(
+    pub(super) fn header_values<'v>(
         &self,
-        entries: &'v Entries<Spanned<Text<HeaderValueText>>>,
-    ) -> Vec<(Spanned<HeaderName>, &'v Spanned<Text<HeaderValueText>>)> {
+        entries: &'v Entries<Spanned<Text<FieldValue>>>,
+    ) -> Vec<(Spanned<HeaderName>, &'v Spanned<Text<FieldValue>>)> {
         let mut pairs = Vec::with_capacity(entries.0.len());
         for (key, value) in entries.iter() {
             match HeaderName::from_text(&key.value) {

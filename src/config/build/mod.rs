@@ -14,6 +14,7 @@ mod pools;
 mod quotas;
 mod rate_usage;
 mod rates;
+mod route_actions;
 mod route_overrides;
 mod route_terms;
 mod routes;

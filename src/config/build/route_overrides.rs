@@ -51,7 +51,8 @@ impl Builder<'_> {
                         "name the route that is to be changed or disabled, or say what a further one matches",
                     );
             }
-            if let Some(first) = matches.as_ref().and_then(|matches| earlier.find_or_enter(matches, mark)) {
+            let first = matches.as_ref().and_then(|matches| earlier.find_or_enter(matches, mark));
+            if let Some(first) = first.filter(|_| self.findings.errors_in(mark.file) == 0) {
                 self.findings
                     .warning(
                         "unreachable-route",
@@ -64,7 +65,11 @@ impl Builder<'_> {
             let name = route.name.as_ref().map(|name| name.value.clone());
             let goes_by = name.clone().or(matches.as_ref().map(|matches| matches.path.to_string()));
             overrides.push(RouteOverride {
-                parts: self.route_parts(route, &goes_by.unwrap_or_default()),
+                parts: self.route_parts(
+                    route,
+                    &goes_by.unwrap_or_default(),
+                    matches.as_ref().map(|matches| &matches.path),
+                ),
                 name,
                 disabled,
                 matches,

@@ -42,7 +42,9 @@ impl Builder<'_> {
             }
             let mark = matches.mark;
             let matches = self.matches(&matches.value);
-            if let Some(first) = earlier.find_or_enter(&matches, mark) {
+            let first = earlier.find_or_enter(&matches, mark);
+            // What can't be read matches something else than is meant.
+            if let Some(first) = first.filter(|_| self.findings.errors_in(mark.file) == 0) {
                 self.findings
                     .warning(
                         "unreachable-route",
@@ -56,7 +58,7 @@ impl Builder<'_> {
                 Some(name) => name.value.clone(),
                 None => own_name(&matches, index, &mut taken),
             };
-            let parts = self.route_parts(route, &name);
+            let parts = self.route_parts(route, &name, Some(&matches.path));
             let origin =
                 self.findings.sources.origin(route.matches.as_ref().map_or(mark, |matches| matches.key));
             routes.push(Route { name, matches, parts, origin });
@@ -84,16 +86,22 @@ impl Builder<'_> {
     }
 
     /// What is written of a route that has this name.
-    pub(super) fn route_parts(&self, written: &written::Route, name: &str) -> RouteParts {
+    pub(super) fn route_parts(
+        &self,
+        written: &written::Route,
+        name: &str,
+        path: Option<&PathMatch>,
+    ) -> RouteParts {
         if let Some(feature) = &written.requires_feature {
             self.check_name(feature, "feature");
         }
         let headers = |rules: &written::HeaderRules, direction| {
-            Some(self.header_rules(rules, direction)).filter(|rules| !rules.is_empty())
+            Some(self.header_rules(rules, direction, path)).filter(|rules| !rules.is_empty())
         };
         let cost = self.positive(written.cost.as_ref(), "a route's cost can't be zero");
         RouteParts {
-            pool: written.pool.as_ref().map(|pool| self.route_pool(pool)),
+            pool: self.destination(written, path),
+            rewrite: written.rewrite.as_ref().and_then(|rewrite| self.rewrite(rewrite, path)),
             requires_feature: written.requires_feature.as_ref().map(|feature| feature.value.clone()),
             request_headers: headers(&written.request_headers, Direction::Request),
             response_headers: headers(&written.response_headers, Direction::Response),
@@ -103,7 +111,7 @@ impl Builder<'_> {
         }
     }
 
-    fn route_pool(&self, pool: &Spanned<String>) -> RoutePool {
+    pub(super) fn route_pool(&self, pool: &Spanned<String>) -> RoutePool {
         match pool.value.as_str() {
             TENANT_POOL => RoutePool::Tenant,
             other if other.contains('{') => {

@@ -83,7 +83,7 @@ fn reserved<'d>(document: &'d Document, tenant: &'d Tenant) -> Option<(&'d str, 
 fn pools(tenant: &Tenant) -> impl Iterator<Item = &str> {
     let of_routes = tenant.routes.iter().filter_map(|change| match change.parts.pool.as_ref()? {
         RoutePool::Named(name) => Some(name.as_str()),
-        RoutePool::Tenant => None,
+        RoutePool::Tenant | RoutePool::Redirect(_) | RoutePool::Respond(_) => None,
     });
     tenant.pool.as_deref().into_iter().chain(of_routes)
 }

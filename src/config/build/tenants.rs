@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::Builder;
 use super::headers::Direction;
 use super::rates::RateLimitMarks;
-use crate::config::document::{Access, Domain, HostPattern, Signed, Tenancy, Tenant, TenantLimits};
+use crate::config::document::{
+    Access, Domain, HostPattern, PathMatch, Signed, Tenancy, Tenant, TenantLimits,
+};
 use crate::config::findings::Findings;
 use crate::config::source::Mark;
 use crate::config::written;
@@ -159,8 +161,16 @@ impl Builder<'_> {
             state: written.state.map(Into::into).unwrap_or_default(),
             limits: self.tenant_limits(written),
             features: self.features(&written.features),
-            request_headers: self.header_rules(&written.request_headers, Direction::Request),
-            response_headers: self.header_rules(&written.response_headers, Direction::Response),
+            request_headers: self.header_rules(
+                &written.request_headers,
+                Direction::Request,
+                Some(&PathMatch::any()),
+            ),
+            response_headers: self.header_rules(
+                &written.response_headers,
+                Direction::Response,
+                Some(&PathMatch::any()),
+            ),
             routes: self.route_overrides(&written.routes, written.id.mark),
             access: Access {
                 allow: written.access.allow.0.iter().map(|net| net.0.0).collect(),

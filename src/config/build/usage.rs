@@ -108,7 +108,10 @@ pub(in crate::config) fn lacks_pool(config: &Config, document: &Document, tenant
 /// Where the first route to the tenant's own pool is written, if there is one.
 fn route_to_tenants_pool(config: &Config) -> Option<Mark> {
     let Some(routes) = &config.routes else { return Some(config.listeners.key) };
-    let to_tenant = |route: &&Route| route.pool.as_ref().is_none_or(|pool| pool.value == TENANT_POOL);
+    let to_tenant = |route: &&Route| {
+        let answers = route.redirect.is_some() || route.respond.is_some();
+        !answers && route.pool.as_ref().is_none_or(|pool| pool.value == TENANT_POOL)
+    };
     let route = routes.0.iter().find(to_tenant)?;
     route.pool.as_ref().map(|pool| pool.mark).or(route.matches.as_ref().map(|matches| matches.key))
 }

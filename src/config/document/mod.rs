@@ -38,7 +38,7 @@ pub use pools::{
 pub use quotas::{CalendarUnit, Meter, Metering, OnExceed, OnOutage, Quota, StoreLocation, TimeZone, Window};
 pub use rates::{DEFAULT_RATE_LIMIT, NamedRateLimit, RateKey, RateLimit, RateLimitOverride};
 pub use route_overrides::{PlacedRoute, RouteOverride};
-pub use routes::{PathMatch, Route, RouteMatch, RouteParts, RoutePool};
+pub use routes::{PathMatch, Redirect, Respond, Rewrite, Route, RouteMatch, RouteParts, RoutePool};
 pub use telemetry::{AccessLog, AccessLogPath, Audit, Metrics};
 pub use tenancy::{
     HostPattern, IdentifyRule, InvalidHostPattern, Tenancy, TenantCache, UnknownTenant, Verification,

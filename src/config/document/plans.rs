@@ -1,8 +1,9 @@
 //! Plans: what tenants of a tier may use.
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 
 use super::{Concurrency, Feature, NamedRateLimit, OnOutage, Origin, Quota, RateLimit, RouteOverride};
+use crate::types::FieldValue;
 
 /// A plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,11 +36,13 @@ pub struct Plan {
     pub origin: Origin,
 }
 
-/// Header fields to set and to remove. No field is in both.
+/// Header fields to set, to add to and to remove. No field is in two of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeaderRules {
     /// Fields that get exactly this one value.
-    pub set: Vec<(HeaderName, HeaderValue)>,
+    pub set: Vec<(HeaderName, FieldValue)>,
+    /// Fields that get one line more.
+    pub add: Vec<(HeaderName, FieldValue)>,
     /// Fields that are dropped.
     pub remove: Vec<HeaderName>,
 }
@@ -48,6 +51,6 @@ impl HeaderRules {
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.set.is_empty() && self.remove.is_empty()
+        self.set.is_empty() && self.add.is_empty() && self.remove.is_empty()
     }
 }

@@ -8,7 +8,7 @@ use http::{HeaderName, Method};
 use ipnet::IpNet;
 
 use super::{Domain, HeaderRules, NamedRateLimit, Origin};
-use crate::types::{PathTemplate, Pattern, ValueTest};
+use crate::types::{PathTemplate, Pattern, ValueTest, Wording};
 
 /// A route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct Route {
 pub struct RouteParts {
     /// Where it leads; see [`RouteParts::pool`].
     pub pool: Option<RoutePool>,
+    /// How the path is changed on its way upstream.
+    pub rewrite: Option<Rewrite>,
     /// A feature that the tenant must have.
     pub requires_feature: Option<String>,
     /// Changes to requests.
@@ -63,6 +65,7 @@ impl RouteParts {
         }
         Self {
             pool: either(&self.pool, &others.pool),
+            rewrite: either(&self.rewrite, &others.rewrite),
             requires_feature: either(&self.requires_feature, &others.requires_feature),
             request_headers: either(&self.request_headers, &others.request_headers),
             response_headers: either(&self.response_headers, &others.response_headers),
@@ -131,6 +134,59 @@ pub enum RoutePool {
     Tenant,
     /// The pool of this name.
     Named(String),
+    /// Elsewhere: the client is sent there.
+    Redirect(Redirect),
+    /// Nowhere: the gateway answers.
+    Respond(Respond),
+}
+
+/// How a path is changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rewrite {
+    /// This takes the place of the prefix that matched, or of the whole path.
+    Prefix(String),
+    /// This is the path.
+    Path(Wording),
+    /// This is the path where the expression holds for it.
+    Pattern(Pattern, Wording),
+}
+
+/// Where a client is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// The URL, or the path.
+    pub to: Wording,
+    /// The status.
+    pub status: u16,
+}
+
+/// What the gateway answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Respond {
+    /// The status.
+    pub status: u16,
+    /// The header fields.
+    pub headers: HeaderRules,
+    /// The body.
+    pub body: String,
+}
+
+impl PathMatch {
+    /// Every path.
+    #[must_use]
+    pub fn any() -> Self {
+        Self::Prefix("/".into())
+    }
+
+    /// Whether a part of a path has this name.
+    #[must_use]
+    pub fn has_part(&self, name: &str) -> bool {
+        match self {
+            Self::Template(template) => template.names().any(|own| own == name),
+            Self::Pattern(pattern) => pattern.has_group(name),
+            Self::Exact(_) | Self::Prefix(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for PathMatch {

@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::write::{headers, named_rate_limit, object, some, texts};
-use crate::config::document::{HeaderRules, NamedRateLimit, PathMatch, RouteMatch, RouteOverride, RoutePool};
+use super::write::{headers, named_rate_limit, object, some, texts, values};
+use crate::config::document::{
+    HeaderRules, NamedRateLimit, PathMatch, Redirect, Respond, Rewrite, RouteMatch, RouteOverride, RoutePool,
+};
 use crate::types::{TimeSpan, ValueTest};
 
 pub(super) fn routes(routes: &[RouteOverride]) -> Value {
@@ -17,7 +19,10 @@ fn route(route: &RouteOverride) -> Value {
         ("name", route.name.as_deref().map(Value::from)),
         ("match", route.matches.as_ref().map(matches)),
         ("disabled", route.disabled.then(|| true.into())),
-        ("pool", parts.pool.as_ref().map(pool)),
+        ("pool", parts.pool.as_ref().and_then(pool)),
+        ("redirect", parts.pool.as_ref().and_then(redirect)),
+        ("respond", parts.pool.as_ref().and_then(respond)),
+        ("rewrite", parts.rewrite.as_ref().map(rewrite)),
         ("requires_feature", parts.requires_feature.as_deref().map(Value::from)),
         ("request_headers", rules(&parts.request_headers)),
         ("response_headers", rules(&parts.response_headers)),
@@ -27,10 +32,31 @@ fn route(route: &RouteOverride) -> Value {
     ])
 }
 
-fn pool(pool: &RoutePool) -> Value {
+fn pool(pool: &RoutePool) -> Option<Value> {
     match pool {
-        RoutePool::Tenant => "{tenant.pool}".into(),
-        RoutePool::Named(name) => name.as_str().into(),
+        RoutePool::Tenant => Some("{tenant.pool}".into()),
+        RoutePool::Named(name) => Some(name.as_str().into()),
+        RoutePool::Redirect(_) | RoutePool::Respond(_) => None,
+    }
+}
+
+fn redirect(pool: &RoutePool) -> Option<Value> {
+    let RoutePool::Redirect(Redirect { to, status }) = pool else { return None };
+    Some(json!({ "to": to.as_str(), "status": status }))
+}
+
+fn respond(pool: &RoutePool) -> Option<Value> {
+    let RoutePool::Respond(Respond { status, headers, body }) = pool else { return None };
+    let fields = some(values(&headers.set), !headers.set.is_empty());
+    let body = some(body.as_str().into(), !body.is_empty());
+    Some(object([("status", Some((*status).into())), ("headers", fields), ("body", body)]))
+}
+
+fn rewrite(rewrite: &Rewrite) -> Value {
+    match rewrite {
+        Rewrite::Prefix(prefix) => json!({ "prefix": prefix }),
+        Rewrite::Path(path) => json!({ "path": path.as_str() }),
+        Rewrite::Pattern(pattern, to) => json!({ "regex": pattern.as_str(), "to": to.as_str() }),
     }
 }
 

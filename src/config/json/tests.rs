@@ -118,9 +118,9 @@ fn what_is_wrong_between_the_tenant_and_the_configuration_is_told_too() {
             "invalid-value",
         ),
         (
-            json!({ "request_headers": { "set": { "x-a": "{host}" } } }),
+            json!({ "request_headers": { "set": { "x-a": "{hos}" } } }),
             "#/request_headers/set/x-a",
-            "not-supported-yet",
+            "invalid-value",
         ),
         (json!([]), "#", "invalid-type"),
         (Value::Null, "#", "invalid-type"),
@@ -335,7 +335,11 @@ fn routes() -> impl Strategy<Value = Value> {
             "headers": { "x-a": "1", "x-b": { "regex": "a.*" } }, "query": { "q": { "present": true } },
             "cookies": { "c": { "present": false } }, "features": ["f"],
         }, "pool": "big", "request_headers": { "set": { "x-a": "b" } }, "response_headers": { "remove": ["x-c"] } }),
-        json!({ "match": { "path_regex": "/v[0-9]+" } }),
+        json!({ "match": { "path_regex": "/v([0-9]+)" }, "redirect": { "to": "/v/{path.1}{?query}", "status": 308 } }),
+        json!({ "match": { "path": "/r" }, "respond": { "status": 410, "body": "{}", "headers": { "x-a": "{tenant.id}" } } }),
+        json!({ "match": { "path_prefix": "/w" }, "rewrite": { "regex": "/w/(.*)", "to": "/{path.1}" } }),
+        json!({ "match": { "path_template": "/w/{id}" }, "rewrite": { "path": "/{path.id}" },
+                "request_headers": { "add": { "x-a": "{path.id}" } } }),
     ];
     let count = all.len();
     proptest::sample::subsequence(all, 0..=count).prop_map(Value::from)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use http::HeaderValue;
+use http::HeaderName;
 use serde_json::{Map, Value, json};
 
 use super::routes::routes;
@@ -11,7 +11,7 @@ use crate::config::document::{
     Concurrency, Feature, HeaderRules, Meter, NamedRateLimit, OnExceed, OnOutage, Plan, Quota, RateKey,
     RateLimitOverride, Tenant, TenantLimits, TimeZone, Window,
 };
-use crate::types::{ByteSize, TimeSpan};
+use crate::types::{ByteSize, FieldValue, TimeSpan};
 
 /// A tenant's JSON. Reading it ([`super::read_tenant`]) gives an equal tenant, but for the order of header fields.
 #[must_use]
@@ -199,16 +199,23 @@ fn features(features: &[Feature]) -> Value {
 }
 
 pub(super) fn headers(rules: &HeaderRules) -> Value {
-    let set = rules.set.iter().map(|(name, value)| (name.to_string(), text_of(value))).collect();
     object([
-        ("set", some(Value::Object(set), !rules.set.is_empty())),
+        ("set", some(values(&rules.set), !rules.set.is_empty())),
+        ("add", some(values(&rules.add), !rules.add.is_empty())),
         ("remove", some(texts(&rules.remove), !rules.remove.is_empty())),
     ])
 }
 
+pub(super) fn values(fields: &[(HeaderName, FieldValue)]) -> Value {
+    fields.iter().map(|(name, value)| (name.to_string(), Value::from(text_of(value)))).collect()
+}
+
 /// Values were texts when they were read, so they are UTF-8.
-fn text_of(value: &HeaderValue) -> Value {
-    String::from_utf8_lossy(value.as_bytes()).into_owned().into()
+fn text_of(value: &FieldValue) -> String {
+    match value {
+        FieldValue::Fixed(value) => String::from_utf8_lossy(value.as_bytes()).into_owned(),
+        FieldValue::Filled(wording) => wording.as_str().to_owned(),
+    }
 }
 
 fn time_zone(zone: Option<&TimeZone>) -> Value {

@@ -92,7 +92,7 @@ impl TenantsDir {
                 || tenant.pool.as_ref().is_some_and(|pool| !now.pools.contains(pool))
                 || tenant.routes.iter().any(|change| match &change.parts.pool {
                     Some(RoutePool::Named(pool)) => !now.pools.contains(pool),
-                    Some(RoutePool::Tenant) | None => false,
+                    _ => false,
                 })
         };
         self.tally = Tally::default();

@@ -32,7 +32,7 @@ pub(super) use audit::{Audit, Retain};
 pub(super) use branding::Branding;
 pub(super) use concurrency::{Adaptive, Concurrency, Seats};
 pub(super) use features::{Feature, FeatureTerms};
-pub(super) use headers::{HeaderRules, HeaderValueText};
+pub(super) use headers::HeaderRules;
 pub(super) use identity::{Identity, Signed, SigningAlgorithm};
 pub(super) use listeners::{Admin, Limits, Listener, Workers};
 pub(super) use matches::{Match, ValueCondition, ValueMatch};
@@ -43,7 +43,7 @@ pub(super) use pools::{
 };
 pub(super) use quotas::{Amount, OnExceed, Quota, Threshold};
 pub(super) use rates::{NamedRateLimit, RateKey, RateLimit, RouteRateLimit, TenantRateLimit};
-pub(super) use routes::Route;
+pub(super) use routes::{Redirect, Respond, Rewrite, Route};
 pub(super) use telemetry::{AccessLog, Metering, Metrics, Tracing};
 pub(super) use tenancy::{Cache, IdentifyRule, Tenancy, Unknown, Verification};
 pub(super) use tenants::{Tenant, TenantFile};

@@ -6,9 +6,10 @@ use serde::Deserialize;
 use super::headers::HeaderRules;
 use super::matches::Match;
 use super::rates::RouteRateLimit;
-use crate::config::decode::{List, Spanned, Unsupported};
+use super::text::Text;
+use crate::config::decode::{Entries, List, Spanned, Unsupported};
 use crate::config::source::Mark;
-use crate::types::TimeSpan;
+use crate::types::{FieldValue, TimeSpan, Wording};
 
 /// A route: the requests that it matches, and what becomes of them.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -27,8 +28,8 @@ pub(in crate::config) struct Route {
     pub pool: Option<Spanned<String>>,
     /// A feature that the tenant must have; others are answered 403.
     pub requires_feature: Option<Spanned<String>>,
-    /// Change the path. Not supported yet.
-    pub rewrite: Option<Unsupported<Rewrite>>,
+    /// Change the path on its way upstream.
+    pub rewrite: Option<Spanned<Rewrite>>,
     /// Changes to requests.
     #[serde(default)]
     pub request_headers: HeaderRules,
@@ -46,18 +47,24 @@ pub(in crate::config) struct Route {
     pub split: Option<Unsupported<List<Split>>>,
     /// Copy a share of requests to another pool. Not supported yet.
     pub mirror: Option<Unsupported<Mirror>>,
-    /// Answer with a redirect. Not supported yet.
-    pub redirect: Option<Unsupported<Redirect>>,
-    /// Answer with a fixed response. Not supported yet.
-    pub respond: Option<Unsupported<Respond>>,
+    /// Answer with a redirect.
+    pub redirect: Option<Spanned<Redirect>>,
+    /// Answer with a fixed response.
+    pub respond: Option<Spanned<Respond>>,
 }
 
-/// A change of the path.
+/// A change of the path: one of these. The query stays.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Rewrite {
-    /// What takes the place of the prefix that matched.
-    prefix: Option<String>,
+    /// What takes the place of the prefix that matched, or of the whole path.
+    pub prefix: Option<Spanned<String>>,
+    /// The path, with parts of the one that matched: "/u/{path.id}".
+    pub path: Option<Spanned<Text<Wording>>>,
+    /// A regular expression for the whole path. Where it doesn't hold, the path stays.
+    pub regex: Option<Spanned<String>>,
+    /// With `regex`: the path, with the expression's groups: "/new/{path.1}".
+    pub to: Option<Spanned<Text<Wording>>>,
 }
 
 /// One of several pools.
@@ -96,20 +103,23 @@ pub(in crate::config) struct Mirror {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Redirect {
-    /// Where to.
-    to: String,
-    /// The status.
-    status: Option<u16>,
+    /// Where to: a path or a URL, with parts of the request: "/new{path.rest}{?query}".
+    pub to: Spanned<Text<Wording>>,
+    /// The status: 301, 302, 303, 307 or 308. Default 302.
+    pub status: Option<Spanned<u16>>,
 }
 
 /// A fixed response.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Respond {
-    /// The status.
-    status: Option<u16>,
-    /// The body.
-    body: Option<String>,
+    /// The status, from 200 to 599. Default 200.
+    pub status: Option<Spanned<u16>>,
+    /// The header fields. Default: a body is text/plain in UTF-8.
+    #[serde(default)]
+    pub headers: Entries<Spanned<Text<FieldValue>>>,
+    /// The body, up to 64 KiB.
+    pub body: Option<Spanned<String>>,
 }
 
 impl Route {

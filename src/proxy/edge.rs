@@ -1,0 +1,74 @@
+//! Requests that their route answers: redirects and fixed responses.
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use http::{HeaderValue, Method, Response, StatusCode};
+
+use super::exchange::Exchange;
+use super::response::{ResponseBody, name_request};
+use super::snapshot::RouteTarget;
+use crate::routing::{Facts, Redirect, Route, Target};
+use crate::tenant::Tenant;
+
+/// Answers a request that is let in.
+pub(super) fn answer(
+    tenant: &Tenant,
+    route: &Route<RouteTarget>,
+    mut books: Box<Exchange>,
+) -> Response<ResponseBody> {
+    books.admit_here();
+    let facts = books.facts(tenant, route);
+    let mut response = match &route.target {
+        Target::Redirect(redirect) => redirected(redirect, &facts),
+        Target::Respond(respond) => {
+            let mut response = Response::new(respond.body.clone());
+            *response.status_mut() = respond.status;
+            let fields = response.headers_mut();
+            if !respond.body.is_empty() {
+                fields.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+            }
+            respond.headers.apply(fields, &facts);
+            response
+        }
+        // They lead to a pool.
+        Target::Tenant | Target::Pool(_) => Response::default(),
+    };
+    let fields = response.headers_mut();
+    tenant.terms.response_headers.iter().for_each(|rules| rules.apply(fields, &facts));
+    route.response_headers.apply(fields, &facts);
+    let (mut head, body) = response.into_parts();
+    name_request(&mut head.headers, &books);
+    // RFC 9110 §9.3.2: as for GET, without the body.
+    let body = if *books.method() == Method::HEAD && !body.is_empty() {
+        head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        Bytes::new()
+    } else {
+        body
+    };
+    books.answered(head.status.as_u16());
+    Response::from_parts(head, ResponseBody::whole(body, books))
+}
+
+fn redirected(redirect: &Redirect, facts: &Facts<'_>) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    match location(redirect, facts) {
+        Some(to) => {
+            *response.status_mut() = redirect.status;
+            response.headers_mut().insert(LOCATION, to);
+        }
+        // What was filled in can't stand in a field.
+        None => *response.status_mut() = StatusCode::BAD_REQUEST,
+    }
+    response
+}
+
+/// Where to. A path stays one of this host: two slashes or a backslash would name another (RFC 3986 §4.2, and what browsers
+/// make of it).
+fn location(redirect: &Redirect, facts: &Facts<'_>) -> Option<HeaderValue> {
+    let mut to = facts.fill(&redirect.to);
+    if to.first() == Some(&b'/') {
+        let slashes = to.iter().take_while(|byte| matches!(byte, b'/' | b'\\')).count();
+        to.drain(1..slashes);
+    }
+    HeaderValue::try_from(to).ok()
+}
