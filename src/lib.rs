@@ -10,6 +10,7 @@ pub mod admin;
 pub mod admission;
 pub mod app;
 pub mod balance;
+pub mod brand;
 pub mod breaker;
 pub mod cli;
 pub mod config;

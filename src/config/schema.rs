@@ -14,7 +14,7 @@ pub fn schema() -> serde_json::Value {
 }
 
 /// Keys of a tenant that are part of the configuration's surface, but refused.
-const UNSUPPORTED: [&str; 3] = ["branding", "routes", "authentication"];
+const UNSUPPORTED: [&str; 2] = ["routes", "authentication"];
 
 /// The JSON Schema of a tenant as `Tenant`, and of what it refers to, for the components of an OpenAPI document.
 #[must_use]

@@ -120,6 +120,7 @@ pub fn compile(
         directory: Directory::new(tenants.configured().clone(), foundation.kept(&mold)),
         routes: Arc::clone(mold.routes()),
         pools: by_name,
+        brand: Arc::clone(mold.brand()),
         reserved: Arc::new(reserved(document)),
         server: ServerSettings {
             head: HeadLimits {

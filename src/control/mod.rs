@@ -1,6 +1,7 @@
 //! The only place where documents become what runs.
 
 pub mod backup;
+mod branding;
 mod clashes;
 mod compile;
 mod features;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use super::branding;
 use super::compile::Foundation;
 use super::features::{RollOut, features};
 use super::identity::{labels_json, signer};
@@ -13,6 +14,7 @@ use super::routes::RouteTables;
 use crate::admission::fair_share::SeatTerms;
 use crate::admission::quota::{Holdings, QuotaSpec, Quotas};
 use crate::admission::{Access, RateRules};
+use crate::brand::Brand;
 use crate::config::{self, Document};
 use crate::routing::HeaderRules;
 use crate::tenant::{Context, Routes, Signer, Signing, State, Tenant, Terms};
@@ -28,6 +30,7 @@ pub struct Mold {
     document: Document,
     pools: HashMap<Arc<str>, Arc<Pool>>,
     identity: Identity,
+    brand: Arc<Brand>,
     routes: RouteTables,
     plans: HashMap<String, Shared>,
     unplanned: Shared,
@@ -90,6 +93,7 @@ impl Mold {
             features: document.identity.features_header.as_ref().map(|name| name.as_str().into()),
             signer: document.identity.signed.as_ref().and_then(|signed| signer(signed, &foundation.clock)),
         };
+        let brand = branding::default(document);
         let rates = Rates::new(document, &foundation.metrics, &foundation.clock);
         let quotas = QuotaSpecs::default();
         let routes = RouteTables::new(document, &pools);
@@ -102,7 +106,7 @@ impl Mold {
             let signing = signing.map(Arc::new);
             let routes =
                 plan.map_or_else(|| Arc::clone(routes.base()), |plan| routes.of_plan(document, plan, &pools));
-            let terms = terms(document, &like_plan, &pools, &identity, routes, &foundation.clock);
+            let terms = terms(document, &like_plan, &pools, &identity, &brand, routes, &foundation.clock);
             Shared {
                 name: name.map(ToOwned::to_owned),
                 terms: Arc::new(Terms { signing: signing.clone(), ..terms }),
@@ -120,6 +124,7 @@ impl Mold {
             unplanned: shared(None),
             pools,
             identity,
+            brand,
             routes,
             rates,
             quotas,
@@ -139,11 +144,17 @@ impl Mold {
             && own.routes == document.routes
             && own.default_pool == document.default_pool
             && own.identity == document.identity
+            && own.branding == document.branding
     }
 
     /// The document that it is of, without tenants.
     pub(super) fn document(&self) -> &Document {
         &self.document
+    }
+
+    /// How tenants look that differ in nothing.
+    pub(super) fn brand(&self) -> &Arc<Brand> {
+        &self.brand
     }
 
     /// The base routes.
@@ -210,12 +221,12 @@ impl Mold {
     }
 
     fn terms(&self, plan: &Shared, written: &config::Tenant) -> Terms {
-        let Self { document, pools, identity, foundation, .. } = self;
+        let Self { document, pools, identity, brand, foundation, .. } = self;
         let routes = match written.routes.is_empty() {
             true => Arc::clone(&plan.terms.routes),
             false => self.routes.of_tenant(document, written, pools),
         };
-        let terms = terms(document, written, pools, identity, routes, &foundation.clock);
+        let terms = terms(document, written, pools, identity, brand, routes, &foundation.clock);
         Terms { signing: plan.signing.clone(), ..terms }
     }
 
@@ -255,6 +266,7 @@ fn terms(
     written: &config::Tenant,
     pools: &HashMap<Arc<str>, Arc<Pool>>,
     identity: &Identity,
+    brand: &Arc<Brand>,
     routes: Arc<Routes>,
     clock: &Clock,
 ) -> Terms {
@@ -271,6 +283,7 @@ fn terms(
         seat_wait_max: concurrency.max_wait.unwrap_or(config::Concurrency::MAX_WAIT),
         request_body_max: body_max.unwrap_or(u64::MAX),
         pool: document.pool_of(written).and_then(|name| pools.get(name)).cloned(),
+        brand: branding::of_tenant(document, written, brand),
         routes,
         request_headers: chain(&[plan.map_or(&none, |plan| &plan.request_headers), &written.request_headers]),
         response_headers: chain(&[

@@ -5,8 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
+use bytes::Bytes;
 use http::request::Parts;
+use http::{HeaderValue, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 
@@ -48,6 +49,14 @@ pub(super) struct Onward {
     pub(super) expiry: Expiry,
 }
 
+/// What becomes of a request that is not refused.
+pub(super) enum Entered {
+    /// It goes on to a pool.
+    Admitted(Box<Exchange>, Admitted),
+    /// The gateway has the answer: a file of the tenant's brand.
+    Answered(Box<Exchange>, Response<Bytes>),
+}
+
 /// What is known of a request before anything is decided about it.
 pub(super) struct Arrival<'a> {
     pub(super) snapshot: Arc<Snapshot>,
@@ -67,7 +76,7 @@ pub(super) type Refused = (Rejection, Box<Exchange>);
 
 impl Arrival<'_> {
     /// Looks up whose request it is, where tenants are kept, as often as a rule needs to know: at most one key for each.
-    pub(super) async fn look_up(self: Box<Self>, key: Key) -> Result<(Box<Exchange>, Admitted), Refused> {
+    pub(super) async fn look_up(self: Box<Self>, key: Key) -> Result<Entered, Refused> {
         let mut looked_up = LookedUp::default();
         let mut key = key;
         loop {
@@ -89,13 +98,18 @@ impl Arrival<'_> {
         identify.find(directory, looked_up, host, &self.head.headers, self.client.via_trusted)
     }
 
-    pub(super) fn enter(mut self, tenant: &Arc<Tenant>) -> Result<(Box<Exchange>, Admitted), Refused> {
+    pub(super) fn enter(mut self, tenant: &Arc<Tenant>) -> Result<Entered, Refused> {
         self.books.tenant = Some(Arc::clone(tenant));
+        // Whatever the tenant's state is: pages of that state show them.
+        let (method, path) = (&self.head.method, self.head.uri.path());
+        if let Some(response) = tenant.terms.brand.answer(method, path, &self.head.headers) {
+            return Ok(Entered::Answered(self.books, response));
+        }
         let Self { snapshot, conn, survey, client, handshake, head, body, checked, text, mut books } = self;
         let gates =
             Gates { snapshot: &snapshot, conn, survey: &survey, client, handshake, checked: &checked };
         match gates.admit(tenant, head, body, text, &mut books) {
-            Ok(admitted) => Ok((books, admitted)),
+            Ok(admitted) => Ok(Entered::Admitted(books, admitted)),
             Err(rejection) => Err((rejection, books)),
         }
     }

@@ -54,6 +54,8 @@ pub(super) struct Exchange {
     pub(super) version: Version,
     /// Whether it is a gRPC call, which a refusal has to be written for.
     pub(super) grpc: bool,
+    /// The languages of somebody who would rather read a refusal than parse it, if that is who asks.
+    pub(super) reader: Option<Option<HeaderValue>>,
     /// Who asked.
     pub(super) client: IpAddr,
     /// Whose request it is, once that is known.
@@ -92,6 +94,11 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
+    /// The host that the client named.
+    pub(super) fn host(&self) -> Option<&HeaderValue> {
+        self.host.as_ref()
+    }
+
     /// Opens the books.
     pub(super) fn open(
         books: Rc<Books>,
@@ -116,6 +123,7 @@ impl Exchange {
             host,
             version: head.version,
             grpc: false,
+            reader: None,
             client,
             tenant: None,
             seated: None,

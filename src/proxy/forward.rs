@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderValue, Method, Version};
 use http_body::Body;
@@ -16,6 +16,7 @@ use super::rejection::Rejection;
 use super::retrying::Retrying;
 use super::snapshot::{RouteTarget, Snapshot};
 use super::tunnel;
+use crate::brand::html::accepted_codings;
 use crate::breaker::Fuse;
 use crate::http::body::{BodyFailure, BodyFlow, RequestBody};
 use crate::http::conn::ConnState;
@@ -65,6 +66,10 @@ impl Outbound<'_> {
         }
         self.tenant.terms.request_headers.iter().for_each(|rules| rules.apply(fields, &self.facts));
         self.route.request_headers.apply(fields, &self.facts);
+        if self.tenant.terms.brand.injection().is_some() {
+            let accepted = accepted_codings(fields);
+            fields.insert(ACCEPT_ENCODING, accepted);
+        }
         let timeouts = match self.expires {
             Some(_) if self.survey.timeouts => Timeouts::take(fields),
             _ => Timeouts::default(),

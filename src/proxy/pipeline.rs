@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use arc_swap::Cache;
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::header::{ACCEPT_LANGUAGE, CONNECTION, CONTENT_LENGTH, RETRY_AFTER};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
-use super::arrival::{Admitted, Arrival, Onward, Refused, unidentified};
+use super::arrival::{Admitted, Arrival, Entered, Onward, Refused, unidentified};
 use super::edge;
 use super::exchange::Exchange;
 use super::forward;
@@ -23,7 +23,8 @@ use super::rejection::Rejection;
 use super::response::{ResponseBody, name_request};
 use super::seating::{self, Nursery};
 use super::snapshot::{Snapshot, SnapshotCell};
-use super::{circuit, grpc, problem, tunnel};
+use super::{circuit, grpc, page, problem, rewriting, tunnel};
+use crate::brand::prefers_html;
 use crate::http::checks;
 use crate::http::conn::ConnState;
 use crate::http::hop_by_hop::{self, Survey};
@@ -58,8 +59,8 @@ pub(super) struct Books {
 
 /// What comes of a request without waiting.
 enum Received<'a> {
-    /// It is let in.
-    Admitted(Box<Exchange>, Admitted),
+    /// Whose it is is known, and what becomes of it.
+    Entered(Entered),
     /// Whose it is has to be looked up first.
     Stranger(Box<Arrival<'a>>, Key),
 }
@@ -106,10 +107,14 @@ impl Proxy {
         mut request: Request<Incoming>,
     ) -> Result<Response<ResponseBody>, Refused> {
         let handshake = Handshake::take(&mut request);
-        let (mut books, admitted) = match self.receive(conn, request, handshake.as_ref())? {
-            Received::Admitted(books, admitted) => (books, admitted),
+        let entered = match self.receive(conn, request, handshake.as_ref())? {
+            Received::Entered(entered) => entered,
             // Boxed, so that requests of tenants that are known carry no room for it.
             Received::Stranger(arrival, key) => Box::pin(arrival.look_up(key)).await?,
+        };
+        let (mut books, admitted) = match entered {
+            Entered::Admitted(books, admitted) => (books, admitted),
+            Entered::Answered(books, response) => return Ok(answer(response, books)),
         };
         let Admitted { tenant, route, onward } = admitted;
         if let Some(quotas) = books.quotas.as_mut().filter(|quotas| !quotas.is_decided())
@@ -141,6 +146,11 @@ impl Proxy {
         let (mut head, body) = match answered {
             Ok(Answer::Response(response)) => {
                 let (head, body) = response.into_parts();
+                if tenant.terms.brand.intercepts(head.status.as_u16()) && !books.grpc {
+                    books.attempts.endpoint_is_done();
+                    let retry_after = head.headers.get(RETRY_AFTER).cloned();
+                    return Err((Rejection::Intercepted(head.status, retry_after), books));
+                }
                 if let Err(rejection) =
                     books.reseat(|seated| seated.answered(&pool, &head.headers, &self.streams))
                 {
@@ -176,7 +186,11 @@ impl Proxy {
         books.answered(head.status.as_u16());
         match body {
             Ok(body) => {
-                let body = ResponseBody::upstream(body, books);
+                let brand = &tenant.terms.brand;
+                let body = match rewriting::transform(brand, books.method(), books.host(), &mut head) {
+                    Some(transform) => ResponseBody::rewritten(body, transform, books),
+                    None => ResponseBody::upstream(body, books),
+                };
                 let body = if conn.h2.get() { body.watched(conn, self.write_stall(), expires) } else { body };
                 Ok(Response::from_parts(head, body))
             }
@@ -215,6 +229,7 @@ impl Proxy {
         };
         let books = Rc::clone(&self.books);
         let mut books = Exchange::open(books, in_flight, &head, request_id, client.ip, snapshot.access_log);
+        books.reader = prefers_html(&head.headers).then(|| head.headers.get(ACCEPT_LANGUAGE).cloned());
         books.grpc = survey.content_type && grpc::is_call(&head.headers);
         if let Some(why) = malformed {
             books.forget_stand_in();
@@ -231,30 +246,46 @@ impl Proxy {
         let text = self.upstream.text();
         let arrival = Arrival { snapshot, conn, survey, client, handshake, head, body, checked, text, books };
         match arrival.identify(&LookedUp::default()) {
-            Ok(tenant) => arrival.enter(&tenant).map(|(books, admitted)| Received::Admitted(books, admitted)),
+            Ok(tenant) => arrival.enter(&tenant).map(Received::Entered),
             Err(Unidentified::NotHere(key)) => Ok(Received::Stranger(Box::new(arrival), key)),
             Err(why) => Err((unidentified(&why), arrival.books)),
         }
     }
 
-    fn refuse(rejection: &Rejection, mut books: Box<Exchange>) -> Response<ResponseBody> {
+    fn refuse(&self, rejection: &Rejection, mut books: Box<Exchange>) -> Response<ResponseBody> {
         books.rejected(rejection);
         let tenant = books.tenant.as_ref().map(|tenant| tenant.id().as_str());
-        let response = match books.grpc {
-            true => grpc::respond(rejection),
-            false => problem::respond(rejection, tenant, &books.request_id),
+        let response = match &books.reader {
+            _ if books.grpc => grpc::respond(rejection),
+            None => problem::respond(rejection, tenant, &books.request_id),
+            Some(languages) => {
+                let of_tenant = books.tenant.as_ref().map(|tenant| Arc::clone(&tenant.terms.brand));
+                let brand = of_tenant.unwrap_or_else(|| Arc::clone(&self.snapshot().brand));
+                page::respond(rejection, &brand, languages.as_ref(), tenant, &books.request_id)
+            }
         };
-        let (mut head, body) = response.into_parts();
-        name_request(&mut head.headers, &books);
-        // RFC 9110 §9.3.2: as for GET, without the body.
-        let body = if *books.method() == Method::HEAD {
-            head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-            Bytes::new()
-        } else {
-            body
-        };
-        Response::from_parts(head, ResponseBody::whole(body, books))
+        complete(response, books)
     }
+}
+
+/// An answer of the gateway's own that is no refusal.
+fn answer(response: Response<Bytes>, mut books: Box<Exchange>) -> Response<ResponseBody> {
+    books.answered(response.status().as_u16());
+    complete(response, books)
+}
+
+/// What every answer of the gateway's own says, and its body, if the client wants one.
+fn complete(response: Response<Bytes>, books: Box<Exchange>) -> Response<ResponseBody> {
+    let (mut head, body) = response.into_parts();
+    name_request(&mut head.headers, &books);
+    // RFC 9110 §9.3.2: as for GET, without the body.
+    let body = if *books.method() == Method::HEAD && head.status != StatusCode::NOT_MODIFIED {
+        head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        Bytes::new()
+    } else {
+        body
+    };
+    Response::from_parts(head, ResponseBody::whole(body, books))
 }
 
 impl Handler for Proxy {
@@ -266,7 +297,7 @@ impl Handler for Proxy {
         request: Request<Incoming>,
     ) -> Result<Response<ResponseBody>, Infallible> {
         let served = self.serve(&conn, request).await;
-        let mut response = served.unwrap_or_else(|(rejection, books)| Self::refuse(&rejection, books));
+        let mut response = served.unwrap_or_else(|(rejection, books)| self.refuse(&rejection, books));
         if response.status() != StatusCode::SWITCHING_PROTOCOLS && conn.decline_tunnel() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }

@@ -1,7 +1,7 @@
 //! A refusal as the client receives it: problem details (RFC 9457) and `Proxy-Status` (RFC 9209).
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, VARY};
 use http::{HeaderMap, HeaderValue, Response};
 use serde::Serialize;
 
@@ -50,6 +50,8 @@ pub(super) fn respond(
     *response.status_mut() = row.status;
     let fields = response.headers_mut();
     fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    // Another client is given a page.
+    fields.insert(VARY, HeaderValue::from_static("Accept"));
     explain(fields, rejection);
     response
 }
@@ -57,9 +59,15 @@ pub(super) fn respond(
 /// What a refusal says in its head, whatever the client speaks: why, when to try again, and whether to do so elsewhere.
 pub(super) fn explain(fields: &mut HeaderMap, rejection: &Rejection) {
     let row = rejection.row();
-    if let Ok(status) =
-        HeaderValue::try_from(format!("tollgate; error={}; details=\"{}\"", row.proxy_status, row.code))
-    {
+    let why = match rejection {
+        // No error of the hop: the application did answer (RFC 9209 §2.1.4).
+        Rejection::Intercepted(status, _) => format!("received-status={}", status.as_u16()),
+        _ => format!("error={}", row.proxy_status),
+    };
+    if let Rejection::Intercepted(_, Some(retry_after)) = rejection {
+        fields.insert(RETRY_AFTER, retry_after.clone());
+    }
+    if let Ok(status) = HeaderValue::try_from(format!("tollgate; {why}; details=\"{}\"", row.code)) {
         fields.insert(PROXY_STATUS.clone(), status);
     }
     if let Some(seconds) = rejection.retry_after_s() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 
 use super::grpc::GrpcStatus;
 use crate::admission::Violation;
@@ -65,6 +65,8 @@ pub enum Rejection {
     UpstreamProtocol(&'static str),
     /// The endpoint took too long.
     UpstreamTimeout,
+    /// The application's own error, which is not shown; when it may be worth to try again, as it said.
+    Intercepted(StatusCode, Option<HeaderValue>),
 }
 
 impl From<QuotaRefusal> for Rejection {
@@ -165,6 +167,9 @@ impl Rejection {
                 let (status, error) = (StatusCode::SERVICE_UNAVAILABLE, "connection_limit_reached");
                 row(status, "no_capacity", "No Capacity", error, Unavailable)
             }
+            Self::Intercepted(status, _) => {
+                row(*status, "upstream_error", "Application Error", "http_protocol_error", Unavailable)
+            }
             Self::BodyTooLarge => {
                 let (status, title) = (StatusCode::PAYLOAD_TOO_LARGE, "Request Body Too Large");
                 row(status, "body_too_large", title, denied, ResourceExhausted)
@@ -245,6 +250,7 @@ impl Rejection {
             Self::NoEndpoint => "No endpoint can take this request.".to_owned(),
             Self::UpstreamConnect(_) => "The application could not be reached.".to_owned(),
             Self::UpstreamProtocol(_) => "The application's response was not valid.".to_owned(),
+            Self::Intercepted(..) => "The application answered with an error.".to_owned(),
             Self::UpstreamTimeout => "The application did not respond in time.".to_owned(),
         }
     }

@@ -12,8 +12,10 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
 use super::exchange::Exchange;
+use super::rewriting::Rewriting;
 use crate::admission::StandingList;
 use crate::admission::quota::QuotaCharges;
+use crate::brand::html::Transform;
 use crate::http::conn::{ConnState, Stallable};
 use crate::http::names::{QUOTA_WARNING, RATELIMIT, RATELIMIT_POLICY, X_REQUEST_ID};
 use crate::upstream::{ResponseFailure, UpstreamBody};
@@ -42,6 +44,7 @@ enum Content {
     Failing(ResponseFailure),
     Whole(Bytes),
     Upstream(UpstreamBody),
+    Rewritten(Box<Rewriting>),
 }
 
 /// A response that may be let go of from outside.
@@ -64,6 +67,12 @@ impl ResponseBody {
     /// An endpoint's body.
     pub(super) fn upstream(body: UpstreamBody, exchange: Box<Exchange>) -> Self {
         Self(Held::Own(Sending { content: Content::Upstream(body), exchange: Some(exchange) }))
+    }
+
+    /// An endpoint's body that does not stay as it is.
+    pub(super) fn rewritten(body: UpstreamBody, transform: Box<Transform>, exchange: Box<Exchange>) -> Self {
+        let content = Content::Rewritten(Box::new(Rewriting::new(body, transform)));
+        Self(Held::Own(Sending { content, exchange: Some(exchange) }))
     }
 
     /// No body, and nobody's exchange: the tunnel that follows has it.
@@ -132,23 +141,36 @@ impl Sending {
             }
             Content::Upstream(body) => {
                 let polled = Pin::new(body).poll_frame(cx);
-                match &polled {
-                    Poll::Ready(Some(Ok(frame))) => self.count(frame),
-                    Poll::Ready(Some(Err(failure))) => {
-                        if let Some(exchange) = &mut self.exchange {
-                            exchange.upstream_broke(*failure);
-                        }
-                        self.content = Content::Failing(*failure);
-                        // hyper flushes while the body is pending, and drops what it has buffered on an error.
-                        cx.waker().wake_by_ref();
-                        return Poll::Pending;
-                    }
-                    Poll::Ready(None) => self.content = Content::Empty,
-                    Poll::Pending => {}
-                }
-                polled
+                self.passed(polled, cx)
+            }
+            Content::Rewritten(body) => {
+                let polled = body.poll(cx);
+                self.passed(polled, cx)
             }
         }
+    }
+
+    /// Takes note of what becomes of an endpoint's body.
+    fn passed(
+        &mut self,
+        polled: Poll<Option<Result<Frame<Bytes>, ResponseFailure>>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ResponseFailure>>> {
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => self.count(frame),
+            Poll::Ready(Some(Err(failure))) => {
+                if let Some(exchange) = &mut self.exchange {
+                    exchange.upstream_broke(*failure);
+                }
+                self.content = Content::Failing(*failure);
+                // hyper flushes while the body is pending, and drops what it has buffered on an error.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Poll::Ready(None) => self.content = Content::Empty,
+            Poll::Pending => {}
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -157,13 +179,14 @@ impl Sending {
             Content::Failing(_) => false,
             Content::Whole(bytes) => bytes.is_empty(),
             Content::Upstream(body) => body.is_end_stream(),
+            Content::Rewritten(body) => body.is_over(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Empty => SizeHint::with_exact(0),
-            Content::Failing(_) => SizeHint::default(),
+            Content::Failing(_) | Content::Rewritten(_) => SizeHint::default(),
             Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Upstream(body) => body.size_hint(),
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use hashbrown::HashMap;
 
+use crate::brand::Brand;
 use crate::http::client_addr::TrustedProxies;
 use crate::http::hop_by_hop::Reserved;
 use crate::http::server::ServerSettings;
@@ -30,6 +31,8 @@ pub struct Snapshot {
     pub routes: Arc<Routes>,
     /// All pools by name. Connections to endpoints of none of them are closed.
     pub pools: HashMap<Arc<str>, Arc<Pool>>,
+    /// How the gateway looks where no tenant is known.
+    pub brand: Arc<Brand>,
     /// Field names that clients may not use.
     pub reserved: Arc<Reserved>,
     /// Bounds and deadlines of the connections that are accepted from now on.

@@ -226,6 +226,7 @@ mod tests {
             seat_wait_max: Duration::ZERO,
             request_body_max: 0,
             pool: None,
+            brand: Arc::default(),
             routes: Arc::new(crate::tenant::Routes::new(Vec::new())),
             request_headers: [].into(),
             response_headers: [].into(),

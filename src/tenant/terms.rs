@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Features, Signing};
 use crate::admission::Access;
 use crate::admission::fair_share::SeatTerms;
+use crate::brand::Brand;
 use crate::routing::{HeaderRules, RouteTable};
 use crate::upstream::Pool;
 
@@ -33,6 +34,8 @@ pub struct Terms {
     pub pool: Option<Arc<Pool>>,
     /// Where requests go: the base routes, unless plan or tenant have others.
     pub routes: Arc<Routes>,
+    /// How it looks; one for all that have nothing of their own.
+    pub brand: Arc<Brand>,
     /// Changes to requests' fields: the plan's, then the tenant's own.
     pub request_headers: Arc<[Arc<HeaderRules>]>,
     /// Changes to responses' fields: the plan's, then the tenant's own.

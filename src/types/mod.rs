@@ -2,6 +2,7 @@
 //!
 //! Layer 0: nothing here imports another module of the crate, does I/O or reads a clock.
 
+mod color;
 mod cookie;
 mod host;
 mod id;
@@ -16,6 +17,7 @@ mod units;
 mod value_test;
 mod wording;
 
+pub use color::{Color, InvalidColor};
 pub use cookie::cookie;
 pub use host::{HostName, InvalidHost};
 pub use id::{InvalidTenantId, TenantId};

@@ -14,6 +14,7 @@ mod attack_pools;
 mod audit_retention;
 mod backup;
 mod bodies;
+mod branding;
 mod circuit;
 mod cli;
 mod cli_api;

@@ -19,6 +19,7 @@ const LAYERS: [&[&str]; 8] = [
         "routing",
         "admission",
         "balance",
+        "brand",
         "breaker",
         "health",
         "retry",

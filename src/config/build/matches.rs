@@ -25,7 +25,9 @@ impl Builder<'_> {
         matches.cookies = self.value_matches(&written.cookies, "cookie");
         matches.client_ip = written.client_ip.0.iter().map(|network| network.0.0).collect();
         for feature in &written.features.0 {
-            push_new(&mut matches.features, feature.value.clone());
+            if self.check_name(feature, "feature") {
+                push_new(&mut matches.features, feature.value.clone());
+            }
         }
         matches
     }

@@ -3,12 +3,14 @@
 //! Nothing here stops at an error: it is reported, and something harmless takes the place of
 //! the value, so that what follows is checked too. Whoever called looks at the findings.
 
+mod branding;
 mod concurrency;
 mod features;
 mod headers;
 mod identity;
 mod listeners;
 mod matches;
+mod page_rules;
 mod plans;
 mod pools;
 mod quotas;
@@ -20,6 +22,7 @@ mod route_terms;
 mod routes;
 mod tally;
 mod telemetry;
+mod templates;
 mod tenancy;
 mod tenants;
 mod usage;
@@ -55,6 +58,8 @@ pub(super) struct Builder<'b> {
     signs: bool,
     /// Files that were read.
     pub watched: Vec<PathBuf>,
+    /// Whether what is built comes over the API, which is not to read files here.
+    of_api: bool,
 }
 
 impl<'b> Builder<'b> {
@@ -67,6 +72,7 @@ impl<'b> Builder<'b> {
             identity: identity::identity_headers(config.identity.as_ref()),
             signs: config.identity.as_ref().is_some_and(|identity| identity.signed.is_some()),
             watched: Vec::new(),
+            of_api: false,
         }
     }
 
@@ -80,6 +86,7 @@ impl<'b> Builder<'b> {
             identity: document.identity.headers().cloned().collect(),
             signs: document.identity.signed.is_some(),
             watched: Vec::new(),
+            of_api: true,
         }
     }
 
@@ -96,6 +103,7 @@ impl<'b> Builder<'b> {
             pools: self.pools(&config.pools),
             routes: self.routes(config.routes.as_ref(), file),
             default_pool: config.default_pool.as_ref().and_then(|pool| self.known_pool(pool)),
+            branding: self.default_branding(config.branding.as_ref()),
             tenants: TenantList::default(),
             identity: self.identity(config.identity.as_ref()),
             metering: self.metering(config.metering.as_ref()),

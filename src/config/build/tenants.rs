@@ -161,6 +161,9 @@ impl Builder<'_> {
             state: written.state.map(Into::into).unwrap_or_default(),
             limits: self.tenant_limits(written),
             features: self.features(&written.features),
+            branding: Some(self.branding(written.branding.as_ref()))
+                .filter(|branding| !branding.is_empty())
+                .map(Arc::new),
             request_headers: self.header_rules(
                 &written.request_headers,
                 Direction::Request,

@@ -3,6 +3,7 @@
 //! What operators write lives in `written`; these are the same things after interpolation,
 //! defaults and validation. No name in here dangles: a plan or pool that is named exists.
 
+mod branding;
 mod concurrency;
 mod features;
 mod identity;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+pub use branding::{Branding, HtmlRewrite, Image, PageText};
 pub use concurrency::{Concurrency, SeatLimit, Seats};
 pub use features::{Feature, Moment};
 pub use identity::{Identity, Signed};
@@ -69,6 +71,8 @@ pub struct Document {
     pub routes: Vec<Route>,
     /// The pool of tenants that have none of their own and none from their plan.
     pub default_pool: Option<String>,
+    /// How tenants look that differ in nothing.
+    pub branding: Branding,
     /// Tenants from the document and from `tenants_dir`, each id once. One that a reload has found as it was before is the
     /// same `Arc` again.
     pub tenants: TenantList,

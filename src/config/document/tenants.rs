@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use super::{
-    Concurrency, Feature, HeaderRules, NamedRateLimit, OnOutage, Origin, Quota, RateLimitOverride,
+    Branding, Concurrency, Feature, HeaderRules, NamedRateLimit, OnOutage, Origin, Quota, RateLimitOverride,
     RouteOverride, TimeZone,
 };
 use crate::types::{HostName, InvalidHost, TenantId};
@@ -34,6 +35,8 @@ pub struct Tenant {
     /// Features that it has beside its plan's, or in the place of those of the same name; see
     /// [`super::Document::features_of`].
     pub features: Vec<Feature>,
+    /// Its differences from the default branding.
+    pub branding: Option<Arc<Branding>>,
     /// Changes to requests, after its plan's.
     pub request_headers: HeaderRules,
     /// Changes to responses, after its plan's.
@@ -60,6 +63,7 @@ impl Tenant {
             state: TenantState::default(),
             limits: TenantLimits::default(),
             features: Vec::new(),
+            branding: None,
             request_headers: HeaderRules::default(),
             response_headers: HeaderRules::default(),
             routes: Vec::new(),
@@ -73,6 +77,7 @@ impl Tenant {
     pub fn has_terms_of_plan(&self) -> bool {
         self.pool.is_none()
             && self.features.is_empty()
+            && self.branding.is_none()
             && self.request_headers.is_empty()
             && self.response_headers.is_empty()
             && self.routes.is_empty()

@@ -5,6 +5,7 @@
 //! lines; `write` says in JSON what a tenant of the configuration is; `parts` tells apart what the store looks into
 //! and what it only keeps. Variables (`${…}`) are not filled in: whoever may write tenants need not see the environment.
 
+mod branding;
 mod parts;
 mod routes;
 #[cfg(test)]

@@ -111,7 +111,13 @@ fn what_is_wrong_between_the_tenant_and_the_configuration_is_told_too() {
             "#/limits/rate_limits/0/name",
             "duplicate-limit",
         ),
-        (json!({ "branding": { "name": "x" } }), "#/branding", "not-supported-yet"),
+        (json!({ "branding": { "logo": "/etc/passwd.svg" } }), "#/branding/logo", "invalid-value"),
+        (json!({ "branding": { "error_pages": "/etc" } }), "#/branding/error_pages", "invalid-value"),
+        (
+            json!({ "branding": { "colors": { "primary": "red;}" } } }),
+            "#/branding/colors/primary",
+            "invalid-value",
+        ),
         (
             json!({ "request_headers": { "set": { "a/b~c d": "x" } } }),
             "#/request_headers/set/a~1b~0c%20d",

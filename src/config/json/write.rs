@@ -37,6 +37,7 @@ pub fn tenant_json(tenant: &Tenant) -> Value {
     put("labels", texts_by_name(&tenant.labels));
     put("limits", limits(&tenant.limits));
     put("features", features(&tenant.features));
+    put("branding", tenant.branding.as_deref().map_or(Value::Null, super::branding::branding_json));
     put("request_headers", headers(&tenant.request_headers));
     put("response_headers", headers(&tenant.response_headers));
     put("routes", routes(&tenant.routes));

@@ -29,7 +29,7 @@ use super::document::StoreLocation;
 use crate::types::TimeSpan;
 
 pub(super) use audit::{Audit, Retain};
-pub(super) use branding::Branding;
+pub(super) use branding::{Branding, HtmlRewrite, PageText};
 pub(super) use concurrency::{Adaptive, Concurrency, Seats};
 pub(super) use features::{Feature, FeatureTerms};
 pub(super) use headers::HeaderRules;
@@ -80,8 +80,8 @@ pub(super) struct Config {
     pub routes: Option<List<Route>>,
     /// The pool of tenants that have none of their own and none from their plan.
     pub default_pool: Option<Spanned<String>>,
-    /// Branding defaults. Not supported yet.
-    pub branding: Option<Unsupported<Branding>>,
+    /// How tenants look: a tenant overrides any key of it.
+    pub branding: Option<Branding>,
     /// Tenants that are kept in this file.
     #[serde(default)]
     pub tenants: List<Tenant>,

@@ -45,8 +45,8 @@ macro_rules! tenant {
             /// { name: NAME, enabled: false } takes that away.
             #[serde(default)]
             pub features: List<Spanned<Feature>>,
-            /// Its differences from the default branding. Not supported yet.
-            pub branding: Option<Unsupported<Branding>>,
+            /// Its differences from the default branding.
+            pub branding: Option<Branding>,
             /// Changes to its requests, after its plan's.
             #[serde(default)]
             pub request_headers: HeaderRules,

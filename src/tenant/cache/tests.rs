@@ -47,6 +47,7 @@ impl Cast for Plain {
         Some(Tenant {
             state: record.state,
             terms: Arc::new(Terms {
+                brand: Arc::default(),
                 identity: Arc::from(*b"x-tenant-id: "),
                 signing: None,
                 access: Access::default(),

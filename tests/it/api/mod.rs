@@ -84,6 +84,17 @@ fn audited(gateway: &TestGateway) -> Vec<(String, String)> {
 }
 
 #[test]
+fn a_stored_tenant_has_a_look_of_its_own() {
+    let origin = Origin::echo();
+    let gateway = stored(&origin).start();
+    let tenant = json!({ "state": "maintenance", "branding": { "name": "Initech", "colors": { "primary": "#ff6600" } } });
+    made(&gateway, "initech", &tenant);
+    let page = gateway.ask(&crate::harness::get("initech.app.test", "/").header("Accept", "text/html"));
+    page.assert_status(503);
+    assert!(page.text().contains("Initech") && page.text().contains("#ff6600"), "{}", page.text());
+}
+
+#[test]
 fn the_description_is_served_and_knows_tenants() {
     let origin = Origin::echo();
     let gateway = stored(&origin).start();
@@ -93,7 +104,7 @@ fn the_description_is_served_and_knows_tenants() {
     assert_eq!(document["openapi"], "3.1.0");
     assert!(document["paths"]["/api/v1/tenants/{id}"]["patch"].is_object());
     let tenant = &document["components"]["schemas"]["Tenant"]["properties"];
-    assert!(tenant["limits"].is_object() && tenant["branding"].is_null());
+    assert!(tenant["branding"].is_object() && tenant["authentication"].is_null());
     let tenant = json!({ "plan": "free", "limits": { "concurrency": { "max": 3 } } });
     made(&gateway, "initech", &tenant);
 }

@@ -1,0 +1,114 @@
+//! A response's head: whether its body is rewritten, and what the head says of the body then.
+
+use http::header::{
+    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_TYPE, ETAG,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+
+use super::{Coding, policy};
+
+/// Sums of a body that will not be what they are of (RFC 9530 and before).
+const SUMS: [&str; 4] = ["content-md5", "digest", "content-digest", "repr-digest"];
+
+/// Charsets in which an octet of ASCII may be something else, so that tags can't be told.
+const OPAQUE: [&str; 5] = ["utf-16", "utf-32", "utf-7", "iso-2022-", "hz-gb"];
+
+/// What a client takes of what can be rewritten, as the origin is to be told it. Nothing where the client has said nothing, which lets
+/// the origin choose: then it is to send what can be.
+#[must_use]
+pub fn accepted_codings(fields: &HeaderMap) -> HeaderValue {
+    let mut accepted: Vec<&str> = Vec::new();
+    let values = fields.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    for coding in values.flat_map(|value| value.split(',')).map(str::trim) {
+        let name = coding.split(';').next().unwrap_or_default().trim();
+        if ["gzip", "x-gzip", "br", "identity"].iter().any(|known| name.eq_ignore_ascii_case(known)) {
+            accepted.push(coding);
+        }
+    }
+    let accepted = accepted.join(", ");
+    match accepted.is_empty() {
+        true => HeaderValue::from_static("identity"),
+        false => HeaderValue::from_str(&accepted).unwrap_or(HeaderValue::from_static("identity")),
+    }
+}
+
+/// Whether a response's body is rewritten: then how it is coded, and the nonce that its policy asks for. Its head says so from then on.
+/// `source` is where the gateway's style sheets are: the host, and a path.
+pub fn prepare(
+    method: &Method,
+    status: StatusCode,
+    fields: &mut HeaderMap,
+    source: &str,
+) -> Option<(Coding, Option<String>)> {
+    let has_page = status.is_success() && !matches!(status.as_u16(), 204..=206)
+        || status.is_client_error()
+        || status.is_server_error();
+    if *method == Method::HEAD
+        || *method == Method::CONNECT
+        || !has_page
+        || fields.contains_key(CONTENT_RANGE)
+    {
+        return None;
+    }
+    if !is_html(fields) || may_not_be_changed(fields) {
+        return None;
+    }
+    let coding = coding(fields)?;
+    fields.remove(CONTENT_LENGTH);
+    fields.remove(ACCEPT_RANGES);
+    SUMS.iter().for_each(|name| _ = fields.remove(HeaderName::from_static(name)));
+    weaken(fields);
+    Some((coding, policy::allow(fields, source)))
+}
+
+fn is_html(fields: &HeaderMap) -> bool {
+    let mut types = fields.get_all(CONTENT_TYPE).iter();
+    let (Some(only), None) = (types.next(), types.next()) else { return false };
+    let Ok(text) = only.to_str() else { return false };
+    let mut parts = text.split(';').map(str::trim);
+    let is_html = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("text/html"));
+    let charset = parts.find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("charset")
+            .then(|| value.trim().trim_matches('"').to_ascii_lowercase())
+    });
+    is_html && !charset.is_some_and(|charset| OPAQUE.iter().any(|opaque| charset.starts_with(opaque)))
+}
+
+/// RFC 9111 §5.2.2.6.
+fn may_not_be_changed(fields: &HeaderMap) -> bool {
+    let values = fields.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case("no-transform"))
+}
+
+fn coding(fields: &HeaderMap) -> Option<Coding> {
+    let mut codings = fields.get_all(CONTENT_ENCODING).iter();
+    let coding = match (codings.next(), codings.next()) {
+        (None, _) => return Some(Coding::Identity),
+        (Some(only), None) => only.to_str().ok()?.trim(),
+        _ => return None,
+    };
+    match () {
+        () if coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip") => {
+            Some(Coding::Gzip)
+        }
+        () if coding.eq_ignore_ascii_case("br") => Some(Coding::Brotli),
+        () if coding.eq_ignore_ascii_case("identity") => Some(Coding::Identity),
+        () => None,
+    }
+}
+
+/// The body is no longer the one that a strong validator is of (RFC 9110 §8.8.1).
+fn weaken(fields: &mut HeaderMap) {
+    let Some(tag) = fields.get(ETAG) else { return };
+    let strong = tag.as_bytes();
+    if strong.starts_with(b"W/") {
+        return;
+    }
+    match HeaderValue::from_bytes(&[b"W/", strong].concat()) {
+        Ok(weak) if strong.starts_with(b"\"") => _ = fields.insert(ETAG, weak),
+        _ => _ = fields.remove(ETAG),
+    }
+}

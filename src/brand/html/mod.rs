@@ -1,0 +1,259 @@
+//! Proxied HTML in the look of the tenant: a style sheet and `theme-color` into `<head>`, tokens replaced, elements changed.
+//!
+//! Pages are taken for windows-1252 whatever they are in: in it every octet is a character and back, so what is not changed stays
+//! as it is to the octet, and what is put in is ASCII, which is the same in every charset that is not refused (`head`).
+
+mod coding;
+mod head;
+mod policy;
+#[cfg(test)]
+mod tests;
+mod tokens;
+mod transform;
+
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use lol_html::html_content::{ContentType, Element, TextChunk, TextType};
+use lol_html::{
+    AsciiCompatibleEncoding, DocumentContentHandlers, ElementContentHandlers, HandlerResult, MemorySettings,
+    Selector, Settings,
+};
+
+pub use coding::{Broken, Coding};
+pub use head::{accepted_codings, prepare};
+pub use transform::Transform;
+
+use tokens::{Place, Tokens, escaped};
+
+/// Octets that rewriting a page may buffer of it.
+const BUFFER_MAX: usize = 96 * 1024;
+
+/// A change to some elements.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// Which: a CSS selector.
+    pub select: String,
+    /// What becomes of them.
+    pub change: Change,
+}
+
+/// What becomes of an element.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    /// What it holds from now on: a text, which may have tokens.
+    pub inner: Option<String>,
+    /// The same as HTML.
+    pub inner_html: Option<String>,
+    /// Attributes, whose values may have tokens.
+    pub attributes: BTreeMap<String, String>,
+    /// Whether it is left out.
+    pub remove: bool,
+}
+
+/// What a brand does to pages.
+#[derive(Debug)]
+pub struct Injection {
+    /// The path of the style sheet.
+    stylesheet: String,
+    /// Where the gateway serves it, and other files.
+    serve_at: String,
+    theme: Option<String>,
+    tokens: Tokens,
+    rules: Vec<(Selector, Change)>,
+}
+
+impl Injection {
+    /// What it does, ready to be done. Rules whose selector is none are left out: they were checked before.
+    #[must_use]
+    pub fn new(
+        serve_at: &str,
+        stylesheet: &str,
+        theme: Option<String>,
+        texts: &[(&str, &str)],
+        urls: &[(&str, &str)],
+        rules: &[Rule],
+    ) -> Self {
+        let mut tokens = Tokens::default();
+        texts.iter().for_each(|(key, value)| tokens.insert(key, value));
+        urls.iter().for_each(|(key, url)| tokens.insert_url(key, url));
+        let filled =
+            |text: &str, place| tokens.replace(text, place, false).0.unwrap_or_else(|| text.to_owned());
+        let rules = rules.iter().filter_map(|rule| {
+            let selector = rule.select.parse().ok()?;
+            let Change { inner, inner_html, attributes, remove } = &rule.change;
+            let attributes = attributes.iter().map(|(name, value)| {
+                // The tokens last: what they stand for is escaped already.
+                (name.clone(), filled(&escaped_but_tokens(value), Place::of(name)))
+            });
+            Some((
+                selector,
+                Change {
+                    inner: inner.as_ref().map(|text| filled(&escaped_but_tokens(text), Place::Text)),
+                    inner_html: inner_html.as_ref().map(|html| ascii(html)),
+                    attributes: attributes.collect(),
+                    remove: *remove,
+                },
+            ))
+        });
+        let rules = rules.collect();
+        let (serve_at, stylesheet) = (serve_at.to_owned(), stylesheet.to_owned());
+        Self { stylesheet, serve_at, theme, tokens, rules }
+    }
+
+    /// Where the style sheet is.
+    #[must_use]
+    pub fn serve_at(&self) -> &str {
+        &self.serve_at
+    }
+
+    /// What stands at the beginning of `<head>`.
+    fn head(&self, nonce: Option<&str>) -> String {
+        let nonce = nonce.map(|nonce| format!(" nonce=\"{}\"", escaped(nonce))).unwrap_or_default();
+        let mut head = format!("<link rel=\"stylesheet\" href=\"{}\"{nonce}>", escaped(&self.stylesheet));
+        if let Some(theme) = &self.theme {
+            head.push_str(&format!("<meta name=\"theme-color\" content=\"{}\">", escaped(theme)));
+        }
+        head
+    }
+
+    /// The rewriter's settings for one page.
+    fn settings(self: &Arc<Self>, nonce: Option<&str>) -> Settings<'static, 'static> {
+        let memory = MemorySettings::new()
+            .with_preallocated_parsing_buffer_size(1024)
+            .with_max_allowed_memory_usage(BUFFER_MAX)
+            .with_graceful_bail_out_on_memory_limit_exceeded(true);
+        let mut settings = Settings::new()
+            .with_memory_settings(memory)
+            .with_strict(false)
+            .with_adjust_charset_on_meta_tag(false)
+            .with_graceful_bail_out_on_content_handler_error(true);
+        if let Some(bytes) = AsciiCompatibleEncoding::new(encoding_rs::WINDOWS_1252) {
+            settings = settings.with_encoding(bytes);
+        }
+        if let Ok(head) = "head".parse::<Selector>() {
+            let (content, done) = (self.head(nonce), Cell::new(false));
+            let handler = ElementContentHandlers::default().element(move |element: &mut Element<'_, '_>| {
+                if !done.replace(true) {
+                    element.prepend(&content, ContentType::Html);
+                }
+                Ok(())
+            });
+            settings = settings.append_element_content_handler((Cow::Owned(head), handler));
+        }
+        for (at, (selector, _)) in self.rules.iter().enumerate() {
+            let own = Arc::clone(self);
+            let handler = ElementContentHandlers::default().element(move |element: &mut Element<'_, '_>| {
+                own.rules.get(at).map_or(Ok(()), |(_, change)| apply(change, element))
+            });
+            settings = settings.append_element_content_handler((Cow::Owned(selector.clone()), handler));
+        }
+        if let Ok(all) = "*".parse::<Selector>() {
+            let own = Arc::clone(self);
+            let handler = ElementContentHandlers::default()
+                .element(move |element: &mut Element<'_, '_>| own.attributes(element));
+            settings = settings.append_element_content_handler((Cow::Owned(all), handler));
+        }
+        let own = Arc::clone(self);
+        let begun = Rc::new(RefCell::new(String::new()));
+        let text = DocumentContentHandlers::default().text(move |chunk: &mut TextChunk<'_>| {
+            own.text(chunk, &mut begun.borrow_mut());
+            Ok(())
+        });
+        settings.append_document_content_handler(text)
+    }
+
+    fn attributes(&self, element: &mut Element<'_, '_>) -> HandlerResult {
+        let filled: Vec<(String, String)> = element
+            .attributes()
+            .iter()
+            .filter_map(|attribute| {
+                let value = attribute.value();
+                if !value.contains("{{") {
+                    return None;
+                }
+                let name = attribute.name();
+                let new = self.tokens.replace(&value, Place::of(&name), false).0?;
+                Some((name, new))
+            })
+            .collect();
+        for (name, value) in filled {
+            element.set_attribute(&name, &value)?;
+        }
+        Ok(())
+    }
+
+    /// A piece of text: what of a token has `begun` is held back until the rest of it has come.
+    fn text(&self, chunk: &mut TextChunk<'_>, begun: &mut String) {
+        if !matches!(chunk.text_type(), TextType::Data | TextType::RCData) {
+            return;
+        }
+        let follow = !chunk.last_in_text_node();
+        if begun.is_empty() {
+            let (new, end) = self.tokens.replace(chunk.as_str(), Place::Text, follow);
+            let rest = chunk.as_str().get(end..).unwrap_or_default();
+            if new.is_none() && rest.is_empty() {
+                return;
+            }
+            let whole = new.unwrap_or_else(|| chunk.as_str().get(..end).unwrap_or_default().to_owned());
+            begun.push_str(rest);
+            chunk.replace(&whole, ContentType::Html);
+            return;
+        }
+        let text = std::mem::take(begun) + chunk.as_str();
+        let (new, end) = self.tokens.replace(&text, Place::Text, follow);
+        let whole = new.unwrap_or_else(|| text.get(..end).unwrap_or_default().to_owned());
+        begun.push_str(text.get(end..).unwrap_or_default());
+        chunk.replace(&whole, ContentType::Html);
+    }
+}
+
+fn apply(change: &Change, element: &mut Element<'_, '_>) -> HandlerResult {
+    if change.remove {
+        element.remove();
+        return Ok(());
+    }
+    for (name, value) in &change.attributes {
+        element.set_attribute(name, value)?;
+    }
+    if let Some(inner) = change.inner.as_ref().or(change.inner_html.as_ref()) {
+        element.set_inner_content(inner, ContentType::Html);
+    }
+    Ok(())
+}
+
+/// A text, escaped outside of its tokens.
+fn escaped_but_tokens(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("{{") {
+        out.push_str(&escaped(before));
+        let token = after.split_once("}}").map(|(token, after)| (token.trim(), after));
+        match token.filter(|(token, _)| tokens::is_name(token)) {
+            Some((token, after)) => {
+                out.push_str(&format!("{{{{{token}}}}}"));
+                rest = after;
+            }
+            None => {
+                out.push_str(&escaped("{{"));
+                rest = after;
+            }
+        }
+    }
+    out.push_str(&escaped(rest));
+    out
+}
+
+/// HTML in ASCII: what is not is written as character references.
+fn ascii(html: &str) -> String {
+    html.chars().fold(String::with_capacity(html.len()), |mut out, c| {
+        match c.is_ascii() {
+            true => out.push(c),
+            false => out.push_str(&format!("&#{};", u32::from(c))),
+        }
+        out
+    })
+}
