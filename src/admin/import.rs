@@ -1,10 +1,13 @@
 //! `/api/v1/import`: tenants as a stream, a line each.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, Uri};
 use serde_json::{Value, json};
+use tokio::spawn;
 use tokio::time::timeout;
 
 use super::AdminState;
@@ -16,7 +19,8 @@ use super::query::Query;
 use super::refused::reason;
 use super::routes::json;
 use super::stay::Stay;
-use crate::control::registry::{ImportError, ImportMode, ImportReport, Line, Why};
+use crate::control::registry::{ImportError, ImportMode, ImportReport, Line, Refusal, Why};
+use crate::store::StoreFault;
 
 /// How many lines are written at a time, and how many bytes of them are kept for that.
 const BATCH: (usize, usize) = (1_000, 8 << 20);
@@ -48,16 +52,20 @@ async fn import(
     let mut batch = receiving.batch(&mut sums).await?;
     while !batch.is_empty() {
         let last = batch.last().map_or(0, |line| line.number);
-        let writing = timeout(STALL, registry.import(batch, mode, dry_run, actor.clone()));
+        // What the store takes too late it has taken nevertheless, and then the cache has to hear of it.
+        let (own, who) = (Arc::clone(&registry), actor.clone());
+        let writing = timeout(STALL, spawn(async move { own.import(batch, mode, dry_run, who).await }));
         // While one batch is written the next one is received.
         let mut refused = Sums::default();
         let (written, next) = tokio::join!(writing, receiving.batch(&mut refused));
         match written {
-            Ok(Ok(report)) => sums.add(report, last),
-            Ok(Err(refusal)) => return Err(sums.broken_off(refusal.into())),
+            Ok(Ok(Ok(report))) => sums.add(report, last),
+            Ok(Ok(Err(refusal))) => return Err(sums.broken_off(refusal.into())),
+            Ok(Err(_)) => return Err(sums.broken_off(Refusal::Store(StoreFault::Failed).into())),
             Err(_) => {
                 let late = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store_busy");
-                return Err(sums.broken_off(late.detail("the store did not take the lines in time")));
+                let detail = "the store did not take the lines in time, and may take them yet";
+                return Err(sums.broken_off(late.detail(detail)));
             }
         }
         sums.refused(refused);

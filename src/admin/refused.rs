@@ -73,6 +73,7 @@ pub(super) fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::UnknownPlan(_) => (StatusCode::NOT_FOUND, "unknown_plan"),
         Refusal::UnknownDomain(_) => (StatusCode::NOT_FOUND, "unknown_domain"),
         Refusal::UnknownKey(_) => (StatusCode::NOT_FOUND, "unknown_key"),
+        Refusal::KeyEnded(_) => (StatusCode::CONFLICT, "key_ended"),
         Refusal::BadQuery(_) => (StatusCode::BAD_REQUEST, "bad_query"),
         Refusal::Store(fault) => match fault {
             StoreFault::Busy => (StatusCode::SERVICE_UNAVAILABLE, "store_busy"),

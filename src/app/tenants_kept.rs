@@ -23,17 +23,28 @@ pub(super) async fn look_after(core: Arc<Core>) {
     let mut tick = interval(ROUND);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut followed = None;
+    let mut openings = 0;
     loop {
         tick.tick().await;
         let foundation = core.foundation();
         if let (Some(cache), Some(store)) = (foundation.cache.get(), core.keeper().opened()) {
             let since = *followed.get_or_insert_with(|| store.last_seq());
+            let opened = store.openings();
+            if opened != std::mem::replace(&mut openings, opened) {
+                tracing::warn!(
+                    "the store's file was opened anew: what is known of tenants is looked up again"
+                );
+                cache.forget_all();
+                cache.forget_absent_keys();
+            }
             if let Ok(last) = follow(cache, &store, foundation, since).await {
                 followed = Some(last);
             }
             cache.tidy();
             // What the store can't say now it is asked in a second.
-            let _ = core.clashes().look(&core.registry().document(), &store).await;
+            let document = core.registry().document();
+            let _ = core.clashes().look(&document, &store).await;
+            let _ = core.left_out().look(&document, &store).await;
         }
         foundation.accounts.sweep(foundation.clock.now_ns(), &foundation.metrics);
     }
@@ -66,6 +77,17 @@ async fn follow(
                 cache.forget_all();
                 last = up_to;
                 continue;
+            }
+            Ok(Feed::Rewound { to }) => {
+                tracing::warn!(
+                    since = last,
+                    to,
+                    "the store has fewer changes than it had, as an older one has: what is known of tenants is looked up again"
+                );
+                cache.forget_all();
+                cache.forget_absent_keys();
+                cache.confirm(at_ns);
+                return Ok(to);
             }
             Err(fault) => {
                 // That there were any is not said again.

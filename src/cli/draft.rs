@@ -15,6 +15,11 @@ pub(super) struct Draft {
 impl Draft {
     /// A draft of this file.
     pub(super) fn of(path: &Path) -> anyhow::Result<Self> {
+        if path == Path::new("-") {
+            bail!(
+                "`-` is no file, and nothing is kept that is not whole: name a file (`./-` for one of that name)"
+            );
+        }
         let Some(name) = path.file_name() else { bail!("{} is no file", path.display()) };
         if path.exists() && !path.is_file() {
             bail!("{} is there, and is no file", path.display());

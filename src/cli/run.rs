@@ -17,9 +17,19 @@ pub(super) fn run(config: PathBuf) -> anyhow::Result<()> {
         Ok(files) => tracing::debug!(files, "file descriptors"),
         Err(error) => tracing::warn!(%error, "the limit of file descriptors stays as it is"),
     }
+    ignore_file_size_signal();
     let signals = Signals::catch()?;
     let gateway = Gateway::start(Source::File(config), Options::default())?;
     serve(gateway, signals)
+}
+
+/// A file that may not grow any more is an error of whoever writes it, and no reason to end (setrlimit(2), `RLIMIT_FSIZE`).
+fn ignore_file_size_signal() {
+    // SAFETY: no handler of ours is installed: the signal is ignored.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
 }
 
 /// What a signal asks for.

@@ -6,6 +6,7 @@ mod clashes;
 mod compile;
 mod features;
 mod identity;
+mod left_out;
 mod limits;
 mod mold;
 mod pool_dns;
@@ -25,6 +26,7 @@ mod tenants;
 
 pub use clashes::{Clash, Clashes};
 pub use compile::{Compiled, Foundation, Previous, compile};
+pub use left_out::LeftOut;
 pub use limits::limits;
 pub use mold::Mold;
 pub use pool_dns::FirstAddresses;

@@ -47,6 +47,8 @@ pub struct Status<'a> {
     pub restart_required: &'a [&'static str],
     /// Tenants that both the configuration and the store have.
     pub clashes: Value,
+    /// Tenants of the store that are not served because the configuration lacks their plan or pool.
+    pub left_out: Value,
     /// Where it listens.
     pub listeners: Vec<String>,
     /// Worker threads.
@@ -72,6 +74,7 @@ impl Status<'_> {
             "connections": self.connections,
             "tenants": self.tenants,
             "clashes": self.clashes,
+            "left_out": self.left_out,
             "config": {
                 "source": self.source,
                 "generation": self.generation,

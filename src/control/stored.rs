@@ -50,23 +50,26 @@ pub fn keeps_what_is_used(before: &Document, after: &Document, store: &Store) ->
             return Ok(());
         }
     };
-    let told = |what: &'static str| {
-        move |(name, users): (String, Users)| {
-            let some: Vec<_> = users.some.iter().map(TenantId::as_str).collect();
-            let more = if users.count > some.len() as u64 { ", …" } else { "" };
-            let (count, some) = (users.count, some.join(", "));
-            (count > 0).then(|| {
-                format!(
-                    "the {what} `{name}` is gone, and {count} of the store's tenants have it ({some}{more})"
-                )
-            })
-        }
-    };
-    let plans = plans.into_iter().zip(of_plans).filter_map(told("plan"));
-    let used: Vec<_> = plans.chain(pools.into_iter().zip(of_pools).filter_map(told("pool"))).collect();
+    let plans = plans.into_iter().zip(of_plans).filter_map(users_told("plan"));
+    let used: Vec<_> = plans.chain(pools.into_iter().zip(of_pools).filter_map(users_told("pool"))).collect();
     match used.is_empty() {
         true => Ok(()),
         false => Err(format!("{}: give them another first, or keep it", used.join("; "))),
+    }
+}
+
+/// Says that a plan or a pool is gone, and who has it, if anybody has.
+pub(super) fn users_told(what: &'static str) -> impl Fn((String, Users)) -> Option<String> {
+    move |(name, users)| {
+        let some: Vec<_> = users.some.iter().map(TenantId::as_str).collect();
+        let more = if users.count > some.len() as u64 { ", …" } else { "" };
+        let (count, some) = (users.count, some.join(", "));
+        let have = if count == 1 { "has" } else { "have" };
+        (count > 0).then(|| {
+            format!(
+                "the {what} `{name}` is gone, and {count} of the store's tenants {have} it ({some}{more})"
+            )
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Connections to the database: opened, tuned, and opened anew when its file is another one.
 
-use std::os::unix::fs::MetadataExt;
+use std::fs::OpenOptions;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -39,6 +40,11 @@ impl Opened {
     /// The connection that writes; makes the file where there is none, and brings its schema up to date.
     pub(super) fn for_the_first_time(path: &Path) -> Result<Self, StoreError> {
         let failed = |source| StoreError::Open { path: path.to_owned(), source };
+        // SQLite would make it readable for all, and gives what lies beside it the same permissions.
+        let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+        if let Err(error) = made {
+            tracing::debug!(%error, "store: its file can't be made or written");
+        }
         let mut connection = Connection::open(path).map_err(failed)?;
         connection.busy_timeout(BUSY_OPENING).map_err(failed)?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;

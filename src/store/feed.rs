@@ -35,6 +35,11 @@ pub enum Feed {
         /// The number.
         up_to: u64,
     },
+    /// The store has had fewer changes than that: it is an older one, as of a backup. Whatever is known may be wrong.
+    Rewound {
+        /// The number of its last change.
+        to: u64,
+    },
 }
 
 /// What of an entry's JSON is read.
@@ -51,7 +56,19 @@ impl Store {
     /// # Errors
     /// [`StoreFault`].
     pub async fn changes_since(&self, seq: u64, limit: usize) -> Result<Feed, StoreFault> {
-        self.readers.search(move |connection| since(connection, seq, limit.min(CHANGES_MAX))).await
+        let feed =
+            self.readers.search(move |connection| since(connection, seq, limit.min(CHANGES_MAX))).await?;
+        if let Feed::Rewound { to } = feed {
+            self.known.last_seq.store(to, Ordering::Release);
+        }
+        Ok(feed)
+    }
+
+    /// How often the store's file was opened anew, because it was lost or another one was in its place: whatever is known from
+    /// before may be wrong.
+    #[must_use]
+    pub fn openings(&self) -> u64 {
+        self.known.openings()
     }
 
     /// The number of the last change in the store that this process knows of; 0 before the first.
@@ -120,6 +137,10 @@ fn since(connection: &Connection, seq: u64, limit: usize) -> rusqlite::Result<Fe
     let removed = removed_up_to(connection)?;
     if seq < removed {
         return Ok(Feed::Removed { up_to: removed });
+    }
+    let last = last_seq(connection)?;
+    if seq > last {
+        return Ok(Feed::Rewound { to: last });
     }
     let mut statement = connection.prepare_cached(
         "SELECT seq, tenant, before, after FROM audit WHERE seq > ?1 ORDER BY seq LIMIT ?2",

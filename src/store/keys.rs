@@ -222,6 +222,14 @@ fn rotate(
     actor: &Actor,
 ) -> Made<KeyRecord> {
     let Some(old) = of_both(connection, tenant, id)? else { return Ok(Err(WriteError::Absent)) };
+    // Called again, it would leave a key behind that nobody knows of.
+    let is_replaced = match &old.replaced_by {
+        Some(by) => of_both(connection, tenant, by)?.is_some(),
+        None => old.has_expired(audit::now_ms()),
+    };
+    if is_replaced {
+        return Ok(Err(WriteError::Exists));
+    }
     let issued = match issue(connection, tenant, &old.name, key, Some(&old), actor)? {
         Ok(issued) => issued,
         Err(error) => return Ok(Err(error)),

@@ -250,3 +250,14 @@ fn what_one_change_is_at_fault_for_does_not_hit_those_of_the_same_transaction() 
     assert!(first.unwrap().created && second.unwrap().created);
     assert_eq!(desk.wait(desk.store.count()), Ok(2), "nothing of it is there");
 }
+
+#[test]
+fn a_new_store_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let desk = Desk::new();
+    desk.put(a_put("acme", &["acme.test"])).unwrap();
+    for suffix in ["", "-wal", "-shm"] {
+        let path = format!("{}{suffix}", desk.path().display());
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "{path}");
+    }
+}

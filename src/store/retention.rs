@@ -143,7 +143,16 @@ mod tests {
         desk.age();
         let other = Store::open(&desk.path(), desk.metrics.store()).unwrap();
         assert_eq!(desk.wait(desk.store.has_foreign_changes()), Ok(true), "the test's own");
-        assert_eq!(desk.wait(other.remove_audit(5 * DAY_MS)).unwrap().count, 4);
+        let mut count = 0;
+        loop {
+            // On a busy machine it takes several steps.
+            let step = desk.wait(other.remove_audit(5 * DAY_MS)).unwrap();
+            count += step.count;
+            if !step.is_more {
+                break;
+            }
+        }
+        assert_eq!(count, 4);
         assert_eq!(desk.wait(desk.store.has_foreign_changes()), Ok(true));
         for (since, found) in
             [(0, Err(4)), (3, Err(4)), (4, Ok(vec![5, 6])), (5, Ok(vec![6])), (6, Ok(vec![]))]

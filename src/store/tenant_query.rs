@@ -1,5 +1,7 @@
 //! Pages of tenants, and how many there are.
 
+use std::collections::HashSet;
+
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
@@ -96,6 +98,45 @@ impl Store {
         })
     }
 }
+
+impl Store {
+    /// Tenants whose plan is none of these, by plan, and those whose own pool is none of these, by pool. Passes over tenants
+    /// in two indices: some hundred milliseconds for a million.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub async fn users_of_others(
+        &self,
+        plans: HashSet<String>,
+        pools: HashSet<String>,
+    ) -> Result<(Vec<(String, Users)>, Vec<(String, Users)>), StoreFault> {
+        let search = move |connection: &Connection| {
+            let of = |known: &HashSet<String>, names: &str, condition| {
+                let mut others: Vec<String> = connection
+                    .prepare(names)?
+                    .query_map([], |row| row.get(0))?
+                    .collect::<rusqlite::Result<_>>()?;
+                others.retain(|name| !known.contains(name));
+                let with_users = |name: String| {
+                    let users = users(connection, condition, &name)?;
+                    Ok((name, users))
+                };
+                others.into_iter().map(with_users).collect::<rusqlite::Result<Vec<_>>>()
+            };
+            Ok((of(&plans, PLANS, BY_PLAN)?, of(&pools, POOLS, BY_POOL)?))
+        };
+        self.readers.search(search).await
+    }
+}
+
+/// Each once: a look into the index for the next one after the last.
+const PLANS: &str = "WITH RECURSIVE names (name) AS (
+         SELECT min(plan) FROM tenants
+         UNION ALL
+         SELECT (SELECT min(plan) FROM tenants WHERE plan > name) FROM names WHERE name IS NOT NULL)
+     SELECT name FROM names WHERE name IS NOT NULL";
+const POOLS: &str = "SELECT DISTINCT CASE WHEN json_valid(settings) THEN settings ->> '$.pool' END AS pool
+     FROM tenants WHERE settings IS NOT NULL AND pool IS NOT NULL";
 
 const BY_PLAN: &str = "plan = ?1";
 /// In the words of the index `tenants_by_pool`, or it isn't used.

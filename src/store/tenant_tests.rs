@@ -106,7 +106,7 @@ impl Desk {
     pub(super) fn changed(&self, since: u64) -> Result<Vec<u64>, u64> {
         match self.wait(self.store.changes_since(since, 10_000)).unwrap() {
             Feed::Changes(changes) => Ok(changes.iter().map(|change| change.seq).collect()),
-            Feed::Removed { up_to } => Err(up_to),
+            Feed::Removed { up_to } | Feed::Rewound { to: up_to } => Err(up_to),
         }
     }
 

@@ -207,7 +207,7 @@ fn a_reload_that_takes_a_plan_from_stored_tenants_is_refused() {
     assert!(
         refused
             .to_string()
-            .contains("the plan `gold` is gone, and 1 of the store's tenants have it (initech)"),
+            .contains("the plan `gold` is gone, and 1 of the store's tenants has it (initech)"),
         "{refused}"
     );
     assert_eq!(gateway.ask(&get("initech.app.test", "/")).text(), "spare");
@@ -215,4 +215,48 @@ fn a_reload_that_takes_a_plan_from_stored_tenants_is_refused() {
     gateway.reload(|config| config.set("plans", "{ free: {}, gold: {} }")).unwrap();
     other.delete("initech");
     gateway.reload(|config| config.set("plans", "{ free: {} }")).unwrap();
+}
+
+/// As `sqlite3 .restore` or a copy under the same name does.
+#[test]
+fn an_older_store_in_the_place_of_a_newer_one_is_believed() {
+    let origin = Origin::echo();
+    let gateway = stored(&origin).start();
+    let other = Other::on(&gateway);
+    other.put_as("initech", None, "suspended", &[], None);
+    eventually("it is suspended", || status(&gateway, "initech.app.test") == 403);
+    let path = gateway.directory().join("tenants.db");
+    let database = rusqlite::Connection::open(&path).unwrap();
+    database.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
+    let seq: i64 = database.query_row("SELECT max(seq) FROM audit", [], |row| row.get(0)).unwrap();
+    other.put("initech", None, &[], None);
+    eventually("it is served", || status(&gateway, "initech.app.test") == 200);
+    let back = format!(
+        "BEGIN IMMEDIATE; DELETE FROM audit WHERE seq > {seq};
+         UPDATE sqlite_sequence SET seq = {seq} WHERE name = 'audit';
+         UPDATE tenants SET state = 'suspended', revision = {seq} WHERE id = 'initech'; COMMIT;"
+    );
+    database.execute_batch(&back).unwrap();
+    eventually("it is suspended again", || status(&gateway, "initech.app.test") == 403);
+    // And what comes after is followed from there.
+    other.put("initech", None, &[], None);
+    eventually("it is served again", || status(&gateway, "initech.app.test") == 200);
+}
+
+#[test]
+fn tenants_whose_plan_is_gone_at_a_start_are_told_of() {
+    let origin = Origin::echo();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tenants.db");
+    let store = Store::open(&path, Metrics::new(1).unwrap().store()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let other = Other { store, runtime };
+    other.put("initech", Some("gone"), &[], None);
+    other.put("umbrella", None, &[], Some(r#"{"pool": "lost"}"#));
+    let gateway = config().to(&origin).set("store", &format!("sqlite:{}", path.display())).start();
+    eventually("they are told of", || {
+        let told = gateway.admin("/api/v1/status").json()["left_out"].to_string();
+        told.contains("the plan `gone` is gone, and 1 of") && told.contains("the pool `lost` is gone")
+    });
+    assert_eq!((status(&gateway, "initech.app.test"), status(&gateway, "umbrella.app.test")), (404, 404));
 }

@@ -23,8 +23,8 @@ use crate::config::{
 use crate::control;
 use crate::control::registry::Registry;
 use crate::control::{
-    Clashes, Compiled, EndpointChange, FirstAddresses, Foundation, LastReload, PoolSet, PoolTls, Previous,
-    Prover, Status, TenantSet, compile, limits,
+    Clashes, Compiled, EndpointChange, FirstAddresses, Foundation, LastReload, LeftOut, PoolSet, PoolTls,
+    Previous, Prover, Status, TenantSet, compile, limits,
 };
 use crate::listen::ConnectionCaps;
 use crate::proxy::{Snapshot, SnapshotCell};
@@ -45,6 +45,7 @@ pub(super) struct Core {
     keeper: Keeper,
     registry: Arc<Registry>,
     clashes: Clashes,
+    left_out: LeftOut,
     access_log: Mutex<Option<AccessLog>>,
     workers: Mutex<Vec<Worker>>,
     worker_count: usize,
@@ -139,6 +140,7 @@ impl Core {
             keeper,
             registry: Arc::new(registry),
             clashes: Clashes::default(),
+            left_out: LeftOut::default(),
             access_log: Mutex::new(Some(access_log)),
             workers: Mutex::new(workers),
             worker_count,
@@ -178,6 +180,10 @@ impl Core {
 
     pub(super) fn metrics(&self) -> &Arc<Metrics> {
         &self.foundation.metrics
+    }
+
+    pub(super) fn left_out(&self) -> &LeftOut {
+        &self.left_out
     }
 
     pub(super) fn clashes(&self) -> &Clashes {
@@ -267,6 +273,7 @@ impl Core {
             workers: self.worker_count,
             tenants: running.document.tenants.len(),
             clashes: self.clashes.to_json(),
+            left_out: self.left_out.to_json(),
             connections: self.caps.open(),
         };
         status.to_json()

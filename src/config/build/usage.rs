@@ -215,6 +215,10 @@ impl Usage<'_> {
                     .map(|pool| pool.value.as_str()),
             )
             .collect();
+        if self.config.store.is_some() {
+            // Its tenants may have any pool.
+            return;
+        }
         for entry in self.config.pools.0.iter().filter(|entry| !used.contains(entry.key.value.as_str())) {
             self.builder
                 .findings

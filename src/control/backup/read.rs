@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::BadBackup;
 use super::record::{Audit, Record, Tenant, Usage};
+use super::seal::SEQ_MAX;
 use crate::store::{AuditEntry, DomainRecord, KeyRecord, TenantRecord, UsageRecord};
 
 /// What belongs together.
@@ -130,6 +131,7 @@ impl Order {
             Record::Audit(Audit { seq, .. }) if own.is_some() || self.is_behind || seq <= self.seq => {
                 Err(("the audit log first, by its numbers", format!("its entry {seq}")))
             }
+            Record::Audit(Audit { seq, .. }) if seq > SEQ_MAX => Err((SOUND, format!("the number {seq}"))),
             Record::Audit(Audit { seq, .. }) => {
                 self.seq = seq;
                 Ok(())

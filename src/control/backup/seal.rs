@@ -186,11 +186,19 @@ fn is_short(at: u64, line: &[u8]) -> Result<(), BadBackup> {
     }
 }
 
+/// The number of a change, at most: ten thousand a second for three thousand years. A larger one would leave a store no numbers.
+pub(super) const SEQ_MAX: u64 = 1 << 50;
+
 fn is_head(line: &[u8]) -> Result<(), BadBackup> {
     let head: Option<Value> = serde_json::from_slice(line).ok();
-    let version = head.and_then(|head| head.get("tollgate_backup")?.as_u64());
-    match version {
-        Some(VERSION) => Ok(()),
+    let number = |name: &str| head.as_ref().and_then(|head| head.get(name)?.as_u64());
+    match number("tollgate_backup") {
+        Some(VERSION) => match number("last_seq") {
+            Some(seq) if seq > SEQ_MAX => {
+                Err(BadBackup::new(1, format!("a `last_seq` of {SEQ_MAX} at most"), seq.to_string()))
+            }
+            _ => Ok(()),
+        },
         Some(version) => {
             let found = format!("version {version}: another version of Tollgate reads it");
             Err(BadBackup::new(1, format!("a backup of version {VERSION}"), found))
@@ -228,6 +236,14 @@ mod tests {
         }
         assert_eq!(Check::file(text.trim_end().as_bytes()).unwrap().records, 2);
         assert_eq!(Check::file(sealed(HEAD, 0).as_bytes()).unwrap().records, 0);
+    }
+
+    #[test]
+    fn a_number_that_would_leave_a_store_none_is_no_backups() {
+        let of = |seq: u64| sealed(&format!("{{\"tollgate_backup\": 1, \"last_seq\": {seq}}}\n"), 0);
+        Check::file(of(SEQ_MAX).as_bytes()).unwrap();
+        let bad = Check::file(of(SEQ_MAX + 1).as_bytes()).unwrap_err().to_string();
+        assert!(bad.contains("last_seq"), "{bad}");
     }
 
     #[test]

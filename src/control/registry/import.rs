@@ -7,7 +7,7 @@ use tokio::task::spawn_blocking;
 
 use super::tenants::{checked, id_in};
 use super::{Refusal, Registry};
-use crate::store::{Actor, Expect, Put, Written};
+use crate::store::{Actor, Expect, Put, WriteError, Written};
 
 /// What an import does with a tenant that is there already.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl Registry {
     /// when it returns. A dry run says what would become of each, and changes nothing.
     ///
     /// # Errors
-    /// [`Refusal`]: there is no store, or it did not take the lines as a whole; then nothing of them was done.
+    /// [`Refusal`]: there is no store, or it did not take the lines; then nothing of them was done, or of the first ones only.
     pub async fn import(
         self: &Arc<Self>,
         lines: Vec<Line>,
@@ -85,6 +85,11 @@ impl Registry {
         let ids: Vec<_> = puts.iter().map(|put| put.id.clone()).collect();
         let outcomes = store.put_all(puts, dry_run).await?;
         let mut written: Vec<Written> = Vec::new();
+        // One that lasts to the end is not this or that line's.
+        let fault = match outcomes.last() {
+            Some(Err(WriteError::Fault(fault))) => Some(*fault),
+            _ => None,
+        };
         for ((number, id), outcome) in numbers.into_iter().zip(ids).zip(outcomes) {
             match outcome {
                 Ok(one) => {
@@ -105,6 +110,9 @@ impl Registry {
         }
         if !dry_run {
             self.forget(&written, &[]);
+        }
+        if let Some(fault) = fault {
+            return Err(Refusal::Store(fault));
         }
         report.errors.sort_by_key(|error| error.line);
         Ok(report)

@@ -105,6 +105,7 @@ fn refused(error: WriteError, key: &str) -> Refusal {
     match error {
         WriteError::Fault(fault) => Refusal::Store(fault),
         WriteError::TooMany { what, max } => Refusal::TooMany { what, max },
+        WriteError::Exists => Refusal::KeyEnded(key.to_owned()),
         _ => Refusal::UnknownKey(key.to_owned()),
     }
 }

@@ -114,6 +114,11 @@ pub enum Refusal {
     /// The tenant has no such key.
     #[error("there is no key `{0}` here")]
     UnknownKey(String),
+    /// The key was replaced already, or has expired.
+    #[error(
+        "the key `{0}` was replaced already, or has expired: rotate the one that is in use, or issue another"
+    )]
+    KeyEnded(String),
     /// What is asked for can't be understood.
     #[error("{0}")]
     BadQuery(String),

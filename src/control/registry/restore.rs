@@ -114,7 +114,7 @@ impl Received {
             let is_last = batch.is_last;
             let reserved = only.is_none() && (is_first || !batch.audit.is_empty());
             is_first = false;
-            // What was begun is done, and forgotten by the cache, also when whoever asked has gone.
+            // What was begun is done, and forgotten by the cache, also when whoever asked has gone or waited long enough.
             let bringing = bring_back(
                 Arc::clone(&self.registry),
                 Arc::clone(&self.store),
@@ -122,7 +122,8 @@ impl Received {
                 reserved.then_some(last_seq),
                 under_way,
             );
-            under_way = tokio::spawn(bringing).await.map_err(|_| StoreFault::Failed)??;
+            let brought = timeout(STALL, tokio::spawn(bringing)).await.map_err(|_| StoreFault::Busy)?;
+            under_way = brought.map_err(|_| StoreFault::Failed)??;
             if is_last {
                 break;
             }
@@ -212,30 +213,26 @@ async fn bring_back(
     let Batch { audit, tenants, usage, refused, is_last } = batch;
     // The numbers of the log are kept free before anything else gets one of them.
     if let Some(last_seq) = last_seq {
-        let restored = in_time(store.restore_audit(audit, last_seq, dry_run)).await?;
+        let restored = store.restore_audit(audit, last_seq, dry_run).await;
         under_way.report.audit += restored.map_err(Refusal::of_restore)?;
     }
     refused.into_iter().for_each(|(id, refusal)| under_way.report.refused(id, refusal));
     if !tenants.is_empty() {
-        let outcomes = in_time(store.restore(tenants.clone(), dry_run)).await??;
+        let outcomes = store.restore(tenants.clone(), dry_run).await?;
         under_way.take(&registry, tenants, outcomes)?;
     }
     if !usage.is_empty() {
         under_way.report.usage_seen += usage.len() as u64;
-        let raised = in_time(store.restore_usage(usage, dry_run)).await?;
+        let raised = store.restore_usage(usage, dry_run).await;
         under_way.report.differ(&raised.map_err(Refusal::of_restore)?);
     }
     // All others are back: what is in the way of these is each other, or is there to stay.
     if is_last && let Some(deferred) = under_way.deferred.take().filter(|deferred| !deferred.is_empty()) {
         let Deferred { tenants, released, .. } = deferred;
-        let outcomes = in_time(store.restore_together(tenants.clone(), released, dry_run)).await??;
+        let outcomes = store.restore_together(tenants.clone(), released, dry_run).await?;
         under_way.take(&registry, tenants, outcomes)?;
     }
     Ok(under_way)
-}
-
-async fn in_time<T>(work: impl Future<Output = T>) -> Result<T, StoreFault> {
-    timeout(STALL, work).await.map_err(|_| StoreFault::Busy)
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, StoreFault> {

@@ -35,6 +35,7 @@ fn a_key_is_shown_once_rotated_and_revoked() {
     let states: Vec<_> = listed["keys"].as_array().unwrap().iter().map(|key| key["state"].clone()).collect();
     assert_eq!(states, [json!("replaced"), json!("active")]);
     assert_eq!(listed["keys"][0]["replaced_by"], json!(second));
+    ask(&gateway, "POST", &rotate, &[], "").assert_refused(409, "key_ended");
     let at_once = format!("/tenants/initech/keys/{second}/rotate");
     ask(&gateway, "POST", &at_once, &[], r#"{"overlap": "0s"}"#).assert_status(201);
     let listed = show(&gateway, "/tenants/initech/keys").json();
