@@ -102,7 +102,8 @@ impl Arrival<'_> {
         self.books.tenant = Some(Arc::clone(tenant));
         // Whatever the tenant's state is: pages of that state show them.
         let (method, path) = (&self.head.method, self.head.uri.path());
-        if let Some(response) = tenant.terms.brand.answer(method, path, &self.head.headers) {
+        let file = tenant.terms.brand.answer(method, path, &self.head.headers);
+        if let Some(response) = file.filter(|_| gates::lets_in(tenant, self.client)) {
             return Ok(Entered::Answered(self.books, response));
         }
         let Self { snapshot, conn, survey, client, handshake, head, body, checked, text, mut books } = self;

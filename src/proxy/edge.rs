@@ -1,4 +1,4 @@
-//! Requests that their route answers: redirects and fixed responses.
+//! What the gateway answers itself: what routes say (redirects, fixed responses), and how every answer of its own ends.
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
@@ -11,7 +11,7 @@ use crate::routing::{Facts, Redirect, Route, Target};
 use crate::tenant::Tenant;
 
 /// Answers a request that is let in.
-pub(super) fn answer(
+pub(super) fn answer_for(
     tenant: &Tenant,
     route: &Route<RouteTarget>,
     mut books: Box<Exchange>,
@@ -36,16 +36,26 @@ pub(super) fn answer(
     let fields = response.headers_mut();
     tenant.terms.response_headers.iter().for_each(|rules| rules.apply(fields, &facts));
     route.response_headers.apply(fields, &facts);
+    answer(response, books)
+}
+
+/// An answer of the gateway's own that is no refusal.
+pub(super) fn answer(response: Response<Bytes>, mut books: Box<Exchange>) -> Response<ResponseBody> {
+    books.answered(response.status().as_u16());
+    complete(response, books)
+}
+
+/// What every answer of the gateway's own says, and its body, if the client wants one.
+pub(super) fn complete(response: Response<Bytes>, books: Box<Exchange>) -> Response<ResponseBody> {
     let (mut head, body) = response.into_parts();
     name_request(&mut head.headers, &books);
     // RFC 9110 §9.3.2: as for GET, without the body.
-    let body = if *books.method() == Method::HEAD && !body.is_empty() {
+    let body = if *books.method() == Method::HEAD && head.status != StatusCode::NOT_MODIFIED {
         head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         Bytes::new()
     } else {
         body
     };
-    books.answered(head.status.as_u16());
     Response::from_parts(head, ResponseBody::whole(body, books))
 }
 

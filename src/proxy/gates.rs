@@ -19,8 +19,13 @@ pub(super) fn is_served(tenant: &Tenant, client: Client) -> Result<(), Rejection
         State::PastDue => return Err(Rejection::PastDue),
         State::Maintenance => return Err(Rejection::Maintenance),
     }
-    let known = client.is_known || tenant.terms.access.is_open();
-    if known && tenant.terms.access.allows(client.ip) { Ok(()) } else { Err(Rejection::AccessDenied) }
+    if lets_in(tenant, client) { Ok(()) } else { Err(Rejection::AccessDenied) }
+}
+
+/// Whether the tenant's access list lets this client in.
+pub(super) fn lets_in(tenant: &Tenant, client: Client) -> bool {
+    let access = &tenant.terms.access;
+    access.is_open() || (client.is_known && access.allows(client.ip))
 }
 
 /// Whether the tenant has what the route requires.

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::Cache;
-use bytes::Bytes;
-use http::header::{ACCEPT_LANGUAGE, CONNECTION, CONTENT_LENGTH, RETRY_AFTER};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::header::{ACCEPT_LANGUAGE, CONNECTION, RETRY_AFTER};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::task::yield_now;
@@ -114,7 +113,7 @@ impl Proxy {
         };
         let (mut books, admitted) = match entered {
             Entered::Admitted(books, admitted) => (books, admitted),
-            Entered::Answered(books, response) => return Ok(answer(response, books)),
+            Entered::Answered(books, response) => return Ok(edge::answer(response, books)),
         };
         let Admitted { tenant, route, onward } = admitted;
         if let Some(quotas) = books.quotas.as_mut().filter(|quotas| !quotas.is_decided())
@@ -123,7 +122,7 @@ impl Proxy {
             return Err((refusal.into(), books));
         }
         let Some(Onward { pool, switch, expiry }) = onward else {
-            return Ok(edge::answer(&tenant, &route, books));
+            return Ok(edge::answer_for(&tenant, &route, books));
         };
         let expires = expiry.at;
         let waited = &mut books.queue_wait;
@@ -264,28 +263,8 @@ impl Proxy {
                 page::respond(rejection, &brand, languages.as_ref(), tenant, &books.request_id)
             }
         };
-        complete(response, books)
+        edge::complete(response, books)
     }
-}
-
-/// An answer of the gateway's own that is no refusal.
-fn answer(response: Response<Bytes>, mut books: Box<Exchange>) -> Response<ResponseBody> {
-    books.answered(response.status().as_u16());
-    complete(response, books)
-}
-
-/// What every answer of the gateway's own says, and its body, if the client wants one.
-fn complete(response: Response<Bytes>, books: Box<Exchange>) -> Response<ResponseBody> {
-    let (mut head, body) = response.into_parts();
-    name_request(&mut head.headers, &books);
-    // RFC 9110 §9.3.2: as for GET, without the body.
-    let body = if *books.method() == Method::HEAD && head.status != StatusCode::NOT_MODIFIED {
-        head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-        Bytes::new()
-    } else {
-        body
-    };
-    Response::from_parts(head, ResponseBody::whole(body, books))
 }
 
 impl Handler for Proxy {

@@ -39,6 +39,15 @@ fn a_browser_sees_the_tenants_page_and_a_program_the_problem() {
 }
 
 #[test]
+fn whom_the_access_list_keeps_out_gets_no_files_either() {
+    let origin = Origin::echo();
+    let tenants = "[{ id: acme, access: { deny: [127.0.0.0/8] } }, { id: globex }]";
+    let gateway = config().to(&origin).set("branding", "{ name: Example }").set("tenants", tenants).start();
+    gateway.ask(&get(ACME, "/.brand/brand.css")).assert_refused(403, "access_denied");
+    gateway.ask(&get(GLOBEX, "/.brand/brand.css")).assert_status(200);
+}
+
+#[test]
 fn who_is_nobodys_sees_the_default() {
     let origin = Origin::echo();
     let gateway = config().to(&origin).set("branding", "{ name: Example }").start();

@@ -19,6 +19,15 @@ pub(super) enum Direction {
 }
 
 impl Builder<'_> {
+    /// Of requests of any route.
+    pub(super) fn header_rules_of_any(
+        &self,
+        written: &written::HeaderRules,
+        direction: Direction,
+    ) -> HeaderRules {
+        self.header_rules(written, direction, Some(&PathMatch::any()))
+    }
+
     /// `path` is what stands behind `{path.…}` in values: `None` where that can't be told.
     pub(super) fn header_rules(
         &self,

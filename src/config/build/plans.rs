@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Builder;
 use super::headers::Direction;
 use crate::config::decode::{Entries, Spanned};
-use crate::config::document::{PathMatch, Plan};
+use crate::config::document::Plan;
 use crate::config::written;
 
 impl Builder<'_> {
@@ -29,16 +29,8 @@ impl Builder<'_> {
             request_body_max: written.request_body.as_ref().and_then(|body| body.max).map(|max| max.0),
             features: self.features(&written.features),
             pool: written.pool.as_ref().and_then(|pool| self.known_pool(pool)),
-            request_headers: self.header_rules(
-                &written.request_headers,
-                Direction::Request,
-                Some(&PathMatch::any()),
-            ),
-            response_headers: self.header_rules(
-                &written.response_headers,
-                Direction::Response,
-                Some(&PathMatch::any()),
-            ),
+            request_headers: self.header_rules_of_any(&written.request_headers, Direction::Request),
+            response_headers: self.header_rules_of_any(&written.response_headers, Direction::Response),
             routes: self.route_overrides(&written.routes, name.mark),
             origin: self.findings.sources.origin(name.mark),
         }

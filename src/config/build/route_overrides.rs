@@ -29,14 +29,7 @@ impl Builder<'_> {
             if let Some(name) = &route.name {
                 self.check_name(name, "route");
                 if let Some(first) = names.insert(&name.value, name.mark) {
-                    self.findings
-                        .error(
-                            "duplicate-route",
-                            name.mark,
-                            format!("the route `{}` is there twice", name.value),
-                        )
-                        .hint("say all of it in one place")
-                        .see(first, "the other one is");
+                    self.named_twice(name, first, "say all of it in one place");
                 }
             }
             let disabled = route.disabled.as_ref().is_some_and(|disabled| disabled.value);
@@ -53,14 +46,7 @@ impl Builder<'_> {
             }
             let first = matches.as_ref().and_then(|matches| earlier.find_or_enter(matches, mark));
             if let Some(first) = first.filter(|_| self.findings.errors_in(mark.file) == 0) {
-                self.findings
-                    .warning(
-                        "unreachable-route",
-                        mark,
-                        "no request reaches this route: an earlier one matches the same",
-                    )
-                    .hint("remove one of the two, or tell them apart by method, header or query")
-                    .see(first, "the earlier one is");
+                self.unreachable(mark, first);
             }
             let name = route.name.as_ref().map(|name| name.value.clone());
             let goes_by = name.clone().or(matches.as_ref().map(|matches| matches.path.to_string()));

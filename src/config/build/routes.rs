@@ -21,10 +21,7 @@ impl Builder<'_> {
         for name in written.0.iter().filter_map(|route| route.name.as_ref()) {
             self.check_name(name, "route");
             if let Some(first) = names.insert(&name.value, name.mark) {
-                self.findings
-                    .error("duplicate-route", name.mark, format!("the route `{}` is there twice", name.value))
-                    .hint("give each route a name of its own, or leave it out")
-                    .see(first, "the other one is");
+                self.named_twice(name, first, "give each route a name of its own, or leave it out");
             }
         }
         let mut taken: HashSet<String> = names.keys().map(|name| (*name).to_owned()).collect();
@@ -45,14 +42,7 @@ impl Builder<'_> {
             let first = earlier.find_or_enter(&matches, mark);
             // What can't be read matches something else than is meant.
             if let Some(first) = first.filter(|_| self.findings.errors_in(mark.file) == 0) {
-                self.findings
-                    .warning(
-                        "unreachable-route",
-                        mark,
-                        "no request reaches this route: an earlier one matches the same",
-                    )
-                    .hint("remove one of the two, or tell them apart by method, header or query")
-                    .see(first, "the earlier one is");
+                self.unreachable(mark, first);
             }
             let name = match &route.name {
                 Some(name) => name.value.clone(),
@@ -64,6 +54,25 @@ impl Builder<'_> {
             routes.push(Route { name, matches, parts, origin });
         }
         routes
+    }
+
+    pub(super) fn unreachable(&self, mark: Mark, first: Mark) {
+        self.findings
+            .warning(
+                "unreachable-route",
+                mark,
+                "no request reaches this route: an earlier one matches the same",
+            )
+            .hint("remove one of the two, or tell them apart by method, header or query")
+            .see(first, "the earlier one is");
+    }
+
+    /// That a route's name is another's, too.
+    pub(super) fn named_twice(&self, name: &Spanned<String>, first: Mark, hint: &'static str) {
+        self.findings
+            .error("duplicate-route", name.mark, format!("the route `{}` is there twice", name.value))
+            .hint(hint)
+            .see(first, "the other one is");
     }
 
     fn route_for_everything(&self, file: Mark) -> Route {

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use super::Builder;
 use super::headers::Direction;
 use super::rates::RateLimitMarks;
-use crate::config::document::{
-    Access, Domain, HostPattern, PathMatch, Signed, Tenancy, Tenant, TenantLimits,
-};
+use crate::config::document::{Access, Domain, HostPattern, Signed, Tenancy, Tenant, TenantLimits};
 use crate::config::findings::Findings;
 use crate::config::source::Mark;
 use crate::config::written;
@@ -164,16 +162,8 @@ impl Builder<'_> {
             branding: Some(self.branding(written.branding.as_ref()))
                 .filter(|branding| !branding.is_empty())
                 .map(Arc::new),
-            request_headers: self.header_rules(
-                &written.request_headers,
-                Direction::Request,
-                Some(&PathMatch::any()),
-            ),
-            response_headers: self.header_rules(
-                &written.response_headers,
-                Direction::Response,
-                Some(&PathMatch::any()),
-            ),
+            request_headers: self.header_rules_of_any(&written.request_headers, Direction::Request),
+            response_headers: self.header_rules_of_any(&written.response_headers, Direction::Response),
             routes: self.route_overrides(&written.routes, written.id.mark),
             access: Access {
                 allow: written.access.allow.0.iter().map(|net| net.0.0).collect(),
