@@ -53,8 +53,12 @@ pub struct ServerSettings {
 const H2_STREAMS_MAX: u32 = 250;
 /// Octets that one HTTP/2 stream may send ahead of the upstream's reading.
 const H2_STREAM_WINDOW: u32 = 256 * 1024;
-/// Octets that one HTTP/2 connection may send ahead.
-const H2_CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Octets that one HTTP/2 connection may send ahead: what few uploads that nobody reads may take, and others need to go on.
+///
+/// h2 ends a connection on which the pieces that wait are short of 256 octets each by more than half of this, taken
+/// together, and hyper leaves it no other number. A stream's window full of messages of three octets, as gRPC sends them, has to
+/// fit: it costs 7.8 MiB.
+const H2_CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 /// Octets buffered to be sent, for each HTTP/2 stream.
 const H2_SEND_BUFFER: usize = 256 * 1024;
 /// After so long without a frame an HTTP/2 peer is pinged, and cut after as long again.

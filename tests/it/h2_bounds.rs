@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{ACME, Client, H2Client, Origin, Silence, block_on, config, eventually, get};
+use crate::harness::{ACME, Client, Gate, H2Client, Origin, Silence, block_on, config, eventually, get};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const EMPTY_SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
@@ -75,6 +75,47 @@ fn streams_reset_as_soon_as_opened_leave_nothing_behind() {
     eventually("nothing is in flight", || gateway.metric("tollgate_requests_in_flight", &[]) == 0.0);
     eventually("no upstream connection is held", || origin.open_connections() <= 128);
     gateway.ask(&get(ACME, "/")).assert_status(200);
+}
+
+#[test]
+fn a_window_full_of_small_messages_may_wait_for_a_seat() {
+    const MESSAGE: [u8; 8] = [0, 0, 0, 0, 3, b'a', b'b', b'c'];
+    const MESSAGES: usize = 256 * 1024 / MESSAGE.len();
+    let gate = Gate::shut();
+    let origin = Origin::behind(&gate);
+    let gateway = config().pool("shared", &[origin.address()], "concurrency: { limit: 1 }").start();
+    let mut first = gateway.asking(&get(ACME, "/first"));
+    eventually("it is being served", || gate.waiting() == 1);
+    let mut client = gateway.connect();
+    let frame = |kind: u8, flags: u8, stream: u8, payload: &[u8]| {
+        let length = u8::try_from(payload.len()).unwrap();
+        [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
+    };
+    // POST, http, /, and the authority by name (RFC 7541 §6.2.2).
+    let host = [&[0x83, 0x86, 0x84, 0x01, u8::try_from(ACME.len()).unwrap()], ACME.as_bytes()].concat();
+    let (head, end, ping) = (frame(1, 4, 1, &host), frame(0, 1, 1, &[]), frame(6, 0, 0, b"are here"));
+    let data = frame(0, 0, 1, &MESSAGE).repeat(MESSAGES);
+    client.send([PREFACE, EMPTY_SETTINGS].concat());
+    next_frame(&mut client, 4, 0);
+    // The window is as large as the gateway said once that is acknowledged.
+    client.send([&frame(4, 1, 0, &[]), &head, &data, &end, &ping].map(Vec::as_slice).concat());
+    assert_eq!(next_frame(&mut client, 6, 1), b"are here", "all that was sent before has been read");
+    gate.throw_open();
+    first.answer().assert_status(200);
+    assert_eq!(next_frame(&mut client, 1, 4).first(), Some(&0x88), "the status is 200");
+}
+
+/// What the next frame of a type, with at least these flags, says; others are passed over.
+#[track_caller]
+fn next_frame(client: &mut Client, kind: u8, flags: u8) -> Vec<u8> {
+    loop {
+        let head = client.take(9).expect("the connection is kept");
+        let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
+        let payload = client.take(length).unwrap();
+        if head[3] == kind && head[4] & flags == flags {
+            return payload;
+        }
+    }
 }
 
 #[test]
