@@ -17,7 +17,7 @@ const WORKS_MAX: usize = 1_024;
 const URGENT_BATCH: usize = 512;
 /// Of these, such that nobody waits for.
 const BACKGROUND_BATCH: usize = 64;
-/// Works of one transaction, which ends early when orders come meanwhile.
+/// Works of one transaction, if its turn is long enough for so many.
 const WORKS_BATCH: usize = 256;
 
 /// Three bounded lanes: what requests wait for goes first, the others never stand still.
@@ -31,6 +31,8 @@ pub(super) struct Queue {
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) orders: Vec<Order>,
+    /// Whether requests wait for some of these.
+    pub(super) urgent: bool,
     pub(super) works: VecDeque<Box<dyn Work>>,
 }
 
@@ -99,6 +101,7 @@ impl Queue {
         let mut batch = Batch::default();
         let urgent = lanes.urgent.len().min(URGENT_BATCH);
         batch.orders.extend(lanes.urgent.drain(..urgent));
+        batch.urgent = urgent > 0;
         let background = lanes.background.len().min(BACKGROUND_BATCH);
         batch.orders.extend(lanes.background.drain(..background));
         let works = lanes.works.len().min(WORKS_BATCH);

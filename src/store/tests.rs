@@ -277,3 +277,35 @@ fn two_gateways_on_one_store_share_the_limit() {
     }
     assert!((490..=500).contains(&admitted), "{admitted}");
 }
+
+#[test]
+fn a_request_waits_for_a_turn_of_an_import_not_for_its_end() {
+    const TENANTS: i64 = 20_000;
+    let world = World::new();
+    let life = world.life();
+    let quota = life.quota(&spec(10));
+    let puts = (0..TENANTS).map(|nth| tenant_tests::a_put(&format!("t{nth}"), &[])).collect();
+    let count = || {
+        let connection = Connection::open(world.path()).unwrap();
+        connection.query_row("SELECT count(*) FROM tenants", [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    let import = std::thread::scope(|scope| {
+        let store = Arc::clone(&life.store);
+        let import = scope.spawn(move || {
+            tokio::runtime::Builder::new_current_thread()
+                .build()
+                .unwrap()
+                .block_on(store.put_all(puts, false))
+        });
+        while count() == 0 {
+            assert!(!import.is_finished(), "none was there before all of them");
+        }
+        assert!(matches!(life.ask(&quota, ONE), Verdict::Admitted(_)));
+        let there = count();
+        assert!(there < TENANTS, "the request was answered when all {there} were there");
+        import.join().unwrap()
+    });
+    assert!(import.unwrap().iter().all(Result::is_ok));
+    assert_eq!(count(), TENANTS);
+    life.close();
+}

@@ -8,8 +8,10 @@ use tokio::sync::oneshot;
 
 use super::{StoreFault, WriteError};
 
-/// How long a transaction goes on with works while a request waits for an order.
-const TURN: Duration = Duration::from_millis(2);
+/// How long a transaction goes on with works: its flush is shared by many, and who comes meanwhile waits some milliseconds.
+const TURN: Duration = Duration::from_millis(5);
+/// And in which a request waits for its order, be it in this transaction or for the next.
+const PRESSED_TURN: Duration = Duration::from_millis(1);
 
 /// Something that the writer does within a transaction.
 ///
@@ -33,25 +35,29 @@ pub(super) enum Progress {
 
 /// The time that a transaction has for works.
 pub(super) struct Turn<'p> {
-    until: Instant,
+    began: Instant,
+    urgent: bool,
     pressed: &'p dyn Fn() -> bool,
 }
 
 impl<'p> Turn<'p> {
-    /// One that begins now, and ends early when others wait that come first.
-    pub(super) fn now(pressed: &'p dyn Fn() -> bool) -> Self {
-        Self { until: Instant::now() + TURN, pressed }
+    /// One that begins now. It is short where requests wait for its `urgent` orders, and ends early when others wait for the
+    /// next.
+    pub(super) fn now(urgent: bool, pressed: &'p dyn Fn() -> bool) -> Self {
+        Self { began: Instant::now(), urgent, pressed }
     }
 
     /// One that is over as soon as anything was done.
     #[cfg(test)]
     pub(super) fn short() -> Turn<'static> {
-        Turn { until: Instant::now(), pressed: &|| true }
+        let began = Instant::now().checked_sub(TURN).unwrap_or_else(Instant::now);
+        Turn { began, urgent: true, pressed: &|| true }
     }
 
-    /// Whether others wait that come first.
+    /// Whether the time is over.
     pub(super) fn is_over(&self) -> bool {
-        Instant::now() >= self.until && (self.pressed)()
+        let taken = self.began.elapsed();
+        taken >= TURN || (taken >= PRESSED_TURN && (self.urgent || (self.pressed)()))
     }
 }
 

@@ -45,7 +45,7 @@ impl Writer {
     /// Serves until the queue is closed and empty.
     pub(super) fn serve(mut self, queue: &Queue) {
         while let Some(mut batch) = queue.take() {
-            match self.transact(&batch.orders, &mut batch.works, queue) {
+            match self.transact(&batch.orders, batch.urgent, &mut batch.works, queue) {
                 Ok(carried) => settle(batch, carried, queue),
                 Err(error) if is_peculiar(&error) && batch.orders.len() + batch.works.len() > 1 => {
                     self.one_by_one(batch, queue);
@@ -63,7 +63,7 @@ impl Writer {
     /// What one work or order was at fault for does not hit the others.
     fn one_by_one(&mut self, batch: Batch, queue: &Queue) {
         for order in batch.orders {
-            let answer = self.transact(std::slice::from_ref(&order), &mut VecDeque::new(), queue);
+            let answer = self.transact(std::slice::from_ref(&order), true, &mut VecDeque::new(), queue);
             let grant = answer.map(|carried| carried.grants.first().copied());
             order.answer(match grant {
                 Ok(Some(grant)) => Ok(grant),
@@ -73,8 +73,8 @@ impl Writer {
         }
         for work in batch.works {
             let mut alone = VecDeque::from([work]);
-            match self.transact(&[], &mut alone, queue) {
-                Ok(carried) => settle(Batch { orders: Vec::new(), works: alone }, carried, queue),
+            match self.transact(&[], false, &mut alone, queue) {
+                Ok(carried) => settle(Batch { works: alone, ..Batch::default() }, carried, queue),
                 Err(error) => alone.iter_mut().for_each(|work| work.settle(Err(fault(&error)))),
             }
         }
@@ -84,13 +84,15 @@ impl Writer {
     fn transact(
         &mut self,
         orders: &[Order],
+        urgent: bool,
         works: &mut VecDeque<Box<dyn Work>>,
         queue: &Queue,
     ) -> rusqlite::Result<Carried> {
         let started = Instant::now();
         let carried = self.open().and_then(|opened| {
             opened.is_at_its_place()?;
-            carry_out(&mut opened.connection, orders, works, &Turn::now(&|| queue.is_pressed()))
+            let pressed = || queue.is_pressed();
+            carry_out(&mut opened.connection, orders, works, &Turn::now(urgent, &pressed))
         });
         match &carried {
             Ok(carried) => {
