@@ -4,16 +4,19 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
 use std::alloc::{GlobalAlloc, Layout};
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::HeaderMap;
 use mimalloc::MiMalloc;
 use tollgate::admission::fair_share::Asked;
 use tollgate::admission::{RateCharges, RateRequest};
+use tollgate::brand::html::{Change, Coding, Injection, Rule, Transform};
 use tollgate::config;
 use tollgate::control::{FirstAddresses, Foundation, PoolSet, PoolTls, Previous, TenantSet, compile};
 use tollgate::proxy::Snapshot;
@@ -27,6 +30,8 @@ static COUNTED: Counted = Counted;
 
 /// Octets that are allocated, as the allocator rounds them.
 static LIVE: AtomicI64 = AtomicI64::new(0);
+/// The most that was.
+static PEAK: AtomicI64 = AtomicI64::new(0);
 
 /// The binary's allocator, counted.
 struct Counted;
@@ -40,11 +45,16 @@ fn rounded(size: usize) -> i64 {
     size.next_multiple_of(step) as i64
 }
 
+fn grow(octets: i64) {
+    let live = LIVE.fetch_add(octets, Ordering::Relaxed) + octets;
+    PEAK.fetch_max(live, Ordering::Relaxed);
+}
+
 // SAFETY: all is the allocator's.
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Counted {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LIVE.fetch_add(rounded(layout.size()), Ordering::Relaxed);
+        grow(rounded(layout.size()));
         // SAFETY: as asked.
         unsafe { MiMalloc.alloc(layout) }
     }
@@ -56,7 +66,7 @@ unsafe impl GlobalAlloc for Counted {
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        LIVE.fetch_add(rounded(size) - rounded(layout.size()), Ordering::Relaxed);
+        grow(rounded(size) - rounded(layout.size()));
         // SAFETY: as asked.
         unsafe { MiMalloc.realloc(at, layout, size) }
     }
@@ -235,4 +245,72 @@ tenants:
     assert!(!same("plain", "paying"), "the plan's");
     assert!(same("one", "alike") && !same("one", "paying") && !same("one", "other"));
     assert_eq!((routes("plain").len(), routes("one").len()), (2, 1));
+}
+
+/// A mebibyte of a page that repeats something.
+fn page(of: &str) -> Vec<u8> {
+    let beginning = "<!doctype html><html><head><title>{{brand.name}}</title></head><body>";
+    beginning.bytes().chain(of.bytes().cycle()).take(1 << 20).collect()
+}
+
+#[test]
+fn a_page_on_its_way_is_bounded_whatever_it_is() {
+    let set = |select: &str| Rule {
+        select: select.to_owned(),
+        change: Change { inner: Some("{{brand.name}}".to_owned()), ..Change::default() },
+    };
+    let rules = [set("#footer"), set("div > div .price"), set("body [data-brand]")];
+    let injection =
+        Arc::new(Injection::new("/.brand/", "/.brand/brand.css", None, &[("name", "Acme")], &[], &rules));
+    let pages = [
+        (
+            "ordinary",
+            page("<p class=\"row\"><a href=\"/items/1\">Item</a> costs {{brand.name}} little</p>\n"),
+        ),
+        ("nested", page("<div class=a>")),
+        ("one tag", page("<")),
+        ("one attribute", page("<a href=\"").into_iter().take(79).chain(page("x")).collect()),
+        ("one comment", page("<!--").into_iter().take(73).chain(page("x")).collect()),
+        ("braces", page("{{brand.")),
+        ("nothing but zeros", vec![0; 4 << 20]),
+    ];
+    // The thread's own compressor.
+    let mut first = Transform::new(&injection, Coding::Gzip, None);
+    first.push(coded(b"<p>", Coding::Gzip));
+    while first.pull().unwrap().is_some() {}
+    drop(first.finish().unwrap());
+    for (name, page) in pages {
+        for coding in [Coding::Identity, Coding::Gzip, Coding::Brotli] {
+            let body = coded(&page, coding);
+            let before = LIVE.load(Ordering::Relaxed);
+            PEAK.store(before, Ordering::Relaxed);
+            let mut transform = Transform::new(&injection, coding, None);
+            let mut rest = body.clone();
+            while !rest.is_empty() {
+                transform.push(rest.split_to(rest.len().min(16 * 1024)));
+                while transform.pull().unwrap().is_some() {}
+                transform.flush().unwrap();
+            }
+            transform.finish().unwrap();
+            let held = (PEAK.load(Ordering::Relaxed) - before) / 1024;
+            let bound = if coding == Coding::Brotli { 640 } else { 256 };
+            assert!(held < bound, "{name}, {coding:?}: {held} KiB");
+        }
+    }
+}
+
+fn coded(page: &[u8], coding: Coding) -> Bytes {
+    match coding {
+        Coding::Identity => Bytes::copy_from_slice(page),
+        Coding::Gzip => {
+            let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            gzip.write_all(page).unwrap();
+            gzip.finish().unwrap().into()
+        }
+        Coding::Brotli => {
+            let mut brotli = brotli::CompressorWriter::new(Vec::new(), 4096, 1, 16);
+            brotli.write_all(page).unwrap();
+            brotli.into_inner().into()
+        }
+    }
 }

@@ -6,7 +6,9 @@ use std::io::Write as _;
 use brotli::enc::StandardAlloc;
 use brotli::{BrotliDecompressStream, BrotliResult, BrotliState, CompressorWriter};
 use bytes::Bytes;
-use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+use flate2::{Decompress, FlushDecompress, Status};
+
+use super::gzip::Gzip;
 
 /// How a body is coded (RFC 9110 §8.4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,9 +27,9 @@ pub enum Coding {
 pub struct Broken;
 
 /// The window of what is compressed again, as a power of two: a longer one costs memory of every response.
-const GZIP_WINDOW: u8 = 12;
-const BROTLI_WINDOW: u32 = 16;
-const BROTLI_QUALITY: u32 = 2;
+const BROTLI_WINDOW: u32 = 15;
+/// A greater one holds 750 KiB, this one 110.
+const BROTLI_QUALITY: u32 = 1;
 
 /// Undoes a coding.
 pub(super) enum Decoder {
@@ -112,7 +114,7 @@ impl Decoder {
 /// Does a coding again.
 pub(super) enum Encoder {
     Identity(Vec<u8>),
-    Gzip { state: Box<Compress>, out: Vec<u8>, clean: bool },
+    Gzip(Gzip),
     Brotli { writer: Box<CompressorWriter<Vec<u8>>>, clean: bool },
 }
 
@@ -120,10 +122,7 @@ impl Encoder {
     pub(super) fn new(coding: Coding) -> Self {
         match coding {
             Coding::Identity => Self::Identity(Vec::new()),
-            Coding::Gzip => {
-                let state = Box::new(Compress::new_gzip(Compression::fast(), GZIP_WINDOW));
-                Self::Gzip { state, out: Vec::new(), clean: true }
-            }
+            Coding::Gzip => Self::Gzip(Gzip::new()),
             Coding::Brotli => {
                 let writer = CompressorWriter::new(Vec::new(), 4096, BROTLI_QUALITY, BROTLI_WINDOW);
                 Self::Brotli { writer: Box::new(writer), clean: true }
@@ -137,13 +136,11 @@ impl Encoder {
                 out.extend_from_slice(data);
                 Ok(())
             }
-            Self::Gzip { state, out, clean } => {
-                *clean &= data.is_empty();
-                compress(state, data, out, FlushCompress::None)
-            }
+            Self::Gzip(gzip) => gzip.write(data),
             Self::Brotli { writer, clean } => {
                 *clean &= data.is_empty();
-                writer.write_all(data).map_err(|_| Broken)
+                // It takes five octets for each of a block, which is what it is given at a time.
+                data.chunks(4096).try_for_each(|block| writer.write_all(block)).map_err(|_| Broken)
             }
         }
     }
@@ -151,10 +148,7 @@ impl Encoder {
     /// Has all that was written come out, so that it can be read.
     pub(super) fn flush(&mut self) -> Result<(), Broken> {
         match self {
-            Self::Gzip { state, out, clean } if !*clean => {
-                *clean = true;
-                compress(state, &[], out, FlushCompress::Sync)
-            }
+            Self::Gzip(gzip) => gzip.flush(),
             Self::Brotli { writer, clean } if !*clean => {
                 *clean = true;
                 writer.flush().map_err(|_| Broken)
@@ -165,19 +159,21 @@ impl Encoder {
 
     /// Ends the body, and gives what is left of it.
     pub(super) fn finish(&mut self) -> Result<Bytes, Broken> {
-        if let Self::Gzip { state, out, .. } = self {
-            compress(state, &[], out, FlushCompress::Finish)?;
-        }
         let last = std::mem::replace(self, Self::Identity(Vec::new()));
         match last {
-            Self::Identity(out) | Self::Gzip { out, .. } => Ok(out.into()),
+            Self::Identity(out) => Ok(out.into()),
+            Self::Gzip(mut gzip) => {
+                gzip.finish()?;
+                Ok(std::mem::take(gzip.out()).into())
+            }
             Self::Brotli { writer, .. } => Ok(writer.into_inner().into()),
         }
     }
 
     fn out(&mut self) -> &mut Vec<u8> {
         match self {
-            Self::Identity(out) | Self::Gzip { out, .. } => out,
+            Self::Identity(out) => out,
+            Self::Gzip(gzip) => gzip.out(),
             Self::Brotli { writer, .. } => writer.get_mut(),
         }
     }
@@ -190,32 +186,6 @@ impl Encoder {
     /// What has come out.
     pub(super) fn take(&mut self) -> Bytes {
         std::mem::take(self.out()).into()
-    }
-}
-
-/// Compresses all of the data; with a flush, until nothing more comes.
-fn compress(
-    state: &mut Compress,
-    data: &[u8],
-    out: &mut Vec<u8>,
-    flush: FlushCompress,
-) -> Result<(), Broken> {
-    let mut rest = data;
-    loop {
-        out.reserve(4096);
-        let (before_in, room) = (state.total_in(), out.capacity() - out.len());
-        let before = out.len();
-        let status = state.compress_vec(rest, out, flush).map_err(|_| Broken)?;
-        let taken = usize::try_from(state.total_in() - before_in).unwrap_or(usize::MAX);
-        rest = rest.get(taken..).unwrap_or_default();
-        let is_full = out.len() - before == room;
-        let is_over = match flush {
-            FlushCompress::Finish => status == Status::StreamEnd,
-            _ => rest.is_empty() && !is_full,
-        };
-        if is_over {
-            return Ok(());
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! as it is to the octet, and what is put in is ASCII, which is the same in every charset that is not refused (`head`).
 
 mod coding;
+mod gzip;
 mod head;
 mod policy;
 #[cfg(test)]
@@ -30,7 +31,7 @@ pub use transform::Transform;
 use tokens::{Place, Tokens, escaped};
 
 /// Octets that rewriting a page may buffer of it.
-const BUFFER_MAX: usize = 96 * 1024;
+const BUFFER_MAX: usize = 80 * 1024;
 
 /// A change to some elements.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! A body on its way through: decoded, rewritten, encoded again, piece by piece.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,8 +23,9 @@ pub struct Transform {
     decoder: Decoder,
     /// `None` once the page has asked for more memory than it may: the rest goes through as it is.
     rewriter: Option<HtmlRewriter<'static, Sink>>,
-    rewritten: Rc<RefCell<Vec<u8>>>,
-    encoder: Encoder,
+    encoder: Rc<RefCell<Encoder>>,
+    /// Where the encoder has failed.
+    broken: Rc<Cell<bool>>,
     input: Bytes,
     piece: Box<[u8]>,
 }
@@ -33,14 +34,19 @@ impl Transform {
     /// Rewrites a body of this coding. `nonce` is what the page's policy lets style sheets in by, where it needs one.
     #[must_use]
     pub fn new(injection: &Arc<Injection>, coding: Coding, nonce: Option<&str>) -> Self {
-        let rewritten = Rc::new(RefCell::new(Vec::new()));
-        let out = Rc::clone(&rewritten);
-        let sink: Sink = Box::new(move |chunk: &[u8]| out.borrow_mut().extend_from_slice(chunk));
+        let encoder = Rc::new(RefCell::new(Encoder::new(coding)));
+        let broken = Rc::new(Cell::new(false));
+        let (out, failed) = (Rc::clone(&encoder), Rc::clone(&broken));
+        let sink: Sink = Box::new(move |chunk: &[u8]| {
+            if out.borrow_mut().write(chunk).is_err() {
+                failed.set(true);
+            }
+        });
         Self {
             decoder: Decoder::new(coding),
             rewriter: Some(HtmlRewriter::new(injection.settings(nonce), sink)),
-            rewritten,
-            encoder: Encoder::new(coding),
+            encoder,
+            broken,
             input: Bytes::new(),
             piece: vec![0; PIECE].into(),
         }
@@ -56,7 +62,7 @@ impl Transform {
     /// # Errors
     /// [`Broken`].
     pub fn pull(&mut self) -> Result<Option<Bytes>, Broken> {
-        while self.encoder.len() < OUT {
+        while self.encoder.borrow_mut().len() < OUT {
             let made = self.decoder.decode(&mut self.input, &mut self.piece)?;
             if made == 0 {
                 if self.input.is_empty() {
@@ -73,19 +79,14 @@ impl Transform {
                         "a page needs too much memory to be rewritten: the rest of it is passed on as it is"
                     );
                 }
-                self.encode()?;
+                if self.broken.get() {
+                    return Err(Broken);
+                }
             } else {
-                self.encoder.write(piece)?;
+                self.encoder.borrow_mut().write(piece)?;
             }
         }
-        Ok(Some(self.encoder.take()))
-    }
-
-    fn encode(&mut self) -> Result<(), Broken> {
-        let mut rewritten = self.rewritten.borrow_mut();
-        self.encoder.write(&rewritten)?;
-        rewritten.clear();
-        Ok(())
+        Ok(Some(self.encoder.borrow_mut().take()))
     }
 
     /// All of the new body that there can be yet: the origin is waited for.
@@ -93,8 +94,9 @@ impl Transform {
     /// # Errors
     /// [`Broken`].
     pub fn flush(&mut self) -> Result<Option<Bytes>, Broken> {
-        self.encoder.flush()?;
-        let out = self.encoder.take();
+        let mut encoder = self.encoder.borrow_mut();
+        encoder.flush()?;
+        let out = encoder.take();
         Ok((!out.is_empty()).then_some(out))
     }
 
@@ -109,9 +111,11 @@ impl Transform {
         if let Some(rewriter) = self.rewriter.take() {
             // As with `write`: what it had is out.
             let _ = rewriter.end();
-            self.encode()?;
         }
-        self.encoder.finish()
+        if self.broken.get() {
+            return Err(Broken);
+        }
+        self.encoder.borrow_mut().finish()
     }
 }
 
