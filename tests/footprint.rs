@@ -16,7 +16,7 @@ use http::HeaderMap;
 use mimalloc::MiMalloc;
 use tollgate::admission::fair_share::Asked;
 use tollgate::admission::{RateCharges, RateRequest};
-use tollgate::brand::html::{Change, Coding, Injection, Rule, Transform};
+use tollgate::brand::html::{Change, Coding, Injection, Pulled, Rule, Transform};
 use tollgate::config;
 use tollgate::control::{FirstAddresses, Foundation, PoolSet, PoolTls, Previous, TenantSet, compile};
 use tollgate::proxy::Snapshot;
@@ -277,7 +277,7 @@ fn a_page_on_its_way_is_bounded_whatever_it_is() {
     // The thread's own compressor.
     let mut first = Transform::new(&injection, Coding::Gzip, None);
     first.push(coded(b"<p>", Coding::Gzip));
-    while first.pull().unwrap().is_some() {}
+    while first.pull().unwrap() != Pulled::Hungry {}
     drop(first.finish().unwrap());
     for (name, page) in pages {
         for coding in [Coding::Identity, Coding::Gzip, Coding::Brotli] {
@@ -288,7 +288,7 @@ fn a_page_on_its_way_is_bounded_whatever_it_is() {
             let mut rest = body.clone();
             while !rest.is_empty() {
                 transform.push(rest.split_to(rest.len().min(16 * 1024)));
-                while transform.pull().unwrap().is_some() {}
+                while transform.pull().unwrap() != Pulled::Hungry {}
                 transform.flush().unwrap();
             }
             transform.finish().unwrap();

@@ -85,6 +85,7 @@ impl Assets {
         let Some((file, is_hashed)) = self.find(name) else {
             *response.status_mut() = StatusCode::NOT_FOUND;
             response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             return Some(response);
         };
         // A name without a hash is another's content at another host: no cache that many share may keep it.

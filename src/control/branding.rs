@@ -55,6 +55,7 @@ fn rule(written: &config::HtmlRewrite) -> Rule {
         inner_html: written.set_inner_html.clone(),
         attributes: written.set_attributes.clone(),
         remove: written.remove,
+        guarded: written.guarded,
     };
     Rule { select: written.select.clone(), change }
 }

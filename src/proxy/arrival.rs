@@ -101,7 +101,8 @@ impl Arrival<'_> {
     pub(super) fn enter(mut self, tenant: &Arc<Tenant>) -> Result<Entered, Refused> {
         self.books.tenant = Some(Arc::clone(tenant));
         // Whatever the tenant's state is: pages of that state show them.
-        let (method, path) = (&self.head.method, self.head.uri.path());
+        let (method, path) = (&self.head.method, routing::normalise(self.head.uri.path()));
+        let path = path.as_deref().unwrap_or_default();
         let file = tenant.terms.brand.answer(method, path, &self.head.headers);
         if let Some(response) = file.filter(|_| gates::lets_in(tenant, self.client)) {
             return Ok(Entered::Answered(self.books, response));

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, response};
 use http_body::{Body, Frame};
 
 use crate::brand::Brand;
-use crate::brand::html::{Broken, Transform, prepare};
+use crate::brand::html::{Broken, Pulled, Transform, prepare};
 use crate::upstream::{ResponseFailure, UpstreamBody};
 
 /// What rewrites a response's body, if the tenant's brand does; the response's head says so from then on.
@@ -65,8 +65,12 @@ impl Rewriting {
                 End::Over => return Poll::Ready(None),
             }
             match self.transform.pull() {
-                Ok(None) => {}
-                Ok(Some(out)) => return Poll::Ready(Some(Ok(Frame::data(out)))),
+                Ok(Pulled::Hungry) => {}
+                Ok(Pulled::Busy) => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Ok(Pulled::Out(out)) => return Poll::Ready(Some(Ok(Frame::data(out)))),
                 Err(why) => return Poll::Ready(Some(Err(broken(why)))),
             }
             let came = match Pin::new(&mut self.body).poll_frame(cx) {

@@ -2,6 +2,7 @@
 //!
 //! Layer 0: nothing here imports another module of the crate, does I/O or reads a clock.
 
+mod attribute;
 mod color;
 mod cookie;
 mod host;
@@ -17,6 +18,7 @@ mod units;
 mod value_test;
 mod wording;
 
+pub use attribute::{Place, is_safe_url};
 pub use color::{Color, InvalidColor};
 pub use cookie::cookie;
 pub use host::{HostName, InvalidHost};

@@ -34,7 +34,7 @@ const BROTLI_QUALITY: u32 = 1;
 /// Undoes a coding.
 pub(super) enum Decoder {
     Identity,
-    Gzip { state: Box<Decompress>, between: bool },
+    Gzip { state: Box<Decompress>, between: bool, ended: bool },
     Brotli { state: Box<BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>>, done: bool },
 }
 
@@ -44,7 +44,9 @@ impl Decoder {
         match coding {
             Coding::Identity => Self::Identity,
             // As wide a window as any sender may use.
-            Coding::Gzip => Self::Gzip { state: Box::new(Decompress::new_gzip(15)), between: true },
+            Coding::Gzip => {
+                Self::Gzip { state: Box::new(Decompress::new_gzip(15)), between: true, ended: false }
+            }
             Coding::Brotli => {
                 Self::Brotli { state: Box::new(BrotliState::new(alloc(), alloc(), alloc())), done: false }
             }
@@ -60,8 +62,13 @@ impl Decoder {
                 filled.copy_from_slice(&taken);
                 Ok(taken.len())
             }
-            Self::Gzip { state, between } => loop {
+            Self::Gzip { state, between, ended } => loop {
                 if *between && !input.is_empty() {
+                    // Behind the last member there may be padding; it is no part of the body, as gzip itself sees it.
+                    if *ended && input.first() != Some(&0x1f) {
+                        *input = Bytes::new();
+                        return Ok(0);
+                    }
                     *between = false;
                 }
                 let (before_in, before_out) = (state.total_in(), state.total_out());
@@ -72,7 +79,7 @@ impl Decoder {
                 if status == Status::StreamEnd {
                     // Members may follow each other (RFC 1952 §2.2).
                     **state = Decompress::new_gzip(15);
-                    *between = true;
+                    (*between, *ended) = (true, true);
                 }
                 if made > 0 || input.is_empty() {
                     return Ok(made);

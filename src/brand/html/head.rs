@@ -8,11 +8,27 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use super::{Coding, policy};
 
-/// Sums of a body that will not be what they are of (RFC 9530 and before).
-const SUMS: [&str; 4] = ["content-md5", "digest", "content-digest", "repr-digest"];
+/// Sums of a body that will not be what they are of (RFC 9530 and before), and what is signed over them (RFC 9421).
+const SUMS: [&str; 7] = [
+    "content-md5",
+    "digest",
+    "content-digest",
+    "repr-digest",
+    "unencoded-digest",
+    "signature",
+    "signature-input",
+];
 
-/// Charsets in which an octet of ASCII may be something else, so that tags can't be told.
+/// Charsets in which an octet of ASCII may be something else, so that tags can't be told; beside those that are known by many names.
 const OPAQUE: [&str; 5] = ["utf-16", "utf-32", "utf-7", "iso-2022-", "hz-gb"];
+
+/// Whether an octet of ASCII, a brace even, may be a part of another character, or of a longer escape.
+fn is_opaque(charset: &str) -> bool {
+    use encoding_rs::{BIG5, GB18030, GBK, ISO_2022_JP, REPLACEMENT, SHIFT_JIS, UTF_16BE, UTF_16LE};
+    let opaque = [BIG5, GB18030, GBK, ISO_2022_JP, REPLACEMENT, SHIFT_JIS, UTF_16BE, UTF_16LE];
+    OPAQUE.iter().any(|prefix| charset.starts_with(prefix))
+        || encoding_rs::Encoding::for_label(charset.as_bytes()).is_some_and(|known| opaque.contains(&known))
+}
 
 /// What a client takes of what can be rewritten, as the origin is to be told it. Nothing where the client has said nothing, which lets
 /// the origin choose: then it is to send what can be.
@@ -74,7 +90,7 @@ fn is_html(fields: &HeaderMap) -> bool {
             .eq_ignore_ascii_case("charset")
             .then(|| value.trim().trim_matches('"').to_ascii_lowercase())
     });
-    is_html && !charset.is_some_and(|charset| OPAQUE.iter().any(|opaque| charset.starts_with(opaque)))
+    is_html && !charset.is_some_and(|charset| is_opaque(&charset))
 }
 
 /// RFC 9111 §5.2.2.6.

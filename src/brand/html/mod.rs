@@ -18,7 +18,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use lol_html::html_content::{ContentType, Element, TextChunk, TextType};
+use lol_html::errors::RewritingError;
+use lol_html::html_content::{BailOut, ContentType, Element, TextChunk, TextType};
 use lol_html::{
     AsciiCompatibleEncoding, DocumentContentHandlers, ElementContentHandlers, HandlerResult, MemorySettings,
     Selector, Settings,
@@ -26,12 +27,16 @@ use lol_html::{
 
 pub use coding::{Broken, Coding};
 pub use head::{accepted_codings, prepare};
-pub use transform::Transform;
+pub use transform::{Pulled, Transform};
 
-use tokens::{Place, Tokens, escaped};
+use tokens::{Tokens, escaped};
+
+use crate::types::Place;
 
 /// Octets that rewriting a page may buffer of it.
-const BUFFER_MAX: usize = 80 * 1024;
+const BUFFER_MAX: usize = 64 * 1024;
+/// Octets that are put into a page for each piece of it that is looked at; what would be more than that is left as it is.
+const GROWTH_MAX: usize = 48 * 1024;
 
 /// A change to some elements.
 #[derive(Debug, Clone)]
@@ -53,6 +58,8 @@ pub struct Change {
     pub attributes: BTreeMap<String, String>,
     /// Whether it is left out.
     pub remove: bool,
+    /// Whether who wrote it may say nothing that is run or loaded.
+    pub guarded: bool,
 }
 
 /// What a brand does to pages.
@@ -85,7 +92,7 @@ impl Injection {
             |text: &str, place| tokens.replace(text, place, false).0.unwrap_or_else(|| text.to_owned());
         let rules = rules.iter().filter_map(|rule| {
             let selector = rule.select.parse().ok()?;
-            let Change { inner, inner_html, attributes, remove } = &rule.change;
+            let Change { inner, inner_html, attributes, remove, guarded } = &rule.change;
             let attributes = attributes.iter().map(|(name, value)| {
                 // The tokens last: what they stand for is escaped already.
                 (name.clone(), filled(&escaped_but_tokens(value), Place::of(name)))
@@ -97,6 +104,7 @@ impl Injection {
                     inner_html: inner_html.as_ref().map(|html| ascii(html)),
                     attributes: attributes.collect(),
                     remove: *remove,
+                    guarded: *guarded,
                 },
             ))
         });
@@ -121,8 +129,8 @@ impl Injection {
         head
     }
 
-    /// The rewriter's settings for one page.
-    fn settings(self: &Arc<Self>, nonce: Option<&str>) -> Settings<'static, 'static> {
+    /// The rewriter's settings for one page. What is put into it is counted.
+    fn settings(self: &Arc<Self>, nonce: Option<&str>, growth: &Rc<Growth>) -> Settings<'static, 'static> {
         let memory = MemorySettings::new()
             .with_preallocated_parsing_buffer_size(1024)
             .with_max_allowed_memory_usage(BUFFER_MAX)
@@ -146,41 +154,70 @@ impl Injection {
             settings = settings.append_element_content_handler((Cow::Owned(head), handler));
         }
         for (at, (selector, _)) in self.rules.iter().enumerate() {
-            let own = Arc::clone(self);
+            let (own, growth) = (Arc::clone(self), Rc::clone(growth));
             let handler = ElementContentHandlers::default().element(move |element: &mut Element<'_, '_>| {
-                own.rules.get(at).map_or(Ok(()), |(_, change)| apply(change, element))
+                own.rules.get(at).map_or(Ok(()), |(_, change)| apply(change, element, &growth))
             });
             settings = settings.append_element_content_handler((Cow::Owned(selector.clone()), handler));
         }
         if let Ok(all) = "*".parse::<Selector>() {
-            let own = Arc::clone(self);
+            let (own, growth) = (Arc::clone(self), Rc::clone(growth));
             let handler = ElementContentHandlers::default()
-                .element(move |element: &mut Element<'_, '_>| own.attributes(element));
+                .element(move |element: &mut Element<'_, '_>| own.attributes(element, &growth));
             settings = settings.append_element_content_handler((Cow::Owned(all), handler));
         }
-        let own = Arc::clone(self);
+        // Within SVG their text is said to be text like any other (HTML §13.2.6.5), and it is run all the same.
+        let within_code = Rc::new(Cell::new(0_u32));
+        if let Ok(code) = "script, style".parse::<Selector>() {
+            let within = Rc::clone(&within_code);
+            let handler = ElementContentHandlers::default().element(move |element: &mut Element<'_, '_>| {
+                if let Some(at_end) = element.end_tag_handlers() {
+                    within.set(within.get() + 1);
+                    let within = Rc::clone(&within);
+                    at_end.push(Box::new(move |_| {
+                        within.set(within.get().saturating_sub(1));
+                        Ok(())
+                    }));
+                }
+                Ok(())
+            });
+            settings = settings.append_element_content_handler((Cow::Owned(code), handler));
+        }
+        let (own, growth) = (Arc::clone(self), Rc::clone(growth));
         let begun = Rc::new(RefCell::new(String::new()));
+        let held = Rc::clone(&begun);
         let text = DocumentContentHandlers::default().text(move |chunk: &mut TextChunk<'_>| {
-            own.text(chunk, &mut begun.borrow_mut());
+            if within_code.get() == 0 {
+                own.text(chunk, &mut begun.borrow_mut(), &growth);
+            }
             Ok(())
         });
-        settings.append_document_content_handler(text)
+        // It stands before all that is passed on from there.
+        settings.append_document_content_handler(text).append_bail_out_handler(
+            move |_: &RewritingError, rest: &mut BailOut<'_>| {
+                rest.append(&std::mem::take(&mut *held.borrow_mut()), ContentType::Html);
+            },
+        )
     }
 
-    fn attributes(&self, element: &mut Element<'_, '_>) -> HandlerResult {
-        let filled: Vec<(String, String)> = element
-            .attributes()
-            .iter()
-            .filter_map(|attribute| {
-                let value = attribute.value();
-                if !value.contains("{{") {
-                    return None;
-                }
-                let name = attribute.name();
-                let new = self.tokens.replace(&value, Place::of(&name), false).0?;
-                Some((name, new))
-            })
-            .collect();
+    fn attributes(&self, element: &mut Element<'_, '_>, growth: &Growth) -> HandlerResult {
+        let mut filled: Vec<(String, String)> = Vec::new();
+        for (at, attribute) in element.attributes().iter().enumerate() {
+            let value = attribute.value();
+            if !value.contains("{{") {
+                continue;
+            }
+            let name = attribute.name();
+            // Of several of a name only the first is one (HTML §13.2.5.33), and is what would be set.
+            if element.attributes().iter().take(at).any(|earlier| earlier.name() == name) {
+                continue;
+            }
+            if let Some(new) = self.tokens.replace(&value, Place::of(&name), false).0
+                && growth.allows(new.len())
+            {
+                filled.push((name, new));
+            }
+        }
         for (name, value) in filled {
             element.set_attribute(&name, &value)?;
         }
@@ -188,43 +225,75 @@ impl Injection {
     }
 
     /// A piece of text: what of a token has `begun` is held back until the rest of it has come.
-    fn text(&self, chunk: &mut TextChunk<'_>, begun: &mut String) {
+    fn text(&self, chunk: &mut TextChunk<'_>, begun: &mut String, growth: &Growth) {
         if !matches!(chunk.text_type(), TextType::Data | TextType::RCData) {
             return;
         }
         let follow = !chunk.last_in_text_node();
-        if begun.is_empty() {
-            let (new, end) = self.tokens.replace(chunk.as_str(), Place::Text, follow);
-            let rest = chunk.as_str().get(end..).unwrap_or_default();
-            if new.is_none() && rest.is_empty() {
-                return;
-            }
-            let whole = new.unwrap_or_else(|| chunk.as_str().get(..end).unwrap_or_default().to_owned());
-            begun.push_str(rest);
-            chunk.replace(&whole, ContentType::Html);
+        let held = std::mem::take(begun);
+        let text = match held.is_empty() {
+            true => Cow::Borrowed(chunk.as_str()),
+            false => Cow::Owned(held + chunk.as_str()),
+        };
+        let (new, end) = self.tokens.replace(&text, Place::Text, follow);
+        let (whole, rest) = text.split_at_checked(end).unwrap_or((&text, ""));
+        if new.is_none() && rest.is_empty() && matches!(text, Cow::Borrowed(_)) {
             return;
         }
-        let text = std::mem::take(begun) + chunk.as_str();
-        let (new, end) = self.tokens.replace(&text, Place::Text, follow);
-        let whole = new.unwrap_or_else(|| text.get(..end).unwrap_or_default().to_owned());
-        begun.push_str(text.get(end..).unwrap_or_default());
-        chunk.replace(&whole, ContentType::Html);
+        let new = new.filter(|new| growth.allows(new.len())).unwrap_or_else(|| whole.to_owned());
+        begun.push_str(rest);
+        chunk.replace(&new, ContentType::Html);
     }
 }
 
-fn apply(change: &Change, element: &mut Element<'_, '_>) -> HandlerResult {
+/// What is put into a page, since the last piece of it was looked at.
+#[derive(Debug, Default)]
+struct Growth(Cell<usize>);
+
+impl Growth {
+    fn allows(&self, octets: usize) -> bool {
+        let grown = self.0.get().saturating_add(octets);
+        let allowed = grown <= GROWTH_MAX;
+        if allowed {
+            self.0.set(grown);
+        }
+        allowed
+    }
+}
+
+fn apply(change: &Change, element: &mut Element<'_, '_>, growth: &Growth) -> HandlerResult {
     if change.remove {
         element.remove();
         return Ok(());
     }
-    for (name, value) in &change.attributes {
+    let name = element.tag_name();
+    if change.guarded && LOADING.contains(&name.as_str()) {
+        return Ok(());
+    }
+    let inner = change.inner.as_ref().or(change.inner_html.as_ref());
+    let inner = inner.filter(|_| !matches!(name.as_str(), "script" | "style"));
+    let attributes = change.attributes.iter();
+    let attributes =
+        attributes.filter(|(name, _)| !change.guarded || element.tag_name() == "a" || *name != "href");
+    let attributes: Vec<_> = attributes.collect();
+    let octets: usize = attributes.iter().map(|(_, value)| value.len()).sum();
+    if !growth.allows(octets + inner.map_or(0, String::len)) {
+        return Ok(());
+    }
+    for (name, value) in attributes {
         element.set_attribute(name, value)?;
     }
-    if let Some(inner) = change.inner.as_ref().or(change.inner_html.as_ref()) {
+    if let Some(inner) = inner {
         element.set_inner_content(inner, ContentType::Html);
     }
     Ok(())
 }
+
+/// Elements that are run, load something, or say what the page may.
+const LOADING: [&str; 16] = [
+    "script", "style", "link", "base", "meta", "iframe", "frame", "object", "embed", "param", "template",
+    "animate", "set", "use", "form", "portal",
+];
 
 /// A text, escaped outside of its tokens.
 fn escaped_but_tokens(text: &str) -> String {

@@ -55,8 +55,12 @@ fn through(injection: &Arc<Injection>, coding: Coding, pieces: &[&[u8]]) -> Resu
     let mut out = Vec::new();
     for piece in pieces {
         transform.push(Bytes::copy_from_slice(piece));
-        while let Some(bytes) = transform.pull()? {
-            out.extend_from_slice(&bytes);
+        loop {
+            match transform.pull()? {
+                Pulled::Out(bytes) => out.extend_from_slice(&bytes),
+                Pulled::Busy => {}
+                Pulled::Hungry => break,
+            }
         }
         out.extend_from_slice(&transform.flush()?.unwrap_or_default());
     }
@@ -173,9 +177,90 @@ fn members_of_gzip_may_follow_each_other_and_bombs_come_in_pieces() {
     let bomb = encoded(Coding::Gzip, &vec![b' '; 32 << 20]);
     let mut transform = Transform::new(&injection(&[]), Coding::Gzip, None);
     transform.push(Bytes::from(bomb));
-    while let Some(out) = transform.pull().unwrap() {
-        assert!(out.len() < 128 * 1024, "{}", out.len());
+    let mut turns = 0;
+    loop {
+        match transform.pull().unwrap() {
+            Pulled::Out(out) => assert!(out.len() < 128 * 1024, "{}", out.len()),
+            Pulled::Busy => turns += 1,
+            Pulled::Hungry => break,
+        }
     }
+    assert!(turns > 100, "others had their turn {turns} times");
+}
+
+#[test]
+fn what_pads_the_last_member_of_gzip_is_passed_over() {
+    for padding in [vec![0; 20], b"garbage".to_vec()] {
+        let body = [encoded(Coding::Gzip, b"<p>all</p>"), padding].concat();
+        for pieces in [vec![&body[..]], body.chunks(1).collect()] {
+            let out = through(&injection(&[]), Coding::Gzip, &pieces).unwrap();
+            assert_eq!(decoded(Coding::Gzip, &out), b"<p>all</p>");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_filled_into_code_wherever_it_stands() {
+    for same in [
+        "<svg><script>a = \"{{brand.name}}\"</script></svg>",
+        "<svg><style>{{brand.name}}</style></svg>",
+        "<math><script>{{brand.name}}</script></math>",
+        "<a href=\"javascript:f('{{brand.name}}')\">",
+        "<a href=\" java&#115;cript:f('{{brand.name}}')\">",
+        "<iframe src=\"data:text/html,{{brand.name}}\">",
+        "<a hx-on:click=\"f('{{brand.name}}')\" x-data=\"{{brand.name}}\" @click=\"{{brand.name}}\">",
+    ] {
+        assert_eq!(rewritten(&[], same), same);
+    }
+    let after = rewritten(&[], "<svg><script>1</script><text>{{brand.support_email}}</text></svg>");
+    assert!(after.contains("<text>help@example.com"), "{after}");
+    let twice = rewritten(&[], "<a title='it\"s {{x}}' title=\"{{brand.name}}\">");
+    assert_eq!(twice, "<a title='it\"s {{x}}' title=\"{{brand.name}}\">");
+}
+
+#[test]
+fn what_was_held_back_stands_before_what_is_passed_on() {
+    let page = format!("hello {{{{brand.na<a title=\"{}\">bye", "A".repeat(200 * 1024));
+    let pieces: Vec<&[u8]> = vec![&page.as_bytes()[..16], &page.as_bytes()[16..]];
+    assert!(through(&injection(&[]), Coding::Identity, &pieces).unwrap() == page.as_bytes());
+}
+
+#[test]
+fn a_page_can_not_be_blown_up_by_rules() {
+    let rules = [rule("p", Change { inner: Some("x".repeat(16 * 1024)), ..Change::default() })];
+    let page = "<p></p>".repeat(2_300);
+    let mut transform = Transform::new(&injection(&rules), Coding::Identity, None);
+    transform.push(Bytes::from(page.into_bytes()));
+    loop {
+        match transform.pull().unwrap() {
+            Pulled::Out(out) => assert!(out.len() < 80 * 1024, "{}", out.len()),
+            Pulled::Busy => {}
+            Pulled::Hungry => break,
+        }
+    }
+}
+
+#[test]
+fn who_may_not_have_anything_run_or_loaded_has_not() {
+    let guarded = |select: &str, name: &str, value: &str| {
+        let change = Change {
+            inner: Some("alert(1)".to_owned()),
+            attributes: [(name.to_owned(), value.to_owned())].into(),
+            guarded: true,
+            ..Change::default()
+        };
+        rule(select, change)
+    };
+    for (select, page) in [
+        ("script", "<script src=x></script>"),
+        ("meta", "<meta http-equiv=refresh content=1>"),
+        ("base", "<base href=/>"),
+        ("link", "<link rel=stylesheet href=/x>"),
+    ] {
+        assert_eq!(rewritten(&[guarded(select, "href", "//evil.test/")], page), page);
+    }
+    let link = rewritten(&[guarded("a", "href", "/help")], "<a href=/x>?</a>");
+    assert_eq!(link, "<a href=\"/help\">alert(1)</a>");
 }
 
 fn any_coding() -> impl Strategy<Value = Coding> {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::types::{Place, is_safe_url};
+
 /// Octets of a token, at most: what is longer is none.
 pub(super) const TOKEN_MAX: usize = 80;
 
@@ -11,34 +13,6 @@ pub(super) const TOKEN_MAX: usize = 80;
 pub(super) struct Tokens {
     /// By key: as text or a plain attribute's value, and as a part of a URL.
     values: BTreeMap<String, (String, String)>,
-}
-
-/// What an attribute may be filled with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    /// Text, or an attribute that is only text.
-    Text,
-    /// An attribute that is a URL.
-    Url,
-    /// One that is code or style, or holds a document: nothing is filled in there.
-    Code,
-}
-
-impl Place {
-    /// The place that an attribute's value is.
-    pub(super) fn of(attribute: &str) -> Self {
-        let name = attribute.to_ascii_lowercase();
-        match name.rsplit(':').next().unwrap_or_default() {
-            "style" | "srcdoc" | "srcset" | "imagesrcset" | "integrity" | "nonce" | "http-equiv" => {
-                Self::Code
-            }
-            "href" | "src" | "action" | "formaction" | "data" | "poster" | "cite" | "background" | "ping"
-            | "manifest" | "codebase" | "longdesc" | "profile" | "usemap" | "xmlns" | "from" | "to"
-            | "values" | "by" => Self::Url,
-            name if name.starts_with("on") => Self::Code,
-            _ => Self::Text,
-        }
-    }
 }
 
 impl Tokens {
@@ -56,6 +30,9 @@ impl Tokens {
     /// A text with its tokens replaced, and where a token may have begun that is not all there; `None` where nothing is to be replaced.
     /// Unless more may `follow`, nothing has begun.
     pub(super) fn replace(&self, text: &str, place: Place, follow: bool) -> (Option<String>, usize) {
+        if place == Place::Code || (place == Place::Url && !is_safe_url(text)) {
+            return (None, text.len());
+        }
         let mut new: Option<String> = None;
         let mut copied = 0;
         let mut at = 0;
@@ -65,11 +42,7 @@ impl Tokens {
                 Token::Whole(key, length) => {
                     at = start + length;
                     let Some((plain, url)) = self.values.get(key) else { continue };
-                    let value = match place {
-                        Place::Text => plain,
-                        Place::Url => url,
-                        Place::Code => continue,
-                    };
+                    let value = if place == Place::Text { plain } else { url };
                     let new = new.get_or_insert_default();
                     new.push_str(text.get(copied..start).unwrap_or_default());
                     new.push_str(value);

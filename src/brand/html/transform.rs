@@ -2,17 +2,22 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use lol_html::HtmlRewriter;
 
-use super::Injection;
 use super::coding::{Broken, Coding, Decoder, Encoder};
+use super::{Growth, Injection};
 
 /// Octets that are decoded at a time.
 const PIECE: usize = 16 * 1024;
+/// Octets of a page that are rewritten at a time: what is put into it meanwhile is held.
+const STEP: usize = 4 * 1024;
+/// Octets that are decoded before others have their turn: about a millisecond's work.
+const TURN: usize = 128 * 1024;
 /// Octets that are handed on at a time.
 const OUT: usize = 16 * 1024;
 
@@ -28,6 +33,20 @@ pub struct Transform {
     broken: Rc<Cell<bool>>,
     input: Bytes,
     piece: Box<[u8]>,
+    /// What of the piece is still to be rewritten.
+    left: Range<usize>,
+    growth: Rc<Growth>,
+}
+
+/// What there is of a new body.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Pulled {
+    /// Its next octets.
+    Out(Bytes),
+    /// Nothing until more of the old one has come.
+    Hungry,
+    /// Nothing yet, though there is more to do: others are to have their turn first.
+    Busy,
 }
 
 impl Transform {
@@ -42,13 +61,16 @@ impl Transform {
                 failed.set(true);
             }
         });
+        let growth = Rc::new(Growth::default());
         Self {
             decoder: Decoder::new(coding),
-            rewriter: Some(HtmlRewriter::new(injection.settings(nonce), sink)),
+            rewriter: Some(HtmlRewriter::new(injection.settings(nonce, &growth), sink)),
             encoder,
             broken,
             input: Bytes::new(),
             piece: vec![0; PIECE].into(),
+            left: 0..0,
+            growth,
         }
     }
 
@@ -57,36 +79,46 @@ impl Transform {
         self.input = input;
     }
 
-    /// The next octets of the new body; `None` where more of the old one is needed.
+    /// What there is of the new body.
     ///
     /// # Errors
     /// [`Broken`].
-    pub fn pull(&mut self) -> Result<Option<Bytes>, Broken> {
+    pub fn pull(&mut self) -> Result<Pulled, Broken> {
+        let mut done = 0;
         while self.encoder.borrow_mut().len() < OUT {
-            let made = self.decoder.decode(&mut self.input, &mut self.piece)?;
-            if made == 0 {
-                if self.input.is_empty() {
-                    return Ok(None);
-                }
-                continue;
+            if done >= TURN {
+                return Ok(Pulled::Busy);
             }
-            let piece = self.piece.get(..made).unwrap_or_default();
-            if let Some(rewriter) = &mut self.rewriter {
-                if rewriter.write(piece).is_err() {
-                    // All that it had was handed on as it is.
-                    self.rewriter = None;
-                    tracing::debug!(
-                        "a page needs too much memory to be rewritten: the rest of it is passed on as it is"
-                    );
+            if self.left.is_empty() {
+                let made = self.decoder.decode(&mut self.input, &mut self.piece)?;
+                self.left = 0..made;
+                if made == 0 && self.input.is_empty() {
+                    return Ok(Pulled::Hungry);
                 }
-                if self.broken.get() {
-                    return Err(Broken);
-                }
-            } else {
-                self.encoder.borrow_mut().write(piece)?;
             }
+            done += self.step()?;
         }
-        Ok(Some(self.encoder.borrow_mut().take()))
+        Ok(Pulled::Out(self.encoder.borrow_mut().take()))
+    }
+
+    /// Rewrites a little of what has been decoded, and tells how much.
+    fn step(&mut self) -> Result<usize, Broken> {
+        let end = self.left.end.min(self.left.start + STEP);
+        let step = self.piece.get(self.left.start..end).unwrap_or_default();
+        self.left.start = end;
+        let Some(rewriter) = &mut self.rewriter else {
+            self.encoder.borrow_mut().write(step)?;
+            return Ok(step.len());
+        };
+        self.growth.0.set(0);
+        if rewriter.write(step).is_err() {
+            // All that it had was handed on as it is.
+            self.rewriter = None;
+            tracing::debug!(
+                "a page needs too much memory to be rewritten: the rest of it is passed on as it is"
+            );
+        }
+        if self.broken.get() { Err(Broken) } else { Ok(step.len()) }
     }
 
     /// All of the new body that there can be yet: the origin is waited for.

@@ -30,6 +30,9 @@ const ENTRIES_MAX: usize = 64;
 /// Keys that templates and tokens have from somewhere else.
 const TAKEN: [&str; 4] = ["favicon_url", "logo_url", "stylesheet", "style"];
 
+/// Statuses whose answers say in fields what the client is to do (RFC 9110 §15.5).
+const NEEDING_FIELDS: [u16; 4] = [401, 405, 407, 426];
+
 /// The types of pictures, by the endings of their files.
 const IMAGES: [(&str, &str); 7] = [
     ("svg", "image/svg+xml"),
@@ -137,7 +140,10 @@ impl Builder<'_> {
     fn intercepted(&self, written: &List<Spanned<u16>>) -> Vec<u16> {
         let mut statuses = Vec::new();
         for status in &written.0 {
-            if (400..=599).contains(&status.value) {
+            if NEEDING_FIELDS.contains(&status.value) {
+                self.invalid(status.mark, format!("answers of status {} can't be replaced", status.value))
+                    .hint("their fields tell the client what to do next (WWW-Authenticate, Allow, Upgrade): leave them to the application");
+            } else if (400..=599).contains(&status.value) {
                 statuses.push(status.value);
             } else {
                 self.invalid(status.mark, format!("{} is no status of an error", status.value))
@@ -198,10 +204,10 @@ impl Builder<'_> {
         self.few(own, written.first().map(|(key, _)| key.mark), "keys of your own")
     }
 
-    /// An address that is one in a `mailto:` link, and nothing else.
+    /// An address that is one in a `mailto:` link, and nothing else: no `%`, `&` or `?` (RFC 6068 §2).
     fn email(&self, written: &Spanned<String>) -> Option<String> {
         let address = written.value.trim();
-        let is_local = |c: char| c.is_ascii_alphanumeric() || ".!#$%&'*+/=^_`{|}~-".contains(c);
+        let is_local = |c: char| c.is_ascii_alphanumeric() || ".!#$'*+/=^_`{|}~-".contains(c);
         let is_good = address.len() <= 254
             && address.split_once('@').is_some_and(|(local, host)| {
                 let labels = host

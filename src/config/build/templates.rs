@@ -30,7 +30,11 @@ pub(super) fn read(folder: &Path) -> Result<BTreeMap<String, String>, Flaw> {
             return invalid(format!("it has more than {FILES_MAX} templates"));
         }
         let unreadable = |error| ("missing-file", format!("`{name}`: {}", why(error).1));
-        let length = std::fs::metadata(entry.path()).map_err(unreadable)?.len();
+        let file = std::fs::metadata(entry.path()).map_err(unreadable)?;
+        if !file.is_file() {
+            return invalid(format!("`{name}` is no file"));
+        }
+        let length = file.len();
         if length > FILE_MAX as u64 {
             return invalid(format!("`{name}` has more than {} KiB", FILE_MAX / 1024));
         }

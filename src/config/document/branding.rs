@@ -100,6 +100,8 @@ pub struct HtmlRewrite {
     pub set_attributes: BTreeMap<String, String>,
     /// Whether they are left out.
     pub remove: bool,
+    /// Whether a tenant of the API says it, who may not have anything run or loaded by pages.
+    pub guarded: bool,
 }
 
 /// A picture, whole.
