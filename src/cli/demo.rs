@@ -24,7 +24,7 @@ pub(super) fn demo(port: u16, admin_port: u16) -> anyhow::Result<()> {
         let listener =
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("can't start a sample application")?;
         addresses.push(listener.local_addr()?);
-        let identity = SampleApp { name: name.to_owned(), pool: pool.to_owned() };
+        let identity = SampleApp { name: name.to_owned(), pool: pool.to_owned(), branded: true };
         applications.push((listener, identity));
     }
     let [one, two, dedicated] = <[SocketAddr; 3]>::try_from(addresses).unwrap_or_else(|_| unreachable!());
@@ -39,9 +39,14 @@ pub(super) fn demo(port: u16, admin_port: u16) -> anyhow::Result<()> {
             })
         })
         .collect();
-    let gateway = Gateway::start(Source::Text { text, name: "demo".to_owned() }, Options::default())
+    // In a file, so that a change of it can be watched at work. It goes with the demo.
+    let folder =
+        tempfile::Builder::new().prefix("tollgate-demo-").tempdir().context("no temporary folder")?;
+    let file = folder.path().join("tollgate.yaml");
+    std::fs::write(&file, text).with_context(|| format!("can't write {}", file.display()))?;
+    let gateway = Gateway::start(Source::File(file.clone()), Options::default())
         .context("the demo can't start (other ports: tollgate demo --port 8081 --admin-port 9901)")?;
-    println!("{}", banner(port, admin_port));
+    println!("{}", banner(port, admin_port, &file.display().to_string()));
     std::io::stdout().flush()?;
     run::serve(gateway, signals)?;
     drop(stop);

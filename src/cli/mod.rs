@@ -28,6 +28,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::demo::sample_app::SampleApp;
 use output::{NobodyReads, Output};
 
 /// Exit codes: 0 done, 1 failed, 2 wrong usage (clap's own).
@@ -60,7 +61,7 @@ enum Command {
     },
     /// Print the JSON Schema of the configuration, for editors and CI.
     Schema,
-    /// Run a gateway with three tenants before small sample applications: no files, no services.
+    /// Run a gateway with tenants of different looks before small sample applications: no files, no services.
     Demo {
         /// The gateway's port.
         #[arg(long, default_value_t = 8080)]
@@ -107,6 +108,9 @@ enum Command {
         /// The pool that it says it is in.
         #[arg(long)]
         pool: String,
+        /// Has pages for a gateway that gives them the look of tenants: with {{brand.…}} tokens.
+        #[arg(long)]
+        branded: bool,
     },
 }
 
@@ -130,7 +134,9 @@ pub fn main() -> ExitCode {
         Command::Backup(backup) => backup.run(),
         Command::Restore(restore) => restore.run(),
         Command::Completions { shell } => completions::completions(shell),
-        Command::SampleApp { bind, name, pool } => sample_app::sample_app(bind, name, pool),
+        Command::SampleApp { bind, name, pool, branded } => {
+            sample_app::sample_app(bind, SampleApp { name, pool, branded })
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

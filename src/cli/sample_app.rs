@@ -8,9 +8,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::demo::sample_app::{SampleApp, serve};
 
-pub(super) fn sample_app(bind: SocketAddr, name: String, pool: String) -> anyhow::Result<()> {
+pub(super) fn sample_app(bind: SocketAddr, app: SampleApp) -> anyhow::Result<()> {
     let listener = TcpListener::bind(bind).with_context(|| format!("can't listen on {bind}"))?;
-    eprintln!("sample application {name} listens on {}", listener.local_addr()?);
+    eprintln!("sample application {} listens on {}", app.name, listener.local_addr()?);
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async move {
         let mut terminate = signal(SignalKind::terminate())?;
@@ -21,7 +21,7 @@ pub(super) fn sample_app(bind: SocketAddr, name: String, pool: String) -> anyhow
                 _ = interrupt.recv() => {}
             }
         };
-        serve(listener, SampleApp { name, pool }, stop).await?;
+        serve(listener, app, stop).await?;
         Ok(())
     })
 }

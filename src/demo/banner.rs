@@ -2,9 +2,9 @@
 
 use super::ADMIN_TOKEN;
 
-/// The text for a person who just started the demo on `port` with the admin listener on `admin_port`.
+/// The text for a person who just started the demo on `port` with the admin listener on `admin_port`. `file` is its configuration.
 #[must_use]
-pub fn banner(port: u16, admin_port: u16) -> String {
+pub fn banner(port: u16, admin_port: u16, file: &str) -> String {
     format!(
         r#"
 Tollgate is serving three tenants on http://127.0.0.1:{port}
@@ -14,10 +14,18 @@ Tollgate is serving three tenants on http://127.0.0.1:{port}
   globex    team        100/s        shared
   initech   free        5/s          shared
 
+Open them in a browser: one application, written once, in the look of each.
+  http://acme.localhost:{port}/       http://acme.localhost:{port}/billing     (an error)
+  http://globex.localhost:{port}/     http://globex.localhost:{port}/billing
+  http://initech.localhost:{port}/    http://initech.localhost:{port}/reports  (not in its plan)
+  http://umbrella.localhost:{port}/   a fourth tenant, in maintenance
+
+Change how they look, or put one into maintenance: edit and save
+  {file}
+
 See what the application behind each tenant is told:
   curl -s http://acme.localhost:{port}/
   curl -s http://globex.localhost:{port}/
-or open http://acme.localhost:{port}/ in a browser.
 
 If your curl can't resolve *.localhost, name the tenant another way:
   curl -s -H 'Host: acme.localhost' http://127.0.0.1:{port}/
@@ -55,12 +63,14 @@ mod tests {
 
     #[test]
     fn every_line_to_copy_names_the_ports_in_use() {
-        let text = banner(18080, 19900);
-        let lines: Vec<&str> = text.lines().filter(|line| line.contains("curl -")).collect();
-        assert!(lines.len() >= 10, "{text}");
+        let text = banner(18080, 19900, "/tmp/demo/tollgate.yaml");
+        let lines: Vec<&str> =
+            text.lines().filter(|line| line.contains("curl -") || line.contains("http:")).collect();
+        assert!(lines.len() >= 14, "{text}");
         for line in lines {
             assert!(line.contains(":18080") || line.contains(":19900"), "{line}");
         }
         assert!(text.contains("%{http_code}"), "{text}");
+        assert!(text.contains("\n  /tmp/demo/tollgate.yaml\n"), "{text}");
     }
 }

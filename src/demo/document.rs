@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use super::looks::branding;
+
 /// The bearer token of the demo's admin API. It is no secret: the API listens on loopback only,
 /// and only while the demo runs.
 pub const ADMIN_TOKEN: &str = "tollgate-demo-token";
@@ -15,12 +17,14 @@ pub struct Applications {
     pub dedicated: SocketAddr,
 }
 
-/// The demo's configuration: three tenants on three plans, a shared pool and a dedicated one.
+/// The demo's configuration: three tenants on three plans, a fourth in maintenance, a shared pool and a dedicated one, and one
+/// that nobody serves, so that it can be seen what then is.
 ///
 /// The gateway listens on `port` and the admin listener on `admin_port`, both on 127.0.0.1.
 #[must_use]
 pub fn document(port: u16, admin_port: u16, applications: Applications) -> String {
     let Applications { shared: [first, second], dedicated } = applications;
+    let [acme, globex, initech, umbrella] = ["acme", "globex", "initech", "umbrella"].map(branding);
     format!(
         r#"# The configuration that `tollgate demo` runs with.
 listeners:
@@ -61,6 +65,15 @@ pools:
     concurrency: {{ limit: 128 }}
   acme-dedicated:
     endpoints: [http://{dedicated}]
+  billing:                      # nobody listens there: what its users see then is a page, too
+    endpoints: ["http://127.0.0.1:1"]
+
+identity:
+  features_header: X-Tenant-Features
+
+branding:                       # of all: what differs is with the tenants
+  inject: true                  # into the pages of the application: style sheet and {{{{brand.…}}}} tokens
+  intercept: [502, 503, 504]    # pages in the place of these answers of the application
 
 routes:
   - match: {{ path_prefix: / }}
@@ -69,6 +82,9 @@ routes:
     match: {{ path_prefix: /reports }}
     pool: "{{tenant.pool}}"
     requires_feature: reports
+  - name: billing
+    match: {{ path_prefix: /billing }}
+    pool: billing
 default_pool: shared
 
 tenants:
@@ -76,10 +92,17 @@ tenants:
     plan: enterprise
     pool: acme-dedicated
     domains: [www.acme.test]
+{acme}
   - id: globex
     plan: team
+{globex}
   - id: initech
     plan: free
+{initech}
+  - id: umbrella
+    plan: team
+    state: maintenance
+{umbrella}
 "#
     )
 }
@@ -102,7 +125,8 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line:?} is not in\n{text}");
         }
-        assert!(!text.contains("{{") && !text.contains("}}"), "{text}");
+        // The doubled ones are tokens of pages.
+        assert_eq!(text.matches("{{").count(), text.matches("{{brand.").count(), "{text}");
     }
 
     #[test]

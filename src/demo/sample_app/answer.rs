@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Incoming};
@@ -11,6 +11,7 @@ use hyper::body::{Body, Incoming};
 use super::Shared;
 use super::accept::prefers_html;
 use super::body::AppBody;
+use super::home;
 use super::view::View;
 
 /// The longest that `/slow` waits, in milliseconds.
@@ -66,7 +67,13 @@ async fn seen(shared: &Shared, request: Request<Incoming>, status: StatusCode) -
     if matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED) {
         return respond(status, None, AppBody::whole(""));
     }
-    if prefers_html(&parts.headers) {
+    if shared.identity.branded && prefers_html(&parts.headers) {
+        let mut response = respond(status, Some(HTML), AppBody::whole(home::page(&view, parts.uri.path())));
+        if let Ok(policy) = HeaderValue::from_str(&home::POLICY) {
+            response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+        }
+        response
+    } else if prefers_html(&parts.headers) {
         respond(status, Some(HTML), AppBody::whole(view.html()))
     } else {
         respond(status, Some(JSON), AppBody::whole(view.json()))

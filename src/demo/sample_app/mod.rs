@@ -7,6 +7,7 @@
 mod accept;
 mod answer;
 mod body;
+mod home;
 mod view;
 
 use std::future::Future;
@@ -42,6 +43,8 @@ pub struct SampleApp {
     pub name: String,
     /// The pool that this instance was started for.
     pub pool: String,
+    /// Whether its pages are written for a gateway that gives them the look of tenants (`branding.inject`).
+    pub branded: bool,
 }
 
 /// What all connections of one application share.

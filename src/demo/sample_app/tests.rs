@@ -14,8 +14,13 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Runs `client` against an application of its own, then shuts that down and waits for its end.
 fn with_app<F: Future<Output = ()>>(client: impl FnOnce(SocketAddr) -> F) {
+    with_app_that(false, client);
+}
+
+/// As [`with_app`], of one whose pages are for a gateway that gives them a look, or not.
+fn with_app_that<F: Future<Output = ()>>(branded: bool, client: impl FnOnce(SocketAddr) -> F) {
     let (stop, stopped) = oneshot::channel::<()>();
-    with_app_until(stopped, |app| async move {
+    with_app_until(branded, stopped, |app| async move {
         client(app).await;
         drop(stop);
     });
@@ -23,13 +28,14 @@ fn with_app<F: Future<Output = ()>>(client: impl FnOnce(SocketAddr) -> F) {
 
 /// As [`with_app`], but shut down by `stopped`.
 fn with_app_until<F: Future<Output = ()>>(
+    branded: bool,
     stopped: oneshot::Receiver<()>,
     client: impl FnOnce(SocketAddr) -> F,
 ) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let identity = SampleApp { name: "shared-1".into(), pool: "shared".into() };
+    let identity = SampleApp { name: "shared-1".into(), pool: "shared".into(), branded };
     let both = async {
         let app = serve(listener, identity, async {
             let _ = stopped.await;
@@ -118,6 +124,29 @@ fn a_browser_gets_a_page_that_no_header_can_script() {
 }
 
 #[test]
+fn a_branded_page_is_in_nobodys_look_and_shows_what_the_tenant_has() {
+    with_app_that(true, |app| async move {
+        let browse = async |path: &str, fields: &str| {
+            exchange(app, &format!("GET {path}"), &format!("Accept: text/html\r\n{fields}"), "").await
+        };
+        let (_, head, home) = browse("/", "X-Tenant-Id: acme\r\nX-Tenant-Features: audit,reports\r\n").await;
+        assert!(home.contains("<title>{{brand.name}}</title>") && home.contains("id=\"reports\""), "{home}");
+        let css = home.split_once("<style>").and_then(|(_, rest)| rest.split_once("</style>")).unwrap().0;
+        let hash = ring::digest::digest(&ring::digest::SHA256, css.as_bytes());
+        let hash = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, hash);
+        assert!(head.contains(&format!("style-src 'sha256-{hash}'")), "{head}");
+        let (_, _, home) = browse("/", "X-Tenant-Features: <b>reports\r\n").await;
+        assert!(home.contains("id=\"more\"") && !home.contains("id=\"reports\""), "{home}");
+        assert!(home.contains("&lt;b&gt;reports") && !home.contains("<b>"), "{home}");
+        let (_, _, other) = browse("/a'b?c=%22", "X-Evil: <script>\r\n").await;
+        assert!(other.contains("<h1>/a&#39;b</h1>") && !other.contains("<script"), "{other}");
+        // Programs are told what they always were.
+        let (_, head, _) = get(app, "/").await;
+        assert!(head.contains("content-type: application/json"), "{head}");
+    });
+}
+
+#[test]
 fn statuses_are_answered_as_asked() {
     with_app(|app| async move {
         assert_eq!(get(app, "/healthz").await.0, 200);
@@ -173,7 +202,7 @@ fn a_stream_sends_its_first_event_at_once_and_ends_after_its_last() {
 #[test]
 fn shutdown_closes_idle_connections_and_lets_running_requests_finish() {
     let (stop, stopped) = oneshot::channel::<()>();
-    with_app_until(stopped, |app| async move {
+    with_app_until(false, stopped, |app| async move {
         let mut idle = TcpStream::connect(app).await.unwrap();
         idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         assert!(read_until(&mut idle, "ok\n").await.starts_with("HTTP/1.1 200"));

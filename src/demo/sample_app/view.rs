@@ -55,8 +55,29 @@ impl<'a> View<'a> {
         text
     }
 
-    pub(super) fn html(&self) -> String {
-        let tenant = self.tenant.as_deref().unwrap_or("none");
+    pub(super) fn path(&self) -> &str {
+        self.path.split('?').next().unwrap_or_default()
+    }
+
+    /// What a field says, all of its lines.
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+
+    /// What a gateway says of the request, as rows of a table.
+    pub(super) fn told(&self) -> String {
+        let field = |name| self.field(name).unwrap_or("none");
+        rows([
+            ("Tenant", field("x-tenant-id")),
+            ("Features", field("x-tenant-features")),
+            ("Application", self.application),
+            ("Pool", self.pool),
+            ("Request", field("x-request-id")),
+        ])
+    }
+
+    /// What was seen of the request, and its fields, as rows of tables.
+    pub(super) fn tables(&self) -> (String, String) {
         let request = format!("{} {}", self.method, self.path);
         let body = format!("{} bytes", self.body_bytes);
         let summary = rows([
@@ -67,6 +88,12 @@ impl<'a> View<'a> {
             ("Body", &body),
         ]);
         let headers = rows(self.headers.iter().map(|(name, value)| (*name, value.as_str())));
+        (summary, headers)
+    }
+
+    pub(super) fn html(&self) -> String {
+        let tenant = self.tenant.as_deref().unwrap_or("none");
+        let (summary, headers) = self.tables();
         format!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -83,7 +110,8 @@ fn rows<'t>(pairs: impl IntoIterator<Item = (&'t str, &'t str)>) -> String {
     let mut html = String::new();
     for (name, value) in pairs {
         // Writing to a String can't fail.
-        let _ = writeln!(html, "<tr><th>{}</th><td>{}</td></tr>", Escaped(name), Escaped(value));
+        let _ =
+            writeln!(html, "<tr><th scope=\"row\">{}</th><td>{}</td></tr>", Escaped(name), Escaped(value));
     }
     html
 }
@@ -100,7 +128,7 @@ td{font-family:ui-monospace,monospace;font-size:.9rem;overflow-wrap:anywhere}\
 table{background:#1d2127}th,td{border-color:#2b313a}th{color:#98a2b3}}";
 
 /// Text as it may stand in a page: a client chose it.
-struct Escaped<'a>(&'a str);
+pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 impl std::fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
