@@ -37,6 +37,8 @@ pub struct Brand {
     style: Style,
     /// The logo as a URL that holds it: pages ask for nothing.
     logo: Option<String>,
+    /// The favicon likewise.
+    favicon: Option<String>,
     /// What is done to proxied HTML, if it is.
     injection: Option<Arc<Injection>>,
     /// What is served of it, unless nothing is written of it.
@@ -92,21 +94,25 @@ pub struct Text {
     pub message: Option<String>,
 }
 
-/// Octets of a logo that a page carries within it. A larger one is left out of pages.
+/// Octets of a logo, and of a favicon, that a page carries within it. A larger one is left out of pages.
 const LOGO_INLINE_MAX: usize = 64 * 1024;
+const FAVICON_INLINE_MAX: usize = 8 * 1024;
 
 impl Brand {
     /// Makes it.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let style = Style::of(&settings.colors);
-        let logo = settings.logo.as_ref().filter(|logo| logo.content.len() <= LOGO_INLINE_MAX);
-        let logo =
-            logo.map(|logo| format!("data:{};base64,{}", logo.media_type, STANDARD.encode(&logo.content)));
+        let inline = |image: &Option<Image>, longest| {
+            let image = image.as_ref().filter(|image| image.content.len() <= longest)?;
+            Some(format!("data:{};base64,{}", image.media_type, STANDARD.encode(&image.content)))
+        };
+        let logo = inline(&settings.logo, LOGO_INLINE_MAX);
+        let favicon = inline(&settings.favicon, FAVICON_INLINE_MAX);
         let assets = (!settings.serve_at.is_empty()).then(|| Assets::new(&settings, &style.css));
         let injection =
             assets.as_ref().filter(|_| settings.inject).map(|assets| Arc::new(injection(&settings, assets)));
-        Self { settings, style, logo, injection, assets }
+        Self { settings, style, logo, favicon, injection, assets }
     }
 
     /// Whether a page takes the place of the application's answer of this status.

@@ -68,6 +68,7 @@ impl Brand {
         let context = context! {
             brand => self.context(),
             logo_url => self.logo.as_deref(),
+            favicon_url => self.favicon.as_deref(),
             style => Value::from_safe_string(format!("{style}{CSS}")),
             language => &*language,
             title => title,
