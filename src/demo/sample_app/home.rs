@@ -87,7 +87,7 @@ fn home(view: &View<'_>, parts: &[&(&str, &str, &str, &str)]) -> String {
         r#"<p id="notice"></p>
 <section class="hero" id="hero">
 <h1 id="welcome">Welcome to {{{{brand.name}}}}</h1>
-<p>{{{{brand.tagline}}}}</p>
+<p id="tagline">{{{{brand.tagline}}}}</p>
 <a class="button" id="start" href="/orders">Start an order</a>
 </section>
 <ul class="cards">
