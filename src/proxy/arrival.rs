@@ -181,6 +181,9 @@ impl Gates<'_> {
         let expiry = self.expiry(&head, route, pool, books);
         let idle = pool.timeouts().idle;
         let body = self.body(body, tenant.terms.request_body_max, idle, books);
+        if let Some(injection) = tenant.terms.brand.injection() {
+            books.knew_look = injection.asked(&mut head.headers);
+        }
         let outbound = Outbound {
             snapshot: self.snapshot,
             conn: self.conn,

@@ -56,6 +56,8 @@ pub(super) struct Exchange {
     pub(super) grpc: bool,
     /// The languages of somebody who would rather read a refusal than parse it, if that is who asks.
     pub(super) reader: Option<Option<HeaderValue>>,
+    /// Whether the client has the page that it asks for in the tenant's present look, if it has not changed.
+    pub(super) knew_look: bool,
     /// Who asked.
     pub(super) client: IpAddr,
     /// Whose request it is, once that is known.
@@ -124,6 +126,7 @@ impl Exchange {
             version: head.version,
             grpc: false,
             reader: None,
+            knew_look: false,
             client,
             tenant: None,
             seated: None,

@@ -185,8 +185,7 @@ impl Proxy {
         books.answered(head.status.as_u16());
         match body {
             Ok(body) => {
-                let brand = &tenant.terms.brand;
-                let body = match rewriting::transform(brand, books.method(), books.host(), &mut head) {
+                let body = match rewriting::transform(&tenant.terms.brand, &books, &mut head) {
                     Some(transform) => ResponseBody::rewritten(body, transform, books),
                     None => ResponseBody::upstream(body, books),
                 };

@@ -4,9 +4,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, response};
+use http::{HeaderMap, response};
 use http_body::{Body, Frame};
 
+use super::exchange::Exchange;
 use crate::brand::Brand;
 use crate::brand::html::{Broken, Pulled, Transform, prepare};
 use crate::upstream::{ResponseFailure, UpstreamBody};
@@ -14,15 +15,14 @@ use crate::upstream::{ResponseFailure, UpstreamBody};
 /// What rewrites a response's body, if the tenant's brand does; the response's head says so from then on.
 pub(super) fn transform(
     brand: &Brand,
-    method: &Method,
-    host: Option<&HeaderValue>,
+    books: &Exchange,
     head: &mut response::Parts,
 ) -> Option<Box<Transform>> {
     let injection = brand.injection()?;
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(byte);
-    let host = host.filter(|host| host.as_bytes().iter().all(is_plain))?.to_str().ok()?;
-    let source = format!("{host}{}", injection.serve_at());
-    let (coding, nonce) = prepare(method, head.status, &mut head.headers, &source)?;
+    let host = books.host().filter(|host| host.as_bytes().iter().all(is_plain))?.to_str().ok()?;
+    let asked = (books.method(), host);
+    let (coding, nonce) = prepare(injection, asked, books.knew_look, head.status, &mut head.headers)?;
     Some(Box::new(Transform::new(injection, coding, nonce.as_deref())))
 }
 

@@ -2,11 +2,11 @@
 
 use http::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
-    CONTENT_TYPE, ETAG,
+    CONTENT_TYPE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
-use super::{Coding, policy};
+use super::{Coding, Injection, policy, validator};
 
 /// Sums of a body that will not be what they are of (RFC 9530 and before), and what is signed over them (RFC 9421).
 const SUMS: [&str; 7] = [
@@ -49,22 +49,23 @@ pub fn accepted_codings(fields: &HeaderMap) -> HeaderValue {
     }
 }
 
-/// Whether a response's body is rewritten: then how it is coded, and the nonce that its policy asks for. Its head says so from then on.
-/// `source` is where the gateway's style sheets are: the host, and a path.
+/// Whether a response's body is rewritten: then how it is coded, and the nonce that its policy asks for. Its head says so from then on;
+/// that of a `HEAD` too, as if there were one. `host` is the client's, and `knew` whether it has asked for a page in this look.
 pub fn prepare(
-    method: &Method,
+    injection: &Injection,
+    (method, host): (&Method, &str),
+    knew: bool,
     status: StatusCode,
     fields: &mut HeaderMap,
-    source: &str,
 ) -> Option<(Coding, Option<String>)> {
+    if status == StatusCode::NOT_MODIFIED && knew {
+        validator::tag(fields, &injection.edition);
+        return None;
+    }
     let has_page = status.is_success() && !matches!(status.as_u16(), 204..=206)
         || status.is_client_error()
         || status.is_server_error();
-    if *method == Method::HEAD
-        || *method == Method::CONNECT
-        || !has_page
-        || fields.contains_key(CONTENT_RANGE)
-    {
+    if *method == Method::CONNECT || !has_page || fields.contains_key(CONTENT_RANGE) {
         return None;
     }
     if !is_html(fields) || may_not_be_changed(fields) {
@@ -74,8 +75,10 @@ pub fn prepare(
     fields.remove(CONTENT_LENGTH);
     fields.remove(ACCEPT_RANGES);
     SUMS.iter().for_each(|name| _ = fields.remove(HeaderName::from_static(name)));
-    weaken(fields);
-    Some((coding, policy::allow(fields, source)))
+    validator::tag(fields, &injection.edition);
+    // The style sheets' source: the host, and a path.
+    let nonce = policy::allow(fields, &format!("{host}{}", injection.serve_at));
+    (*method != Method::HEAD).then_some((coding, nonce))
 }
 
 fn is_html(fields: &HeaderMap) -> bool {
@@ -113,18 +116,5 @@ fn coding(fields: &HeaderMap) -> Option<Coding> {
         () if coding.eq_ignore_ascii_case("br") => Some(Coding::Brotli),
         () if coding.eq_ignore_ascii_case("identity") => Some(Coding::Identity),
         () => None,
-    }
-}
-
-/// The body is no longer the one that a strong validator is of (RFC 9110 §8.8.1).
-fn weaken(fields: &mut HeaderMap) {
-    let Some(tag) = fields.get(ETAG) else { return };
-    let strong = tag.as_bytes();
-    if strong.starts_with(b"W/") {
-        return;
-    }
-    match HeaderValue::from_bytes(&[b"W/", strong].concat()) {
-        Ok(weak) if strong.starts_with(b"\"") => _ = fields.insert(ETAG, weak),
-        _ => _ = fields.remove(ETAG),
     }
 }

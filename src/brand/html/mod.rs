@@ -11,6 +11,7 @@ mod policy;
 mod tests;
 mod tokens;
 mod transform;
+mod validator;
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use http::HeaderMap;
 use lol_html::errors::RewritingError;
 use lol_html::html_content::{BailOut, ContentType, Element, TextChunk, TextType};
 use lol_html::{
@@ -72,6 +74,8 @@ pub struct Injection {
     theme: Option<String>,
     tokens: Tokens,
     rules: Vec<(Selector, Change)>,
+    /// What all of it comes to, as hexadecimal digits.
+    edition: String,
 }
 
 impl Injection {
@@ -90,6 +94,7 @@ impl Injection {
         urls.iter().for_each(|(key, url)| tokens.insert_url(key, url));
         let filled =
             |text: &str, place| tokens.replace(text, place, false).0.unwrap_or_else(|| text.to_owned());
+        let edition = edition(&(stylesheet, &theme, &tokens, rules));
         let rules = rules.iter().filter_map(|rule| {
             let selector = rule.select.parse().ok()?;
             let Change { inner, inner_html, attributes, remove, guarded } = &rule.change;
@@ -110,13 +115,13 @@ impl Injection {
         });
         let rules = rules.collect();
         let (serve_at, stylesheet) = (serve_at.to_owned(), stylesheet.to_owned());
-        Self { stylesheet, serve_at, theme, tokens, rules }
+        Self { stylesheet, serve_at, theme, tokens, rules, edition }
     }
 
-    /// Where the style sheet is.
-    #[must_use]
-    pub fn serve_at(&self) -> &str {
-        &self.serve_at
+    /// Has a client's head ask the origin for what it knows of the page, and not of the look; whether the client has the page in this
+    /// look already, if the origin's has not changed.
+    pub fn asked(&self, fields: &mut HeaderMap) -> bool {
+        validator::untag(fields, &self.edition)
     }
 
     /// What stands at the beginning of `<head>`.
@@ -294,6 +299,12 @@ const LOADING: [&str; 16] = [
     "script", "style", "link", "base", "meta", "iframe", "frame", "object", "embed", "param", "template",
     "animate", "set", "use", "form", "portal",
 ];
+
+/// A name for what pages are changed by: another one where any of it is another.
+fn edition(of: &impl std::fmt::Debug) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, format!("{of:?}").as_bytes());
+    digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// A text, escaped outside of its tokens.
 fn escaped_but_tokens(text: &str) -> String {
