@@ -106,6 +106,8 @@ impl Mold {
             let signing = signing.map(Arc::new);
             let routes =
                 plan.map_or_else(|| Arc::clone(routes.base()), |plan| routes.of_plan(document, plan, &pools));
+            let brand =
+                plan.map_or_else(|| Arc::clone(&brand), |plan| branding::of_plan(document, plan, &brand));
             let terms = terms(document, &like_plan, &pools, &identity, &brand, routes, &foundation.clock);
             Shared {
                 name: name.map(ToOwned::to_owned),
@@ -221,11 +223,12 @@ impl Mold {
     }
 
     fn terms(&self, plan: &Shared, written: &config::Tenant) -> Terms {
-        let Self { document, pools, identity, brand, foundation, .. } = self;
+        let Self { document, pools, identity, foundation, .. } = self;
         let routes = match written.routes.is_empty() {
             true => Arc::clone(&plan.terms.routes),
             false => self.routes.of_tenant(document, written, pools),
         };
+        let brand = &plan.terms.brand;
         let terms = terms(document, written, pools, identity, brand, routes, &foundation.clock);
         Terms { signing: plan.signing.clone(), ..terms }
     }

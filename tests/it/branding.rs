@@ -39,6 +39,32 @@ fn a_browser_sees_the_tenants_page_and_a_program_the_problem() {
 }
 
 #[test]
+fn a_plan_has_a_look_over_the_default_and_under_its_tenants() {
+    let origin = Origin::echo();
+    let plans =
+        "{ free: {}, gold: { branding: { name: Gold, tagline: shines, colors: { accent: '#c9a227' } } } }";
+    let tenants = "[{ id: acme, plan: gold, branding: { name: Acme } }, { id: globex, plan: gold }, { id: initech, plan: free }]";
+    let mut gateway = config()
+        .to(&origin)
+        .set("branding", "{ name: Example, tagline: plain }")
+        .set("plans", plans)
+        .set("tenants", tenants)
+        .start();
+    let brand = |gateway: &crate::harness::TestGateway, host: &str| {
+        let json = gateway.ask(&get(host, "/.brand/brand.json")).text();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        [text(&json["name"]), text(&json["tagline"]), text(&json["colors"]["accent"])]
+    };
+    assert_eq!(brand(&gateway, ACME), ["Acme", "shines", "#c9a227"]);
+    assert_eq!(brand(&gateway, GLOBEX), ["Gold", "shines", "#c9a227"]);
+    assert_eq!(brand(&gateway, "initech.app.test"), ["Example", "plain", ""]);
+    gateway.reload(|config| config.set("plans", &plans.replace("shines", "glows"))).unwrap();
+    assert_eq!(brand(&gateway, ACME), ["Acme", "glows", "#c9a227"]);
+    assert_eq!(brand(&gateway, GLOBEX), ["Gold", "glows", "#c9a227"]);
+}
+
+#[test]
 fn whom_the_access_list_keeps_out_gets_no_files_either() {
     let origin = Origin::echo();
     let tenants = "[{ id: acme, access: { deny: [127.0.0.0/8] } }, { id: globex }]";

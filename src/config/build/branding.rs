@@ -76,8 +76,8 @@ pub(in crate::config) const CODES: [&str; 27] = [
 ];
 
 impl Builder<'_> {
-    /// Builds the default. Its files are watched.
-    pub(super) fn default_branding(&mut self, written: Option<&written::Branding>) -> Branding {
+    /// Builds that of many tenants: the default, or a plan's. Its files are watched.
+    pub(super) fn watched_branding(&mut self, written: Option<&written::Branding>) -> Branding {
         let branding = self.branding(written);
         if let Some(written) = written {
             let files = [written.logo.as_ref(), written.favicon.as_ref(), written.error_pages.as_ref()];

@@ -103,7 +103,7 @@ impl<'b> Builder<'b> {
             pools: self.pools(&config.pools),
             routes: self.routes(config.routes.as_ref(), file),
             default_pool: config.default_pool.as_ref().and_then(|pool| self.known_pool(pool)),
-            branding: self.default_branding(config.branding.as_ref()),
+            branding: self.watched_branding(config.branding.as_ref()),
             tenants: TenantList::default(),
             identity: self.identity(config.identity.as_ref()),
             metering: self.metering(config.metering.as_ref()),

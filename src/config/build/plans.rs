@@ -1,6 +1,7 @@
 //! Plans.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Builder;
 use super::headers::Direction;
@@ -9,7 +10,7 @@ use crate::config::document::Plan;
 use crate::config::written;
 
 impl Builder<'_> {
-    pub(super) fn plans(&self, written: &Entries<written::Plan>) -> BTreeMap<String, Plan> {
+    pub(super) fn plans(&mut self, written: &Entries<written::Plan>) -> BTreeMap<String, Plan> {
         let mut plans = BTreeMap::new();
         for (name, plan) in written.iter() {
             self.check_name(name, "plan");
@@ -18,7 +19,7 @@ impl Builder<'_> {
         plans
     }
 
-    fn plan(&self, name: &Spanned<String>, written: &written::Plan) -> Plan {
+    fn plan(&mut self, name: &Spanned<String>, written: &written::Plan) -> Plan {
         Plan {
             name: name.value.clone(),
             rate_limit: written.rate_limit.as_ref().map(|limit| self.rate_limit(limit)),
@@ -29,6 +30,9 @@ impl Builder<'_> {
             request_body_max: written.request_body.as_ref().and_then(|body| body.max).map(|max| max.0),
             features: self.features(&written.features),
             pool: written.pool.as_ref().and_then(|pool| self.known_pool(pool)),
+            branding: Some(self.watched_branding(written.branding.as_ref()))
+                .filter(|branding| !branding.is_empty())
+                .map(Arc::new),
             request_headers: self.header_rules_of_any(&written.request_headers, Direction::Request),
             response_headers: self.header_rules_of_any(&written.response_headers, Direction::Response),
             routes: self.route_overrides(&written.routes, name.mark),

@@ -1,8 +1,12 @@
 //! Plans: what tenants of a tier may use.
 
+use std::sync::Arc;
+
 use http::HeaderName;
 
-use super::{Concurrency, Feature, NamedRateLimit, OnOutage, Origin, Quota, RateLimit, RouteOverride};
+use super::{
+    Branding, Concurrency, Feature, NamedRateLimit, OnOutage, Origin, Quota, RateLimit, RouteOverride,
+};
 use crate::types::FieldValue;
 
 /// A plan.
@@ -26,6 +30,8 @@ pub struct Plan {
     pub features: Vec<Feature>,
     /// The pool of its tenants that name none themselves.
     pub pool: Option<String>,
+    /// Its tenants' differences from the default branding.
+    pub branding: Option<Arc<Branding>>,
     /// Changes to requests.
     pub request_headers: HeaderRules,
     /// Changes to responses.

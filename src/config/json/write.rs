@@ -68,6 +68,7 @@ pub fn plan_json(plan: &Plan) -> Value {
             ("name", Some(plan.name.as_str().into())),
             ("pool", plan.pool.as_deref().map(Value::from)),
             ("features", some(features(&plan.features), !plan.features.is_empty())),
+            ("branding", plan.branding.as_deref().map(super::branding::branding_json)),
             ("request_headers", some(headers(&plan.request_headers), !plan.request_headers.is_empty())),
             ("response_headers", some(headers(&plan.response_headers), !plan.response_headers.is_empty())),
             ("routes", some(routes(&plan.routes), !plan.routes.is_empty())),

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::branding::Branding;
 use super::concurrency::Concurrency;
 use super::features::Feature;
 use super::headers::HeaderRules;
@@ -36,6 +37,8 @@ pub(in crate::config) struct Plan {
     pub features: List<Spanned<Feature>>,
     /// The pool of its tenants that name none themselves.
     pub pool: Option<Spanned<String>>,
+    /// How its tenants look, where that differs from the default branding.
+    pub branding: Option<Branding>,
     /// Changes to requests of its tenants.
     #[serde(default)]
     pub request_headers: HeaderRules,
