@@ -359,7 +359,16 @@ fn limits((units, period): (u32, Duration), count: usize, keys: &[RateKey]) -> A
 /// A request for a path.
 fn asked<'r>(path: &'r str, fields: &'r HeaderMap) -> Asked<'r> {
     let host = Some("t500.app.example.com");
-    Asked { method: &Method::GET, host, path, query: None, fields, client: None, has_feature: &|_| false }
+    Asked {
+        method: &Method::GET,
+        host,
+        path,
+        query: None,
+        fields,
+        client: None,
+        has_feature: &|_| false,
+        labels: &(),
+    }
 }
 
 /// As [`snapshot`] of one tenant, with routes of other kinds before the others.

@@ -37,7 +37,7 @@ impl Keeper {
             let tenants = document.tenants_with_quotas().map(|tenant| tenant.id.clone()).collect();
             self.roster.remember(opened.holdings_of(tenants).context("store")?);
             self.roster.connect(Arc::clone(&opened) as Arc<dyn Backend>);
-            if document.identity.signed.is_some() {
+            if document.asks_labels() {
                 opened.read_labels();
             }
             tracing::info!(path = %document.store.display(), "store open");
@@ -54,10 +54,10 @@ impl Keeper {
         Ok(())
     }
 
-    /// Has labels read with tenants where they are signed, and what was read without them forgotten: before a document is taken
-    /// into use. They are read from then on, as requests may go on under the document that signs.
+    /// Has labels read with tenants where they are asked for, and what was read without them forgotten: before a document is taken
+    /// into use. They are read from then on, as requests may go on under the document that asks.
     pub(super) fn prepare(&self, document: &Document, foundation: &Foundation) {
-        let Some(store) = self.opened().filter(|_| document.identity.signed.is_some()) else { return };
+        let Some(store) = self.opened().filter(|_| document.asks_labels()) else { return };
         if store.read_labels() {
             foundation.cache.get().into_iter().for_each(|cache| cache.forget_all());
         }

@@ -1,6 +1,5 @@
 //! What applications are told of tenants, as far as it is the same for all of them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -23,10 +22,4 @@ pub(super) fn key_set(identity: &Identity) -> Option<Arc<str>> {
     let signed = identity.signed.as_ref()?;
     let keys: Vec<_> = signed.keys.iter().filter_map(SigningKey::public).collect();
     Some(json!({ "keys": keys }).to_string().into())
-}
-
-/// A tenant's labels as a JSON object, where it has any.
-pub(super) fn labels_json(labels: &BTreeMap<String, String>) -> Option<Arc<str>> {
-    let json = (!labels.is_empty()).then(|| serde_json::to_string(labels))?;
-    json.ok().map(Into::into)
 }

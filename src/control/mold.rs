@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use super::branding;
 use super::compile::Foundation;
 use super::features::{RollOut, features};
-use super::identity::{labels_json, signer};
+use super::identity::signer;
 use super::quotas::QuotaSpecs;
 use super::rates::Rates;
 use super::routes::RouteTables;
@@ -19,7 +19,7 @@ use crate::config::{self, Document};
 use crate::routing::HeaderRules;
 use crate::tenant::{Context, Routes, Signer, Signing, State, Tenant, Terms};
 use crate::time::Clock;
-use crate::types::TenantId;
+use crate::types::{Labels, TenantId};
 use crate::upstream::Pool;
 
 /// See the module. The same for as long as nothing changes that a tenant is made of but the tenant itself.
@@ -30,6 +30,8 @@ pub struct Mold {
     document: Document,
     pools: HashMap<Arc<str>, Arc<Pool>>,
     identity: Identity,
+    /// Whether what holds for all asks for labels of tenants.
+    asks_labels: bool,
     brand: Arc<Brand>,
     routes: RouteTables,
     plans: HashMap<String, Shared>,
@@ -126,6 +128,7 @@ impl Mold {
             unplanned: shared(None),
             pools,
             identity,
+            asks_labels: document.asks_labels(),
             brand,
             routes,
             rates,
@@ -204,8 +207,8 @@ impl Mold {
             config::TenantState::PastDue => State::PastDue,
             config::TenantState::Maintenance => State::Maintenance,
         };
-        let labels = self.identity.signer.as_ref().and_then(|_| labels_json(&written.labels));
-        let context = Context::new(labels);
+        let asks = self.asks_labels || written.asks_labels();
+        let context = if asks { Context::new(Labels::new(&written.labels)) } else { Context::default() };
         Tenant { state, context, ..self.open(&written.id, terms, &rules, specs) }
     }
 

@@ -199,5 +199,6 @@ fn match_rule(written: &RouteMatch) -> MatchRule {
         cookies: written.cookies.iter().map(named).collect(),
         clients: written.client_ip.clone(),
         features: written.features.iter().map(|feature| feature.as_str().into()).collect(),
+        labels: written.labels.iter().map(named).collect(),
     }
 }

@@ -151,7 +151,7 @@ impl Gates<'_> {
         let path = if head.uri.path() == "*" { "/" } else { head.uri.path() };
         let path = routing::normalise(path).map_err(|_| Rejection::BadPath)?;
         let has_feature = |feature: &str| tenant.terms.features.now().has(feature);
-        let asked = self.asked(&head, &path, &has_feature);
+        let asked = self.asked(&head, &path, &has_feature, tenant);
         let route = tenant.terms.routes.find(&asked).ok_or(Rejection::NoRoute)?;
         books.route = Some(Arc::clone(&route.name));
         gates::has_feature(tenant, route)?;
@@ -206,6 +206,7 @@ impl Gates<'_> {
         head: &'r Parts,
         path: &'r str,
         has_feature: &'r dyn Fn(&str) -> bool,
+        tenant: &'r Tenant,
     ) -> Asked<'r> {
         Asked {
             method: &head.method,
@@ -215,6 +216,7 @@ impl Gates<'_> {
             fields: &head.headers,
             client: self.client.is_known.then_some(self.client.ip),
             has_feature,
+            labels: tenant,
         }
     }
 

@@ -158,6 +158,7 @@ impl Exchange {
     pub(super) fn facts<'f>(&'f self, tenant: &'f Tenant, route: &'f Route<RouteTarget>) -> Facts<'f> {
         Facts {
             tenant: tenant.id().as_str(),
+            labels: tenant,
             client: self.client,
             request_id: &self.request_id,
             host: self.host.as_ref().map_or(b"", HeaderValue::as_bytes),

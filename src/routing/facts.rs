@@ -8,13 +8,15 @@ use http::{HeaderValue, Method};
 
 use super::path::normalise;
 use super::rule::PathRule;
-use crate::types::{Placeholder, Wording};
+use crate::types::{Labelled, Placeholder, Wording};
 
 /// What of a request may be filled in.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'r> {
     /// The id of its tenant.
     pub tenant: &'r str,
+    /// Its labels.
+    pub labels: &'r dyn Labelled,
     /// The client's address.
     pub client: IpAddr,
     /// The request's id.
@@ -48,6 +50,9 @@ impl<'r> Facts<'r> {
     pub(super) fn fill_by(&self, wording: &Wording, part: &dyn Fn(&str, &mut Vec<u8>)) -> Vec<u8> {
         wording.filled(|placeholder, text| match placeholder {
             Placeholder::TenantId => text.extend_from_slice(self.tenant.as_bytes()),
+            Placeholder::TenantLabel(name) => self.labels.label(name, &mut |value| {
+                text.extend_from_slice(value.unwrap_or_default().as_bytes());
+            }),
             // Writing to memory does not fail.
             Placeholder::ClientIp => _ = write!(text, "{}", self.client),
             Placeholder::RequestId => text.extend_from_slice(self.request_id.as_bytes()),

@@ -58,12 +58,15 @@ impl Rewrite {
 mod tests {
     use super::*;
     use crate::routing::PathRule;
+    use crate::types::Labels;
     use http::{HeaderValue, Method};
 
     fn rewritten(rewrite: &Rewrite, rule: &PathRule, path: &str, query: Option<&str>) -> String {
         let request_id = HeaderValue::from_static("id");
+        let labels = std::collections::BTreeMap::from([("region".to_owned(), "eu".to_owned())]);
         let facts = Facts {
             tenant: "acme",
+            labels: &Labels::new(&labels),
             client: [192, 0, 2, 1].into(),
             request_id: &request_id,
             host: b"a.test",
@@ -105,5 +108,7 @@ mod tests {
         assert_eq!(rewritten(&by_group, &all, "/other", None), "/other");
         let path = Rewrite::Path(Wording::parse("/x{path.1}").unwrap());
         assert_eq!(rewritten(&path, &PathRule::Pattern(pattern), "/old/a", None), "/xa");
+        let path = Rewrite::Path(Wording::parse("/{tenant.label.region}{path}{tenant.label.none}").unwrap());
+        assert_eq!(rewritten(&path, &all, "/a", None), "/eu/a");
     }
 }

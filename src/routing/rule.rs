@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, Method};
 use ipnet::IpNet;
 
 use super::query;
-use crate::types::{PathTemplate, Pattern, ValueTest, cookie};
+use crate::types::{Labelled, PathTemplate, Pattern, ValueTest, cookie};
 
 /// What is asked of a route.
 #[derive(Clone, Copy)]
@@ -27,6 +27,8 @@ pub struct Asked<'r> {
     pub client: Option<IpAddr>,
     /// Whether its tenant has a feature.
     pub has_feature: &'r dyn Fn(&str) -> bool,
+    /// Its tenant's labels.
+    pub labels: &'r dyn Labelled,
 }
 
 impl fmt::Debug for Asked<'_> {
@@ -55,6 +57,8 @@ pub struct MatchRule {
     pub clients: Vec<IpNet>,
     /// Features that the tenant has, all of them.
     pub features: Vec<Arc<str>>,
+    /// Labels of the tenant.
+    pub labels: Vec<(Box<str>, ValueTest)>,
 }
 
 /// Which hosts a route takes. Names are in lower case.
@@ -86,7 +90,7 @@ impl Default for PathRule {
 }
 
 /// How many conditions a rule has beside host and path, in the order in which they count.
-pub(super) type Specificity = (bool, usize, usize, usize, bool, usize);
+pub(super) type Specificity = (bool, usize, usize, usize, bool, usize, usize);
 
 impl MatchRule {
     pub(super) fn specificity(&self) -> Specificity {
@@ -97,6 +101,7 @@ impl MatchRule {
             self.cookies.len(),
             !self.clients.is_empty(),
             self.features.len(),
+            self.labels.len(),
         )
     }
 
@@ -111,6 +116,11 @@ impl MatchRule {
                 .all(|(name, test)| test.holds_for_any(cookie(asked.fields, name).into_iter()))
             && (self.clients.is_empty() || asked.client.is_some_and(|client| self.takes_client(client)))
             && self.features.iter().all(|feature| (asked.has_feature)(feature))
+            && self.labels.iter().all(|(name, test)| {
+                let mut holds = false;
+                asked.labels.label(name, &mut |value| holds = test.holds_for_any(value.into_iter()));
+                holds
+            })
     }
 
     fn takes_client(&self, client: IpAddr) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! Precedence is total. It is Gateway API's (HTTPRouteRule) with what that leaves open filled in: exact host, longest
 //! wildcard, any host; then exact path, template, expression, longest prefix; then a method, most header rules, most query
-//! rules, most cookie rules, client networks, most features; then file order. What can be is looked up by hash,
+//! rules, most cookie rules, client networks, most features, most labels; then file order. What can be is looked up by hash,
 //! so the cost of a match grows with the depth of host and path (at most the depth of the deepest rule), not with the
 //! number of routes.
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::super::{HeaderRules, MatchRule, Target, normalise};
 use super::*;
-use crate::types::{PathTemplate, Pattern, ValueTest};
+use crate::types::{Labels, PathTemplate, Pattern, ValueTest};
 
 fn route(name: &str, rule: MatchRule) -> Arc<Route<()>> {
     Arc::new(Route {
@@ -52,6 +52,10 @@ fn is(value: &str) -> ValueTest {
     ValueTest::Is(value.into())
 }
 
+fn region(value: &str) -> Labels {
+    Labels::new([(&"region".to_owned(), &value.to_owned())])
+}
+
 /// A request, to be asked about.
 #[derive(Debug)]
 struct Request {
@@ -62,6 +66,7 @@ struct Request {
     fields: HeaderMap,
     client: Option<std::net::IpAddr>,
     has_beta: bool,
+    labels: Labels,
 }
 
 fn all(_: &str) -> bool {
@@ -82,6 +87,7 @@ impl Request {
             fields: HeaderMap::new(),
             client: None,
             has_beta: false,
+            labels: Labels::default(),
         }
     }
 
@@ -94,6 +100,7 @@ impl Request {
             fields: &self.fields,
             client: self.client,
             has_feature: if self.has_beta { &all } else { &none },
+            labels: &self.labels,
         }
     }
 }
@@ -196,6 +203,7 @@ fn conditions_make_a_route_more_specific() {
     };
     let table = RouteTable::new(vec![
         with("any", &|_| {}),
+        with("label", &|rule| rule.labels = vec![("region".into(), is("eu"))]),
         with("feature", &|rule| rule.features = vec!["beta".into()]),
         with("client", &|rule| rule.clients = vec!["192.0.2.0/24".parse().unwrap()]),
         with("cookie", &|rule| rule.cookies = vec![("sid".into(), ValueTest::Present)]),
@@ -209,6 +217,8 @@ fn conditions_make_a_route_more_specific() {
         assert_eq!(find(&table, &request).as_deref(), Some(name));
     };
     finds(&|_| {}, "any");
+    finds(&|request| request.labels = region("us"), "any");
+    finds(&|request| request.labels = region("eu"), "label");
     finds(&|request| request.has_beta = true, "feature");
     finds(&|request| request.client = Some("192.0.2.7".parse().unwrap()), "client");
     finds(&|request| _ = request.fields.insert("cookie", HeaderValue::from_static("a=b; sid=")), "cookie");
@@ -289,9 +299,17 @@ fn rules() -> impl Strategy<Value = MatchRule> {
         ],
         0..3,
     );
-    let conditions = (any::<bool>(), 0..3_usize, any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    let conditions = (
+        any::<bool>(),
+        0..3_usize,
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+        label_tests(),
+    );
     (hosts, path_rules(), conditions).prop_map(
-        |(hosts, path, (post, headers, query, cookie, client, feature))| MatchRule {
+        |(hosts, path, (post, headers, query, cookie, client, feature, labels))| MatchRule {
             hosts,
             path,
             methods: if post { vec![Method::POST] } else { vec![] },
@@ -304,14 +322,28 @@ fn rules() -> impl Strategy<Value = MatchRule> {
             cookies: cookie.then(|| ("c".into(), is("1"))).into_iter().collect(),
             clients: client.then(|| "192.0.2.0/24".parse().unwrap()).into_iter().collect(),
             features: feature.then(|| "beta".into()).into_iter().collect(),
+            labels,
         },
     )
 }
 
+/// None, one or two, in each of the ways in which they can be asked for.
+fn label_tests() -> impl Strategy<Value = Vec<(Box<str>, ValueTest)>> {
+    let test = prop_oneof![
+        Just(is("eu")),
+        Just(ValueTest::Like(Pattern::new("e.").unwrap())),
+        Just(ValueTest::Present),
+        Just(ValueTest::Absent),
+    ];
+    proptest::collection::vec(test, 0..3)
+        .prop_map(|tests| ["region", "tier"].into_iter().map(Into::into).zip(tests).collect())
+}
+
 fn requests() -> impl Strategy<Value = Request> {
     let flags = proptest::array::uniform7(any::<bool>());
-    ("(/[ab]{1,2}){0,5}/?", proptest::option::of("[ab](\\.[ab]){0,3}"), flags).prop_map(
-        |(path, host, [post, one, two, query, cookie, client, feature])| {
+    let labels = proptest::option::of(prop_oneof![Just("eu"), Just("us")]);
+    ("(/[ab]{1,2}){0,5}/?", proptest::option::of("[ab](\\.[ab]){0,3}"), flags, labels).prop_map(
+        |(path, host, [post, one, two, query, cookie, client, feature], label)| {
             let mut fields = HeaderMap::new();
             for (name, value, there) in
                 [("x-one", "1", one), ("x-two", "1", two), ("cookie", "b=2; c=1", cookie)]
@@ -326,6 +358,7 @@ fn requests() -> impl Strategy<Value = Request> {
                 fields,
                 client: client.then(|| "192.0.2.1".parse().unwrap()),
                 has_beta: feature,
+                labels: label.map(region).unwrap_or_default(),
             }
         },
     )

@@ -16,7 +16,7 @@ const LABELS_AT_HAND: usize = 8;
 /// A tenant, as a request needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// The tenant, without its labels unless they are [asked for](Store::read_labels): few requests need them, and reading
+    /// The tenant, without its labels unless they are [asked for](Store::read_labels), or by its own settings: few requests need them, and reading
     /// them costs.
     pub record: TenantRecord,
     /// What its quotas hold.
@@ -96,7 +96,8 @@ impl Store {
 macro_rules! found {
     ($from:literal, $expires:literal) => {
         concat!(
-            "SELECT t.id, t.revision, t.created_ms, t.updated_ms, t.plan, t.state, t.settings, CASE WHEN ?2 THEN t.labels END, d.name,
+            "SELECT t.id, t.revision, t.created_ms, t.updated_ms, t.plan, t.state, t.settings,
+                CASE WHEN ?2 OR instr(t.settings, 'label') > 0 THEN t.labels END, d.name,
                 EXISTS (SELECT 1 FROM quota_usage AS q WHERE q.tenant = t.id), ",
             $expires,
             " FROM ",

@@ -1,7 +1,7 @@
-//! What applications are told of a tenant, signed: a token that is made once for many requests, and kept with the tenant while it
-//! holds.
+//! What is told of a tenant: its labels, which routes ask for, and what applications are told, signed: a token that is made once for
+//! many requests, and kept with the tenant while it holds.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{FeatureList, Tenant};
 use crate::time::Clock;
-use crate::types::SigningKey;
+use crate::types::{Labelled, Labels, SigningKey};
 
 /// How many tokens that have grown old are thrown away when one is made, at most.
 const SWEEP_MAX: usize = 256;
@@ -44,8 +44,7 @@ pub struct Signing {
 pub struct Context(ArcSwapOption<Held>);
 
 struct Held {
-    /// A JSON object.
-    labels: Option<Arc<str>>,
+    labels: Option<Arc<Labels>>,
     token: Option<Token>,
 }
 
@@ -97,7 +96,7 @@ impl Signer {
         now_ms: i64,
         tenant: &str,
         plan: Option<&str>,
-        labels: Option<&str>,
+        labels: Option<&Labels>,
         features: &FeatureList,
     ) -> Token {
         let features_now: Vec<&str> = features.names().collect();
@@ -106,8 +105,7 @@ impl Signer {
             "tenant": tenant,
             "plan": plan,
             "features": features_now,
-            // What is no object is not there: nothing of it was read.
-            "labels": labels.and_then(|labels| serde_json::from_str(labels).ok()).unwrap_or_else(|| json!({})),
+            "labels": labels.into_iter().flat_map(Labels::iter).collect::<BTreeMap<_, _>>(),
             "iat": now_ms.div_euclid(1_000),
             "exp": now_ms.saturating_add(self.ttl_ms).div_euclid(1_000),
         });
@@ -135,10 +133,12 @@ impl Signer {
 }
 
 impl Context {
-    /// Of a tenant with these labels: a JSON object, where it has any.
+    /// Of a tenant with these labels.
     #[must_use]
-    pub fn new(labels: Option<Arc<str>>) -> Self {
-        Self(ArcSwapOption::new(labels.map(|labels| Arc::new(Held { labels: Some(labels), token: None }))))
+    pub fn new(labels: Labels) -> Self {
+        let held = Held { labels: Some(Arc::new(labels)), token: None };
+        let is_empty = held.labels.as_ref().is_none_or(|labels| labels.is_empty());
+        Self(ArcSwapOption::new((!is_empty).then(|| Arc::new(held))))
     }
 
     /// Throws away a token that is sent no more.
@@ -178,6 +178,13 @@ impl Tenant {
     }
 }
 
+impl Labelled for Tenant {
+    fn label(&self, name: &str, told: &mut dyn FnMut(Option<&str>)) {
+        let held = self.context.0.load();
+        told(held.as_ref().and_then(|held| held.labels.as_ref()).and_then(|labels| labels.get(name)));
+    }
+}
+
 impl ContextLine {
     /// With the line break before it and without the one behind it; empty where there is none.
     #[must_use]
@@ -214,7 +221,9 @@ mod tests {
     use crate::tenant::{Accounts, Features, State, Terms};
     use crate::types::TenantId;
 
-    fn tenant(id: &str, signer: &Arc<Signer>, labels: Option<&str>) -> Arc<Tenant> {
+    fn tenant(id: &str, signer: &Arc<Signer>, label: Option<&str>) -> Arc<Tenant> {
+        let labels = label.map(|value| ("a".to_owned(), value.to_owned()));
+        let labels = Labels::new(labels.iter().map(|(name, value)| (name, value)));
         let account = Accounts::default().open(&TenantId::parse(id).unwrap(), &Metrics::new(1).unwrap());
         let rules = Arc::new(RateRules::new(Vec::new(), &[], signer.clock.clone()));
         let terms = Terms {
@@ -237,7 +246,7 @@ mod tests {
             rates: account.rates.open(&rules),
             quotas: Arc::new(Quotas::new(Vec::new())),
             mold: 0,
-            context: Context::new(labels.map(Into::into)),
+            context: Context::new(labels),
             account,
         })
     }
@@ -256,8 +265,8 @@ mod tests {
         let key = SigningKey::hs256(&"k".repeat(32)).unwrap();
         let ttl = Duration::from_secs(60);
         let signer = Arc::new(Signer::new(key, "x-context", ttl, "gw", None, clock));
-        let [bare, labelled, busy] = [("bare", None), ("labelled", Some(r#"{"a":"b"}"#)), ("busy", None)]
-            .map(|(id, labels)| tenant(id, &signer, labels));
+        let [bare, labelled, busy] = [("bare", None), ("labelled", Some("b")), ("busy", None)]
+            .map(|(id, label)| tenant(id, &signer, label));
         let first = [&bare, &labelled, &busy].map(line);
         assert!(first.iter().all(|line| line.starts_with(b"\r\nx-context: ey")));
         hand.advance(Duration::from_secs(29));
@@ -270,6 +279,8 @@ mod tests {
         // What it is told of stays.
         hand.set_unix_ms(signer.clock.unix_ms() - 30_000);
         assert_eq!(line(&labelled), first[1]);
+        labelled.label("a", &mut |value| assert_eq!(value, Some("b")));
+        bare.label("a", &mut |value| assert_eq!(value, None));
         assert_eq!(signer.made.lock().unwrap().len(), 2);
     }
 

@@ -31,6 +31,8 @@ pub enum FieldValue {
 pub enum Placeholder {
     /// The id of its tenant.
     TenantId,
+    /// A label of its tenant: nothing where that has none of this name.
+    TenantLabel(Box<str>),
     /// The client's address.
     ClientIp,
     /// Its id.
@@ -72,7 +74,7 @@ pub enum InvalidWording {
     Open,
     /// A placeholder that there is not. It may be a part of a secret, so it is not told.
     #[error(
-        "there is no such placeholder\nthere are {{tenant.id}}, {{client_ip}}, {{request_id}}, {{host}}, {{method}}, {{path}}, \
+        "there is no such placeholder\nthere are {{tenant.id}}, {{tenant.label.NAME}}, {{client_ip}}, {{request_id}}, {{host}}, {{method}}, {{path}}, \
          {{path.rest}}, {{path.NAME}}, {{query}} and {{?query}}; write `{{{{` for a brace"
     )]
     Unknown(String),
@@ -120,6 +122,12 @@ impl Wording {
         })
     }
 
+    /// Whether a label of the tenant is filled in.
+    #[must_use]
+    pub fn has_label(&self) -> bool {
+        self.placeholders().any(|placeholder| matches!(placeholder, Placeholder::TenantLabel(_)))
+    }
+
     /// The text with its placeholders filled in.
     #[must_use]
     pub fn filled(&self, mut fill: impl FnMut(&Placeholder, &mut Vec<u8>)) -> Vec<u8> {
@@ -137,6 +145,9 @@ impl Wording {
 fn placeholder(name: &str) -> Result<Placeholder, InvalidWording> {
     if let Some((_, known)) = KNOWN.iter().find(|(known, _)| *known == name) {
         return Ok(known.clone());
+    }
+    if let Some(label) = name.strip_prefix("tenant.label.").filter(|label| !label.is_empty()) {
+        return Ok(Placeholder::TenantLabel(label.into()));
     }
     let part = name.strip_prefix("path.").filter(|part| PathTemplate::is_name(part));
     let part = part.ok_or_else(|| InvalidWording::Unknown(name.to_owned()))?;
@@ -160,12 +171,13 @@ mod tests {
         assert_eq!(filled("{{\"a\": {path.id}}}"), "{\"a\": <PathPart(\"id\")>}");
         assert_eq!(filled("{{{{}}"), "{{}");
         assert_eq!(filled("}"), "}");
+        assert_eq!(filled("{tenant.label.data-region}/"), "<TenantLabel(\"data-region\")>/");
     }
 
     #[test]
     fn what_is_unknown_is_refused() {
         assert_eq!(Wording::parse("{host"), Err(InvalidWording::Open));
-        for unknown in ["hos", "", "path.", "path.a-b", "tenant.pool"] {
+        for unknown in ["hos", "", "path.", "path.a-b", "tenant.pool", "tenant.label", "tenant.label."] {
             let expected = Err(InvalidWording::Unknown(unknown.to_owned()));
             assert_eq!(Wording::parse(&format!("{{{unknown}}}")), expected);
         }

@@ -33,6 +33,7 @@ mod health;
 mod identify;
 mod interim;
 mod isolation;
+mod labels;
 mod limits;
 mod memory;
 mod pools;

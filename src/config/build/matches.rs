@@ -23,6 +23,7 @@ impl Builder<'_> {
         matches.headers = self.header_matches(&written.headers);
         matches.query = self.value_matches(&written.query, "parameter");
         matches.cookies = self.value_matches(&written.cookies, "cookie");
+        matches.labels = self.value_matches(&written.labels, "label");
         matches.client_ip = written.client_ip.0.iter().map(|network| network.0.0).collect();
         for feature in &written.features.0 {
             if self.check_name(feature, "feature") {
@@ -168,7 +169,7 @@ impl Builder<'_> {
 
     /// Values of headers and cookies are lines of text; blanks around them are no part of them (RFC 9110 §5.5).
     fn exact_value(&self, text: &str, mark: Mark, what: &str) -> Option<ValueTest> {
-        if what == "parameter" {
+        if matches!(what, "parameter" | "label") {
             return Some(ValueTest::Is(text.into()));
         }
         let text = text.trim();
@@ -227,4 +228,5 @@ fn same(a: &RouteMatch, b: &RouteMatch) -> bool {
         && equal(&a.cookies, &b.cookies)
         && equal(&a.client_ip, &b.client_ip)
         && equal(&a.features, &b.features)
+        && equal(&a.labels, &b.labels)
 }

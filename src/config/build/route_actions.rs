@@ -52,13 +52,11 @@ impl Builder<'_> {
         let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
         let host = authority.map(host_of);
         // What a client writes into its path must not choose the host that it is sent to.
-        let is_chosen = host.is_some_and(|host| {
-            host.is_empty() || host.replace("{host}", "").replace("{tenant.id}", "").contains('{')
-        });
+        let is_chosen = host.is_some_and(|host| host.is_empty() || has_foreign_part(host));
         if is_chosen || (host.is_none() && (!text.starts_with('/') || text.starts_with("//"))) {
             self.findings
                 .error("invalid-value", to.mark, format!("`{text}` is neither a path nor a URL"))
-                .hint("write it like /new{path.rest} or https://www.example.com{path}; of placeholders a host may have {host} and {tenant.id}");
+                .hint("write it like /new{path.rest} or https://www.example.com{path}; of placeholders a host may have {host}, {tenant.id} and {tenant.label.NAME}");
         }
         self.path_parts(&to.value.0, path, to.mark);
         let status = written.status.as_ref().map_or(302, |status| status.value);
@@ -162,6 +160,13 @@ impl Builder<'_> {
             }
         }
     }
+}
+
+/// Whether a part of a host is filled in that is neither the request's host nor the operator's word for the tenant.
+fn has_foreign_part(host: &str) -> bool {
+    let parts = host.split('{').skip(1).map(|part| part.split('}').next().unwrap_or_default());
+    let mut parts = parts.filter(|part| !matches!(*part, "host" | "tenant.id"));
+    parts.any(|part| !part.starts_with("tenant.label."))
 }
 
 /// The host of a URL without its scheme. What begins with a slash or a question mark, or is nothing, ends it, too.

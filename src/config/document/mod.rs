@@ -7,6 +7,7 @@ mod branding;
 mod concurrency;
 mod features;
 mod identity;
+mod labels;
 mod listeners;
 mod plans;
 mod pools;

@@ -95,6 +95,8 @@ pub struct RouteMatch {
     pub client_ip: Vec<IpNet>,
     /// Features of the tenant.
     pub features: Vec<String>,
+    /// Labels of the tenant.
+    pub labels: Vec<(String, ValueTest)>,
 }
 
 impl RouteMatch {
@@ -110,6 +112,7 @@ impl RouteMatch {
             cookies: Vec::new(),
             client_ip: Vec::new(),
             features: Vec::new(),
+            labels: Vec::new(),
         }
     }
 }

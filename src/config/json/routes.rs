@@ -92,6 +92,7 @@ fn matches(written: &RouteMatch) -> Value {
         ("cookies", named(&written.cookies)),
         ("client_ip", list(texts(&written.client_ip), !written.client_ip.is_empty())),
         ("features", list(texts(&written.features), !written.features.is_empty())),
+        ("labels", named(&written.labels)),
     ])
 }
 

@@ -339,7 +339,7 @@ fn routes() -> impl Strategy<Value = Value> {
         json!({ "match": {
             "hosts": ["a.test", "*.b.test"], "path_template": "/u/{id}", "methods": ["GET"], "client_ip": ["10.0.0.0/8"],
             "headers": { "x-a": "1", "x-b": { "regex": "a.*" } }, "query": { "q": { "present": true } },
-            "cookies": { "c": { "present": false } }, "features": ["f"],
+            "cookies": { "c": { "present": false } }, "features": ["f"], "labels": { "region": { "regex": "eu.*" } },
         }, "pool": "big", "request_headers": { "set": { "x-a": "b" } }, "response_headers": { "remove": ["x-c"] } }),
         json!({ "match": { "path_regex": "/v([0-9]+)" }, "redirect": { "to": "/v/{path.1}{?query}", "status": 308 } }),
         json!({ "match": { "path": "/r" }, "respond": { "status": 410, "body": "{}", "headers": { "x-a": "{tenant.id}" } } }),

@@ -41,6 +41,9 @@ pub(in crate::config) struct Match {
     /// Features that the tenant must have, all of them; others are served by the next route.
     #[serde(default)]
     pub features: List<Spanned<String>>,
+    /// Labels of the tenant, each with its exact value or a condition; others are served by the next route.
+    #[serde(default)]
+    pub labels: Entries<Spanned<ValueMatch>>,
 }
 
 /// A value: exactly this text, or what a condition holds for.
