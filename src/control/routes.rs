@@ -11,7 +11,9 @@ use crate::config::{
     self, Document, Domain, PathMatch, PlacedRoute, RouteMatch, RouteOverride, RouteParts, RoutePool,
 };
 use crate::proxy::RouteTarget;
-use crate::routing::{HeaderRules, HostRule, MatchRule, PathRule, Redirect, Respond, Rewrite, Route, Target};
+use crate::routing::{
+    HeaderRules, HostRule, MatchRule, PathRule, Redirect, Respond, Rewrite, Route, Split, Sticky, Target,
+};
 use crate::tenant::Routes;
 use crate::types::ValueTest;
 use crate::upstream::Pool;
@@ -128,9 +130,7 @@ fn key_of(tenant: &config::Tenant) -> u64 {
     for change in &tenant.routes {
         (&change.name, change.disabled).hash(&mut hasher);
         change.matches.as_ref().map(|matches| matches.path.to_string()).hash(&mut hasher);
-        if let Some(RoutePool::Named(pool)) = &change.parts.pool {
-            pool.hash(&mut hasher);
-        }
+        change.parts.named_pools().for_each(|pool| pool.hash(&mut hasher));
     }
     hasher.finish()
 }
@@ -144,6 +144,7 @@ fn route(
     let target = match parts.pool() {
         RoutePool::Tenant => Target::Tenant,
         RoutePool::Named(name) => Target::Pool(Arc::clone(pools.get(name.as_str())?)),
+        RoutePool::Split(split) => Target::Split(split_over(split, pools)?),
         RoutePool::Redirect(written) => Target::Redirect(Redirect {
             to: written.to.clone(),
             status: StatusCode::from_u16(written.status).ok()?,
@@ -169,6 +170,23 @@ fn route(
         request_headers: rules(&parts.request_headers),
         response_headers: rules(&parts.response_headers),
     })
+}
+
+fn split_over(written: &config::Split, pools: &HashMap<Arc<str>, Arc<Pool>>) -> Option<Split<RouteTarget>> {
+    let mut parts = Vec::with_capacity(written.parts.len());
+    for part in &written.parts {
+        parts.push(match &part.pool {
+            Some(name) => (name.as_str(), Some(Arc::clone(pools.get(name.as_str())?)), part.weight),
+            // No pool has such a name.
+            None => ("{tenant.pool}", None, part.weight),
+        });
+    }
+    let sticky = written.sticky.as_ref().map(|sticky| match sticky {
+        config::Sticky::Tenant => Sticky::Tenant,
+        config::Sticky::Cookie(name) => Sticky::Cookie(name.as_str().into()),
+        config::Sticky::Header(name) => Sticky::Header(name.clone()),
+    });
+    Some(Split::new(parts, sticky))
 }
 
 fn rewrite(written: &config::Rewrite) -> Rewrite {

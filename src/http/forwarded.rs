@@ -49,6 +49,12 @@ pub fn lines(
     lines
 }
 
+/// Whether the client itself came by https: it is a trusted proxy's to say.
+#[must_use]
+pub fn is_https(fields: &HeaderMap, via_trusted: bool) -> bool {
+    via_trusted && fields.get(&X_FORWARDED_PROTO).is_some_and(|proto| proto.as_bytes() == b"https")
+}
+
 /// Adds this hop to what a trusted proxy says.
 fn extend(fields: &mut HeaderMap, survey: &Survey, conn: &ConnState, host: &HeaderValue) {
     let chain = if survey.forwarded_for {

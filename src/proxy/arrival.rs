@@ -17,12 +17,14 @@ use super::forward::Outbound;
 use super::gates::{self, charge, is_served};
 use super::rejection::Rejection;
 use super::snapshot::{RouteTarget, Snapshot};
+use super::sticky::StickyCookie;
 use super::tunnel;
 use crate::admission::RateRequest;
 use crate::http::body::{Bounds, RequestBody};
 use crate::http::checks::Checked;
 use crate::http::client_addr::Client;
 use crate::http::conn::ConnState;
+use crate::http::forwarded;
 use crate::http::hop_by_hop::Survey;
 use crate::http::timeouts::Timeouts;
 use crate::http::websocket::Handshake;
@@ -161,6 +163,12 @@ impl Gates<'_> {
         let pool = match &route.target {
             Target::Pool(pool) => Some(pool),
             Target::Tenant => tenant.terms.pool.as_ref(),
+            Target::Split(split) => {
+                let chosen = split.choose(&head.headers, tenant.id().as_str(), || fastrand::u64(..));
+                let is_https = || forwarded::is_https(&head.headers, self.client.via_trusted);
+                books.cookie = chosen.cookie.map(|cookie| Box::new(StickyCookie::new(cookie, is_https())));
+                chosen.to.or(tenant.terms.pool.as_ref())
+            }
             Target::Redirect(_) | Target::Respond(_) => {
                 charge(tenant, &self.asks(route, &head), books)?;
                 let (tenant, route) = (Arc::clone(tenant), Arc::clone(route));

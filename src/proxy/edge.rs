@@ -31,7 +31,7 @@ pub(super) fn answer_for(
             response
         }
         // They lead to a pool.
-        Target::Tenant | Target::Pool(_) => Response::default(),
+        Target::Tenant | Target::Pool(_) | Target::Split(_) => Response::default(),
     };
     let fields = response.headers_mut();
     tenant.terms.response_headers.iter().for_each(|rules| rules.apply(fields, &facts));

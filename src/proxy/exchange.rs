@@ -17,6 +17,7 @@ use super::pipeline::Books;
 use super::rejection::Rejection;
 use super::seating::Seated;
 use super::snapshot::RouteTarget;
+use super::sticky::StickyCookie;
 use crate::admission::RateCharges;
 use crate::admission::quota::{QuotaCharges, Used};
 use crate::balance::Key;
@@ -80,6 +81,8 @@ pub(super) struct Exchange {
     pub(super) route: Option<Arc<str>>,
     /// What it is kept together with others by when its endpoint is chosen.
     pub(super) balance_key: Option<Key>,
+    /// What the client is to come back with, so that it comes to the same pool.
+    pub(super) cookie: Option<Box<StickyCookie>>,
     /// Where it went, and what became of it there.
     pub(super) attempts: Attempts,
     /// What goes upstream, until it has gone.
@@ -138,6 +141,7 @@ impl Exchange {
             quotas: None,
             route: None,
             balance_key: None,
+            cookie: None,
             attempts: Attempts::default(),
             outgoing: None,
             flow: None,

@@ -18,6 +18,7 @@ mod retrying;
 mod rewriting;
 mod seating;
 mod snapshot;
+mod sticky;
 mod tunnel;
 
 pub use grpc::GrpcStatus;

@@ -8,6 +8,7 @@ mod query;
 mod rewrite;
 mod route;
 mod rule;
+mod split;
 mod table;
 mod template;
 
@@ -17,4 +18,5 @@ pub use path::{InvalidPath, normalise};
 pub use rewrite::{NoPath, Rewrite};
 pub use route::{Redirect, Respond, Route, Target};
 pub use rule::{Asked, HostRule, MatchRule, PathRule};
+pub use split::{Chosen, Split, Sticky, cookie_value};
 pub use table::RouteTable;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 
-use super::{HeaderRules, MatchRule, Rewrite};
+use super::{HeaderRules, MatchRule, Rewrite, Split};
 use crate::types::Wording;
 
 /// A route: which requests, and what becomes of them. `T` is where they go.
@@ -42,6 +42,8 @@ pub enum Target<T> {
     Tenant,
     /// To this pool.
     Pool(T),
+    /// To one of several pools.
+    Split(Split<T>),
     /// Nowhere: the client is sent elsewhere.
     Redirect(Redirect),
     /// Nowhere: the client is answered.

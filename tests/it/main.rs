@@ -55,6 +55,7 @@ mod seats;
 mod shutdown;
 mod signed_context;
 mod smuggling;
+mod split;
 mod stale_connections;
 mod stored_tenants;
 mod streams;

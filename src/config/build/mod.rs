@@ -20,6 +20,7 @@ mod route_actions;
 mod route_overrides;
 mod route_terms;
 mod routes;
+mod split;
 mod tally;
 mod telemetry;
 mod templates;

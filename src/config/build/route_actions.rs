@@ -23,19 +23,23 @@ impl Builder<'_> {
     ) -> Option<RoutePool> {
         let keys = [
             written.pool.as_ref().map(|pool| ("pool", pool.key)),
+            written.split.as_ref().map(|split| ("split", split.key)),
             written.redirect.as_ref().map(|redirect| ("redirect", redirect.key)),
             written.respond.as_ref().map(|respond| ("respond", respond.key)),
             written
                 .rewrite
                 .as_ref()
-                .filter(|_| written.pool.is_none())
+                .filter(|_| written.pool.is_none() && written.split.is_none())
                 .map(|rewrite| ("rewrite", rewrite.key)),
         ];
         let mut there = keys.into_iter().flatten();
         if let (Some((one, _)), Some((other, key))) = (there.next(), there.next()) {
             self.findings
                 .error("conflicting-keys", key, format!("`{one}` and `{other}` are both there"))
-                .hint("a route leads to a pool, redirects or responds: keep one");
+                .hint("a route leads to a pool or splits over several, redirects or responds: keep one");
+        }
+        if let Some(split) = &written.split {
+            return Some(RoutePool::Split(self.split(split)));
         }
         if let Some(redirect) = &written.redirect {
             return Some(RoutePool::Redirect(self.redirect(&redirect.value, path)));

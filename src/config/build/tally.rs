@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::config::document::{Document, RoutePool, Tenant};
+use crate::config::document::{Document, Tenant};
 
 /// The sums over some tenants.
 #[derive(Debug, Default)]
@@ -81,9 +81,6 @@ fn reserved<'d>(document: &'d Document, tenant: &'d Tenant) -> Option<(&'d str, 
 }
 
 fn pools(tenant: &Tenant) -> impl Iterator<Item = &str> {
-    let of_routes = tenant.routes.iter().filter_map(|change| match change.parts.pool.as_ref()? {
-        RoutePool::Named(name) => Some(name.as_str()),
-        RoutePool::Tenant | RoutePool::Redirect(_) | RoutePool::Respond(_) => None,
-    });
+    let of_routes = tenant.routes.iter().flat_map(|change| change.parts.named_pools());
     tenant.pool.as_deref().into_iter().chain(of_routes)
 }

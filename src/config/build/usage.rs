@@ -6,6 +6,7 @@ use super::route_terms::RouteTerms;
 use super::routes::TENANT_POOL;
 use super::tenants::Captured;
 use super::{Builder, Candidate, Claims, Tally, rate_usage};
+use crate::config::decode::Spanned;
 use crate::config::document::{Document, Domain, HostPattern, Tenant};
 use crate::config::source::Mark;
 use crate::config::written::{Config, Route};
@@ -110,10 +111,18 @@ fn route_to_tenants_pool(config: &Config) -> Option<Mark> {
     let Some(routes) = &config.routes else { return Some(config.listeners.key) };
     let to_tenant = |route: &&Route| {
         let answers = route.redirect.is_some() || route.respond.is_some();
-        !answers && route.pool.as_ref().is_none_or(|pool| pool.value == TENANT_POOL)
+        !answers && pools_of(route).is_none_or(|mut pools| pools.any(|pool| pool.value == TENANT_POOL))
     };
     let route = routes.0.iter().find(to_tenant)?;
-    route.pool.as_ref().map(|pool| pool.mark).or(route.matches.as_ref().map(|matches| matches.key))
+    let pool = pools_of(route).and_then(|mut pools| pools.find(|pool| pool.value == TENANT_POOL));
+    pool.map(|pool| pool.mark).or(route.matches.as_ref().map(|matches| matches.key))
+}
+
+/// The pools that a route says it leads to, if it says so.
+fn pools_of(route: &Route) -> Option<impl Iterator<Item = &Spanned<String>>> {
+    let split = route.split.as_ref().map(|split| split.value.0.iter().map(|share| &share.pool));
+    let is_written = route.pool.is_some() || split.is_some();
+    is_written.then(|| route.pool.iter().chain(split.into_iter().flatten()))
 }
 
 /// A tenant's own limits have to fit its plan and the routes.
@@ -195,7 +204,7 @@ impl Usage<'_> {
     fn unused_pools(&self, tallies: [&Tally; 2]) {
         let base = self.config.routes.iter().flat_map(|routes| &routes.0);
         let of_plans = self.config.plans.iter().flat_map(|(_, plan)| &plan.routes.0);
-        let written = base.chain(of_plans).filter_map(|route| route.pool.as_ref());
+        let written = base.chain(of_plans).filter_map(pools_of).flatten();
         let used: HashSet<&str> = written
             .map(|pool| pool.value.as_str())
             .chain(

@@ -48,7 +48,7 @@ impl RouteParts {
         let in_target = match &self.pool {
             Some(RoutePool::Redirect(Redirect { to, .. })) => to.has_label(),
             Some(RoutePool::Respond(Respond { headers, .. })) => headers.asks_labels(),
-            Some(RoutePool::Tenant | RoutePool::Named(_)) | None => false,
+            Some(RoutePool::Tenant | RoutePool::Named(_) | RoutePool::Split(_)) | None => false,
         };
         let in_rewrite = match &self.rewrite {
             Some(Rewrite::Path(to) | Rewrite::Pattern(_, to)) => to.has_label(),

@@ -15,6 +15,7 @@ mod quotas;
 mod rates;
 mod route_overrides;
 mod routes;
+mod split;
 mod telemetry;
 mod tenancy;
 mod tenant_list;
@@ -42,6 +43,7 @@ pub use quotas::{CalendarUnit, Meter, Metering, OnExceed, OnOutage, Quota, Store
 pub use rates::{DEFAULT_RATE_LIMIT, NamedRateLimit, RateKey, RateLimit, RateLimitOverride};
 pub use route_overrides::{PlacedRoute, RouteOverride};
 pub use routes::{PathMatch, Redirect, Respond, Rewrite, Route, RouteMatch, RouteParts, RoutePool};
+pub use split::{Split, SplitPart, Sticky};
 pub use telemetry::{AccessLog, AccessLogPath, Audit, Metrics};
 pub use tenancy::{
     HostPattern, IdentifyRule, InvalidHostPattern, Tenancy, TenantCache, UnknownTenant, Verification,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::{Document, NamedRateLimit, Origin, Plan, Route, RouteMatch, RouteParts, RoutePool, Tenant};
+use super::{Document, NamedRateLimit, Origin, Plan, Route, RouteMatch, RouteParts, Tenant};
 
 /// A difference from the routes of the base, or of the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,10 +93,10 @@ impl Document {
     #[must_use]
     pub fn leads_to_tenants_pool(&self, of_plan: &[RouteOverride], own: &[RouteOverride]) -> bool {
         if of_plan.is_empty() && own.is_empty() {
-            return self.routes.iter().any(|route| *route.parts.pool() == RoutePool::Tenant);
+            return self.routes.iter().any(|route| route.parts.pool().leads_to_tenants());
         }
         let routes = self.routes_under(of_plan, own);
-        routes.iter().any(|placed| *placed.route.parts.pool() == RoutePool::Tenant)
+        routes.iter().any(|placed| placed.route.parts.pool().leads_to_tenants())
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{HeaderName, Method};
 use ipnet::IpNet;
 
-use super::{Domain, HeaderRules, NamedRateLimit, Origin};
+use super::{Domain, HeaderRules, NamedRateLimit, Origin, Split};
 use crate::types::{PathTemplate, Pattern, ValueTest, Wording};
 
 /// A route.
@@ -49,6 +49,11 @@ impl RouteParts {
     #[must_use]
     pub fn pool(&self) -> &RoutePool {
         self.pool.as_ref().unwrap_or(&RoutePool::Tenant)
+    }
+
+    /// The pools that are written in it.
+    pub fn named_pools(&self) -> impl Iterator<Item = &str> {
+        self.pool.iter().flat_map(RoutePool::pools)
     }
 
     /// How many units of each rate limit one request uses: by default one.
@@ -137,6 +142,8 @@ pub enum RoutePool {
     Tenant,
     /// The pool of this name.
     Named(String),
+    /// Several pools, of which each request goes to one.
+    Split(Split),
     /// Elsewhere: the client is sent there.
     Redirect(Redirect),
     /// Nowhere: the gateway answers.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::write::{headers, named_rate_limit, object, some, texts, values};
 use crate::config::document::{
     HeaderRules, NamedRateLimit, PathMatch, Redirect, Respond, Rewrite, RouteMatch, RouteOverride, RoutePool,
+    Sticky,
 };
 use crate::types::{TimeSpan, ValueTest};
 
@@ -20,6 +21,7 @@ fn route(route: &RouteOverride) -> Value {
         ("match", route.matches.as_ref().map(matches)),
         ("disabled", route.disabled.then(|| true.into())),
         ("pool", parts.pool.as_ref().and_then(pool)),
+        ("split", parts.pool.as_ref().and_then(split)),
         ("redirect", parts.pool.as_ref().and_then(redirect)),
         ("respond", parts.pool.as_ref().and_then(respond)),
         ("rewrite", parts.rewrite.as_ref().map(rewrite)),
@@ -36,8 +38,22 @@ fn pool(pool: &RoutePool) -> Option<Value> {
     match pool {
         RoutePool::Tenant => Some("{tenant.pool}".into()),
         RoutePool::Named(name) => Some(name.as_str().into()),
-        RoutePool::Redirect(_) | RoutePool::Respond(_) => None,
+        RoutePool::Split(_) | RoutePool::Redirect(_) | RoutePool::Respond(_) => None,
     }
+}
+
+fn split(pool: &RoutePool) -> Option<Value> {
+    let RoutePool::Split(split) = pool else { return None };
+    let mut sticky = split.sticky.as_ref().map(|sticky| match sticky {
+        Sticky::Tenant => "tenant".into(),
+        Sticky::Cookie(name) => json!({ "cookie": name }),
+        Sticky::Header(name) => json!({ "header": name.as_str() }),
+    });
+    let parts = split.parts.iter().map(|part| {
+        let pool = part.pool.as_deref().unwrap_or("{tenant.pool}");
+        object([("pool", Some(pool.into())), ("weight", Some(part.weight.into())), ("sticky", sticky.take())])
+    });
+    Some(parts.collect())
 }
 
 fn redirect(pool: &RoutePool) -> Option<Value> {

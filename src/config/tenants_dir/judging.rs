@@ -11,7 +11,7 @@ use super::entry::{Entry, Held};
 use super::file::{Job, Judged, Terms, judge};
 use super::index::{Slot, captures};
 use crate::config::build::{Claims, Tally, lacks_pool};
-use crate::config::document::{Document, RoutePool, Tenant};
+use crate::config::document::{Document, Tenant};
 use crate::config::findings::Findings;
 use crate::config::source::Sources;
 use crate::types::TenantId;
@@ -90,10 +90,10 @@ impl TenantsDir {
         let names_nothing = |tenant: &Tenant| {
             tenant.plan.as_ref().is_some_and(|plan| !now.plans.contains(plan))
                 || tenant.pool.as_ref().is_some_and(|pool| !now.pools.contains(pool))
-                || tenant.routes.iter().any(|change| match &change.parts.pool {
-                    Some(RoutePool::Named(pool)) => !now.pools.contains(pool),
-                    _ => false,
-                })
+                || tenant
+                    .routes
+                    .iter()
+                    .any(|change| change.parts.named_pools().any(|pool| !now.pools.contains(pool)))
         };
         self.tally = Tally::default();
         for (slot, entry) in &self.entries {

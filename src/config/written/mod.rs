@@ -16,6 +16,7 @@ mod pools;
 mod quotas;
 mod rates;
 mod routes;
+mod split;
 mod telemetry;
 mod tenancy;
 mod tenants;
@@ -44,6 +45,7 @@ pub(super) use pools::{
 pub(super) use quotas::{Amount, OnExceed, Quota, Threshold};
 pub(super) use rates::{NamedRateLimit, RateKey, RateLimit, RouteRateLimit, TenantRateLimit};
 pub(super) use routes::{Redirect, Respond, Rewrite, Route};
+pub(super) use split::Split;
 pub(super) use telemetry::{AccessLog, Metering, Metrics, Tracing};
 pub(super) use tenancy::{Cache, IdentifyRule, Tenancy, Unknown, Verification};
 pub(super) use tenants::{Tenant, TenantFile};

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::headers::HeaderRules;
 use super::matches::Match;
 use super::rates::RouteRateLimit;
+use super::split::Split;
 use super::text::Text;
 use crate::config::decode::{Entries, List, Spanned, Unsupported};
 use crate::config::source::Mark;
@@ -43,8 +44,8 @@ pub(in crate::config) struct Route {
     pub rate_limit: Option<RouteRateLimit>,
     /// The longest time for the whole request.
     pub timeout: Option<Spanned<TimeSpan>>,
-    /// Spread over several pools by weight. Not supported yet.
-    pub split: Option<Unsupported<List<Split>>>,
+    /// Where it leads, instead of `pool`: several pools, by weight.
+    pub split: Option<Spanned<List<Split>>>,
     /// Copy a share of requests to another pool. Not supported yet.
     pub mirror: Option<Unsupported<Mirror>>,
     /// Answer with a redirect.
@@ -65,28 +66,6 @@ pub(in crate::config) struct Rewrite {
     pub regex: Option<Spanned<String>>,
     /// With `regex`: the path, with the expression's groups: "/new/{path.1}".
     pub to: Option<Spanned<Text<Wording>>>,
-}
-
-/// One of several pools.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct Split {
-    /// The pool.
-    pool: String,
-    /// Its share.
-    weight: u32,
-    /// What keeps going to the same pool.
-    sticky: Option<Sticky>,
-}
-
-/// What keeps going to the same pool.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::config) enum Sticky {
-    /// All requests of a tenant.
-    Tenant,
-    /// All requests of a client.
-    Client,
 }
 
 /// A copy of requests.

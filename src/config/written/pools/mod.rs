@@ -15,7 +15,7 @@ use crate::config::decode::{List, Spanned};
 use crate::config::document;
 use crate::types::{Percent, TimeSpan};
 
-pub(in crate::config) use balancing::LoadBalancing;
+pub(in crate::config) use balancing::{CookieName, LoadBalancing};
 pub(in crate::config) use circuit::CircuitBreaker;
 use endpoint::Endpoint;
 pub(in crate::config) use health::{HealthCheck, OutlierDetection, Statuses, SuccessRate};
