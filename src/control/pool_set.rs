@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashSet;
+use http::HeaderValue;
 
 use super::compile::Foundation;
 use super::pool_dns::FirstAddresses;
 use super::pool_health::{checks, failover_hold, outliers};
-use super::pool_terms::{balancing, circuit_terms, retries};
+use super::pool_terms::{balancing, circuit_terms, internal_hosts, retries};
 use super::pool_tls::PoolTls;
 use crate::admission::fair_share::{SeatLimit, StreamTerms};
 use crate::config::{self, Document, EndpointHost, EndpointTarget};
@@ -126,6 +127,8 @@ fn pool(
         drain: written.drain,
         seats,
         meter,
+        host: written.host.as_deref().and_then(|host| HeaderValue::from_str(host).ok()),
+        internal_hosts: internal_hosts(&written.internal_hosts),
         vitals,
     };
     let pool = Pool::new(terms, endpoints);

@@ -6,7 +6,7 @@ use crate::balance::{Policy, Rules};
 use crate::breaker::{BreakerLimits, CircuitTerms};
 use crate::config::{self, HashKey, LoadBalancing};
 use crate::retry::{Backoff, BudgetTerms, Conditions};
-use crate::types::Percent;
+use crate::types::{Percent, WebHost, WebHosts};
 use crate::upstream::{Balancing, HashOf, RetryTerms};
 
 /// How requests are sent again. The budget goes on from where it was.
@@ -46,6 +46,11 @@ pub(super) fn circuit_terms(written: &config::CircuitBreaker) -> Option<CircuitT
     let none = BreakerLimits::default();
     (pool != none || per_tenant != none)
         .then_some(CircuitTerms { pool, per_tenant: (per_tenant != none).then_some(per_tenant) })
+}
+
+/// The hosts by which an application knows itself, if it has any of its own.
+pub(super) fn internal_hosts(written: &[WebHost]) -> Option<Arc<WebHosts>> {
+    (!written.is_empty()).then(|| Arc::new(WebHosts::new(written.to_vec())))
 }
 
 /// How requests are spread. What endpoints are working on is still counted.

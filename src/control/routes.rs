@@ -15,7 +15,7 @@ use crate::routing::{
     HeaderRules, HostRule, MatchRule, PathRule, Redirect, Respond, Rewrite, Route, Split, Sticky, Target,
 };
 use crate::tenant::Routes;
-use crate::types::ValueTest;
+use crate::types::{ValueTest, WebHosts};
 use crate::upstream::Pool;
 
 /// See the module.
@@ -167,6 +167,7 @@ fn route(
         requires_feature: parts.requires_feature.as_deref().map(Into::into),
         cost: parts.cost(),
         timeout: parts.timeout,
+        internal_hosts: parts.internal_hosts.clone().map(|hosts| Arc::new(WebHosts::new(hosts))),
         request_headers: rules(&parts.request_headers),
         response_headers: rules(&parts.response_headers),
     })

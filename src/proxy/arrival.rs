@@ -15,6 +15,7 @@ use super::exchange::Exchange;
 use super::expiry::Expiry;
 use super::forward::Outbound;
 use super::gates::{self, charge, is_served};
+use super::own_domain;
 use super::rejection::Rejection;
 use super::snapshot::{RouteTarget, Snapshot};
 use super::sticky::StickyCookie;
@@ -24,12 +25,13 @@ use crate::http::body::{Bounds, RequestBody};
 use crate::http::checks::Checked;
 use crate::http::client_addr::Client;
 use crate::http::conn::ConnState;
+use crate::http::facade::Facade;
 use crate::http::forwarded;
 use crate::http::hop_by_hop::Survey;
 use crate::http::timeouts::Timeouts;
 use crate::http::websocket::Handshake;
 use crate::routing::{self, Asked, Route, Target};
-use crate::tenant::{Key, LookedUp, Tenant, Unidentified};
+use crate::tenant::{Identified, Key, LookedUp, Tenant, Unidentified};
 use crate::types::HostName;
 use crate::upstream::Pool;
 
@@ -49,6 +51,8 @@ pub(super) struct Onward {
     pub(super) pool: Arc<Pool>,
     pub(super) switch: Option<HeaderValue>,
     pub(super) expiry: Expiry,
+    /// Where the application has hosts of its own: how the client sees it.
+    pub(super) facade: Option<Box<Facade>>,
 }
 
 /// What becomes of a request that is not refused.
@@ -87,20 +91,21 @@ impl Arrival<'_> {
                 return Err((Rejection::TenantUnavailable, self.books));
             }
             match self.identify(&looked_up) {
-                Ok(tenant) => return self.enter(&tenant),
+                Ok(identified) => return self.enter(&identified),
                 Err(Unidentified::NotHere(next)) => key = next,
                 Err(why) => return Err((unidentified(&why), self.books)),
             }
         }
     }
 
-    pub(super) fn identify(&self, looked_up: &LookedUp) -> Result<Arc<Tenant>, Unidentified> {
+    pub(super) fn identify(&self, looked_up: &LookedUp) -> Result<Identified, Unidentified> {
         let Snapshot { identify, directory, .. } = &*self.snapshot;
         let host = self.checked.host.as_ref().map(HostName::as_str);
         identify.find(directory, looked_up, host, &self.head.headers, self.client.via_trusted)
     }
 
-    pub(super) fn enter(mut self, tenant: &Arc<Tenant>) -> Result<Entered, Refused> {
+    pub(super) fn enter(mut self, identified: &Identified) -> Result<Entered, Refused> {
+        let Identified { tenant, by_host } = identified;
         self.books.tenant = Some(Arc::clone(tenant));
         // Whatever the tenant's state is: pages of that state show them.
         let (method, path) = (&self.head.method, routing::normalise(self.head.uri.path()));
@@ -110,8 +115,15 @@ impl Arrival<'_> {
             return Ok(Entered::Answered(self.books, response));
         }
         let Self { snapshot, conn, survey, client, handshake, head, body, checked, text, mut books } = self;
-        let gates =
-            Gates { snapshot: &snapshot, conn, survey: &survey, client, handshake, checked: &checked };
+        let gates = Gates {
+            snapshot: &snapshot,
+            conn,
+            survey: &survey,
+            client,
+            handshake,
+            checked: &checked,
+            by_host: *by_host,
+        };
         match gates.admit(tenant, head, body, text, &mut books) {
             Ok(admitted) => Ok(Entered::Admitted(books, admitted)),
             Err(rejection) => Err((rejection, books)),
@@ -135,6 +147,8 @@ struct Gates<'a> {
     client: Client,
     handshake: Option<&'a Handshake>,
     checked: &'a Checked,
+    /// Whether the host is the tenant's, and not only what the client says.
+    by_host: bool,
 }
 
 impl Gates<'_> {
@@ -192,6 +206,8 @@ impl Gates<'_> {
         if let Some(injection) = tenant.terms.brand.injection() {
             books.knew_look = injection.asked(&mut head.headers);
         }
+        let host = self.checked.host.filter(|_| self.by_host);
+        let facade = own_domain::facade(route, pool, &head.headers, self.client.via_trusted, host);
         let outbound = Outbound {
             snapshot: self.snapshot,
             conn: self.conn,
@@ -200,13 +216,15 @@ impl Gates<'_> {
             checked: self.checked,
             tenant,
             route,
+            pool,
+            facade: facade.as_deref(),
             facts: books.facts(tenant, route),
             expires: expiry.at,
         };
         let outbox = outbound.encode(head, body, switch.as_ref(), text)?;
         books.outgoing = Some(outbox);
         let (tenant, route, pool) = (Arc::clone(tenant), Arc::clone(route), Arc::clone(pool));
-        Ok(Admitted { tenant, route, onward: Some(Onward { pool, switch, expiry }) })
+        Ok(Admitted { tenant, route, onward: Some(Onward { pool, switch, expiry, facade }) })
     }
 
     fn asked<'r>(

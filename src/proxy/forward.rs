@@ -15,11 +15,12 @@ use super::expiry::Expiry;
 use super::rejection::Rejection;
 use super::retrying::Retrying;
 use super::snapshot::{RouteTarget, Snapshot};
-use super::tunnel;
+use super::{own_domain, tunnel};
 use crate::brand::html::accepted_codings;
 use crate::breaker::Fuse;
 use crate::http::body::{BodyFailure, BodyFlow, RequestBody};
 use crate::http::conn::ConnState;
+use crate::http::facade::Facade;
 use crate::http::hop_by_hop::{self, Survey};
 use crate::http::names::X_REQUEST_ID;
 use crate::http::timeouts::Timeouts;
@@ -40,6 +41,8 @@ pub(super) struct Outbound<'a> {
     pub(super) checked: &'a Checked,
     pub(super) tenant: &'a Arc<Tenant>,
     pub(super) route: &'a Route<RouteTarget>,
+    pub(super) pool: &'a Pool,
+    pub(super) facade: Option<&'a Facade>,
     /// What values of fields and paths are filled in from.
     pub(super) facts: Facts<'a>,
     pub(super) expires: Option<Instant>,
@@ -64,6 +67,9 @@ impl Outbound<'_> {
         if self.survey.request_id {
             fields.remove(&X_REQUEST_ID);
         }
+        if let Some(facade) = self.facade {
+            facade.request(fields, own_domain::prefixes(self.route));
+        }
         self.tenant.terms.request_headers.iter().for_each(|rules| rules.apply(fields, &self.facts));
         self.route.request_headers.apply(fields, &self.facts);
         if self.tenant.terms.brand.injection().is_some() {
@@ -76,7 +82,9 @@ impl Outbound<'_> {
         };
         let host = &self.checked.host_value;
         let forwarding = forwarded::lines(fields, self.survey, self.via_trusted, self.conn, host);
-        if head.uri.authority().is_some() || self.checked.host.is_none() {
+        if let Some(own) = self.pool.host() {
+            fields.insert(HOST, own.clone());
+        } else if head.uri.authority().is_some() || self.checked.host.is_none() {
             fields.insert(HOST, host.clone());
         }
         if let Some(protocol) = switch {

@@ -9,6 +9,7 @@ mod expiry;
 mod forward;
 mod gates;
 mod grpc;
+mod own_domain;
 mod page;
 mod pipeline;
 mod problem;

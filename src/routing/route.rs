@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 
-use super::{HeaderRules, MatchRule, Rewrite, Split};
-use crate::types::Wording;
+use super::{HeaderRules, MatchRule, PathRule, Rewrite, Split};
+use crate::types::{WebHosts, Wording};
 
 /// A route: which requests, and what becomes of them. `T` is where they go.
 #[derive(Debug)]
@@ -29,10 +29,23 @@ pub struct Route<T> {
     pub cost: NonZeroU32,
     /// The most time that a request may take, from its head to its response's end.
     pub timeout: Option<Duration>,
+    /// The hosts by which its application knows itself, where that is another than its pool's; none in it: nothing is changed.
+    pub internal_hosts: Option<Arc<WebHosts>>,
     /// Changes to the request's fields.
     pub request_headers: HeaderRules,
     /// Changes to the response's fields.
     pub response_headers: HeaderRules,
+}
+
+impl<T> Route<T> {
+    /// The prefix that it takes, and the one that takes its place upstream, where it is rewritten so.
+    #[must_use]
+    pub fn replaced_prefix(&self) -> Option<(&str, &str)> {
+        match (&self.rule.path, &self.rewrite) {
+            (PathRule::Prefix(taken), Some(Rewrite::Prefix(put))) => Some((taken, put)),
+            _ => None,
+        }
+    }
 }
 
 /// Where a route leads.

@@ -19,6 +19,7 @@ fn route(name: &str, rule: MatchRule) -> Arc<Route<()>> {
         requires_feature: None,
         cost: NonZeroU32::MIN,
         timeout: None,
+        internal_hosts: None,
         request_headers: HeaderRules::default(),
         response_headers: HeaderRules::default(),
     })

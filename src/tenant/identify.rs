@@ -37,6 +37,15 @@ pub struct HostPattern {
     pub after: Box<str>,
 }
 
+/// Whose a request is.
+#[derive(Debug, Clone)]
+pub struct Identified {
+    /// The tenant.
+    pub tenant: Arc<Tenant>,
+    /// Whether its host says so, too. Else the host is only what the client says.
+    pub by_host: bool,
+}
+
 /// Why a request has no tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unidentified {
@@ -80,11 +89,14 @@ impl Identify {
         host: Option<&str>,
         fields: &HeaderMap,
         via_trusted: bool,
-    ) -> Result<Arc<Tenant>, Unidentified> {
+    ) -> Result<Identified, Unidentified> {
         match self.found(directory, looked_up, host, fields, via_trusted) {
             // Nobody may be said to be unknown for what was known before the store had no answer.
             Ok(None) | Err(Unidentified::Unknown) if looked_up.is_doubtful() => Err(Unidentified::Doubtful),
-            found => found?.or_else(|| self.unknown.clone()).ok_or(Unidentified::Unknown),
+            found => {
+                let unknown = || Some(Identified { tenant: self.unknown.clone()?, by_host: false });
+                found?.or_else(unknown).ok_or(Unidentified::Unknown)
+            }
         }
     }
 
@@ -95,7 +107,7 @@ impl Identify {
         host: Option<&str>,
         fields: &HeaderMap,
         via_trusted: bool,
-    ) -> Result<Option<Arc<Tenant>>, Unidentified> {
+    ) -> Result<Option<Identified>, Unidentified> {
         let mut found: Option<Arc<Tenant>> = None;
         let mut by_host = false;
         for rule in &self.rules {
@@ -117,7 +129,7 @@ impl Identify {
                 None => found = Some(tenant),
             }
         }
-        Ok(found)
+        Ok(found.map(|tenant| Identified { tenant, by_host }))
     }
 
     /// A trusted proxy that names an unknown tenant, or several, has made a mistake that must show.

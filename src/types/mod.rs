@@ -17,6 +17,7 @@ mod secret;
 mod signing_key;
 mod units;
 mod value_test;
+mod web_host;
 mod wording;
 
 pub use attribute::{Place, is_safe_url};
@@ -34,4 +35,5 @@ pub use secret::Secret;
 pub use signing_key::{InvalidSigningKey, SigningKey};
 pub use units::{ByteSize, InvalidUnit, Rate, TimeSpan};
 pub use value_test::ValueTest;
+pub use web_host::{InvalidWebHost, Scheme, WebHost, WebHosts};
 pub use wording::{FieldValue, InvalidWording, Placeholder, Wording};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use http::HeaderValue;
 use tokio::time::Instant;
 
 use super::balancing::{Balancing, Choice, Lineup, moment_of, ns_of};
@@ -18,6 +19,7 @@ use crate::balance::Key;
 use crate::breaker::{Circuit, CircuitTerms};
 use crate::health::{Failover, panics};
 use crate::telemetry::PoolMeter;
+use crate::types::WebHosts;
 
 /// A set of interchangeable endpoints.
 #[derive(Debug)]
@@ -62,6 +64,10 @@ pub struct PoolTerms {
     pub seats: Arc<Seats>,
     /// Its meter.
     pub meter: Arc<PoolMeter>,
+    /// What its endpoints are told as `Host`; `None`: what the client asked for.
+    pub host: Option<HeaderValue>,
+    /// The hosts by which its application knows itself, if it has any of its own.
+    pub internal_hosts: Option<Arc<WebHosts>>,
     /// What outlives its configuration.
     pub vitals: Arc<Vitals>,
 }
@@ -249,6 +255,18 @@ impl Pool {
     #[must_use]
     pub fn circuit_terms(&self) -> Option<&CircuitTerms> {
         self.terms.circuit_terms.as_ref()
+    }
+
+    /// What its endpoints are told as `Host`; `None`: what the client asked for.
+    #[must_use]
+    pub fn host(&self) -> Option<&HeaderValue> {
+        self.terms.host.as_ref()
+    }
+
+    /// The hosts by which its application knows itself, if it has any of its own.
+    #[must_use]
+    pub fn internal_hosts(&self) -> Option<&Arc<WebHosts>> {
+        self.terms.internal_hosts.as_ref()
     }
 
     /// Its deadlines.

@@ -36,6 +36,7 @@ mod isolation;
 mod labels;
 mod limits;
 mod memory;
+mod own_domains;
 mod pools;
 mod quota_kill;
 mod quotas;

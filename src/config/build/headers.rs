@@ -106,7 +106,7 @@ impl Builder<'_> {
             return why;
         }
         match name.as_str() {
-            "host" => Some("the gateway passes on the host that the client asked for"),
+            "host" => Some("the gateway passes on the host that the client asked for, or the pool's `host`"),
             "forwarded" => Some("the gateway sets it from the connection"),
             "x-request-id" => Some("the gateway gives every request one id everywhere"),
             "x-tollgate-context" => {

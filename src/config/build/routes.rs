@@ -10,6 +10,7 @@ use crate::config::decode::{List, Spanned};
 use crate::config::document::{PathMatch, Route, RouteMatch, RouteParts, RoutePool};
 use crate::config::source::Mark;
 use crate::config::written;
+use crate::types::WebHost;
 
 /// The route setting that leads to the tenant's own pool.
 pub(super) const TENANT_POOL: &str = "{tenant.pool}";
@@ -117,7 +118,18 @@ impl Builder<'_> {
             cost: cost.and_then(NonZeroU32::new),
             rate_limit: written.rate_limit.as_ref().map(|limit| self.route_rate_limit(limit, name)),
             timeout: written.timeout.as_ref().map(|_| self.deadline(written.timeout.as_ref(), 0)),
+            internal_hosts: self.route_hosts(written),
         }
+    }
+
+    fn route_hosts(&self, written: &written::Route) -> Option<Vec<WebHost>> {
+        let hosts = written.internal_hosts.as_ref()?;
+        if written.redirect.is_some() || written.respond.is_some() {
+            self.findings
+                .error("conflicting-keys", hosts.key, "a route that answers itself has no application")
+                .hint("remove `internal_hosts`");
+        }
+        Some(self.each_once(&hosts.value))
     }
 
     pub(super) fn route_pool(&self, pool: &Spanned<String>) -> RoutePool {

@@ -8,7 +8,7 @@ use http::{HeaderName, Method};
 use ipnet::IpNet;
 
 use super::{Domain, HeaderRules, NamedRateLimit, Origin, Split};
-use crate::types::{PathTemplate, Pattern, ValueTest, Wording};
+use crate::types::{PathTemplate, Pattern, ValueTest, WebHost, Wording};
 
 /// A route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub struct RouteParts {
     pub rate_limit: Option<NamedRateLimit>,
     /// For the whole request.
     pub timeout: Option<Duration>,
+    /// The hosts by which its application knows itself, in the place of its pool's.
+    pub internal_hosts: Option<Vec<WebHost>>,
 }
 
 impl RouteParts {
@@ -77,6 +79,7 @@ impl RouteParts {
             cost: self.cost.or(others.cost),
             rate_limit: either(&self.rate_limit, &others.rate_limit),
             timeout: self.timeout.or(others.timeout),
+            internal_hosts: either(&self.internal_hosts, &others.internal_hosts),
         }
     }
 }

@@ -30,6 +30,7 @@ fn route(route: &RouteOverride) -> Value {
         ("response_headers", rules(&parts.response_headers)),
         ("cost", parts.cost.map(|cost| cost.get().into())),
         ("rate_limit", parts.rate_limit.as_ref().map(rate_limit)),
+        ("internal_hosts", parts.internal_hosts.as_deref().map(texts)),
         ("timeout", parts.timeout.map(|timeout| TimeSpan(timeout).to_string().into())),
     ])
 }

@@ -347,6 +347,7 @@ fn routes() -> impl Strategy<Value = Value> {
         json!({ "match": { "path_prefix": "/w" }, "rewrite": { "regex": "/w/(.*)", "to": "/{path.1}" } }),
         json!({ "match": { "path_template": "/w/{id}" }, "rewrite": { "path": "/{path.id}" },
                 "request_headers": { "add": { "x-a": "{path.id}" } } }),
+        json!({ "match": { "path": "/i" }, "internal_hosts": ["app.internal:8080", "https://a.test"] }),
     ];
     let count = all.len();
     proptest::sample::subsequence(all, 0..=count).prop_map(Value::from)

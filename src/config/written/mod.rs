@@ -39,8 +39,8 @@ pub(super) use listeners::{Admin, Limits, Listener, Workers};
 pub(super) use matches::{Match, ValueCondition, ValueMatch};
 pub(super) use plans::Plan;
 pub(super) use pools::{
-    Backoff, CircuitBreaker, HealthCheck, OutlierDetection, Pool, Retries, RetryOn, Statuses, SuccessRate,
-    Timeouts, UpstreamTls,
+    Backoff, CircuitBreaker, HealthCheck, OutlierDetection, Pool, PoolHost, Retries, RetryOn, Statuses,
+    SuccessRate, Timeouts, UpstreamTls,
 };
 pub(super) use quotas::{Amount, OnExceed, Quota, Threshold};
 pub(super) use rates::{NamedRateLimit, RateKey, RateLimit, RouteRateLimit, TenantRateLimit};

@@ -10,7 +10,7 @@ use super::split::Split;
 use super::text::Text;
 use crate::config::decode::{Entries, List, Spanned, Unsupported};
 use crate::config::source::Mark;
-use crate::types::{FieldValue, TimeSpan, Wording};
+use crate::types::{FieldValue, TimeSpan, WebHost, Wording};
 
 /// A route: the requests that it matches, and what becomes of them.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -46,6 +46,8 @@ pub(in crate::config) struct Route {
     pub timeout: Option<Spanned<TimeSpan>>,
     /// Where it leads, instead of `pool`: several pools, by weight.
     pub split: Option<Spanned<List<Split>>>,
+    /// Hosts by which the application knows itself, in the place of its pool's: [] where URLs and cookies are to stay as they are.
+    pub internal_hosts: Option<Spanned<List<Spanned<Text<WebHost>>>>>,
     /// Copy a share of requests to another pool. Not supported yet.
     pub mirror: Option<Unsupported<Mirror>>,
     /// Answer with a redirect.

@@ -87,6 +87,8 @@ impl Scene {
             drain: patience,
             seats,
             meter,
+            host: None,
+            internal_hosts: None,
             vitals: Arc::default(),
         };
         let pool = Pool::new(terms, vec![(Arc::clone(&endpoint), 1)]);

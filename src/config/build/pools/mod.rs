@@ -15,11 +15,11 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::Builder;
-use crate::config::decode::{Entries, Spanned};
+use crate::config::decode::{Entries, List, Spanned};
 use crate::config::document::{Endpoint, EndpointTarget, LoadBalancing, Pool, Timeouts};
 use crate::config::source::Mark;
 use crate::config::written;
-use crate::types::{Percent, TimeSpan};
+use crate::types::{Percent, TimeSpan, WebHost};
 
 impl Builder<'_> {
     pub(super) fn pools(&mut self, written: &Entries<written::Pool>) -> BTreeMap<String, Pool> {
@@ -52,6 +52,8 @@ impl Builder<'_> {
             failover: written.failover.as_ref().and_then(|other| self.failover(name, written, other)),
             protocol: written.protocol.map(|protocol| protocol.value.into()).unwrap_or_default(),
             isolate_connections: written.isolate_connections.is_some_and(|isolate| isolate.value),
+            host: own_host(written).map(WebHost::authority),
+            internal_hosts: self.internal_hosts(written),
             drain: written.drain.map_or(Duration::from_secs(30), |drain| drain.value.0),
             origin: self.findings.sources.origin(name.mark),
         }
@@ -97,6 +99,30 @@ impl Builder<'_> {
             }
         }
         endpoints
+    }
+
+    fn internal_hosts(&self, written: &written::Pool) -> Vec<WebHost> {
+        match &written.internal_hosts {
+            Some(hosts) => self.each_once(hosts),
+            None => own_host(written).cloned().into_iter().collect(),
+        }
+    }
+
+    /// The hosts of a list, of which none is there twice.
+    pub(in crate::config::build) fn each_once(
+        &self,
+        hosts: &List<Spanned<written::Text<WebHost>>>,
+    ) -> Vec<WebHost> {
+        let mut seen: HashMap<&WebHost, Mark> = HashMap::new();
+        for host in &hosts.0 {
+            if let Some(first) = seen.insert(&host.value.0, host.mark) {
+                self.findings
+                    .error("duplicate-host", host.mark, format!("the host `{}` is there twice", host.value.0))
+                    .hint("remove one of the two")
+                    .see(first, "the other one is");
+            }
+        }
+        hosts.0.iter().map(|host| host.value.0.clone()).collect()
     }
 
     fn timeouts(&self, written: &written::Timeouts) -> Timeouts {
@@ -146,6 +172,14 @@ impl Builder<'_> {
         self.findings
             .error("invalid-value", mark, message)
             .hint(format!("lower `{lesser}`, or raise `{greater}`"));
+    }
+}
+
+/// The host that endpoints are told, where it is not the client's.
+fn own_host(written: &written::Pool) -> Option<&WebHost> {
+    match written.host.as_ref().map(|host| &host.value.0)? {
+        written::PoolHost::Preserve => None,
+        written::PoolHost::Name(host) => Some(host),
     }
 }
 

@@ -10,7 +10,7 @@ mod tls;
 use std::time::Duration;
 
 use super::{Origin, Seats};
-use crate::types::Percent;
+use crate::types::{Percent, WebHost};
 
 pub use balancing::{HashKey, LoadBalancing};
 pub use circuit::{CircuitBreaker, CircuitLimits};
@@ -55,6 +55,10 @@ pub struct Pool {
     pub protocol: Protocol,
     /// Whether a connection is used for one tenant only.
     pub isolate_connections: bool,
+    /// What its endpoints are told as `Host`, with a port where it has one; `None`: what the client asked for.
+    pub host: Option<String>,
+    /// The hosts by which its application knows itself; empty: by those that clients ask for.
+    pub internal_hosts: Vec<WebHost>,
     /// How long requests may finish at an endpoint that was removed.
     pub drain: Duration,
     /// Where it was written.

@@ -4,6 +4,7 @@ mod balancing;
 mod circuit;
 mod endpoint;
 mod health;
+mod host;
 mod retries;
 mod tls;
 
@@ -11,14 +12,16 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::concurrency::Seats;
+use super::text::Text;
 use crate::config::decode::{List, Spanned};
 use crate::config::document;
-use crate::types::{Percent, TimeSpan};
+use crate::types::{Percent, TimeSpan, WebHost};
 
 pub(in crate::config) use balancing::{CookieName, LoadBalancing};
 pub(in crate::config) use circuit::CircuitBreaker;
 use endpoint::Endpoint;
 pub(in crate::config) use health::{HealthCheck, OutlierDetection, Statuses, SuccessRate};
+pub(in crate::config) use host::PoolHost;
 pub(in crate::config) use retries::{Backoff, Retries, RetryOn};
 pub(in crate::config) use tls::UpstreamTls;
 
@@ -58,6 +61,12 @@ pub(in crate::config) struct Pool {
     pub protocol: Option<Spanned<Protocol>>,
     /// Never share a connection between tenants. Default false.
     pub isolate_connections: Option<Spanned<bool>>,
+    /// What endpoints are told as Host: preserve for what the client asked for, or a host like app.internal:8080. Default preserve.
+    pub host: Option<Spanned<Text<PoolHost>>>,
+    /// Hosts by which the application knows itself, like app.internal:8080 or https://app.example.com. In fields of its responses they
+    /// become the host that the client asked for, and its cookies become that host's; in Origin and Referer that host
+    /// becomes the first of these. Default: `host`, where that is one.
+    pub internal_hosts: Option<List<Spanned<Text<WebHost>>>>,
     /// How long requests may finish at an endpoint that was removed. Default 30s.
     pub drain: Option<Spanned<TimeSpan>>,
 }
