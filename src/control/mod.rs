@@ -4,6 +4,7 @@ pub mod backup;
 mod branding;
 mod clashes;
 mod compile;
+mod cors;
 mod features;
 mod identity;
 mod left_out;

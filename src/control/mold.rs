@@ -6,6 +6,7 @@ use hashbrown::HashMap;
 
 use super::branding;
 use super::compile::Foundation;
+use super::cors;
 use super::features::{RollOut, features};
 use super::identity::signer;
 use super::quotas::QuotaSpecs;
@@ -113,7 +114,11 @@ impl Mold {
             let terms = terms(document, &like_plan, &pools, &identity, &brand, routes, &foundation.clock);
             Shared {
                 name: name.map(ToOwned::to_owned),
-                terms: Arc::new(Terms { signing: signing.clone(), ..terms }),
+                terms: Arc::new(Terms {
+                    signing: signing.clone(),
+                    cors: cors::of_tenant(document, &like_plan),
+                    ..terms
+                }),
                 signing,
                 roll_out: plan.and_then(RollOut::of),
                 is_local: plan.is_some_and(|plan| plan.features.iter().any(config::Feature::is_local)),
@@ -150,6 +155,7 @@ impl Mold {
             && own.default_pool == document.default_pool
             && own.identity == document.identity
             && own.branding == document.branding
+            && own.cors == document.cors
     }
 
     /// The document that it is of, without tenants.
@@ -233,7 +239,12 @@ impl Mold {
         };
         let brand = &plan.terms.brand;
         let terms = terms(document, written, pools, identity, brand, routes, &foundation.clock);
-        Terms { signing: plan.signing.clone(), ..terms }
+        // One for all that have none of their own.
+        let cors = match written.cors {
+            None => plan.terms.cors.clone(),
+            Some(_) => cors::of_tenant(document, written),
+        };
+        Terms { signing: plan.signing.clone(), cors, ..terms }
     }
 
     fn shared(&self, plan: Option<&str>) -> &Shared {
@@ -290,6 +301,7 @@ fn terms(
         request_body_max: body_max.unwrap_or(u64::MAX),
         pool: document.pool_of(written).and_then(|name| pools.get(name)).cloned(),
         brand: branding::of_tenant(document, written, brand),
+        cors: None,
         routes,
         request_headers: chain(&[plan.map_or(&none, |plan| &plan.request_headers), &written.request_headers]),
         response_headers: chain(&[

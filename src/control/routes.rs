@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use hashbrown::HashMap;
 use http::StatusCode;
 
+use super::cors;
 use super::mold::header_rules;
 use crate::config::{
     self, Document, Domain, PathMatch, PlacedRoute, RouteMatch, RouteOverride, RouteParts, RoutePool,
@@ -167,6 +168,7 @@ fn route(
         requires_feature: parts.requires_feature.as_deref().map(Into::into),
         cost: parts.cost(),
         timeout: parts.timeout,
+        cors: cors::of_route(parts.cors.as_ref()),
         internal_hosts: parts.internal_hosts.clone().map(|hosts| Arc::new(WebHosts::new(hosts))),
         request_headers: rules(&parts.request_headers),
         response_headers: rules(&parts.response_headers),

@@ -15,11 +15,11 @@ use super::exchange::Exchange;
 use super::expiry::Expiry;
 use super::forward::Outbound;
 use super::gates::{self, charge, is_served};
-use super::own_domain;
 use super::rejection::Rejection;
 use super::snapshot::{RouteTarget, Snapshot};
 use super::sticky::StickyCookie;
 use super::tunnel;
+use super::{cors, own_domain};
 use crate::admission::RateRequest;
 use crate::http::body::{Bounds, RequestBody};
 use crate::http::checks::Checked;
@@ -30,7 +30,7 @@ use crate::http::forwarded;
 use crate::http::hop_by_hop::Survey;
 use crate::http::timeouts::Timeouts;
 use crate::http::websocket::Handshake;
-use crate::routing::{self, Asked, Route, Target};
+use crate::routing::{self, Asked, Route, RouteCors, Target};
 use crate::tenant::{Identified, Key, LookedUp, Tenant, Unidentified};
 use crate::types::HostName;
 use crate::upstream::Pool;
@@ -107,6 +107,7 @@ impl Arrival<'_> {
     pub(super) fn enter(mut self, identified: &Identified) -> Result<Entered, Refused> {
         let Identified { tenant, by_host } = identified;
         self.books.tenant = Some(Arc::clone(tenant));
+        self.books.cors = cors::told(tenant.terms.cors.as_ref(), &self.head.headers);
         // Whatever the tenant's state is: pages of that state show them.
         let (method, path) = (&self.head.method, routing::normalise(self.head.uri.path()));
         let path = path.as_deref().unwrap_or_default();
@@ -124,6 +125,11 @@ impl Arrival<'_> {
             checked: &checked,
             by_host: *by_host,
         };
+        match gates.preflight(tenant, &head, &mut books) {
+            Ok(None) => {}
+            Ok(Some(response)) => return Ok(Entered::Answered(books, response)),
+            Err(rejection) => return Err((rejection, books)),
+        }
         match gates.admit(tenant, head, body, text, &mut books) {
             Ok(admitted) => Ok(Entered::Admitted(books, admitted)),
             Err(rejection) => Err((rejection, books)),
@@ -170,6 +176,9 @@ impl Gates<'_> {
         let asked = self.asked(&head, &path, &has_feature, tenant);
         let route = tenant.terms.routes.find(&asked).ok_or(Rejection::NoRoute)?;
         books.route = Some(Arc::clone(&route.name));
+        if route.cors != RouteCors::AsTenant {
+            books.cors = cors::told(route.cors.over(None), &head.headers);
+        }
         gates::has_feature(tenant, route)?;
         if body.size_hint().lower() > tenant.terms.request_body_max {
             return Err(Rejection::BodyTooLarge);
@@ -225,6 +234,26 @@ impl Gates<'_> {
         books.outgoing = Some(outbox);
         let (tenant, route, pool) = (Arc::clone(tenant), Arc::clone(route), Arc::clone(pool));
         Ok(Admitted { tenant, route, onward: Some(Onward { pool, switch, expiry, facade }) })
+    }
+
+    /// The answer to a preflight, where the route that it asks about says who may use it. It costs nothing: no feature, rate or
+    /// quota is asked for what is not done yet.
+    fn preflight(
+        &self,
+        tenant: &Tenant,
+        head: &Parts,
+        books: &mut Exchange,
+    ) -> Result<Option<Response<Bytes>>, Rejection> {
+        let Some(method) = routing::preflight(&head.method, &head.headers) else { return Ok(None) };
+        is_served(tenant, self.client)?;
+        let path = routing::normalise(head.uri.path()).map_err(|_| Rejection::BadPath)?;
+        let has_feature = |feature: &str| tenant.terms.features.now().has(feature);
+        let asked = Asked { method: &method, ..self.asked(head, &path, &has_feature) };
+        let Some(route) = tenant.terms.routes.find(&asked) else { return Ok(None) };
+        let Some(cors) = route.cors.over(tenant.terms.cors.as_ref()) else { return Ok(None) };
+        books.route = Some(Arc::clone(&route.name));
+        books.cors = None;
+        Ok(Some(cors::answer(cors, &head.headers)))
     }
 
     fn asked<'r>(

@@ -48,6 +48,9 @@ pub(super) fn answer(response: Response<Bytes>, mut books: Box<Exchange>) -> Res
 /// What every answer of the gateway's own says, and its body, if the client wants one.
 pub(super) fn complete(response: Response<Bytes>, books: Box<Exchange>) -> Response<ResponseBody> {
     let (mut head, body) = response.into_parts();
+    if let Some(told) = &books.cors {
+        told.tell(&mut head.headers);
+    }
     name_request(&mut head.headers, &books);
     // RFC 9110 §9.3.2: as for GET, without the body.
     let body = if *books.method() == Method::HEAD && head.status != StatusCode::NOT_MODIFIED {

@@ -13,6 +13,7 @@ use http::{HeaderValue, Method, Uri, Version};
 use tokio::time::Instant;
 
 use super::attempts::Attempts;
+use super::cors::Told;
 use super::pipeline::Books;
 use super::rejection::Rejection;
 use super::seating::Seated;
@@ -79,6 +80,8 @@ pub(super) struct Exchange {
     pub(super) quotas: Option<QuotaCharges>,
     /// Its route's name, once there is one.
     pub(super) route: Option<Arc<str>>,
+    /// What a browser is to be told with the answer.
+    pub(super) cors: Option<Box<Told>>,
     /// What it is kept together with others by when its endpoint is chosen.
     pub(super) balance_key: Option<Key>,
     /// What the client is to come back with, so that it comes to the same pool.
@@ -140,6 +143,7 @@ impl Exchange {
             rates: None,
             quotas: None,
             route: None,
+            cors: None,
             balance_key: None,
             cookie: None,
             attempts: Attempts::default(),

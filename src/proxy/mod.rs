@@ -3,6 +3,7 @@
 mod arrival;
 mod attempts;
 mod circuit;
+mod cors;
 mod edge;
 mod exchange;
 mod expiry;

@@ -182,6 +182,9 @@ impl Proxy {
         tenant.terms.response_headers.iter().for_each(|rules| rules.apply(&mut head.headers, &facts));
         route.response_headers.apply(&mut head.headers, &facts);
         books.cookie.iter().for_each(|cookie| cookie.give(&mut head.headers));
+        if let Some(told) = &books.cors {
+            told.tell(&mut head.headers);
+        }
         name_request(&mut head.headers, &books);
         if handshake.is_some() && head.status == StatusCode::SWITCHING_PROTOCOLS {
             head.status = StatusCode::OK;

@@ -1,5 +1,6 @@
 //! Where a request goes: the most specific route that matches it.
 
+mod cors;
 mod expressions;
 mod facts;
 mod headers;
@@ -12,6 +13,7 @@ mod split;
 mod table;
 mod template;
 
+pub use cors::{Allowed, Cors, RouteCors, preflight};
 pub use facts::Facts;
 pub use headers::HeaderRules;
 pub use path::{InvalidPath, normalise};

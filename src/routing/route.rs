@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 
-use super::{HeaderRules, MatchRule, PathRule, Rewrite, Split};
+use super::{HeaderRules, MatchRule, PathRule, Rewrite, RouteCors, Split};
 use crate::types::{WebHosts, Wording};
 
 /// A route: which requests, and what becomes of them. `T` is where they go.
@@ -31,6 +31,8 @@ pub struct Route<T> {
     pub timeout: Option<Duration>,
     /// The hosts by which its application knows itself, where that is another than its pool's; none in it: nothing is changed.
     pub internal_hosts: Option<Arc<WebHosts>>,
+    /// Which pages of other origins may use it.
+    pub cors: RouteCors,
     /// Changes to the request's fields.
     pub request_headers: HeaderRules,
     /// Changes to the response's fields.

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use proptest::prelude::*;
 
-use super::super::{HeaderRules, MatchRule, Target, normalise};
+use super::super::{HeaderRules, MatchRule, RouteCors, Target, normalise};
 use super::*;
 use crate::types::{Labels, PathTemplate, Pattern, ValueTest};
 
@@ -20,6 +20,7 @@ fn route(name: &str, rule: MatchRule) -> Arc<Route<()>> {
         cost: NonZeroU32::MIN,
         timeout: None,
         internal_hosts: None,
+        cors: RouteCors::default(),
         request_headers: HeaderRules::default(),
         response_headers: HeaderRules::default(),
     })

@@ -236,6 +236,7 @@ mod tests {
             request_body_max: 0,
             pool: None,
             brand: Arc::default(),
+            cors: None,
             routes: Arc::new(crate::tenant::Routes::new(Vec::new())),
             request_headers: [].into(),
             response_headers: [].into(),

@@ -7,7 +7,7 @@ use super::{Features, Signing};
 use crate::admission::Access;
 use crate::admission::fair_share::SeatTerms;
 use crate::brand::Brand;
-use crate::routing::{HeaderRules, RouteTable};
+use crate::routing::{Cors, HeaderRules, RouteTable};
 use crate::upstream::Pool;
 
 /// Routes that lead to pools.
@@ -36,6 +36,8 @@ pub struct Terms {
     pub routes: Arc<Routes>,
     /// How it looks; one for all that have nothing of their own.
     pub brand: Arc<Brand>,
+    /// Which pages of other origins may use it, where its routes don't say; `None`: that is the application's own affair.
+    pub cors: Option<Arc<Cors>>,
     /// Changes to requests' fields: the plan's, then the tenant's own.
     pub request_headers: Arc<[Arc<HeaderRules>]>,
     /// Changes to responses' fields: the plan's, then the tenant's own.

@@ -18,6 +18,7 @@ mod branding;
 mod circuit;
 mod cli;
 mod cli_api;
+mod cors;
 mod deadlines;
 mod faults;
 mod features;

@@ -5,6 +5,7 @@
 
 mod branding;
 mod concurrency;
+mod cors;
 mod features;
 mod headers;
 mod identity;
@@ -105,6 +106,7 @@ impl<'b> Builder<'b> {
             routes: self.routes(config.routes.as_ref(), file),
             default_pool: config.default_pool.as_ref().and_then(|pool| self.known_pool(pool)),
             branding: self.watched_branding(config.branding.as_ref()),
+            cors: self.cors(config.cors.as_ref()),
             tenants: TenantList::default(),
             identity: self.identity(config.identity.as_ref()),
             metering: self.metering(config.metering.as_ref()),

@@ -118,6 +118,7 @@ impl Builder<'_> {
             cost: cost.and_then(NonZeroU32::new),
             rate_limit: written.rate_limit.as_ref().map(|limit| self.route_rate_limit(limit, name)),
             timeout: written.timeout.as_ref().map(|_| self.deadline(written.timeout.as_ref(), 0)),
+            cors: self.cors(written.cors.as_ref()),
             internal_hosts: self.route_hosts(written),
         }
     }

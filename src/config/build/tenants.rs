@@ -164,6 +164,7 @@ impl Builder<'_> {
                 .map(Arc::new),
             request_headers: self.header_rules_of_any(&written.request_headers, Direction::Request),
             response_headers: self.header_rules_of_any(&written.response_headers, Direction::Response),
+            cors: self.cors(written.cors.as_ref()),
             routes: self.route_overrides(&written.routes, written.id.mark),
             access: Access {
                 allow: written.access.allow.0.iter().map(|net| net.0.0).collect(),

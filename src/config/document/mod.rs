@@ -5,6 +5,7 @@
 
 mod branding;
 mod concurrency;
+mod cors;
 mod features;
 mod identity;
 mod labels;
@@ -30,6 +31,7 @@ use ipnet::IpNet;
 
 pub use branding::{Branding, HtmlRewrite, Image, PageText};
 pub use concurrency::{Concurrency, SeatLimit, Seats};
+pub use cors::{Cors, CorsNames, CorsSetting};
 pub use features::{Feature, Moment};
 pub use identity::{Identity, Signed};
 pub use listeners::{Admin, Limits, Listener, Workers};
@@ -76,6 +78,8 @@ pub struct Document {
     pub default_pool: Option<String>,
     /// How tenants look that differ in nothing.
     pub branding: Branding,
+    /// Cross-origin requests of tenants whose plan and routes say nothing of them.
+    pub cors: Option<CorsSetting>,
     /// Tenants from the document and from `tenants_dir`, each id once. One that a reload has found as it was before is the
     /// same `Arc` again.
     pub tenants: TenantList,
@@ -108,6 +112,17 @@ impl Document {
     #[must_use]
     pub fn plan_of(&self, tenant: &Tenant) -> Option<&Plan> {
         tenant.plan.as_ref().and_then(|name| self.plans.get(name))
+    }
+
+    /// Which pages of other origins may use a tenant, where its routes don't say: as it says itself, else its plan, else
+    /// the document.
+    #[must_use]
+    pub fn cors_of<'d>(&'d self, tenant: &'d Tenant) -> Option<&'d Cors> {
+        let of_plan = || self.plan_of(tenant).and_then(|plan| plan.cors.as_ref());
+        match tenant.cors.as_ref().or_else(of_plan).or(self.cors.as_ref())? {
+            CorsSetting::Off => None,
+            CorsSetting::On(cors) => Some(cors),
+        }
     }
 
     /// A tenant's part in the seats of pools: its plan's with the tenant's own differences.

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderName;
 
-use super::{
-    Branding, Concurrency, Feature, NamedRateLimit, OnOutage, Origin, Quota, RateLimit, RouteOverride,
-};
+use super::{Branding, Concurrency, CorsSetting, Feature, NamedRateLimit, OnOutage, Origin, Quota, RateLimit, RouteOverride};
 use crate::types::FieldValue;
 
 /// A plan.
@@ -36,6 +34,8 @@ pub struct Plan {
     pub request_headers: HeaderRules,
     /// Changes to responses.
     pub response_headers: HeaderRules,
+    /// Cross-origin requests, where its routes don't say.
+    pub cors: Option<CorsSetting>,
     /// Its differences from the base routes.
     pub routes: Vec<RouteOverride>,
     /// Where it was written.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{HeaderName, Method};
 use ipnet::IpNet;
 
-use super::{Domain, HeaderRules, NamedRateLimit, Origin, Split};
+use super::{CorsSetting, Domain, HeaderRules, NamedRateLimit, Origin, Split};
 use crate::types::{PathTemplate, Pattern, ValueTest, WebHost, Wording};
 
 /// A route.
@@ -42,6 +42,8 @@ pub struct RouteParts {
     pub rate_limit: Option<NamedRateLimit>,
     /// For the whole request.
     pub timeout: Option<Duration>,
+    /// Which pages of other origins may use it, where it says so itself.
+    pub cors: Option<CorsSetting>,
     /// The hosts by which its application knows itself, in the place of its pool's.
     pub internal_hosts: Option<Vec<WebHost>>,
 }
@@ -79,6 +81,7 @@ impl RouteParts {
             cost: self.cost.or(others.cost),
             rate_limit: either(&self.rate_limit, &others.rate_limit),
             timeout: self.timeout.or(others.timeout),
+            cors: either(&self.cors, &others.cors),
             internal_hosts: either(&self.internal_hosts, &others.internal_hosts),
         }
     }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::{
-    Branding, Concurrency, Feature, HeaderRules, NamedRateLimit, OnOutage, Origin, Quota, RateLimitOverride,
-    RouteOverride, TimeZone,
+    Branding, Concurrency, CorsSetting, Feature, HeaderRules, NamedRateLimit, OnOutage, Origin, Quota,
+    RateLimitOverride, RouteOverride, TimeZone,
 };
 use crate::types::{HostName, InvalidHost, TenantId};
 
@@ -41,6 +41,8 @@ pub struct Tenant {
     pub request_headers: HeaderRules,
     /// Changes to responses, after its plan's.
     pub response_headers: HeaderRules,
+    /// Cross-origin requests, where its routes don't say.
+    pub cors: Option<CorsSetting>,
     /// Its differences from the routes of its plan.
     pub routes: Vec<RouteOverride>,
     /// Which clients it lets in.
@@ -66,6 +68,7 @@ impl Tenant {
             branding: None,
             request_headers: HeaderRules::default(),
             response_headers: HeaderRules::default(),
+            cors: None,
             routes: Vec::new(),
             access: Access::default(),
             origin,
@@ -81,6 +84,7 @@ impl Tenant {
             && self.request_headers.is_empty()
             && self.response_headers.is_empty()
             && self.routes.is_empty()
+            && self.cors.is_none()
             && self.access == Access::default()
             && self.limits.concurrency == Concurrency::default()
             && self.limits.request_body_max.is_none()

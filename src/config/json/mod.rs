@@ -6,6 +6,7 @@
 //! and what it only keeps. Variables (`${…}`) are not filled in: whoever may write tenants need not see the environment.
 
 mod branding;
+mod cors;
 mod parts;
 mod routes;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::cors::cors;
 use super::write::{headers, named_rate_limit, object, some, texts, values};
 use crate::config::document::{
     HeaderRules, NamedRateLimit, PathMatch, Redirect, Respond, Rewrite, RouteMatch, RouteOverride, RoutePool,
@@ -30,6 +31,7 @@ fn route(route: &RouteOverride) -> Value {
         ("response_headers", rules(&parts.response_headers)),
         ("cost", parts.cost.map(|cost| cost.get().into())),
         ("rate_limit", parts.rate_limit.as_ref().map(rate_limit)),
+        ("cors", parts.cors.as_ref().map(cors)),
         ("internal_hosts", parts.internal_hosts.as_deref().map(texts)),
         ("timeout", parts.timeout.map(|timeout| TimeSpan(timeout).to_string().into())),
     ])

@@ -347,6 +347,9 @@ fn routes() -> impl Strategy<Value = Value> {
         json!({ "match": { "path_prefix": "/w" }, "rewrite": { "regex": "/w/(.*)", "to": "/{path.1}" } }),
         json!({ "match": { "path_template": "/w/{id}" }, "rewrite": { "path": "/{path.id}" },
                 "request_headers": { "add": { "x-a": "{path.id}" } } }),
+        json!({ "match": { "path": "/o" }, "cors": "off" }),
+        json!({ "match": { "path": "/c" }, "cors": { "allow_origins": ["https://*.a.test", "null"], "allow_methods": [],
+                "allow_headers": ["*"], "expose_headers": ["x-a"], "allow_credentials": true, "max_age": "5m" } }),
         json!({ "match": { "path": "/i" }, "internal_hosts": ["app.internal:8080", "https://a.test"] }),
     ];
     let count = all.len();

@@ -40,6 +40,7 @@ pub fn tenant_json(tenant: &Tenant) -> Value {
     put("branding", tenant.branding.as_deref().map_or(Value::Null, super::branding::branding_json));
     put("request_headers", headers(&tenant.request_headers));
     put("response_headers", headers(&tenant.response_headers));
+    put("cors", tenant.cors.as_ref().map_or(Value::Null, super::cors::cors));
     put("routes", routes(&tenant.routes));
     let access = [("allow", &tenant.access.allow), ("deny", &tenant.access.deny)];
     put("access", object(access.map(|(key, networks)| (key, some(texts(networks), !networks.is_empty())))));
@@ -71,6 +72,7 @@ pub fn plan_json(plan: &Plan) -> Value {
             ("branding", plan.branding.as_deref().map(super::branding::branding_json)),
             ("request_headers", some(headers(&plan.request_headers), !plan.request_headers.is_empty())),
             ("response_headers", some(headers(&plan.response_headers), !plan.response_headers.is_empty())),
+            ("cors", plan.cors.as_ref().map(super::cors::cors)),
             ("routes", some(routes(&plan.routes), !plan.routes.is_empty())),
             ("origin", Some(plan.origin.to_string().into())),
         ];

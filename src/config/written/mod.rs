@@ -6,6 +6,7 @@
 mod audit;
 mod branding;
 mod concurrency;
+mod cors;
 mod features;
 mod headers;
 mod identity;
@@ -32,6 +33,7 @@ use crate::types::TimeSpan;
 pub(super) use audit::{Audit, Retain};
 pub(super) use branding::{Branding, HtmlRewrite, PageText};
 pub(super) use concurrency::{Adaptive, Concurrency, Seats};
+pub(super) use cors::{Cors, CorsSetting, CorsWord, NameOrAny};
 pub(super) use features::{Feature, FeatureTerms};
 pub(super) use headers::HeaderRules;
 pub(super) use identity::{Identity, Signed, SigningAlgorithm};
@@ -84,6 +86,8 @@ pub(super) struct Config {
     pub default_pool: Option<Spanned<String>>,
     /// How tenants look: a tenant overrides any key of it.
     pub branding: Option<Branding>,
+    /// Which pages of other origins may use what, for tenants whose plan and routes don't say. Default: the application's own affair.
+    pub cors: Option<Spanned<CorsSetting>>,
     /// Tenants that are kept in this file.
     #[serde(default)]
     pub tenants: List<Tenant>,

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::branding::Branding;
 use super::concurrency::Concurrency;
+use super::cors::CorsSetting;
 use super::features::Feature;
 use super::headers::HeaderRules;
 use super::quotas::{OnOutageWord, Quota};
@@ -45,6 +46,8 @@ pub(in crate::config) struct Plan {
     /// Changes to responses to its tenants' clients.
     #[serde(default)]
     pub response_headers: HeaderRules,
+    /// Which pages of other origins may use its tenants, where routes don't say.
+    pub cors: Option<Spanned<CorsSetting>>,
     /// Its differences from the base routes: further ones, and by their names changed and disabled ones.
     #[serde(default)]
     pub routes: List<Route>,

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::cors::CorsSetting;
 use super::headers::HeaderRules;
 use super::matches::Match;
 use super::rates::RouteRateLimit;
@@ -46,6 +47,8 @@ pub(in crate::config) struct Route {
     pub timeout: Option<Spanned<TimeSpan>>,
     /// Where it leads, instead of `pool`: several pools, by weight.
     pub split: Option<Spanned<List<Split>>>,
+    /// Which pages of other origins may use it; off where the application says so itself. Default: as the tenant, its plan or `cors` say.
+    pub cors: Option<Spanned<CorsSetting>>,
     /// Hosts by which the application knows itself, in the place of its pool's: [] where URLs and cookies are to stay as they are.
     pub internal_hosts: Option<Spanned<List<Spanned<Text<WebHost>>>>>,
     /// Copy a share of requests to another pool. Not supported yet.

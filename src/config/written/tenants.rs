@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::branding::Branding;
 use super::concurrency::Concurrency;
+use super::cors::CorsSetting;
 use super::features::Feature;
 use super::headers::HeaderRules;
 use super::plans::RequestBody;
@@ -53,6 +54,8 @@ macro_rules! tenant {
             /// Changes to responses to its clients, after its plan's.
             #[serde(default)]
             pub response_headers: HeaderRules,
+            /// Which pages of other origins may use it, where its routes don't say.
+            pub cors: Option<Spanned<CorsSetting>>,
             /// Its differences from its plan's routes: further ones, and by their names changed and disabled ones.
             #[serde(default)]
             pub routes: List<Route>,
@@ -85,7 +88,9 @@ impl TenantFile {
     /// The tenant, with the id that its file's name gives it.
     pub fn with_id(self, id: Spanned<Text<TenantId>>) -> Tenant {
         let Self { id: _, plan, domains, pool, time_zone, labels, state, limits, features, .. } = self;
-        let Self { branding, request_headers, response_headers, routes, access, authentication, .. } = self;
+        let Self {
+            branding, request_headers, response_headers, cors, routes, access, authentication, ..
+        } = self;
         Tenant {
             id,
             plan,
@@ -99,6 +104,7 @@ impl TenantFile {
             branding,
             request_headers,
             response_headers,
+            cors,
             routes,
             access,
             authentication,

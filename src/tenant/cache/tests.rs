@@ -58,6 +58,7 @@ impl Cast for Plain {
                 seat_wait_max: Duration::ZERO,
                 request_body_max: record.revision,
                 pool: None,
+                cors: None,
                 routes: Arc::new(crate::tenant::Routes::new(Vec::new())),
                 request_headers: [].into(),
                 response_headers: [].into(),
