@@ -1,12 +1,10 @@
 //! The decision to let a request in: what is cheap and certain first, what is charged last.
 
-mod access;
 pub mod fair_share;
 pub mod quota;
 mod rate;
 mod standing;
 
-pub use access::Access;
 pub use rate::{
     KeysReport, LimitedRoute, RATES_APPLYING_MAX, RateCharges, RateKey, RateLimits, RatePolicy, RateReport,
     RateRequest, RateRule, RateRules, RateStates,

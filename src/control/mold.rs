@@ -12,15 +12,15 @@ use super::identity::signer;
 use super::quotas::QuotaSpecs;
 use super::rates::Rates;
 use super::routes::RouteTables;
+use crate::admission::RateRules;
 use crate::admission::fair_share::SeatTerms;
 use crate::admission::quota::{Holdings, QuotaSpec, Quotas};
-use crate::admission::{Access, RateRules};
 use crate::brand::Brand;
 use crate::config::{self, Document};
 use crate::routing::HeaderRules;
 use crate::tenant::{Context, Routes, Signer, Signing, State, Tenant, Terms};
 use crate::time::Clock;
-use crate::types::{Labels, TenantId};
+use crate::types::{Access, Labels, TenantId};
 use crate::upstream::Pool;
 
 /// See the module. The same for as long as nothing changes that a tenant is made of but the tenant itself.

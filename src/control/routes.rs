@@ -16,7 +16,7 @@ use crate::routing::{
     HeaderRules, HostRule, MatchRule, PathRule, Redirect, Respond, Rewrite, Route, Split, Sticky, Target,
 };
 use crate::tenant::Routes;
-use crate::types::{ValueTest, WebHosts};
+use crate::types::{Access, ValueTest, WebHosts};
 use crate::upstream::Pool;
 
 /// See the module.
@@ -165,6 +165,8 @@ fn route(
         rule: match_rule(&written.matches),
         target,
         rewrite: parts.rewrite.as_ref().map(rewrite),
+        access: parts.access.clone().map(|access| Access::new(access.allow, access.deny)).unwrap_or_default(),
+        request_body_max: parts.request_body_max,
         requires_feature: parts.requires_feature.as_deref().map(Into::into),
         cost: parts.cost(),
         timeout: parts.timeout,

@@ -179,8 +179,10 @@ impl Gates<'_> {
         if route.cors != RouteCors::AsTenant {
             books.cors = cors::told(route.cors.over(None), &head.headers);
         }
+        gates::is_open(route, self.client)?;
         gates::has_feature(tenant, route)?;
-        if body.size_hint().lower() > tenant.terms.request_body_max {
+        let body_max = route.request_body_max.unwrap_or(tenant.terms.request_body_max);
+        if body.size_hint().lower() > body_max {
             return Err(Rejection::BodyTooLarge);
         }
         let pool = match &route.target {
@@ -211,7 +213,7 @@ impl Gates<'_> {
         charge(tenant, &self.asks(route, &head), books)?;
         let expiry = self.expiry(&head, route, pool, books);
         let idle = pool.timeouts().idle;
-        let body = self.body(body, tenant.terms.request_body_max, idle, books);
+        let body = self.body(body, body_max, idle, books);
         if let Some(injection) = tenant.terms.brand.injection() {
             books.knew_look = injection.asked(&mut head.headers);
         }
@@ -252,6 +254,7 @@ impl Gates<'_> {
         let Some(route) = tenant.terms.routes.find(&asked) else { return Ok(None) };
         let Some(cors) = route.cors.over(tenant.terms.cors.as_ref()) else { return Ok(None) };
         books.route = Some(Arc::clone(&route.name));
+        gates::is_open(route, self.client)?;
         books.cors = None;
         Ok(Some(cors::answer(cors, &head.headers)))
     }

@@ -10,6 +10,7 @@ use crate::admission::{RateCharges, RateRequest};
 use crate::http::client_addr::Client;
 use crate::routing::Route;
 use crate::tenant::{State, Tenant};
+use crate::types::Access;
 
 /// Whether the tenant is served at all, and to this client.
 pub(super) fn is_served(tenant: &Tenant, client: Client) -> Result<(), Rejection> {
@@ -24,7 +25,15 @@ pub(super) fn is_served(tenant: &Tenant, client: Client) -> Result<(), Rejection
 
 /// Whether the tenant's access list lets this client in.
 pub(super) fn lets_in(tenant: &Tenant, client: Client) -> bool {
-    let access = &tenant.terms.access;
+    is_listed(&tenant.terms.access, client)
+}
+
+/// Whether the route's access list lets this client use it.
+pub(super) fn is_open(route: &Route<RouteTarget>, client: Client) -> Result<(), Rejection> {
+    if is_listed(&route.access, client) { Ok(()) } else { Err(Rejection::AccessDenied) }
+}
+
+fn is_listed(access: &Access, client: Client) -> bool {
     access.is_open() || (client.is_known && access.allows(client.ip))
 }
 

@@ -35,7 +35,7 @@ pub enum Rejection {
     PastDue,
     /// The tenant is being worked on.
     Maintenance,
-    /// The client's address is not on the tenant's list.
+    /// The client's address is not on the tenant's list, or its route's.
     AccessDenied,
     /// No route takes it.
     NoRoute,
@@ -53,7 +53,7 @@ pub enum Rejection {
     NoCapacity,
     /// As much of the pool is in use as its circuit breaker allows, by everyone or by the tenant.
     CircuitOpen(Tripped),
-    /// Its body is larger than the tenant may send.
+    /// Its body is larger than the tenant may send, or its route takes.
     BodyTooLarge,
     /// Its body broke off or stalled.
     BodyIncomplete,
@@ -223,7 +223,7 @@ impl Rejection {
             Self::Suspended => "This tenant has been suspended.".to_owned(),
             Self::PastDue => "This tenant's account is past due.".to_owned(),
             Self::Maintenance => "This tenant is under maintenance.".to_owned(),
-            Self::AccessDenied => "Your address may not use this tenant.".to_owned(),
+            Self::AccessDenied => "Requests from your address are not let in here.".to_owned(),
             Self::NoRoute => "No route takes this request.".to_owned(),
             Self::FeatureNotInPlan(feature) => {
                 format!("The feature '{feature}' is not in this tenant's plan.")
@@ -245,7 +245,7 @@ impl Rejection {
             Self::CircuitOpen(Tripped::Pool(_)) => {
                 "The application is busy, and takes no more at the moment.".to_owned()
             }
-            Self::BodyTooLarge => "The request body is larger than this tenant may send.".to_owned(),
+            Self::BodyTooLarge => "The request body is larger than may be sent here.".to_owned(),
             Self::BodyIncomplete => "The request body did not arrive in time.".to_owned(),
             Self::NoEndpoint => "No endpoint can take this request.".to_owned(),
             Self::UpstreamConnect(_) => "The application could not be reached.".to_owned(),

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use super::{HeaderRules, MatchRule, PathRule, Rewrite, RouteCors, Split};
-use crate::types::{WebHosts, Wording};
+use crate::types::{Access, WebHosts, Wording};
 
 /// A route: which requests, and what becomes of them. `T` is where they go.
 #[derive(Debug)]
@@ -23,6 +23,10 @@ pub struct Route<T> {
     pub target: Target<T>,
     /// How the path is changed on its way upstream.
     pub rewrite: Option<Rewrite>,
+    /// Which clients may use it; beside the tenant's own list.
+    pub access: Access,
+    /// Octets that a request's body may have, in the place of the tenant's bound.
+    pub request_body_max: Option<u64>,
     /// A feature that the tenant must have.
     pub requires_feature: Option<Arc<str>>,
     /// Units of the rate limit that a request uses.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::super::{HeaderRules, MatchRule, RouteCors, Target, normalise};
 use super::*;
-use crate::types::{Labels, PathTemplate, Pattern, ValueTest};
+use crate::types::{Access, Labels, PathTemplate, Pattern, ValueTest};
 
 fn route(name: &str, rule: MatchRule) -> Arc<Route<()>> {
     Arc::new(Route {
@@ -20,6 +20,8 @@ fn route(name: &str, rule: MatchRule) -> Arc<Route<()>> {
         cost: NonZeroU32::MIN,
         timeout: None,
         internal_hosts: None,
+        access: Access::default(),
+        request_body_max: None,
         cors: RouteCors::default(),
         request_headers: HeaderRules::default(),
         response_headers: HeaderRules::default(),

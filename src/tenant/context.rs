@@ -214,12 +214,12 @@ impl fmt::Debug for ContextLine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admission::RateRules;
     use crate::admission::fair_share::SeatTerms;
     use crate::admission::quota::Quotas;
-    use crate::admission::{Access, RateRules};
     use crate::telemetry::Metrics;
     use crate::tenant::{Accounts, Features, State, Terms};
-    use crate::types::TenantId;
+    use crate::types::{Access, TenantId};
 
     fn tenant(id: &str, signer: &Arc<Signer>, label: Option<&str>) -> Arc<Tenant> {
         let labels = label.map(|value| ("a".to_owned(), value.to_owned()));

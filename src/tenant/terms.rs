@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Features, Signing};
-use crate::admission::Access;
 use crate::admission::fair_share::SeatTerms;
 use crate::brand::Brand;
 use crate::routing::{Cors, HeaderRules, RouteTable};
+use crate::types::Access;
 use crate::upstream::Pool;
 
 /// Routes that lead to pools.

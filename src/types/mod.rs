@@ -3,6 +3,7 @@
 //! Layer 0: nothing here imports another module of the crate, does I/O or reads a clock.
 
 mod attribute;
+mod access;
 mod color;
 mod cookie;
 mod host;
@@ -22,6 +23,7 @@ mod web_host;
 mod wording;
 
 pub use attribute::{Place, is_safe_url};
+pub use access::Access;
 pub use color::{Color, InvalidColor};
 pub use cookie::cookie;
 pub use host::{HostName, InvalidHost};

@@ -51,6 +51,7 @@ mod resilience;
 mod retirement;
 mod retries;
 mod route_actions;
+mod route_bounds;
 mod route_overrides;
 mod routing;
 mod seats;

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use super::Builder;
 use super::headers::Direction;
 use super::matches::Earlier;
+use super::tenants::access;
 use crate::config::decode::{List, Spanned};
 use crate::config::document::{PathMatch, Route, RouteMatch, RouteParts, RoutePool};
 use crate::config::source::Mark;
@@ -112,6 +113,8 @@ impl Builder<'_> {
         RouteParts {
             pool: self.destination(written, path),
             rewrite: written.rewrite.as_ref().and_then(|rewrite| self.rewrite(rewrite, path)),
+            access: written.access.as_ref().map(access),
+            request_body_max: written.request_body.as_ref().and_then(|body| body.max).map(|max| max.0),
             requires_feature: written.requires_feature.as_ref().map(|feature| feature.value.clone()),
             request_headers: headers(&written.request_headers, Direction::Request),
             response_headers: headers(&written.response_headers, Direction::Response),

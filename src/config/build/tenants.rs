@@ -166,10 +166,7 @@ impl Builder<'_> {
             response_headers: self.header_rules_of_any(&written.response_headers, Direction::Response),
             cors: self.cors(written.cors.as_ref()),
             routes: self.route_overrides(&written.routes, written.id.mark),
-            access: Access {
-                allow: written.access.allow.0.iter().map(|net| net.0.0).collect(),
-                deny: written.access.deny.0.iter().map(|net| net.0.0).collect(),
-            },
+            access: access(&written.access),
             origin: self.findings.sources.origin(written.id.mark),
         }
     }
@@ -198,5 +195,13 @@ impl Builder<'_> {
             on_outage: limits.on_outage.map(Into::into),
             request_body_max: limits.request_body.as_ref().and_then(|body| body.max).map(|max| max.0),
         }
+    }
+}
+
+/// An access list.
+pub(super) fn access(written: &written::Access) -> Access {
+    Access {
+        allow: written.allow.0.iter().map(|net| net.0.0).collect(),
+        deny: written.deny.0.iter().map(|net| net.0.0).collect(),
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{HeaderName, Method};
 use ipnet::IpNet;
 
-use super::{CorsSetting, Domain, HeaderRules, NamedRateLimit, Origin, Split};
+use super::{Access, CorsSetting, Domain, HeaderRules, NamedRateLimit, Origin, Split};
 use crate::types::{PathTemplate, Pattern, ValueTest, WebHost, Wording};
 
 /// A route.
@@ -32,6 +32,10 @@ pub struct RouteParts {
     pub rewrite: Option<Rewrite>,
     /// A feature that the tenant must have.
     pub requires_feature: Option<String>,
+    /// Which clients it lets in, beside the tenant's own list.
+    pub access: Option<Access>,
+    /// The largest request body, in bytes, in the place of the tenant's and its plan's.
+    pub request_body_max: Option<u64>,
     /// Changes to requests.
     pub request_headers: Option<HeaderRules>,
     /// Changes to responses.
@@ -76,6 +80,8 @@ impl RouteParts {
             pool: either(&self.pool, &others.pool),
             rewrite: either(&self.rewrite, &others.rewrite),
             requires_feature: either(&self.requires_feature, &others.requires_feature),
+            access: either(&self.access, &others.access),
+            request_body_max: self.request_body_max.or(others.request_body_max),
             request_headers: either(&self.request_headers, &others.request_headers),
             response_headers: either(&self.response_headers, &others.response_headers),
             cost: self.cost.or(others.cost),

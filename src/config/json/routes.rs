@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::cors::cors;
-use super::write::{headers, named_rate_limit, object, some, texts, values};
+use super::write::{access, headers, named_rate_limit, object, some, texts, values};
 use crate::config::document::{
     HeaderRules, NamedRateLimit, PathMatch, Redirect, Respond, Rewrite, RouteMatch, RouteOverride, RoutePool,
     Sticky,
@@ -26,6 +26,8 @@ fn route(route: &RouteOverride) -> Value {
         ("redirect", parts.pool.as_ref().and_then(redirect)),
         ("respond", parts.pool.as_ref().and_then(respond)),
         ("rewrite", parts.rewrite.as_ref().map(rewrite)),
+        ("access", parts.access.as_ref().map(access)),
+        ("request_body", parts.request_body_max.map(|max| json!({ "max": max }))),
         ("requires_feature", parts.requires_feature.as_deref().map(Value::from)),
         ("request_headers", rules(&parts.request_headers)),
         ("response_headers", rules(&parts.response_headers)),

@@ -350,6 +350,7 @@ fn routes() -> impl Strategy<Value = Value> {
         json!({ "match": { "path": "/o" }, "cors": "off" }),
         json!({ "match": { "path": "/c" }, "cors": { "allow_origins": ["https://*.a.test", "null"], "allow_methods": [],
                 "allow_headers": ["*"], "expose_headers": ["x-a"], "allow_credentials": true, "max_age": "5m" } }),
+        json!({ "match": { "path": "/b" }, "access": { "allow": ["10.0.0.0/8"], "deny": ["10.0.0.1/32"] }, "request_body": { "max": 5000 } }),
         json!({ "match": { "path": "/i" }, "internal_hosts": ["app.internal:8080", "https://a.test"] }),
     ];
     let count = all.len();

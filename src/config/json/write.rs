@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use super::routes::routes;
 
 use crate::config::document::{
-    Concurrency, Feature, HeaderRules, Meter, NamedRateLimit, OnExceed, OnOutage, Plan, Quota, RateKey,
-    RateLimitOverride, Tenant, TenantLimits, TimeZone, Window,
+    Access, Concurrency, Feature, HeaderRules, Meter, NamedRateLimit, OnExceed, OnOutage, Plan, Quota,
+    RateKey, RateLimitOverride, Tenant, TenantLimits, TimeZone, Window,
 };
 use crate::types::{ByteSize, FieldValue, TimeSpan};
 
@@ -42,9 +42,14 @@ pub fn tenant_json(tenant: &Tenant) -> Value {
     put("response_headers", headers(&tenant.response_headers));
     put("cors", tenant.cors.as_ref().map_or(Value::Null, super::cors::cors));
     put("routes", routes(&tenant.routes));
-    let access = [("allow", &tenant.access.allow), ("deny", &tenant.access.deny)];
-    put("access", object(access.map(|(key, networks)| (key, some(texts(networks), !networks.is_empty())))));
+    put("access", access(&tenant.access));
     Value::Object(members)
+}
+
+/// An access list.
+pub(super) fn access(written: &Access) -> Value {
+    let lists = [("allow", &written.allow), ("deny", &written.deny)];
+    object(lists.map(|(key, networks)| (key, some(texts(networks), !networks.is_empty()))))
 }
 
 /// A plan's JSON, as the configuration says it.

@@ -50,7 +50,7 @@ pub(super) use routes::{Redirect, Respond, Rewrite, Route};
 pub(super) use split::Split;
 pub(super) use telemetry::{AccessLog, Metering, Metrics, Tracing};
 pub(super) use tenancy::{Cache, IdentifyRule, Tenancy, Unknown, Verification};
-pub(super) use tenants::{Tenant, TenantFile};
+pub(super) use tenants::{Access, Tenant, TenantFile};
 pub(super) use text::{FromText, Network, Text};
 
 /// The configuration of Tollgate, a tenant-aware reverse proxy gateway.

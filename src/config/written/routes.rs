@@ -6,8 +6,10 @@ use serde::Deserialize;
 use super::cors::CorsSetting;
 use super::headers::HeaderRules;
 use super::matches::Match;
+use super::plans::RequestBody;
 use super::rates::RouteRateLimit;
 use super::split::Split;
+use super::tenants::Access;
 use super::text::Text;
 use crate::config::decode::{Entries, List, Spanned, Unsupported};
 use crate::config::source::Mark;
@@ -30,6 +32,10 @@ pub(in crate::config) struct Route {
     pub pool: Option<Spanned<String>>,
     /// A feature that the tenant must have; others are answered 403.
     pub requires_feature: Option<Spanned<String>>,
+    /// Which clients it lets in, beside its tenant's list: both have to. Default: all.
+    pub access: Option<Access>,
+    /// Bounds on its request bodies, in the place of the tenant's and its plan's.
+    pub request_body: Option<RequestBody>,
     /// Change the path on its way upstream.
     pub rewrite: Option<Spanned<Rewrite>>,
     /// Changes to requests.

@@ -157,7 +157,7 @@ pub(in crate::config) struct TenantLimits {
     pub request_body: Option<RequestBody>,
 }
 
-/// Which clients a tenant lets in; `deny` wins.
+/// Which clients are let in; `deny` wins.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Access {

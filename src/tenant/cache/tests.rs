@@ -1,10 +1,11 @@
 use super::*;
+use crate::admission::RateRules;
 use crate::admission::fair_share::SeatTerms;
 use crate::admission::quota::{Holdings, Quotas};
-use crate::admission::{Access, RateRules};
 use crate::telemetry::Metrics;
 use crate::tenant::{Context, Features, Terms};
 use crate::time::ManualClock;
+use crate::types::Access;
 
 #[path = "change_tests.rs"]
 mod change_tests;

@@ -1,4 +1,4 @@
-//! Which client addresses may use a tenant.
+//! Which client addresses may use something.
 
 use std::net::IpAddr;
 
