@@ -1,4 +1,4 @@
-//! Tenants of the store that the configuration has no plan or no pool for: they are not served, and the operator is told.
+//! Tenants of the store that the configuration has no plan or no pool for, or not what their routes name: they are not served, and the operator is told.
 //!
 //! A reload that would bring this about is refused. A start is not: the others have to be served.
 
@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
-use super::stored::users_told;
+use super::route_names::RouteNames;
+use super::stored::{route_users_told, users_told};
 use crate::config::Document;
 use crate::store::{Store, StoreFault};
 
@@ -30,7 +31,10 @@ impl LeftOut {
         let (plans, pools) = (document.plans.keys().cloned(), document.pools.keys().cloned());
         let (of_plans, of_pools) = store.users_of_others(plans.collect(), pools.collect()).await?;
         let plans = of_plans.into_iter().filter_map(users_told("plan"));
-        let told: Vec<String> = plans.chain(of_pools.into_iter().filter_map(users_told("pool"))).collect();
+        let named = RouteNames::of(document);
+        let of_routes = store.route_users(move |used| !named.have(used)).await?;
+        let told = plans.chain(of_pools.into_iter().filter_map(users_told("pool")));
+        let told: Vec<String> = told.chain(of_routes.into_iter().map(route_users_told)).collect();
         for one in &told {
             tracing::error!("{one}: they are not served; give them another, or bring it back");
         }

@@ -20,6 +20,7 @@ mod proof;
 mod quotas;
 mod rates;
 pub mod registry;
+mod route_names;
 mod routes;
 mod status;
 mod stored;

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Map, Value};
 
 use super::mold::Mold;
+use super::route_names::RouteNames;
 use crate::admission::quota::Holdings;
 use crate::config::{self, Document, read_tenant};
-use crate::store::{Found, Store, StoreFault, TenantKey, TenantRecord, Users};
+use crate::store::{Found, RouteUse, Store, StoreFault, TenantKey, TenantRecord, Users};
 use crate::tenant::{Answer, Cast, Kept, Key, Record, Source, SourceFault, State, Tenant, Texts};
 use crate::types::TenantId;
 
@@ -31,7 +32,8 @@ impl StoredTenants {
     }
 }
 
-/// Says that tenants of the store have what a document has no more: a plan, or a pool. Reads the store.
+/// Says that tenants of the store have, or their routes name, what a document has no more: a plan, a pool, a route. Reads the
+/// store.
 ///
 /// # Errors
 /// What they have, who, and what to do; nothing of it where the store has no answer.
@@ -40,18 +42,29 @@ pub fn keeps_what_is_used(before: &Document, after: &Document, store: &Store) ->
         before.keys().filter(|name| !after.contains_key(*name)).cloned().collect()
     }
     let (plans, pools) = (gone(&before.plans, &after.plans), gone(&before.pools, &after.pools));
-    if plans.is_empty() && pools.is_empty() {
-        return Ok(());
-    }
-    let (of_plans, of_pools) = match store.users_of(plans.clone(), pools.clone()) {
+    let (named_before, named) = (RouteNames::of(before), RouteNames::of(after));
+    let users = || -> Result<_, StoreFault> {
+        let (of_plans, of_pools) = match plans.is_empty() && pools.is_empty() {
+            true => Default::default(),
+            false => store.users_of(plans.clone(), pools.clone())?,
+        };
+        let of_routes = match named.have_all_of(&named_before) {
+            true => Vec::new(),
+            // What was not there before either has done its harm.
+            false => store.route_users_here(move |used| named_before.have(used) && !named.have(used))?,
+        };
+        Ok((of_plans, of_pools, of_routes))
+    };
+    let (of_plans, of_pools, of_routes) = match users() {
         Ok(users) => users,
         Err(fault) => {
             tracing::warn!(%fault, "whether tenants of the store use what the configuration has no more can't be told");
             return Ok(());
         }
     };
-    let plans = plans.into_iter().zip(of_plans).filter_map(users_told("plan"));
-    let used: Vec<_> = plans.chain(pools.into_iter().zip(of_pools).filter_map(users_told("pool"))).collect();
+    let told = plans.into_iter().zip(of_plans).filter_map(users_told("plan"));
+    let told = told.chain(pools.into_iter().zip(of_pools).filter_map(users_told("pool")));
+    let used: Vec<_> = told.chain(of_routes.into_iter().map(route_users_told)).collect();
     match used.is_empty() {
         true => Ok(()),
         false => Err(format!("{}: give them another first, or keep it", used.join("; "))),
@@ -71,6 +84,20 @@ pub(super) fn users_told(what: &'static str) -> impl Fn((String, Users)) -> Opti
             )
         })
     }
+}
+
+/// Says that what routes of tenants name is gone, and whose these are.
+pub(super) fn route_users_told((named, users): (RouteUse, Users)) -> String {
+    let (what, name, how) = match &named {
+        RouteUse::Pool(name) => ("pool", name, "lead to"),
+        RouteUse::Route { name, .. } => ("route", name, "change"),
+    };
+    let some: Vec<_> = users.some.iter().map(TenantId::as_str).collect();
+    let more = if users.count > some.len() as u64 { ", …" } else { "" };
+    let (count, some) = (users.count, some.join(", "));
+    format!(
+        "the {what} `{name}` is gone, and routes of {count} of the store's tenants {how} it ({some}{more})"
+    )
 }
 
 impl Source for StoredTenants {

@@ -250,7 +250,7 @@ impl Gates<'_> {
         is_served(tenant, self.client)?;
         let path = routing::normalise(head.uri.path()).map_err(|_| Rejection::BadPath)?;
         let has_feature = |feature: &str| tenant.terms.features.now().has(feature);
-        let asked = Asked { method: &method, ..self.asked(head, &path, &has_feature) };
+        let asked = Asked { method: &method, ..self.asked(head, &path, &has_feature, tenant) };
         let Some(route) = tenant.terms.routes.find(&asked) else { return Ok(None) };
         let Some(cors) = route.cors.over(tenant.terms.cors.as_ref()) else { return Ok(None) };
         books.route = Some(Arc::clone(&route.name));

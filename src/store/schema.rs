@@ -6,7 +6,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Step `n` makes version `n + 1` of version `n`.
-pub(super) const STEPS: [&str; 3] = [
+pub(super) const STEPS: [&str; 4] = [
     // Units of quotas, used or reserved, by the period that they count in (its start, milliseconds since 1970).
     "CREATE TABLE quota_usage (
         tenant TEXT    NOT NULL,
@@ -75,6 +75,9 @@ pub(super) const STEPS: [&str; 3] = [
     CREATE INDEX audit_by_tenant ON audit (tenant, seq);",
     // Numbers that are to be remembered, such as up to which one entries were removed from the audit log.
     "CREATE TABLE marks (name TEXT NOT NULL PRIMARY KEY, number INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    // Tenants that have routes of their own, which name what of the configuration must stay.
+    "CREATE INDEX tenants_with_routes ON tenants (id)
+        WHERE CASE WHEN json_valid(settings) THEN settings ->> '$.routes' END IS NOT NULL",
 ];
 
 /// The version that all steps make.

@@ -13,7 +13,7 @@ use crate::types::TenantId;
 /// Tenants of one answer, at most.
 const TENANTS_MAX: usize = 10_000;
 /// How many of those who use a thing are named.
-const NAMED: usize = 5;
+pub(super) const NAMED: usize = 5;
 
 /// Which tenants are asked for: all that match everything that is given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

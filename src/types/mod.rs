@@ -2,8 +2,8 @@
 //!
 //! Layer 0: nothing here imports another module of the crate, does I/O or reads a clock.
 
-mod attribute;
 mod access;
+mod attribute;
 mod color;
 mod cookie;
 mod host;
@@ -22,8 +22,8 @@ mod value_test;
 mod web_host;
 mod wording;
 
-pub use attribute::{Place, is_safe_url};
 pub use access::Access;
+pub use attribute::{Place, is_safe_url};
 pub use color::{Color, InvalidColor};
 pub use cookie::cookie;
 pub use host::{HostName, InvalidHost};

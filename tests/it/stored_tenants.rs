@@ -6,7 +6,7 @@ use tollgate::store::{Actor, Expect, Put, Store, TenantContent};
 use tollgate::telemetry::Metrics;
 use tollgate::types::TenantId;
 
-use crate::harness::{Config, Origin, TestGateway, config, eventually, get};
+use crate::harness::{ADMIN_TOKEN, Client, Config, Origin, TestGateway, config, eventually, get, request};
 
 /// The store as another process has it open.
 struct Other {
@@ -263,4 +263,46 @@ fn tenants_whose_plan_is_gone_at_a_start_are_told_of() {
         told.contains("the plan `gone` is gone, and 1 of") && told.contains("the pool `lost` is gone")
     });
     assert_eq!((status(&gateway, "initech.app.test"), status(&gateway, "umbrella.app.test")), (404, 404));
+}
+
+#[test]
+fn a_reload_keeps_what_routes_of_stored_tenants_name() {
+    let origin = Origin::echo();
+    let routes = "[{ name: all, match: { path_prefix: / } }, { name: api, match: { path_prefix: /api } }]";
+    let mut gateway = config()
+        .to(&origin)
+        .pool("own", &[origin.address()], "")
+        .set("store", "sqlite:{dir}/tenants.db")
+        .set("routes", routes)
+        .start();
+    let put = |gateway: &TestGateway, body: &str| {
+        let message = request("PUT", "admin.test", "/api/v1/tenants/initech")
+            .header("Authorization", &format!("Bearer {ADMIN_TOKEN}"))
+            .header("Connection", "close")
+            .body(body);
+        assert!(Client::connect(gateway.admin_address()).ask(&message).status < 300);
+    };
+    let own = r#"{ "plan": "free", "routes": [{ "name": "api", "timeout": "9s" }, { "match": { "path": "/own" }, "pool": "own" }] }"#;
+    put(&gateway, own);
+    gateway.ask(&get("initech.app.test", "/own")).assert_status(200);
+    let without_pool = |config: Config| config.without_pool("own");
+    let without_route = |config: Config| config.set("routes", "[{ name: all, match: { path_prefix: / } }]");
+    let refused = gateway.reload(without_pool).unwrap_err().to_string();
+    assert!(
+        refused
+            .contains("the pool `own` is gone, and routes of 1 of the store's tenants lead to it (initech)"),
+        "{refused}"
+    );
+    gateway.edit(|config| config.pool("own", &[origin.address()], ""));
+    let refused = gateway.reload(without_route).unwrap_err().to_string();
+    assert!(
+        refused
+            .contains("the route `api` is gone, and routes of 1 of the store's tenants change it (initech)"),
+        "{refused}"
+    );
+    gateway.ask(&get("initech.app.test", "/own")).assert_status(200);
+
+    put(&gateway, r#"{ "plan": "free" }"#);
+    gateway.reload(|config| without_route(without_pool(config))).unwrap();
+    gateway.ask(&get("initech.app.test", "/own")).assert_status(200);
 }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use http::HeaderName;
 
-use super::{Branding, Concurrency, CorsSetting, Feature, NamedRateLimit, OnOutage, Origin, Quota, RateLimit, RouteOverride};
+use super::{
+    Branding, Concurrency, CorsSetting, Feature, NamedRateLimit, OnOutage, Origin, Quota, RateLimit,
+    RouteOverride,
+};
 use crate::types::FieldValue;
 
 /// A plan.

@@ -82,6 +82,12 @@ impl Config {
         self
     }
 
+    /// Takes a pool away.
+    pub fn without_pool(mut self, name: &str) -> Self {
+        self.pools.retain(|(known, _)| known != name);
+        self
+    }
+
     /// Has endpoints' names looked up at this server, by a gateway in this process.
     pub fn resolved_by(self, server: SocketAddr) -> Self {
         Self { resolve: Resolve::Servers(vec![server]), ..self }
