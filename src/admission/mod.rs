@@ -6,7 +6,7 @@ mod rate;
 mod standing;
 
 pub use rate::{
-    KeysReport, LimitedRoute, RATES_APPLYING_MAX, RateCharges, RateKey, RateLimits, RatePolicy, RateReport,
-    RateRequest, RateRule, RateRules, RateStates,
+    KeysReport, LimitedRoute, RATES_APPLYING_MAX, RateCharges, RateKey, RateLimits, RateLook, RatePolicy,
+    RateReport, RateRequest, RateRule, RateRules, RateStates,
 };
 pub use standing::{Label, Standing, StandingList, Violation};

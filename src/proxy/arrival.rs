@@ -10,11 +10,12 @@ use http::request::Parts;
 use http::{HeaderValue, Response};
 use http_body::Body;
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use super::exchange::Exchange;
 use super::expiry::Expiry;
 use super::forward::Outbound;
-use super::gates::{self, charge, is_served};
+use super::gates::{self, Witness, charge, is_served};
 use super::rejection::Rejection;
 use super::snapshot::{RouteTarget, Snapshot};
 use super::sticky::StickyCookie;
@@ -30,7 +31,7 @@ use crate::http::forwarded;
 use crate::http::hop_by_hop::Survey;
 use crate::http::timeouts::Timeouts;
 use crate::http::websocket::Handshake;
-use crate::routing::{self, Asked, Route, RouteCors, Target};
+use crate::routing::{self, Asked, Facts, Route, RouteCors, Target};
 use crate::tenant::{Identified, Key, LookedUp, Tenant, Unidentified};
 use crate::types::HostName;
 use crate::upstream::Pool;
@@ -108,11 +109,7 @@ impl Arrival<'_> {
         let Identified { tenant, by_host } = identified;
         self.books.tenant = Some(Arc::clone(tenant));
         self.books.cors = cors::told(tenant.terms.cors.as_ref(), &self.head.headers);
-        // Whatever the tenant's state is: pages of that state show them.
-        let (method, path) = (&self.head.method, routing::normalise(self.head.uri.path()));
-        let path = path.as_deref().unwrap_or_default();
-        let file = tenant.terms.brand.answer(method, path, &self.head.headers);
-        if let Some(response) = file.filter(|_| gates::lets_in(tenant, self.client)) {
+        if let Some(response) = gates::file_of_brand(tenant, &self.head, self.client) {
             return Ok(Entered::Answered(self.books, response));
         }
         let Self { snapshot, conn, survey, client, handshake, head, body, checked, text, mut books } = self;
@@ -125,7 +122,7 @@ impl Arrival<'_> {
             checked: &checked,
             by_host: *by_host,
         };
-        match gates.preflight(tenant, &head, &mut books) {
+        match gates.preflight(tenant, &head, &mut *books) {
             Ok(None) => {}
             Ok(Some(response)) => return Ok(Entered::Answered(books, response)),
             Err(rejection) => return Err((rejection, books)),
@@ -146,15 +143,30 @@ pub(super) fn unidentified(why: &Unidentified) -> Rejection {
 }
 
 /// What a request is judged by, once it is known whose it is.
-struct Gates<'a> {
-    snapshot: &'a Snapshot,
-    conn: &'a Rc<ConnState>,
-    survey: &'a Survey,
-    client: Client,
-    handshake: Option<&'a Handshake>,
-    checked: &'a Checked,
+pub(super) struct Gates<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) conn: &'a Rc<ConnState>,
+    pub(super) survey: &'a Survey,
+    pub(super) client: Client,
+    pub(super) handshake: Option<&'a Handshake>,
+    pub(super) checked: &'a Checked,
     /// Whether the host is the tenant's, and not only what the client says.
-    by_host: bool,
+    pub(super) by_host: bool,
+}
+
+/// What becomes of a request that is let in, as far as that is decided without charging it.
+pub(super) struct Decided<'t> {
+    pub(super) route: &'t Arc<Route<RouteTarget>>,
+    /// Where it goes. `None`: its route answers it.
+    pub(super) leads: Option<Leads<'t>>,
+}
+
+/// Where a request goes, and what it asks to switch to.
+pub(super) struct Leads<'t> {
+    pub(super) pool: &'t Arc<Pool>,
+    pub(super) switch: Option<HeaderValue>,
+    /// The cookie that the client is to be given, so that it goes there again: its name and value.
+    pub(super) cookie: Option<(&'t str, u64)>,
 }
 
 impl Gates<'_> {
@@ -168,83 +180,113 @@ impl Gates<'_> {
         text: Vec<u8>,
         books: &mut Exchange,
     ) -> Result<Admitted, Rejection> {
-        is_served(tenant, self.client)?;
-        // `OPTIONS *` asks for the server as a whole: routed as its root.
-        let path = if head.uri.path() == "*" { "/" } else { head.uri.path() };
-        let path = routing::normalise(path).map_err(|_| Rejection::BadPath)?;
-        let has_feature = |feature: &str| tenant.terms.features.now().has(feature);
-        let asked = self.asked(&head, &path, &has_feature, tenant);
-        let route = tenant.terms.routes.find(&asked).ok_or(Rejection::NoRoute)?;
-        books.route = Some(Arc::clone(&route.name));
-        if route.cors != RouteCors::AsTenant {
-            books.cors = cors::told(route.cors.over(None), &head.headers);
-        }
-        gates::is_open(route, self.client)?;
-        gates::has_feature(tenant, route)?;
-        let body_max = route.request_body_max.unwrap_or(tenant.terms.request_body_max);
-        if body.size_hint().lower() > body_max {
-            return Err(Rejection::BodyTooLarge);
-        }
-        let pool = match &route.target {
-            Target::Pool(pool) => Some(pool),
-            Target::Tenant => tenant.terms.pool.as_ref(),
-            Target::Split(split) => {
-                let chosen = split.choose(&head.headers, tenant.id().as_str(), || fastrand::u64(..));
-                let is_https = || forwarded::is_https(&head.headers, self.client.via_trusted);
-                books.cookie = chosen.cookie.map(|cookie| Box::new(StickyCookie::new(cookie, is_https())));
-                chosen.to.or(tenant.terms.pool.as_ref())
-            }
-            Target::Redirect(_) | Target::Respond(_) => {
-                charge(tenant, &self.asks(route, &head), books)?;
-                let (tenant, route) = (Arc::clone(tenant), Arc::clone(route));
-                return Ok(Admitted { tenant, route, onward: None });
-            }
+        let Decided { route, leads } = self.decide(tenant, &mut head, &body, books)?;
+        let Some(Leads { pool, switch, cookie }) = leads else {
+            charge(tenant, &self.asks(route, &head), books)?;
+            let (tenant, route) = (Arc::clone(tenant), Arc::clone(route));
+            return Ok(Admitted { tenant, route, onward: None });
         };
-        let switch = match self.handshake {
-            Some(handshake) => {
-                handshake.ask(&mut head.headers);
-                Some(Handshake::protocol())
-            }
-            None => tunnel::wanted(&head, self.survey, !body.is_end_stream())?,
-        };
-        let pool = self.snapshot.serving(pool.ok_or(Rejection::NoEndpoint)?);
-        books.attempts.route_to(pool);
+        let is_https = || forwarded::is_https(&head.headers, self.client.via_trusted);
+        books.cookie = cookie.map(|cookie| Box::new(StickyCookie::new(cookie, is_https())));
         books.balance_key = pool.balancing().key(&head.headers, self.client.ip, tenant.id());
         charge(tenant, &self.asks(route, &head), books)?;
-        let expiry = self.expiry(&head, route, pool, books);
+        let expiry = self.expiry(&head, route, pool, books.started());
         let idle = pool.timeouts().idle;
-        let body = self.body(body, body_max, idle, books);
+        let body = self.body(body, body_max(tenant, route), idle, books);
         if let Some(injection) = tenant.terms.brand.injection() {
             books.knew_look = injection.asked(&mut head.headers);
         }
-        let host = self.checked.host.filter(|_| self.by_host);
-        let facade = own_domain::facade(route, pool, &head.headers, self.client.via_trusted, host);
-        let outbound = Outbound {
-            snapshot: self.snapshot,
-            conn: self.conn,
-            survey: self.survey,
-            via_trusted: self.client.via_trusted,
-            checked: self.checked,
-            tenant,
-            route,
-            pool,
-            facade: facade.as_deref(),
-            facts: books.facts(tenant, route),
-            expires: expiry.at,
-        };
+        let facade = self.facade(route, pool, &head);
+        let facts = books.facts(tenant, route);
+        let outbound = self.outbound(tenant, route, pool, facade.as_deref(), facts, expiry.at);
         let outbox = outbound.encode(head, body, switch.as_ref(), text)?;
         books.outgoing = Some(outbox);
         let (tenant, route, pool) = (Arc::clone(tenant), Arc::clone(route), Arc::clone(pool));
         Ok(Admitted { tenant, route, onward: Some(Onward { pool, switch, expiry, facade }) })
     }
 
+    /// All that is decided before anything is charged. Nothing is changed by it but the head, which then asks for the protocol that
+    /// a handshake is for: so it serves requests, and explains what would become of one.
+    pub(super) fn decide<'t>(
+        &'t self,
+        tenant: &'t Arc<Tenant>,
+        head: &mut Parts,
+        body: &impl Body,
+        witness: &mut impl Witness,
+    ) -> Result<Decided<'t>, Rejection> {
+        is_served(tenant, self.client)?;
+        // `OPTIONS *` asks for the server as a whole: routed as its root.
+        let path = if head.uri.path() == "*" { "/" } else { head.uri.path() };
+        let path = routing::normalise(path).map_err(|_| Rejection::BadPath)?;
+        let has_feature = |feature: &str| tenant.terms.features.now().has(feature);
+        let asked = self.asked(head, &path, &has_feature, tenant);
+        let route = tenant.terms.routes.find(&asked);
+        witness.routed(&tenant.terms.routes, &asked, route);
+        let route = route.ok_or(Rejection::NoRoute)?;
+        if route.cors != RouteCors::AsTenant {
+            witness.cors(route.cors.over(None), &head.headers);
+        }
+        gates::is_open(route, self.client)?;
+        gates::has_feature(tenant, route)?;
+        if body.size_hint().lower() > body_max(tenant, route) {
+            return Err(Rejection::BodyTooLarge);
+        }
+        let own = tenant.terms.pool.as_ref();
+        let (pool, cookie) = match &route.target {
+            Target::Pool(pool) => (Some(pool), None),
+            Target::Tenant => (own, None),
+            Target::Split(split) => {
+                let chosen = split.choose(&head.headers, tenant.id().as_str(), || fastrand::u64(..));
+                (chosen.to.or(own), chosen.cookie)
+            }
+            Target::Redirect(_) | Target::Respond(_) => return Ok(Decided { route, leads: None }),
+        };
+        let switch = match self.handshake {
+            Some(handshake) => {
+                handshake.ask(&mut head.headers);
+                Some(Handshake::protocol())
+            }
+            None => tunnel::wanted(head, self.survey, !body.is_end_stream())?,
+        };
+        let pool = pool.ok_or(Rejection::NoEndpoint)?;
+        let serving = self.snapshot.serving(pool);
+        witness.leads_to(pool, serving);
+        Ok(Decided { route, leads: Some(Leads { pool: serving, switch, cookie }) })
+    }
+
+    /// How the client sees the application, where that has hosts of its own.
+    pub(super) fn facade(
+        &self,
+        route: &Route<RouteTarget>,
+        pool: &Pool,
+        head: &Parts,
+    ) -> Option<Box<Facade>> {
+        let host = self.checked.host.filter(|_| self.by_host);
+        own_domain::facade(route, pool, &head.headers, self.client.via_trusted, host)
+    }
+
+    /// What the upstream request's fields are made from.
+    pub(super) fn outbound<'o>(
+        &'o self,
+        tenant: &'o Arc<Tenant>,
+        route: &'o Route<RouteTarget>,
+        pool: &'o Pool,
+        facade: Option<&'o Facade>,
+        facts: Facts<'o>,
+        expires: Option<Instant>,
+    ) -> Outbound<'o> {
+        let Self { snapshot, conn, survey, client, checked, .. } = self;
+        let via_trusted = client.via_trusted;
+        Outbound { snapshot, conn, survey, via_trusted, checked, tenant, route, pool, facade, facts, expires }
+    }
+
     /// The answer to a preflight, where the route that it asks about says who may use it. It costs nothing: no feature, rate or
     /// quota is asked for what is not done yet.
-    fn preflight(
+    pub(super) fn preflight(
         &self,
         tenant: &Tenant,
         head: &Parts,
-        books: &mut Exchange,
+        witness: &mut impl Witness,
     ) -> Result<Option<Response<Bytes>>, Rejection> {
         let Some(method) = routing::preflight(&head.method, &head.headers) else { return Ok(None) };
         is_served(tenant, self.client)?;
@@ -253,9 +295,9 @@ impl Gates<'_> {
         let asked = Asked { method: &method, ..self.asked(head, &path, &has_feature, tenant) };
         let Some(route) = tenant.terms.routes.find(&asked) else { return Ok(None) };
         let Some(cors) = route.cors.over(tenant.terms.cors.as_ref()) else { return Ok(None) };
-        books.route = Some(Arc::clone(&route.name));
+        witness.routed(&tenant.terms.routes, &asked, Some(route));
         gates::is_open(route, self.client)?;
-        books.cors = None;
+        witness.cors(None, &head.headers);
         Ok(Some(cors::answer(cors, &head.headers)))
     }
 
@@ -278,16 +320,22 @@ impl Gates<'_> {
         }
     }
 
-    fn asks<'r>(&self, route: &Route<RouteTarget>, head: &'r Parts) -> RateRequest<'r> {
+    pub(super) fn asks<'r>(&self, route: &Route<RouteTarget>, head: &'r Parts) -> RateRequest<'r> {
         RateRequest { route: route.index, cost: route.cost, client: self.client.ip, fields: &head.headers }
     }
 
-    fn expiry(&self, head: &Parts, route: &Route<RouteTarget>, pool: &Pool, books: &Exchange) -> Expiry {
+    pub(super) fn expiry(
+        &self,
+        head: &Parts,
+        route: &Route<RouteTarget>,
+        pool: &Pool,
+        started: Instant,
+    ) -> Expiry {
         let client = match self.survey.timeouts {
             true => Timeouts::of(&head.headers),
             false => Timeouts::default(),
         };
-        Expiry::new(books.started(), route.timeout, pool.timeouts().request, &client)
+        Expiry::new(started, route.timeout, pool.timeouts().request, &client)
     }
 
     fn body(&self, body: Incoming, bytes_max: u64, idle: Duration, books: &mut Exchange) -> RequestBody {
@@ -300,4 +348,9 @@ impl Gates<'_> {
         books.flow = Some(flow);
         body
     }
+}
+
+/// Octets of a request's body, at most.
+fn body_max(tenant: &Tenant, route: &Route<RouteTarget>) -> u64 {
+    route.request_body_max.unwrap_or(tenant.terms.request_body_max)
 }

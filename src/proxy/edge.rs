@@ -17,9 +17,14 @@ pub(super) fn answer_for(
     mut books: Box<Exchange>,
 ) -> Response<ResponseBody> {
     books.admit_here();
-    let facts = books.facts(tenant, route);
+    let response = said(tenant, route, &books.facts(tenant, route));
+    answer(response, books)
+}
+
+/// What its route says to a request.
+pub(super) fn said(tenant: &Tenant, route: &Route<RouteTarget>, facts: &Facts<'_>) -> Response<Bytes> {
     let mut response = match &route.target {
-        Target::Redirect(redirect) => redirected(redirect, &facts),
+        Target::Redirect(redirect) => redirected(redirect, facts),
         Target::Respond(respond) => {
             let mut response = Response::new(respond.body.clone());
             *response.status_mut() = respond.status;
@@ -27,16 +32,16 @@ pub(super) fn answer_for(
             if !respond.body.is_empty() {
                 fields.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
             }
-            respond.headers.apply(fields, &facts);
+            respond.headers.apply(fields, facts);
             response
         }
         // They lead to a pool.
         Target::Tenant | Target::Pool(_) | Target::Split(_) => Response::default(),
     };
     let fields = response.headers_mut();
-    tenant.terms.response_headers.iter().for_each(|rules| rules.apply(fields, &facts));
-    route.response_headers.apply(fields, &facts);
-    answer(response, books)
+    tenant.terms.response_headers.iter().for_each(|rules| rules.apply(fields, facts));
+    route.response_headers.apply(fields, facts);
+    response
 }
 
 /// An answer of the gateway's own that is no refusal.

@@ -57,11 +57,32 @@ impl Outbound<'_> {
     /// What its path was to be rewritten to is none.
     pub(super) fn encode(
         &self,
-        mut head: Parts,
+        head: Parts,
         body: RequestBody,
         switch: Option<&HeaderValue>,
         text: Vec<u8>,
     ) -> Result<Outbox, Rejection> {
+        let framing = Framing::of(&body);
+        self.say(head, framing, switch, |head, own, timeouts| {
+            let mut outbox = Outbox::new(head, own, body, text);
+            if let Some(expires) = self.expires {
+                outbox.tell_time_left(timeouts, expires);
+            }
+            outbox
+        })
+    }
+
+    /// What goes upstream, to be written: the head, the lines behind it, and how much time the client gives.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub(super) fn say<T>(
+        &self,
+        mut head: Parts,
+        framing: Framing,
+        switch: Option<&HeaderValue>,
+        write: impl FnOnce(&Parts, &[&[u8]], Timeouts) -> T,
+    ) -> Result<T, Rejection> {
         let fields = &mut head.headers;
         hop_by_hop::strip_request(fields, self.survey, self.via_trusted, &self.snapshot.reserved);
         if self.survey.request_id {
@@ -94,7 +115,7 @@ impl Outbound<'_> {
             let changed = rewrite.apply(&self.facts).map_err(|_| Rejection::BadPath)?;
             head.uri = changed.unwrap_or(head.uri);
         }
-        frame(&mut head, &body);
+        frame(&mut head, framing);
         let via: &[u8] = match head.version {
             Version::HTTP_2 => b"\r\nvia: 2 tollgate\r\n",
             Version::HTTP_10 => b"\r\nvia: 1.0 tollgate\r\n",
@@ -113,18 +134,35 @@ impl Outbound<'_> {
             self.facts.request_id.as_bytes(),
             via,
         ];
-        let mut outbox = Outbox::new(&head, &own, body, text);
-        if let Some(expires) = self.expires {
-            outbox.tell_time_left(timeouts, expires);
+        Ok(write(&head, &own, timeouts))
+    }
+}
+
+/// How a body's end is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// There is none.
+    None,
+    /// By its length.
+    Length,
+    /// In chunks.
+    Chunks,
+}
+
+impl Framing {
+    pub(super) fn of(body: &impl Body) -> Self {
+        match body.size_hint().exact() {
+            _ if body.is_end_stream() => Self::None,
+            Some(_) => Self::Length,
+            None => Self::Chunks,
         }
-        Ok(outbox)
     }
 }
 
 /// The framing is made anew: by length where the body's length is known, else in chunks.
-fn frame(head: &mut Parts, body: &RequestBody) {
+fn frame(head: &mut Parts, framing: Framing) {
     let fields = &mut head.headers;
-    if body.is_end_stream() {
+    if framing == Framing::None {
         // RFC 9110 §8.6: a method that usually has a body says so when there is none.
         let usual = matches!(head.method, Method::POST | Method::PUT | Method::PATCH);
         if usual {
@@ -132,7 +170,7 @@ fn frame(head: &mut Parts, body: &RequestBody) {
         } else {
             fields.remove(CONTENT_LENGTH);
         }
-    } else if body.size_hint().exact().is_none() {
+    } else if framing == Framing::Chunks {
         fields.remove(CONTENT_LENGTH);
         fields.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }

@@ -3,14 +3,49 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, Response};
+
+use super::cors;
 use super::exchange::Exchange;
 use super::rejection::Rejection;
 use super::snapshot::RouteTarget;
-use crate::admission::{RateCharges, RateRequest};
+use crate::admission::{RateCharges, RateLook, RateRequest};
 use crate::http::client_addr::Client;
-use crate::routing::Route;
-use crate::tenant::{State, Tenant};
+use crate::routing::{self, Asked, Cors, Route};
+use crate::tenant::{Routes, State, Tenant};
 use crate::types::Access;
+use crate::upstream::Pool;
+
+/// Who is told of a request's way while it is decided: its books, or whoever explains it.
+pub trait Witness {
+    /// What was asked of the tenant's routes, and which of them takes it.
+    fn routed(&mut self, routes: &Routes, asked: &Asked<'_>, route: Option<&Arc<Route<RouteTarget>>>);
+
+    /// The pool that it goes to, and the one that serves it: the same, unless others stand in for it.
+    fn leads_to(&mut self, pool: &Arc<Pool>, serving: &Arc<Pool>);
+
+    /// Who may use its route from pages of other origins, where the route says so itself; the request's fields.
+    fn cors(&mut self, _: Option<&Arc<Cors>>, _: &HeaderMap) {}
+
+    /// How it stands with each rate limit that applies, where these are only looked at.
+    fn rated(&mut self, _: &[RateLook]) {}
+}
+
+impl Witness for Exchange {
+    fn routed(&mut self, _: &Routes, _: &Asked<'_>, route: Option<&Arc<Route<RouteTarget>>>) {
+        self.route = route.map(|route| Arc::clone(&route.name));
+    }
+
+    fn leads_to(&mut self, _: &Arc<Pool>, serving: &Arc<Pool>) {
+        self.attempts.route_to(serving);
+    }
+
+    fn cors(&mut self, cors: Option<&Arc<Cors>>, fields: &HeaderMap) {
+        self.cors = cors::told(cors, fields);
+    }
+}
 
 /// Whether the tenant is served at all, and to this client.
 pub(super) fn is_served(tenant: &Tenant, client: Client) -> Result<(), Rejection> {
@@ -35,6 +70,14 @@ pub(super) fn is_open(route: &Route<RouteTarget>, client: Client) -> Result<(), 
 
 fn is_listed(access: &Access, client: Client) -> bool {
     access.is_open() || (client.is_known && access.allows(client.ip))
+}
+
+/// The file of the tenant's brand that a request is for, if it is for one, whatever state the tenant is in: pages of that state show
+/// them.
+pub(super) fn file_of_brand(tenant: &Tenant, head: &Parts, client: Client) -> Option<Response<Bytes>> {
+    let path = routing::normalise(head.uri.path()).ok()?;
+    let file = tenant.terms.brand.answer(&head.method, &path, &head.headers);
+    file.filter(|_| lets_in(tenant, client))
 }
 
 /// Whether the tenant has what the route requires.

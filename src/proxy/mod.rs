@@ -14,6 +14,7 @@ mod own_domain;
 mod page;
 mod pipeline;
 mod problem;
+mod rehearsal;
 mod rejection;
 mod response;
 mod retrying;
@@ -23,8 +24,10 @@ mod snapshot;
 mod sticky;
 mod tunnel;
 
+pub use gates::Witness;
 pub use grpc::GrpcStatus;
 pub use pipeline::Proxy;
+pub use rehearsal::{Onward, Outcome, Rehearsal};
 pub use rejection::Rejection;
 pub use response::ResponseBody;
 pub use snapshot::{RouteTarget, Snapshot, SnapshotCell};

@@ -294,7 +294,7 @@ impl Handler for Proxy {
 }
 
 /// An id that can stand in a log line as it is, and is no longer than ids are.
-fn is_request_id(id: &HeaderValue) -> bool {
+pub(super) fn is_request_id(id: &HeaderValue) -> bool {
     let id = id.as_bytes();
     !id.is_empty() && id.len() <= 128 && id.iter().all(u8::is_ascii_graphic)
 }

@@ -28,6 +28,10 @@ impl<R> Expressions<R> {
         self.kept.push((pattern, kept));
     }
 
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<R>> {
+        self.kept.iter().map(|(_, kept)| kept)
+    }
+
     /// Puts them in order, and makes ready to find them.
     pub(super) fn sort_by_key<K: Ord>(&mut self, key: impl Fn(&Arc<R>) -> K) {
         self.kept.sort_by_key(|(_, kept)| key(kept));

@@ -107,23 +107,35 @@ impl MatchRule {
 
     /// Whether all holds but host and path, which have been looked at.
     pub(super) fn holds(&self, asked: &Asked<'_>) -> bool {
-        (self.methods.is_empty() || self.methods.contains(asked.method))
-            && self.headers.iter().all(|(name, test)| test.holds_for_any(asked.fields.get_all(name).iter()))
+        self.takes_method(asked)
+            && self.headers.iter().all(|(name, test)| has_header(asked, name, test))
             && self.query.iter().all(|(name, test)| query::holds(asked.query, name, test))
-            && self
-                .cookies
-                .iter()
-                .all(|(name, test)| test.holds_for_any(cookie(asked.fields, name).into_iter()))
-            && (self.clients.is_empty() || asked.client.is_some_and(|client| self.takes_client(client)))
+            && self.cookies.iter().all(|(name, test)| has_cookie(asked, name, test))
+            && self.takes_client(asked)
             && self.features.iter().all(|feature| (asked.has_feature)(feature))
-            && self.labels.iter().all(|(name, test)| {
-                let mut holds = false;
-                asked.labels.label(name, &mut |value| holds = test.holds_for_any(value.into_iter()));
-                holds
-            })
+            && self.labels.iter().all(|(name, test)| has_label(asked, name, test))
     }
 
-    fn takes_client(&self, client: IpAddr) -> bool {
-        self.clients.iter().any(|network| network.contains(&client))
+    pub(super) fn takes_method(&self, asked: &Asked<'_>) -> bool {
+        self.methods.is_empty() || self.methods.contains(asked.method)
     }
+
+    pub(super) fn takes_client(&self, asked: &Asked<'_>) -> bool {
+        let takes = |client| self.clients.iter().any(|network| network.contains(&client));
+        self.clients.is_empty() || asked.client.is_some_and(takes)
+    }
+}
+
+pub(super) fn has_header(asked: &Asked<'_>, name: &HeaderName, test: &ValueTest) -> bool {
+    test.holds_for_any(asked.fields.get_all(name).iter())
+}
+
+pub(super) fn has_label(asked: &Asked<'_>, name: &str, test: &ValueTest) -> bool {
+    let mut holds = false;
+    asked.labels.label(name, &mut |value| holds = test.holds_for_any(value.into_iter()));
+    holds
+}
+
+pub(super) fn has_cookie(asked: &Asked<'_>, name: &str, test: &ValueTest) -> bool {
+    test.holds_for_any(cookie(asked.fields, name).into_iter())
 }

@@ -76,6 +76,16 @@ impl<T> RouteTable<T> {
         self.routes == 0
     }
 
+    /// All of them, by their places: gathered each time, for whoever explains.
+    #[must_use]
+    pub fn routes(&self) -> Vec<&Arc<Route<T>>> {
+        let with_hosts = self.hosts.values().chain(self.below.values());
+        let mut routes: Vec<_> = with_hosts.chain([&self.anywhere]).flat_map(Paths::routes).collect();
+        routes.sort_by_key(|route| route.index);
+        routes.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        routes
+    }
+
     /// The route of a request.
     #[must_use]
     pub fn find(&self, asked: &Asked<'_>) -> Option<&Arc<Route<T>>> {
@@ -129,6 +139,11 @@ impl<T> Paths<T> {
                 self.prefix.entry(key).or_default().push(route);
             }
         }
+    }
+
+    fn routes(&self) -> impl Iterator<Item = &Arc<Route<T>>> {
+        let buckets = self.exact.values().chain(self.prefix.values()).flatten();
+        buckets.chain(self.templates.all()).chain(self.expressions.all())
     }
 
     fn sort(&mut self) {

@@ -5,14 +5,19 @@ use std::num::NonZeroU32;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use proptest::prelude::*;
 
-use super::super::{HeaderRules, MatchRule, RouteCors, Target, normalise};
+use super::super::misses::path_rank;
+use super::super::{HeaderRules, MatchRule, Precedence, RouteCors, Target, normalise};
 use super::*;
 use crate::types::{Access, Labels, PathTemplate, Pattern, ValueTest};
 
 fn route(name: &str, rule: MatchRule) -> Arc<Route<()>> {
+    placed(name, 0, rule)
+}
+
+fn placed(name: &str, index: usize, rule: MatchRule) -> Arc<Route<()>> {
     Arc::new(Route {
         name: name.into(),
-        index: 0,
+        index,
         rule,
         target: Target::Tenant,
         rewrite: None,
@@ -238,44 +243,11 @@ fn no_route_is_none() {
     assert_eq!(find(&RouteTable::new(vec![]), &Request::get("/")), None);
 }
 
-/// How specific a rule is by a host: exact, then the longer wildcard. `None` where it does not take it.
-fn host_rank(rule: &HostRule, host: Option<&str>) -> Option<(bool, usize)> {
-    match (rule, host?) {
-        (HostRule::Exact(name), host) => (name == host).then_some((true, 0)),
-        (HostRule::Below(name), host) => host.ends_with(&format!(".{name}")).then_some((false, name.len())),
-    }
-}
-
-/// How specific a rule is by a path. `None` where it does not take it.
-fn path_rank(rule: &PathRule, path: &str) -> Option<(u8, Vec<bool>, usize)> {
-    match rule {
-        PathRule::Exact(exact) => (exact == path).then_some((3, Vec::new(), 0)),
-        PathRule::Template(template) => {
-            let text = template.to_string();
-            let (own, asked): (Vec<_>, Vec<_>) = (text.split('/').collect(), path.split('/').collect());
-            let any = |own: &str| own.starts_with('{');
-            let takes = own.len() == asked.len()
-                && own.iter().zip(&asked).all(|(own, asked)| own == asked || (any(own) && !asked.is_empty()));
-            takes.then(|| (2, own.iter().map(|own| !any(own)).collect(), 0))
-        }
-        PathRule::Pattern(pattern) => pattern.holds(path.as_bytes()).then_some((1, Vec::new(), 0)),
-        PathRule::Prefix(prefix) => {
-            let prefix = prefix.trim_end_matches('/');
-            let takes =
-                path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-            takes.then_some((0, Vec::new(), prefix.len()))
-        }
-    }
-}
-
 /// What the documentation says, word for word.
 fn naive(routes: &[Arc<Route<()>>], asked: &Asked<'_>) -> Option<String> {
     let ranked = routes.iter().enumerate().filter_map(|(at, route)| {
         let rule = &route.rule;
-        let host = match rule.hosts.is_empty() {
-            true => None,
-            false => Some(rule.hosts.iter().filter_map(|host| host_rank(host, asked.host)).max()?),
-        };
+        let host = rule.host_rank(asked)?;
         let path = path_rank(&rule.path, asked.path)?;
         rule.holds(asked).then_some(((host, path, rule.specificity(), std::cmp::Reverse(at)), route))
     });
@@ -375,10 +347,23 @@ proptest! {
         requests in proptest::collection::vec(requests(), 1..8),
     ) {
         let routes: Vec<_> =
-            rules.into_iter().enumerate().map(|(at, rule)| route(&at.to_string(), rule)).collect();
+            rules.into_iter().enumerate().map(|(at, rule)| placed(&at.to_string(), at, rule)).collect();
         let table = RouteTable::new(routes.clone());
         for request in requests {
-            prop_assert_eq!(find(&table, &request), naive(&routes, &request.asked()));
+            let asked = request.asked();
+            prop_assert_eq!(find(&table, &request), naive(&routes, &asked));
+            let found = table.find(&asked);
+            prop_assert_eq!(table.routes().len(), routes.len());
+            for route in &routes {
+                let is_taken = route.rule.unmet(&asked).is_empty();
+                prop_assert!(is_taken || found.is_none_or(|found| !Arc::ptr_eq(found, route)));
+                // What takes it, and does not get it, comes after what does.
+                if let Some(found) = found.filter(|found| is_taken && !Arc::ptr_eq(found, route)) {
+                    let by = found.rule.precedes_by(&route.rule, &asked);
+                    prop_assert!(by != Precedence::Order || found.index < route.index);
+                }
+                prop_assert!(!is_taken || found.is_some());
+            }
         }
     }
 }

@@ -53,6 +53,10 @@ impl<R> TemplateTree<R> {
         }
     }
 
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<R>> {
+        self.nodes.iter().flat_map(|node| &node.here)
+    }
+
     pub(super) fn buckets_mut(&mut self) -> impl Iterator<Item = &mut Vec<Arc<R>>> {
         self.nodes.iter_mut().map(|node| &mut node.here)
     }

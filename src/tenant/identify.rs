@@ -59,6 +59,30 @@ pub enum Unidentified {
     NotHere(Key),
 }
 
+/// Who hears what each rule says: nobody, where a request is served.
+pub trait Witness {
+    /// What the rule at this place says.
+    fn heard(&mut self, rule: usize, said: Said<'_>);
+}
+
+impl Witness for () {
+    fn heard(&mut self, _: usize, _: Said<'_>) {}
+}
+
+/// What a rule says of a request.
+#[derive(Debug, Clone, Copy)]
+pub enum Said<'s> {
+    /// Nothing: it was not asked, for there is no host, the host has named a tenant already, or the field comes from nobody who
+    /// is trusted.
+    NotAsked,
+    /// That it knows nobody.
+    Nobody,
+    /// Whose it is.
+    Tenant(&'s Arc<Tenant>),
+    /// That it is nobody's, whatever other rules say.
+    Refused(&'s Unidentified),
+}
+
 impl HostPattern {
     /// The id that a host has in it.
     #[must_use]
@@ -90,7 +114,23 @@ impl Identify {
         fields: &HeaderMap,
         via_trusted: bool,
     ) -> Result<Identified, Unidentified> {
-        match self.found(directory, looked_up, host, fields, via_trusted) {
+        self.find_before(directory, looked_up, host, fields, via_trusted, &mut ())
+    }
+
+    /// As [`find`](Self::find), before a witness.
+    ///
+    /// # Errors
+    /// [`Unidentified`].
+    pub fn find_before(
+        &self,
+        directory: &Directory,
+        looked_up: &LookedUp,
+        host: Option<&str>,
+        fields: &HeaderMap,
+        via_trusted: bool,
+        witness: &mut impl Witness,
+    ) -> Result<Identified, Unidentified> {
+        match self.found(directory, looked_up, host, fields, via_trusted, witness) {
             // Nobody may be said to be unknown for what was known before the store had no answer.
             Ok(None) | Err(Unidentified::Unknown) if looked_up.is_doubtful() => Err(Unidentified::Doubtful),
             found => {
@@ -107,21 +147,28 @@ impl Identify {
         host: Option<&str>,
         fields: &HeaderMap,
         via_trusted: bool,
+        witness: &mut impl Witness,
     ) -> Result<Option<Identified>, Unidentified> {
         let mut found: Option<Arc<Tenant>> = None;
         let mut by_host = false;
-        for rule in &self.rules {
+        for (at, rule) in self.rules.iter().enumerate() {
             let yielded = match (rule, host) {
-                (Rule::Header(name), _) if via_trusted => Self::named(directory, looked_up, name, fields)?,
-                (Rule::ApiKey(name), _) => Self::of_key(directory, looked_up, name, fields)?,
+                (Rule::Header(name), _) if via_trusted => Self::named(directory, looked_up, name, fields),
+                (Rule::ApiKey(name), _) => Self::of_key(directory, looked_up, name, fields),
                 (Rule::Host(pattern), Some(host)) if !by_host => match pattern.capture(host) {
-                    Some(id) => directory.by_id(id, looked_up)?,
-                    None => None,
+                    Some(id) => directory.by_id(id, looked_up).map_err(Into::into),
+                    None => Ok(None),
                 },
-                (Rule::Domain, Some(host)) if !by_host => directory.by_domain(host, looked_up)?,
-                _ => None,
+                (Rule::Domain, Some(host)) if !by_host => {
+                    directory.by_domain(host, looked_up).map_err(Into::into)
+                }
+                _ => {
+                    witness.heard(at, Said::NotAsked);
+                    continue;
+                }
             };
-            let Some(tenant) = yielded else { continue };
+            witness.heard(at, Said::of(&yielded));
+            let Some(tenant) = yielded? else { continue };
             by_host |= matches!(rule, Rule::Host(_) | Rule::Domain);
             match &found {
                 Some(first) if first.id() != tenant.id() => return Err(Unidentified::Conflict),
@@ -130,6 +177,12 @@ impl Identify {
             }
         }
         Ok(found.map(|tenant| Identified { tenant, by_host }))
+    }
+
+    /// The rules, in order.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
     }
 
     /// A trusted proxy that names an unknown tenant, or several, has made a mistake that must show.
@@ -154,6 +207,16 @@ impl Identify {
         let Some(line) = only_line(name, fields)? else { return Ok(None) };
         let hash = KeyHash::of_field(line.as_bytes()).ok_or(Unidentified::Unknown)?;
         directory.by_key(&hash, looked_up)?.map(Some).ok_or(Unidentified::Unknown)
+    }
+}
+
+impl<'s> Said<'s> {
+    fn of(yielded: &'s Result<Option<Arc<Tenant>>, Unidentified>) -> Self {
+        match yielded {
+            Ok(Some(tenant)) => Self::Tenant(tenant),
+            Ok(None) => Self::Nobody,
+            Err(why) => Self::Refused(why),
+        }
     }
 }
 

@@ -23,7 +23,7 @@ pub use configured::Configured;
 pub use context::{Context, ContextLine, Signer, Signing};
 pub use directory::{Directory, KeptTenants, LookedUp};
 pub use features::{FeatureList, FeatureTerm, Features, FeaturesNow, is_rolled_out};
-pub use identify::{HostPattern, Identified, Identify, Rule, Unidentified};
+pub use identify::{HostPattern, Identified, Identify, Rule, Said, Unidentified, Witness};
 pub use terms::{Routes, Terms};
 
 use crate::admission::RateLimits;

@@ -119,6 +119,12 @@ impl Choice {
         self.lineup.endpoints.is_empty()
     }
 
+    /// All endpoints that may be chosen.
+    #[must_use]
+    pub fn endpoints(&self) -> &[Arc<Endpoint>] {
+        &self.lineup.endpoints
+    }
+
     /// From now on those may be tried again that were tried before, where there are no others.
     pub fn forgive(&mut self) {
         if self.tried.len() >= self.lineup.endpoints.len() {

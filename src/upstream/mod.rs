@@ -45,6 +45,7 @@ pub use outbox::Outbox;
 pub use pool::{Pool, PoolTerms, Timeouts};
 pub use probe::{HealthChecks, HttpProbe, Probe};
 pub use retries::RetryTerms;
+pub use text::head_text;
 pub use tls::{ClientTls, IdentityPem, Roots, TlsTerms, TlsTermsError, Trust, roots_from_pem, system_roots};
 pub use vitals::Vitals;
 pub use warden::watch_over;

@@ -23,6 +23,14 @@ pub(super) fn head(text: &mut Vec<u8>, head: &Parts, own: &[&[u8]]) {
     text.extend_from_slice(b"\r\n");
 }
 
+/// The same, as a text of its own.
+#[must_use]
+pub fn head_text(head: &Parts, own: &[&[u8]]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(1024);
+    self::head(&mut text, head, own);
+    text
+}
+
 /// A line a field.
 pub(super) fn fields(text: &mut Vec<u8>, fields: &HeaderMap) {
     for (name, value) in fields {

@@ -95,6 +95,17 @@ impl Quotas {
         (!self.0.is_empty()).then_some(charges)
     }
 
+    /// Which of them would refuse a request, as far as that is known without the store. Nothing is charged.
+    #[must_use]
+    pub fn look(&self, cost: NonZeroU32) -> Option<Violation> {
+        let standing = |quota: &Arc<Quota>| {
+            let reset_s = quota.seems_exceeded(cost)?;
+            Some(Standing { allowed: false, remaining: 0, reset_s })
+        };
+        let refusing = self.0.iter().filter_map(|quota| Some((&quota.spec().label, standing(quota)?)));
+        Violation::of(refusing)
+    }
+
     /// Adds how the tenant stands, for a request that was not charged.
     pub fn tell(&self, list: &mut StandingList) {
         self.0.iter().for_each(|quota| list.push(&quota.spec().label, quota.standing()));

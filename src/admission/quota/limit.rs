@@ -213,6 +213,16 @@ impl Quota {
         (used_up && self.spec.on_exceed == OnExceed::Reject).then(|| self.wait_s(now_ms))
     }
 
+    /// Whether a request of this cost would be refused, as far as that is known without the store: the seconds until it would not.
+    pub(super) fn seems_exceeded(&self, cost: NonZeroU32) -> Option<u64> {
+        if self.spec.reserves() {
+            return self.seems_used_up(cost);
+        }
+        let now_ms = self.now_ms();
+        let used_up = self.state.known.load(Ordering::Acquire) && self.used(now_ms) >= self.spec.limit;
+        (used_up && self.spec.on_exceed == OnExceed::Reject).then(|| self.wait_s(now_ms))
+    }
+
     /// The percentage of the limit that is used, where the soft threshold is passed.
     #[must_use]
     pub fn warning(&self) -> Option<u64> {

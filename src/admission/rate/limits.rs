@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::charges::RateCharges;
 use super::gcra::{Pace, UNIT};
-use super::report::{KeysReport, RateReport};
+use super::report::{KeysReport, RateLook, RateReport};
 use super::rule::{RateRule, RateRules, UNROUTED};
 use super::shard::KeyCharge;
 use super::states::{Former, State};
@@ -172,6 +172,18 @@ impl RateLimits {
             let verdict = limit.verdict(true, 0, limit.debt(now_ns, 0));
             list.push(&limit.rule.label, limit.standing(&verdict, NonZeroU32::MIN));
         }
+    }
+
+    /// How a request stands with each limit that applies to it, with nothing charged.
+    #[must_use]
+    pub fn look(&self, request: &RateRequest<'_>) -> Vec<RateLook> {
+        let now_ns = self.now_ns();
+        let looked = self.applying(self.rules.set_of(request.route)).map(|limit| RateLook {
+            label: limit.rule.label.clone(),
+            standing: limit.standing(&limit.look(now_ns, request), request.cost),
+            shadow: limit.rule.shadow.is_some(),
+        });
+        looked.collect()
     }
 
     /// The present state of each limit. Counts keys one by one: for whoever asks, not for requests.

@@ -28,6 +28,6 @@ pub use charges::RateCharges;
 pub use gcra::RatePolicy;
 pub use keys::RateKey;
 pub use limits::{RateLimits, RateRequest};
-pub use report::{KeysReport, RateReport};
+pub use report::{KeysReport, RateLook, RateReport};
 pub use rule::{LimitedRoute, RATES_APPLYING_MAX, RateRule, RateRules};
 pub use states::RateStates;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::rule::RateRule;
-use crate::admission::Standing;
+use crate::admission::{Label, Standing};
 
 /// A rate limit of one tenant, as it is and as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,17 @@ pub struct RateReport {
     pub reset_s: Option<u64>,
     /// Its keys, where it counts by something.
     pub keys: Option<KeysReport>,
+}
+
+/// How a request would stand with a limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RateLook {
+    /// The limit.
+    pub label: Label,
+    /// How: what is left without this request.
+    pub standing: Standing,
+    /// Whether the limit only counts what it would have refused.
+    pub shadow: bool,
 }
 
 /// The keys of a limit.

@@ -1,0 +1,280 @@
+//! A request's way without the request: the functions that serve decide, in the pipeline's order, before a witness. Nothing is
+//! charged, taken, counted or sent.
+
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::Instant;
+
+use super::arrival::{Decided, Gates, Leads, unidentified};
+use super::edge;
+use super::forward::Framing;
+use super::gates::{self, Witness};
+use super::pipeline::is_request_id;
+use super::rejection::Rejection;
+use super::snapshot::{RouteTarget, Snapshot};
+use crate::admission::Violation;
+use crate::balance::Key;
+use crate::http::checks::{self, BadRequest, Checked};
+use crate::http::client_addr::Client;
+use crate::http::conn::ConnState;
+use crate::http::hop_by_hop::Survey;
+use crate::http::names::X_REQUEST_ID;
+use crate::routing::{Facts, Route};
+use crate::tenant::{self, Identified, LookedUp, Tenant, Unidentified};
+use crate::types::HostName;
+use crate::upstream::{Pool, head_text};
+
+/// How long the store may take to say whose it is.
+const LOOK_UP_MAX: Duration = Duration::from_secs(5);
+
+/// A request that is not sent.
+#[derive(Debug)]
+pub struct Rehearsal {
+    snapshot: Arc<Snapshot>,
+    head: Parts,
+    peer: IpAddr,
+    body: Declared,
+    survey: Survey,
+    client: Client,
+    checked: Result<Checked, BadRequest>,
+}
+
+/// What would become of it.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It would be sent upstream.
+    Forwarded(Box<Onward>),
+    /// Its route would answer it, or a file of the tenant's brand would be the answer.
+    Answered(Response<Bytes>),
+    /// It would be refused.
+    Refused(Rejection),
+}
+
+/// Where it would go, and as what.
+#[derive(Debug)]
+pub struct Onward {
+    /// The pool.
+    pub pool: Arc<Pool>,
+    /// What it is kept together with others by, where that chooses its endpoint.
+    pub key: Option<Key>,
+    /// What it asks to switch to.
+    pub switch: Option<HeaderValue>,
+    /// How long it may take.
+    pub within: Option<Duration>,
+    /// The head that an endpoint would get.
+    pub head: Vec<u8>,
+    /// What is set in the response's fields, whatever the endpoint says.
+    pub response_fields: HeaderMap,
+    /// What is taken out of them.
+    pub response_removed: Vec<HeaderName>,
+}
+
+/// A body of which only the length is known.
+#[derive(Debug, Clone, Copy)]
+struct Declared(u64);
+
+impl Rehearsal {
+    /// A request from a peer, with a body of so many octets.
+    #[must_use]
+    pub fn new(snapshot: Arc<Snapshot>, head: Parts, peer: IpAddr, body_octets: u64) -> Self {
+        let survey = Survey::of(&head.headers, &snapshot.reserved);
+        let client = snapshot.trusted.client(peer, &head.headers);
+        let checked = checks::request(&head, &survey, &snapshot.server.head);
+        Self { snapshot, head, peer, body: Declared(body_octets), survey, client, checked }
+    }
+
+    /// Its snapshot.
+    #[must_use]
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// Its head, as the client would send it.
+    #[must_use]
+    pub fn head(&self) -> &Parts {
+        &self.head
+    }
+
+    /// Who it would be from.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.client
+    }
+
+    /// The host that tenants are found by, where it has a valid one.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        self.checked.as_ref().ok()?.host.as_ref().map(HostName::as_str)
+    }
+
+    /// Whose it is. Looks it up where tenants are kept, as a request would; the witness made by `hearing` hears the rules each
+    /// time that they are asked anew, and the last one is handed back.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn identify<W: tenant::Witness>(
+        &self,
+        hearing: impl Fn() -> W,
+    ) -> (W, Result<Identified, Rejection>) {
+        let mut witness = hearing();
+        let checked = match &self.checked {
+            Ok(checked) => checked,
+            Err(why) => return (witness, Err(Rejection::BadRequest(*why))),
+        };
+        let Snapshot { identify, directory, .. } = &*self.snapshot;
+        let host = checked.host.as_ref().map(HostName::as_str);
+        let (fields, via_trusted) = (&self.head.headers, self.client.via_trusted);
+        let mut looked_up = LookedUp::default();
+        loop {
+            let found = identify.find_before(directory, &looked_up, host, fields, via_trusted, &mut witness);
+            let key = match found {
+                Ok(identified) => return (witness, Ok(identified)),
+                Err(Unidentified::NotHere(key)) => key,
+                Err(why) => return (witness, Err(unidentified(&why))),
+            };
+            if directory.look_up(key, &mut looked_up, LOOK_UP_MAX).await.is_err() {
+                return (witness, Err(Rejection::TenantUnavailable));
+            }
+            witness = hearing();
+        }
+    }
+
+    /// What becomes of it, once it is known whose it is.
+    #[must_use]
+    pub fn decide(&self, identified: &Identified, witness: &mut impl Witness) -> Outcome {
+        let tenant = &identified.tenant;
+        witness.cors(tenant.terms.cors.as_ref(), &self.head.headers);
+        if let Some(file) = gates::file_of_brand(tenant, &self.head, self.client) {
+            return Outcome::Answered(file);
+        }
+        self.admit(identified, witness).unwrap_or_else(Outcome::Refused)
+    }
+
+    fn admit(&self, identified: &Identified, witness: &mut impl Witness) -> Result<Outcome, Rejection> {
+        let Identified { tenant, by_host } = identified;
+        let checked = self.checked.as_ref().map_err(|why| Rejection::BadRequest(*why))?;
+        let conn = Rc::new(ConnState::new(SocketAddr::new(self.peer, 0), SocketAddr::from(([0; 4], 0))));
+        let gates = Gates {
+            snapshot: &self.snapshot,
+            conn: &conn,
+            survey: &self.survey,
+            client: self.client,
+            handshake: None,
+            checked,
+            by_host: *by_host,
+        };
+        let mut head = self.head.clone();
+        if let Some(answer) = gates.preflight(tenant, &head, witness)? {
+            return Ok(Outcome::Answered(answer));
+        }
+        let Decided { route, leads } = gates.decide(tenant, &mut head, &self.body, witness)?;
+        let request_id = self.request_id();
+        let facts = self.facts(tenant, route, &request_id);
+        self.charge(tenant, &gates, route, witness)?;
+        let Some(Leads { pool, switch, .. }) = leads else {
+            return Ok(Outcome::Answered(edge::said(tenant, route, &facts)));
+        };
+        let key = pool.balancing().key(&head.headers, self.client.ip, tenant.id());
+        let now = Instant::now();
+        let expires = gates.expiry(&head, route, pool, now).at;
+        let facade = gates.facade(route, pool, &head);
+        let outbound = gates.outbound(tenant, route, pool, facade.as_deref(), facts, expires);
+        let within = expires.map(|expires| expires.saturating_duration_since(now));
+        let head = outbound.say(head, Framing::of(&self.body), switch.as_ref(), |head, own, timeouts| {
+            let left = within.filter(|_| timeouts.shortest().is_some());
+            let left = left.map(|left| timeouts.lines(left)).unwrap_or_default();
+            let own: Vec<&[u8]> = own.iter().copied().chain([left.as_bytes()]).collect();
+            head_text(head, &own)
+        })?;
+        if pool.choose(key).is_empty() {
+            return Err(Rejection::NoEndpoint);
+        }
+        let mut response_fields = HeaderMap::new();
+        let rules = tenant.terms.response_headers.iter().map(AsRef::as_ref).chain([&route.response_headers]);
+        let mut response_removed = Vec::new();
+        for rules in rules {
+            rules.apply(&mut response_fields, &facts);
+            response_removed.extend(rules.remove.iter().cloned());
+        }
+        response_removed.retain(|name| !response_fields.contains_key(name));
+        let pool = Arc::clone(pool);
+        let onward = Onward { pool, key, switch, within, head, response_fields, response_removed };
+        Ok(Outcome::Forwarded(Box::new(onward)))
+    }
+
+    /// Looks at what would be charged.
+    fn charge(
+        &self,
+        tenant: &Tenant,
+        gates: &Gates<'_>,
+        route: &Route<RouteTarget>,
+        witness: &mut impl Witness,
+    ) -> Result<(), Rejection> {
+        let asked = gates.asks(route, &self.head);
+        let rates = tenant.rates.look(&asked);
+        let refusing = rates.iter().filter(|look| !look.shadow);
+        let violation = Violation::of(refusing.map(|look| (&look.label, look.standing)));
+        witness.rated(&rates);
+        match (violation, tenant.quotas.look(asked.cost)) {
+            (Some(violation), _) => Err(Rejection::RateLimited(violation)),
+            (None, Some(violation)) => Err(Rejection::QuotaExceeded(violation)),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// The client's, where that is kept; else its name stands for the one that would be made.
+    fn request_id(&self) -> HeaderValue {
+        let own = self.head.headers.get(&X_REQUEST_ID);
+        let own = own.filter(|id| self.client.via_trusted && is_request_id(id)).cloned();
+        own.unwrap_or(HeaderValue::from_static("{request_id}"))
+    }
+
+    fn facts<'f>(
+        &'f self,
+        tenant: &'f Tenant,
+        route: &'f Route<RouteTarget>,
+        request_id: &'f HeaderValue,
+    ) -> Facts<'f> {
+        let host = self.checked.as_ref().map_or(&b""[..], |checked| checked.host_value.as_bytes());
+        Facts {
+            tenant: tenant.id().as_str(),
+            labels: tenant,
+            client: self.client.ip,
+            request_id,
+            host,
+            method: &self.head.method,
+            path: self.head.uri.path(),
+            query: self.head.uri.query(),
+            rule: &route.rule.path,
+        }
+    }
+}
+
+impl Body for Declared {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Poll::Ready(None)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0 == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0)
+    }
+}
