@@ -55,6 +55,10 @@ impl Control for Gateway {
         Box::pin(async { Ok(document) })
     }
 
+    fn explain(&self, _: Question) -> Explained<'_> {
+        Box::pin(async { json!({ "verdict": { "action": "forward" } }) })
+    }
+
     fn registry(&self) -> Arc<Registry> {
         Arc::clone(&self.registry)
     }

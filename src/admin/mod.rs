@@ -11,6 +11,7 @@ mod auth;
 mod backup;
 mod body;
 mod domains;
+mod explain;
 mod export;
 #[cfg(test)]
 mod harness_tests;
@@ -39,8 +40,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::control::EndpointChange;
 use crate::control::registry::Registry;
+use crate::control::{EndpointChange, Question};
 use crate::telemetry::Metrics;
 use crate::tenant::SourceFault;
 
@@ -80,6 +81,9 @@ pub trait Control: Send + Sync + 'static {
     /// The store would have to say whether there is, and has no answer.
     fn tenant_limits(&self, id: &str) -> Limits<'_>;
 
+    /// What `/api/v1/explain` shows: what would become of a request, and why. Nothing is charged, taken or sent.
+    fn explain(&self, question: Question) -> Explained<'_>;
+
     /// All that is done with tenants: shown, changed, imported.
     fn registry(&self) -> Arc<Registry>;
 
@@ -108,6 +112,9 @@ pub trait Control: Send + Sync + 'static {
 
 /// A look at a tenant's limits under way.
 pub type Limits<'a> = Pin<Box<dyn Future<Output = Result<Option<Value>, SourceFault>> + Send + 'a>>;
+
+/// An explanation under way.
+pub type Explained<'a> = Pin<Box<dyn Future<Output = Value> + Send + 'a>>;
 
 /// A reload under way.
 pub type Reload<'a> = Pin<Box<dyn Future<Output = Result<Value, Value>> + Send + 'a>>;

@@ -21,7 +21,7 @@ use super::auth::require_token;
 use super::body::DOCUMENT_MAX;
 use super::paths::Paths;
 use super::problem::Problem;
-use super::{audit, backup, domains, export, import, keys, openapi, plans, pools, restore, tenants};
+use super::{audit, backup, domains, explain, export, import, keys, openapi, plans, pools, restore, tenants};
 
 /// How long an answer may take: reading a large configuration anew takes seconds.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -71,6 +71,7 @@ pub(super) fn quick() -> Paths {
         .and(keys::paths())
         .and(plans::paths())
         .and(audit::paths())
+        .and(explain::paths())
 }
 
 /// What takes as long as the client does; below `/api/v1`.

@@ -15,9 +15,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::core::Core;
 use super::gateway::ReloadFailure;
 use super::{audit_kept, tenants_kept, wardens, watch};
-use crate::admin::{self, AdminState, Control, Limits, Reload, Token};
-use crate::control::EndpointChange;
+use crate::admin::{self, AdminState, Control, Explained, Limits, Reload, Token};
 use crate::control::registry::Registry;
+use crate::control::{EndpointChange, Question};
 use crate::listen;
 use crate::time::give_way;
 
@@ -147,6 +147,10 @@ impl Control for Steering {
 
     fn tenant_limits(&self, id: &str) -> Limits<'_> {
         Box::pin(self.0.tenant_limits(id))
+    }
+
+    fn explain(&self, question: Question) -> Explained<'_> {
+        Box::pin(self.0.explain(question))
     }
 
     fn registry(&self) -> Arc<Registry> {

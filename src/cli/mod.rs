@@ -10,6 +10,7 @@ mod connection;
 mod demo;
 mod domain;
 mod draft;
+mod explain;
 mod health;
 mod key;
 mod listing;
@@ -59,6 +60,8 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Output::Text)]
         output: Output,
     },
+    /// Show what would become of a request, and why, without sending it.
+    Explain(explain::Explain),
     /// Print the JSON Schema of the configuration, for editors and CI.
     Schema,
     /// Run a gateway with tenants of different looks before small sample applications: no files, no services.
@@ -123,6 +126,7 @@ pub fn main() -> ExitCode {
             Ok(found) => return found,
             Err(error) => Err(error),
         },
+        Command::Explain(explain) => explain.run(),
         Command::Schema => check::schema(),
         Command::Demo { port, admin_port } => demo::demo(port, admin_port),
         Command::Health { url } => health::health(&url),

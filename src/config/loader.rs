@@ -69,6 +69,21 @@ impl Loader {
         Some(self.read())
     }
 
+    /// The configuration file, where it is one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match &self.origin {
+            Origin::File(path) => Some(path),
+            Origin::Text { .. } => None,
+        }
+    }
+
+    /// Whether the configuration file, or one that it names, is not what it was when it was read. Tenants' files are not looked at.
+    #[must_use]
+    pub fn is_outdated(&self) -> bool {
+        self.file().is_some() && Fingerprint::of(&self.named()) != self.seen
+    }
+
     /// What the tenants' files were like when they were read.
     #[must_use]
     pub fn inventory(&self) -> Inventory {

@@ -21,6 +21,7 @@ mod fingerprint;
 mod json;
 mod load;
 mod loader;
+mod places;
 mod redact;
 mod render;
 mod schema;
@@ -36,10 +37,11 @@ pub use diagnostic::{Diagnostic, Related, Report, Severity};
 pub use difference::Difference;
 pub use document::*;
 pub use json::{
-    Fault, READ_ONLY_KEYS, TenantParts, TenantRead, plan_json, read_domain, read_tenant, split_tenant,
-    tenant_json,
+    Fault, Level, READ_ONLY_KEYS, Setting, TenantParts, TenantRead, plan_json, pool_timeouts, read_domain,
+    read_tenant, settings, split_tenant, tenant_json,
 };
 pub use load::{Loaded, Quarantined, load, load_from, load_str, load_text};
 pub use loader::Loader;
+pub use places::{Places, Step};
 pub use schema::{schema, tenant_schemas};
 pub use tenants_dir::{Inventory, Look};

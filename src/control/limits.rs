@@ -26,7 +26,7 @@ pub async fn limits(snapshot: Arc<Snapshot>, id: String) -> Result<Option<Value>
     Ok(snapshot.directory.by_id(&id, &looked_up).ok().flatten().map(|tenant| told(&tenant)))
 }
 
-fn told(tenant: &Tenant) -> Value {
+pub(super) fn told(tenant: &Tenant) -> Value {
     let SeatTerms { weight, max, queue, reserved } = tenant.terms.seats;
     let rate_limits = tenant.rates.report().iter().map(rate).collect::<Vec<_>>();
     json!({

@@ -5,6 +5,7 @@ mod branding;
 mod clashes;
 mod compile;
 mod cors;
+mod explain;
 mod features;
 mod identity;
 mod left_out;
@@ -28,6 +29,7 @@ mod tenants;
 
 pub use clashes::{Clash, Clashes};
 pub use compile::{Compiled, Foundation, Previous, compile};
+pub use explain::{Ground, InvalidQuestion, Live, Local, LocalError, Question, explain};
 pub use left_out::LeftOut;
 pub use limits::limits;
 pub use mold::Mold;

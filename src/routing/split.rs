@@ -78,6 +78,17 @@ impl<T> Split<T> {
         Self { parts, sticky, total }
     }
 
+    /// The places with their weights, in order; `None` is the tenant's own.
+    pub fn parts(&self) -> impl Iterator<Item = (Option<&T>, u32)> {
+        self.parts.iter().map(|part| (part.to.as_ref(), part.weight))
+    }
+
+    /// What keeps going to the same place.
+    #[must_use]
+    pub fn sticky(&self) -> Option<&Sticky> {
+        self.sticky.as_ref()
+    }
+
     /// Where a request with these fields goes. `draw` draws any number.
     pub fn choose<'s>(
         &'s self,

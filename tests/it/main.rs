@@ -20,6 +20,7 @@ mod cli;
 mod cli_api;
 mod cors;
 mod deadlines;
+mod explain;
 mod faults;
 mod features;
 mod forwarding;

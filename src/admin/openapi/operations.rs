@@ -143,6 +143,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation { parameters: &["actor"], ..plain("DELETE", "/tenants/{id}/keys/{key}", "revokeKey", "Revoke a key at once", &[
         DONE, BAD, UNKNOWN, CONFLICT,
     ]) },
+    Operation { parameters: &["asked_url", "asked_method", "asked_from", "asked_header"], ..plain("GET", "/explain", "explain", "What would become of a request, and why", &[
+        ok(200, "The explanation.", "Any"), BAD,
+    ]) },
+    sent("POST", "/explain", "explainRequest", "What would become of a request, and why", "Question", &[
+        ok(200, "The explanation.", "Any"), BAD, NOT_JSON,
+    ]),
     plain("GET", "/plans", "listPlans", "All plans, as they are configured", &[ok(200, "The plans.", "Plans")]),
     plain("GET", "/plans/{name}", "getPlan", "A plan", &[ok(200, "The plan.", "Plan"), UNKNOWN]),
     Operation { parameters: &["tenant", "by", "action", "since", "limit", "cursor"], ..plain("GET", "/audit", "listAudit", "Who changed what, the newest first", &[
@@ -195,6 +201,10 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     Parameter { schema: || json!({ "type": "string", "format": "date-time" }), ..query("since", "Only changes from this time on.") },
     Parameter { schema: || json!({ "enum": ["upsert", "create"], "default": "upsert" }), ..query("mode", "Whether tenants that are there are replaced.") },
     Parameter { schema: || json!({ "type": "boolean", "default": false }), ..query("dry_run", "Only say what would become of each line.") },
+    Parameter { key: "url", ..query("asked_url", "The request's URL, like https://www.example.com/path. It has to be there.") },
+    Parameter { key: "method", ..query("asked_method", "Its method; GET by default.") },
+    Parameter { key: "from", ..query("asked_from", "The address that it comes from; by default one that is nobody's.") },
+    Parameter { key: "header", schema: || json!({ "type": "array", "items": { "type": "string", "pattern": "^[^:]+:.*$" } }), ..query("asked_header", "A field of it, `name:value`; may be there more often.") },
     Parameter { key: "tenant", ..query("only", "Only this tenant; no other is touched.") },
     Parameter { key: "dry_run", schema: || json!({ "type": "boolean", "default": true }), ..query("dry", "Only say what would change.") },
 ];

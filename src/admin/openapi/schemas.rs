@@ -26,7 +26,7 @@ pub(super) fn all() -> Map<String, Value> {
     schemas
 }
 
-fn own() -> [(&'static str, Value); 27] {
+fn own() -> [(&'static str, Value); 28] {
     let text = json!({ "type": "string" });
     let time = json!({ "type": ["string", "null"], "format": "date-time" });
     let number = json!({ "type": "integer", "minimum": 0 });
@@ -160,6 +160,10 @@ fn own() -> [(&'static str, Value); 27] {
         ),
         ("Pool", object(&["name", "endpoints"], json!({ "name": text, "endpoints": { "type": "array" } }))),
         ("Pools", object(&["pools"], json!({ "pools": list("Pool") }))),
+        (
+            "Question",
+            object(&["url"], json!({ "url": text, "method": text, "from": text, "headers": any_object })),
+        ),
         ("Endpoint", object(&["endpoint"], json!({ "endpoint": text }))),
         (
             "EndpointWeight",

@@ -23,8 +23,8 @@ use crate::config::{
 use crate::control;
 use crate::control::registry::Registry;
 use crate::control::{
-    Clashes, Compiled, EndpointChange, FirstAddresses, Foundation, LastReload, LeftOut, PoolSet, PoolTls,
-    Previous, Prover, Status, TenantSet, compile, limits,
+    Clashes, Compiled, EndpointChange, FirstAddresses, Foundation, Ground, LastReload, LeftOut, Live,
+    PoolSet, PoolTls, Previous, Prover, Question, Status, TenantSet, compile, explain, limits,
 };
 use crate::listen::ConnectionCaps;
 use crate::proxy::{Snapshot, SnapshotCell};
@@ -285,6 +285,22 @@ impl Core {
         id: &str,
     ) -> impl Future<Output = Result<Option<Value>, SourceFault>> + Send + use<> {
         limits(self.snapshot.load_full(), id.to_owned())
+    }
+
+    /// What would become of a request, and why.
+    pub(super) fn explain(&self, question: Question) -> impl Future<Output = Value> + Send + use<> {
+        let running = self.running();
+        // Under one lock, so that they are of one configuration.
+        let live = Live { generation: running.generation, is_outdated: running.loader.is_outdated() };
+        let ground = Ground {
+            snapshot: self.snapshot.load_full(),
+            document: Arc::clone(&running.document),
+            file: running.loader.file().map(ToOwned::to_owned),
+            registry: Some(self.registry()),
+            live: Some(live),
+        };
+        drop(running);
+        async move { explain(&ground, question).await }
     }
 
     /// How all pools stand.

@@ -9,6 +9,7 @@ mod branding;
 mod cors;
 mod parts;
 mod routes;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -28,6 +29,7 @@ use super::written::{TenantFile, Text};
 use crate::types::TenantId;
 
 pub use parts::{TenantParts, split_tenant};
+pub use settings::{Level, Setting, pool_timeouts, settings};
 pub use write::{plan_json, tenant_json};
 
 use tree::Tree;

@@ -86,7 +86,7 @@ pub fn plan_json(plan: &Plan) -> Value {
     document
 }
 
-fn limits(limits: &TenantLimits) -> Value {
+pub(super) fn limits(limits: &TenantLimits) -> Value {
     let rates: Vec<Value> = limits.rate_limits.iter().map(named_rate_limit).collect();
     let quotas: Vec<Value> = limits.quotas.iter().map(quota).collect();
     let on_outage = limits.on_outage.map(|policy| match policy {
@@ -193,7 +193,7 @@ fn soft_threshold(quota: &Quota, soft: u64) -> Value {
 }
 
 /// One that is always had is its name.
-fn features(features: &[Feature]) -> Value {
+pub(super) fn features(features: &[Feature]) -> Value {
     let one = |feature: &Feature| match feature.is_plain() {
         true => feature.name.as_str().into(),
         false => object([

@@ -1,0 +1,46 @@
+//! What of a request is not shown.
+
+/// What stands for it.
+pub(super) const REDACTED: &str = "***";
+
+/// Whether a field's value is not to be shown: credentials, cookies, tokens, by what fields are called that carry them.
+pub(super) fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace('_', "-");
+    let words = [
+        "auth",
+        "cookie",
+        "token",
+        "secret",
+        "passw",
+        "api-key",
+        "apikey",
+        "credential",
+        "signature",
+        "session",
+    ];
+    words.iter().any(|word| name.contains(word))
+}
+
+/// A field's value as it is shown.
+pub(super) fn shown(name: &str, value: &[u8], is_own_secret: bool) -> String {
+    match is_own_secret || is_secret(name) {
+        true => REDACTED.to_owned(),
+        false => String::from_utf8_lossy(value).into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_not_shown() {
+        for name in
+            ["Authorization", "cookie", "X-API-Key", "x_api_key", "X-Auth-Token", "proxy-authorization"]
+        {
+            assert_eq!(shown(name, b"s3cret", false), REDACTED, "{name}");
+        }
+        assert_eq!(shown("x-beta", b"1", false), "1");
+        assert_eq!(shown("x-context", b"1", true), REDACTED);
+    }
+}

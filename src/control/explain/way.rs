@@ -1,0 +1,153 @@
+//! The way of a request, as it was decided: its route and why others do not get it, its pool, and its limits.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::sources::Sources;
+use super::words;
+use crate::admission::RateLook;
+use crate::config::{self, Document};
+use crate::proxy::{RouteTarget, Witness};
+use crate::routing::{Asked, Rewrite, Route, Sticky, Target};
+use crate::tenant::Routes;
+use crate::types::TimeSpan;
+use crate::upstream::Pool;
+
+/// How many routes are told of that do not get the request: the nearest ones.
+const MISSES_MAX: usize = 20;
+
+/// What is told while it is decided.
+#[derive(Debug, Default)]
+pub(super) struct Way {
+    pub(super) path: Option<String>,
+    pub(super) route: Option<Arc<Route<RouteTarget>>>,
+    misses: Vec<Miss>,
+    misses_left_out: usize,
+    /// The pool that it goes to, and the one that serves it.
+    pub(super) pools: Option<(Arc<Pool>, Arc<Pool>)>,
+    pub(super) rates: Vec<RateLook>,
+}
+
+#[derive(Debug)]
+struct Miss {
+    index: usize,
+    name: Arc<str>,
+    /// How far it is from taking the request: the smaller the nearer.
+    distance: (bool, usize),
+    why: Vec<String>,
+}
+
+impl Witness for Way {
+    fn routed(&mut self, routes: &Routes, asked: &Asked<'_>, found: Option<&Arc<Route<RouteTarget>>>) {
+        self.path = Some(asked.path.to_owned());
+        self.route = found.cloned();
+        let others = routes.routes().into_iter();
+        let others = others.filter(|route| found.is_none_or(|found| !Arc::ptr_eq(found, route)));
+        let miss = |route: &Arc<Route<RouteTarget>>| {
+            let unmet = route.rule.unmet(asked);
+            let by_place = unmet.iter().any(|unmet| words::is_of_place(*unmet));
+            let mut why: Vec<String> = unmet.iter().map(|unmet| words::unmet(*unmet, asked)).collect();
+            if let Some(found) = found.filter(|_| why.is_empty()) {
+                why.push(words::precedence(found.rule.precedes_by(&route.rule, asked), &found.name));
+            }
+            let distance = (by_place, unmet.len());
+            Miss { index: route.index, name: Arc::clone(&route.name), distance, why }
+        };
+        let mut misses: Vec<Miss> = others.map(miss).collect();
+        // Stable: what is as near stays in the order of places.
+        misses.sort_by_key(|miss| miss.distance);
+        self.misses_left_out = misses.len().saturating_sub(MISSES_MAX);
+        misses.truncate(MISSES_MAX);
+        self.misses = misses;
+    }
+
+    fn leads_to(&mut self, pool: &Arc<Pool>, serving: &Arc<Pool>) {
+        self.pools = Some((Arc::clone(pool), Arc::clone(serving)));
+    }
+
+    fn rated(&mut self, rates: &[RateLook]) {
+        self.rates = rates.to_vec();
+    }
+}
+
+impl Way {
+    /// The route that was found, if one was, and those that were not.
+    pub(super) fn told(
+        &self,
+        document: &Document,
+        tenant: Option<&config::Tenant>,
+        sources: &Sources,
+    ) -> Value {
+        // Where no route was asked for, there is nothing to say of any.
+        let Some(path) = &self.path else { return Value::Null };
+        let placed = tenant.map(|tenant| document.routes_of(tenant)).unwrap_or_default();
+        let source = |index: usize| {
+            placed.iter().find(|placed| placed.place == index).map(|placed| sources.route(placed))
+        };
+        let misses = self
+            .misses
+            .iter()
+            .map(|miss| json!({ "name": &*miss.name, "source": source(miss.index), "why": miss.why }));
+        let misses: Vec<Value> = misses.collect();
+        let mut told = json!({
+            "path": path,
+            "name": self.route.as_ref().map(|route| &*route.name),
+            "misses": misses,
+            "misses_left_out": self.misses_left_out,
+        });
+        if let (Some(route), Value::Object(members)) = (&self.route, &mut told) {
+            let is_changed = placed.iter().any(|placed| placed.place == route.index && !placed.is_base);
+            members.insert("source".to_owned(), source(route.index).into());
+            members.insert("overridden".to_owned(), is_changed.into());
+            members.insert("takes".to_owned(), words::rule(&route.rule).into());
+            members.insert("leads".to_owned(), leads(&route.target).into());
+            let rewrite = route.rewrite.as_ref().map(rewrite);
+            members.insert("rewrite".to_owned(), rewrite.into());
+            members.insert("requires_feature".to_owned(), route.requires_feature.as_deref().into());
+            members.insert("cost".to_owned(), route.cost.get().into());
+            let timeout = route.timeout.map(|timeout| TimeSpan(timeout).to_string());
+            members.insert("timeout".to_owned(), timeout.into());
+        }
+        told
+    }
+}
+
+/// What becomes of a route's requests.
+fn leads(target: &Target<RouteTarget>) -> String {
+    match target {
+        Target::Tenant => "to the tenant's pool".to_owned(),
+        Target::Pool(pool) => format!("to the pool {}", pool.name()),
+        Target::Split(split) => {
+            let part = |(to, weight): (Option<&RouteTarget>, u32)| {
+                let to =
+                    to.map_or("the tenant's pool".to_owned(), |pool| format!("the pool {}", pool.name()));
+                format!("{to} ({weight})")
+            };
+            let parts: Vec<String> = split.parts().map(part).collect();
+            format!("by weight to {}{}", parts.join(" or "), stuck(split.sticky()))
+        }
+        Target::Redirect(redirect) => {
+            format!("elsewhere: {} {}", redirect.status.as_u16(), redirect.to.as_str())
+        }
+        Target::Respond(respond) => format!("nowhere: it answers {}", respond.status.as_u16()),
+    }
+}
+
+/// What keeps going to the same pool of a split.
+fn stuck(sticky: Option<&Sticky>) -> String {
+    match sticky {
+        None => ", at random".to_owned(),
+        Some(Sticky::Tenant) => ", always the same for a tenant".to_owned(),
+        Some(Sticky::Cookie(name)) => format!(", by the cookie {name}; at random without it"),
+        Some(Sticky::Header(name)) => format!(", by the header {name}; by tenant without it"),
+    }
+}
+
+fn rewrite(rewrite: &Rewrite) -> String {
+    match rewrite {
+        Rewrite::Prefix(prefix) => format!("prefix: {prefix}"),
+        Rewrite::Path(path) => format!("path: {}", path.as_str()),
+        Rewrite::Pattern(pattern, to) => format!("regex: {} to: {}", pattern.as_str(), to.as_str()),
+    }
+}
