@@ -30,7 +30,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::demo::sample_app::SampleApp;
-use output::{NobodyReads, Output};
+use output::NobodyReads;
 
 /// Exit codes: 0 done, 1 failed, 2 wrong usage (clap's own).
 const FAILED: u8 = 1;
@@ -52,14 +52,7 @@ enum Command {
         config: PathBuf,
     },
     /// Check a configuration: every error at once, nothing is started.
-    Check {
-        /// The configuration.
-        #[arg(value_name = "FILE")]
-        config: PathBuf,
-        /// How to print what was found.
-        #[arg(long, value_enum, default_value_t = Output::Text)]
-        output: Output,
-    },
+    Check(check::Check),
     /// Show what would become of a request, and why, without sending it.
     Explain(explain::Explain),
     /// Print the JSON Schema of the configuration, for editors and CI.
@@ -122,7 +115,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run { config } => run::run(config),
-        Command::Check { config, output } => match check::check(&config, output) {
+        Command::Check(check) => match check.run() {
             Ok(found) => return found,
             Err(error) => Err(error),
         },

@@ -24,6 +24,7 @@ mod loader;
 mod places;
 mod redact;
 mod render;
+mod routing_tests;
 mod schema;
 mod source;
 mod suggest;
@@ -43,5 +44,6 @@ pub use json::{
 pub use load::{Loaded, Quarantined, load, load_from, load_str, load_text};
 pub use loader::Loader;
 pub use places::{Places, Step};
+pub use routing_tests::{Expectation, Expected, RoutingTest, RoutingTests};
 pub use schema::{schema, tenant_schemas};
 pub use tenants_dir::{Inventory, Look};

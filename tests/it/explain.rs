@@ -380,3 +380,85 @@ fn a_file_is_asked_without_any_gateway() {
     let (code, _, err) = run(&["http://a/", "--admin", "http://127.0.0.1:1"]);
     assert_eq!(code, Some(2), "{err}");
 }
+
+/// Tries tests out: the exit code, and what was said.
+fn check(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = tollgate(&[&["check"], arguments].concat()).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn the_example_s_routing_tests_pass() {
+    let (code, out, err) = check(&["--tests", "config/examples/tests/dedicated-pools.yaml"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert_eq!(out, "config/examples/tests/dedicated-pools.yaml: 6 tests passed\n");
+    let (code, out, _) =
+        check(&["config/examples/minimal.yaml", "--tests", "config/examples/tests/dedicated-pools.yaml"]);
+    assert_eq!(code, Some(1), "another configuration is another matter: {out}");
+}
+
+#[test]
+fn a_test_that_fails_says_where_what_and_why() {
+    let (shared, other) = (Origin::echo(), Origin::echo());
+    let directory = tempfile::tempdir().unwrap();
+    let config = varied(&shared, &other).write(directory.path());
+    let file = directory.path().join("tests.yaml");
+    let tests = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        check(&[config.to_str().unwrap(), "--tests", file.to_str().unwrap()])
+    };
+    let all = "tests:\n\
+        - request: http://globex.app.test/api/x?v=2\n  expect: { tenant: globex, plan: pro, route: api, pool: shared, target: '/v1/x?v=2', action: forward,\n\
+        \x20   headers: { x-api: /api/x, x-auth-key: { present: true }, x-plan: { present: false } }, response_headers: { x-tier: pro }, features: [sso] }\n\
+        - request: { url: http://acme.app.test/old/a, headers: { x-beta: [1, 2] } }\n  expect: { action: answer, status: 308, location: 'https://acme.new.test/a' }\n\
+        - request: http://shut.app.test/\n  expect: { code: tenant_suspended, status: 403 }\n";
+    let (code, out, err) = tests(all);
+    assert_eq!(code, Some(0), "{out}{err}");
+
+    let (code, out, _) = tests(
+        "tests:\n- name: the API\n  request: http://globex.app.test/api/x\n  expect:\n    tenant: globex\n    pool: other\n    status: 200\n    headers:\n      x-api: /x\n      x-auth-key: hidden\n      x-none: '1'\n    features: [sso, half]\n\
+        - request: http://acme.app.test/\n  expect: { tenant: acme }\n",
+    );
+    assert_eq!(code, Some(1), "{out}");
+    let name = file.display();
+    for part in [
+        format!("failed: the API ({name}:3)"),
+        format!("{name}:6: pool: expected other, came shared"),
+        format!("{name}:7: status: expected 200, came the application's own"),
+        format!("{name}:9: header x-api: expected `/x`, came `/api/x`"),
+        format!("{name}:10: header x-auth-key: expected `hidden`, came it is there, but is not shown"),
+        format!("{name}:11: header x-none: expected `1`, came it is not there"),
+        "not beta: header x-beta must be `1`, and is not there; query parameter v must be `2`".to_owned(),
+        "pool shared (the route's pool)".to_owned(),
+        format!("{name}: 1 of 2 tests failed"),
+    ] {
+        assert!(out.contains(&part), "{part} is missing:\n{out}");
+    }
+    let arguments = [config.to_str().unwrap(), "--tests", file.to_str().unwrap(), "--output", "json"];
+    let (code, out, _) = check(&arguments);
+    let told: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &told["passed"], &told["failed"]), (Some(1), &json!(1), &json!(1)));
+    assert_eq!(told["tests"][0]["failures"][0]["expected"], "other");
+    assert_eq!(told["tests"][0]["explanation"]["verdict"]["action"], "forward");
+    assert_eq!(told["tests"][1]["explanation"], Value::Null);
+
+    for (text, said) in [
+        ("tests: [{ request: http://a/, expect: { tenat: acme } }]", "did you mean `tenant`?"),
+        ("tests: [{ request: http://a/, expect: {} }]", "nothing is expected here"),
+        ("tests: []", "there is no test in this file"),
+        ("tests: [{ request: 'ftp://a/', expect: { tenant: acme } }]", "tests.yaml:1: `ftp://a/` is no URL"),
+        (
+            "tests: [{ request: http://a/, expect: { headers: { x: { regex: '(' } } } }]",
+            "no regular expression",
+        ),
+    ] {
+        let (code, out, err) = tests(text);
+        assert_eq!(code, Some(1), "{out}{err}");
+        assert!(err.contains(said), "{said} is missing: {err}");
+    }
+    let (code, _, err) = check(&["--tests", file.to_str().unwrap()]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("which configuration?") || err.contains("no regular expression"), "{err}");
+    shared.assert_untouched();
+}

@@ -14,6 +14,8 @@ use super::connection::Connection;
 use super::output::{Output, print};
 use crate::control::{Local, LocalError, Question, explain};
 
+pub(super) use tree::reasons;
+
 /// `tollgate explain …`.
 #[derive(Debug, Args)]
 pub(super) struct Explain {

@@ -57,6 +57,14 @@ pub(in crate::cli) fn drawn(told: &Value) -> String {
     text
 }
 
+/// Why a request gets where it does: the parts that matter where something else was expected.
+pub(in crate::cli) fn reasons(told: &Value) -> String {
+    let parts = [identify(told), route(part(told, "route")), pool(part(told, "pool")), Some(verdict(told))];
+    let mut text = String::new();
+    Branch::new("").with(parts.into_iter().flatten().collect()).draw("", &mut text);
+    text
+}
+
 fn who(told: &Value) -> String {
     let (request, client) = (part(told, "request"), part(told, "client"));
     let from = word(request, "from");
@@ -224,7 +232,12 @@ fn pool(told: &Value) -> Option<Branch> {
     let stands_in = word(told, "stands_in_for");
     let stands_in =
         if stands_in.is_empty() { String::new() } else { format!(", which stands in for {stands_in}") };
-    let text = format!("pool {} ({}){stands_in}{}", word(told, "name"), word(told, "by"), place(told));
+    let from = match (&*word(told, "from"), &*word(told, "from_source")) {
+        ("", _) => String::new(),
+        (from, "") => format!(", by {from}"),
+        (from, source) => format!(", by {from} in {source}"),
+    };
+    let text = format!("pool {} ({}{from}){stands_in}{}", word(told, "name"), word(told, "by"), place(told));
     let endpoint = part(told, "endpoint");
     let by = word(endpoint, "by");
     let by = if by.is_empty() { String::new() } else { format!(" ({by})") };

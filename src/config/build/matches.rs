@@ -115,7 +115,10 @@ impl Builder<'_> {
         written.value.clone()
     }
 
-    fn header_matches(&self, entries: &Entries<Spanned<ValueMatch>>) -> Vec<(HeaderName, ValueTest)> {
+    pub(in crate::config) fn header_matches(
+        &self,
+        entries: &Entries<Spanned<ValueMatch>>,
+    ) -> Vec<(HeaderName, ValueTest)> {
         let mut seen = HashMap::new();
         let mut matches = Vec::new();
         for (key, value) in entries.iter() {

@@ -65,6 +65,21 @@ pub(super) struct Builder<'b> {
 }
 
 impl<'b> Builder<'b> {
+    /// One for what names nothing of a configuration.
+    pub fn bare(findings: &'b Findings) -> Self {
+        let nothing = || Names::Written(std::iter::empty().collect());
+        Self {
+            findings,
+            folder: Path::new(""),
+            plans: nothing(),
+            pools: nothing(),
+            identity: Vec::new(),
+            signs: false,
+            watched: Vec::new(),
+            of_api: false,
+        }
+    }
+
     pub fn new(findings: &'b Findings, folder: &'b Path, config: &'b Config) -> Self {
         Self {
             findings,

@@ -17,6 +17,7 @@ mod pools;
 mod quotas;
 mod rates;
 mod routes;
+mod routing_tests;
 mod split;
 mod telemetry;
 mod tenancy;
@@ -47,6 +48,7 @@ pub(super) use pools::{
 pub(super) use quotas::{Amount, OnExceed, Quota, Threshold};
 pub(super) use rates::{NamedRateLimit, RateKey, RateLimit, RouteRateLimit, TenantRateLimit};
 pub(super) use routes::{Redirect, Respond, Rewrite, Route};
+pub(super) use routing_tests::{Action, Asked, Expect, RoutingTest, RoutingTests};
 pub(super) use split::Split;
 pub(super) use telemetry::{AccessLog, Metering, Metrics, Tracing};
 pub(super) use tenancy::{Cache, IdentifyRule, Tenancy, Unknown, Verification};

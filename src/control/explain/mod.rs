@@ -10,6 +10,7 @@ mod onward;
 mod question;
 mod redaction;
 mod sources;
+mod trial;
 mod way;
 mod words;
 
@@ -21,6 +22,7 @@ use tokio::task::spawn_blocking;
 
 pub use local::{Local, LocalError};
 pub use question::{InvalidQuestion, Question};
+pub use trial::{Failure, Trial};
 
 use super::limits;
 use super::registry::Registry;
@@ -88,6 +90,11 @@ pub async fn explain(ground: &Ground, question: Question) -> Value {
     };
     let document = &*ground.document;
     let client = rehearsal.client();
+    let settings: Value = tenant
+        .as_ref()
+        .zip(written.as_ref())
+        .map(|(tenant, written)| effective::told(document, written, tenant, &sources))
+        .into();
     json!({
         "request": asked,
         "configuration": configuration(ground),
@@ -102,11 +109,10 @@ pub async fn explain(ground: &Ground, question: Question) -> Value {
             "plan": written.as_ref().and_then(|written| written.plan.as_deref()),
             "source": of_tenant(tenant, written.as_deref(), &sources),
         })),
-        "settings": tenant.as_ref().zip(written.as_ref())
-            .map(|(tenant, written)| effective::told(document, written, tenant, &sources)),
+        "settings": settings,
         "route": way.told(document, written.as_deref(), &sources),
         "limits": ground.live.as_ref().and(tenant.as_ref()).map(|tenant| state(tenant, &way)),
-        "pool": onward::pool(&way, onward, document, &sources),
+        "pool": onward::pool(&way, onward, document, &sources, &settings),
         "upstream": onward.map(|onward| onward::upstream(rehearsal.head(), onward, document)),
         "response": match &outcome {
             Outcome::Forwarded(onward) => onward::response(onward),

@@ -20,7 +20,13 @@ use crate::upstream::Pool;
 const BODY_SHOWN: usize = 1_000;
 
 /// The pool that serves it, and the endpoint that it would get.
-pub(super) fn pool(way: &Way, onward: Option<&Onward>, document: &Document, sources: &Sources) -> Value {
+pub(super) fn pool(
+    way: &Way,
+    onward: Option<&Onward>,
+    document: &Document,
+    sources: &Sources,
+    settings: &Value,
+) -> Value {
     let Some((meant, serving)) = &way.pools else { return Value::Null };
     let by_tenant = way.route.as_ref().is_some_and(|route| matches!(route.target, Target::Tenant));
     let name = &**serving.name();
@@ -34,10 +40,16 @@ pub(super) fn pool(way: &Way, onward: Option<&Onward>, document: &Document, sour
             (key, json!({ "value": value, "from": from, "source": source }))
         })
         .collect();
+    let mut all = settings.as_array().into_iter().flatten();
+    let setting = all.find(|setting| setting.get("name").is_some_and(|name| name == "pool"));
+    let setting = setting.filter(|_| by_tenant);
     json!({
         "name": name,
         "source": sources.document(&way_to),
         "by": if by_tenant { "the tenant's pool" } else { "the route's pool" },
+        // Who says which the tenant's pool is.
+        "from": setting.and_then(|setting| setting.get("from")),
+        "from_source": setting.and_then(|setting| setting.get("source")),
         "stands_in_for": (!Arc::ptr_eq(meant, serving)).then(|| &**meant.name()),
         "endpoint": endpoint(serving, onward),
         "timeouts": timeouts,

@@ -1,16 +1,45 @@
 //! `tollgate check` and `tollgate schema`.
 
+mod trials;
+
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::Args;
 use serde_json::json;
 
 use super::FAILED;
 use super::output::Output;
 use crate::config::{self, Report};
 
-pub(super) fn check(config: &Path, output: Output) -> anyhow::Result<ExitCode> {
+/// `tollgate check …`.
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// The configuration.
+    #[arg(value_name = "FILE", required_unless_present = "tests")]
+    config: Option<PathBuf>,
+    /// Try out routing tests, too: requests, and what is expected to become of them.
+    #[arg(long, value_name = "FILE")]
+    tests: Option<PathBuf>,
+    /// How to print what was found.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+impl Check {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let Self { config, tests, output } = self;
+        match (config, tests) {
+            (config, Some(tests)) => trials::trials(config.as_deref(), &tests, output),
+            (Some(config), None) => check(&config, output),
+            // clap asks for one of them.
+            (None, None) => Ok(ExitCode::from(FAILED)),
+        }
+    }
+}
+
+fn check(config: &Path, output: Output) -> anyhow::Result<ExitCode> {
     let loaded = config::load(config);
     let quarantined = loaded.iter().flat_map(|loaded| &loaded.quarantined);
     let mut report = match &loaded {
