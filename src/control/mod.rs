@@ -29,7 +29,9 @@ mod tenants;
 
 pub use clashes::{Clash, Clashes};
 pub use compile::{Compiled, Foundation, Previous, compile};
-pub use explain::{Failure, Ground, InvalidQuestion, Live, Local, LocalError, Question, Trial, explain};
+pub use explain::{
+    Failure, Ground, InvalidQuestion, Kept, Live, Local, LocalError, Question, Trial, explain,
+};
 pub use left_out::LeftOut;
 pub use limits::limits;
 pub use mold::Mold;

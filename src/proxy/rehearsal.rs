@@ -43,6 +43,8 @@ pub struct Rehearsal {
     head: Parts,
     peer: IpAddr,
     body: Declared,
+    /// Whether pools have looked up the names that they find endpoints by.
+    is_running: bool,
     survey: Survey,
     client: Client,
     checked: Result<Checked, BadRequest>,
@@ -83,13 +85,21 @@ pub struct Onward {
 struct Declared(u64);
 
 impl Rehearsal {
-    /// A request from a peer, with a body of so many octets.
+    /// A request from a peer, with a body of so many octets. A snapshot that runs has looked up the names that pools find
+    /// endpoints by; else those are not missed.
     #[must_use]
-    pub fn new(snapshot: Arc<Snapshot>, head: Parts, peer: IpAddr, body_octets: u64) -> Self {
+    pub fn new(
+        snapshot: Arc<Snapshot>,
+        head: Parts,
+        peer: IpAddr,
+        body_octets: u64,
+        is_running: bool,
+    ) -> Self {
         let survey = Survey::of(&head.headers, &snapshot.reserved);
         let client = snapshot.trusted.client(peer, &head.headers);
         let checked = checks::request(&head, &survey, &snapshot.server.head);
-        Self { snapshot, head, peer, body: Declared(body_octets), survey, client, checked }
+        let body = Declared(body_octets);
+        Self { snapshot, head, peer, body, is_running, survey, client, checked }
     }
 
     /// Its snapshot.
@@ -195,7 +205,8 @@ impl Rehearsal {
             let own: Vec<&[u8]> = own.iter().copied().chain([left.as_bytes()]).collect();
             head_text(head, &own)
         })?;
-        if pool.choose(key).is_empty() {
+        let is_known = self.is_running || pool.sources().is_empty();
+        if is_known && pool.choose(key).is_empty() {
             return Err(Rejection::NoEndpoint);
         }
         let mut response_fields = HeaderMap::new();

@@ -128,7 +128,11 @@ pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     look_up(connection, &TenantKey::Host("nobody.invalid".into()), false).map(drop)
 }
 
-fn look_up(connection: &Connection, key: &TenantKey, labels: bool) -> rusqlite::Result<Option<Found>> {
+pub(super) fn look_up(
+    connection: &Connection,
+    key: &TenantKey,
+    labels: bool,
+) -> rusqlite::Result<Option<Found>> {
     match key {
         TenantKey::Id(id) => found(connection, BY_ID, &id.as_str(), labels),
         TenantKey::ApiKey(hash) => found(connection, BY_KEY, hash, labels),

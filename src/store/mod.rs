@@ -24,6 +24,7 @@ mod domain_tests;
 mod domains;
 mod fault;
 mod feed;
+mod glance;
 mod handover;
 mod import;
 mod keys;
@@ -70,6 +71,7 @@ pub use audit::{AuditEntry, AuditFound, AuditQuery};
 pub use domains::{Claim, ClaimTerms, DomainRecord};
 pub use fault::{StoreFault, WriteError};
 pub use feed::{Change, Feed};
+pub use glance::Glance;
 pub use keys::{KeyRecord, NewKey};
 pub use lookup::{Claimed, Found};
 pub use page::{PAGE_BYTES, Page};
@@ -129,6 +131,16 @@ pub enum StoreError {
         /// Its schema.
         found: i64,
         /// The newest schema that is known.
+        known: i64,
+    },
+    /// An earlier version has written it, and nobody has brought it up to date since.
+    #[error("the store {} was written by an older version of Tollgate (schema {found}, this one knows {known}): a gateway that starts on it brings it up to date", .path.display())]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The schema that is known.
         known: i64,
     },
     /// Its thread can't be started.

@@ -329,6 +329,21 @@ fn lines_are_those_of_the_file_and_a_changed_file_is_told() {
     assert_eq!((value, from.as_str()), (json!(7), "tenant"), "{told:#}");
     assert!(source.starts_with("store, revision "), "{source}");
 
+    // A file is asked while the gateway has its store open, and when nobody has.
+    let config = gateway.directory().join("tollgate.yaml");
+    let umbrella = || -> Value {
+        let arguments =
+            ["explain", "--config", config.to_str().unwrap(), "http://umbrella.app.test/", "-o", "json"];
+        serde_json::from_slice(&tollgate(&arguments).output().unwrap().stdout).unwrap()
+    };
+    let told = umbrella();
+    assert_eq!(setting(&told, "limits.rate_limit.burst").0, json!(7), "{told:#}");
+    assert_eq!(setting(&told, "limits.rate_limit.burst").2, source);
+    assert_eq!(
+        (&told["tenant"]["source"], &told["configuration"]["store_not_read"]),
+        (&json!(source), &Value::Null)
+    );
+
     // Nobody has told the gateway; it may have seen it by itself.
     gateway.edit(|config| config.set("plans", "{ free: {\n rate_limit: {\n rate: 6/s } } }"));
     let told = ask(&gateway, ACME);
@@ -372,6 +387,15 @@ fn a_file_is_asked_without_any_gateway() {
     let told: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &told["verdict"]["code"]), (Some(0), &json!("tenant_suspended")));
     assert_eq!(told["route"], Value::Null);
+    let named =
+        crate::harness::config().pool_as("shared", "{ endpoints: ['dns+http://app.invalid:80'] }".to_owned());
+    let named = named.write(tempfile::tempdir_in(directory.path()).unwrap().keep().as_path());
+    let output = tollgate(&["explain", "--config", named.to_str().unwrap(), "http://acme.app.test/"])
+        .output()
+        .unwrap();
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert!(out.contains("none is known; names are not looked up here"), "{out}");
+    assert!(out.contains("verdict: forwarded to pool shared"), "{out}");
     let (code, _, err) = run(&["not a url"]);
     assert_eq!(code, Some(1));
     assert!(err.contains("https://www.example.com/path"), "{err}");

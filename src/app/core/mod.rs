@@ -23,7 +23,7 @@ use crate::config::{
 use crate::control;
 use crate::control::registry::Registry;
 use crate::control::{
-    Clashes, Compiled, EndpointChange, FirstAddresses, Foundation, Ground, LastReload, LeftOut, Live,
+    Clashes, Compiled, EndpointChange, FirstAddresses, Foundation, Ground, Kept, LastReload, LeftOut, Live,
     PoolSet, PoolTls, Previous, Prover, Question, Status, TenantSet, compile, explain, limits,
 };
 use crate::listen::ConnectionCaps;
@@ -296,7 +296,7 @@ impl Core {
             snapshot: self.snapshot.load_full(),
             document: Arc::clone(&running.document),
             file: running.loader.file().map(ToOwned::to_owned),
-            registry: Some(self.registry()),
+            kept: Kept::Registry(self.registry()),
             live: Some(live),
         };
         drop(running);

@@ -94,11 +94,10 @@ fn configuration(told: &Value) -> Option<Branch> {
     if is("file_has_changed") {
         below.push(Branch::new("the file has changed since: lines are those of the file as it is now"));
     }
-    if !word(told, "store").is_empty() && !is("store_looked_at") {
-        below.push(Branch::new(format!(
-            "tenants of the store {} were not looked at: ask the running gateway (--admin)",
-            word(told, "store")
-        )));
+    let not_read = word(told, "store_not_read");
+    if !not_read.is_empty() {
+        let store = word(told, "store");
+        below.push(Branch::new(format!("tenants of the store {store} were not looked at: {not_read}")));
     }
     Some(Branch::new(text).with(below))
 }

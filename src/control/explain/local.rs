@@ -7,10 +7,13 @@ use super::super::compile::{Foundation, Previous, compile};
 use super::super::pool_dns::FirstAddresses;
 use super::super::pool_set::PoolSet;
 use super::super::pool_tls::{PoolTls, PoolTlsError};
+use super::super::stored::GlancedTenants;
 use super::super::tenants::TenantSet;
-use super::Ground;
-use crate::config::{self, Loaded, Report};
+use super::{Ground, Kept};
+use crate::config::{self, Document, Loaded, Report};
+use crate::store::Glance;
 use crate::telemetry::Metrics;
+use crate::tenant::{CacheTerms, TenantCache};
 use crate::time::Clock;
 
 /// A configuration to ask of.
@@ -47,13 +50,37 @@ impl Local {
         let Loaded { document, .. } = loaded;
         let metrics =
             Metrics::new(document.metrics.tenants).map_err(|error| LocalError::Metrics(error.to_string()))?;
-        let foundation = Arc::new(Foundation::new(Arc::new(metrics), Clock::system()));
+        let foundation = Foundation::new(Arc::new(metrics), Clock::system());
+        let kept = kept(&document);
+        if let Kept::Glance(glance) = &kept {
+            let source = Arc::new(GlancedTenants { glance: Arc::clone(glance) });
+            let config::TenantCache { capacity, ttl, negative_ttl, stale_while_revalidate } =
+                document.tenancy.cache;
+            let terms = CacheTerms { capacity, ttl, negative_ttl, stale_while_revalidate };
+            let (accounts, clock) = (&foundation.accounts, foundation.clock.clone());
+            let cache = TenantCache::new(source, terms, accounts, clock, foundation.metrics.cache());
+            // Nobody else has set it.
+            let _ = foundation.cache.set(cache);
+        }
+        let foundation = Arc::new(foundation);
         let (none, nobody) = (PoolSet::default(), TenantSet::default());
         let previous = Previous { pools: &none, tenants: &nobody };
         let tls = PoolTls::of(&document, &none)?;
         let compiled = compile(&document, 0, &previous, &tls, &FirstAddresses::default(), &foundation);
         let (snapshot, document) = (Arc::new(compiled.snapshot), Arc::new(document));
-        let ground = Ground { snapshot, document, file: Some(path.to_owned()), registry: None, live: None };
+        let ground = Ground { snapshot, document, file: Some(path.to_owned()), kept, live: None };
         Ok(Self { ground, findings })
+    }
+}
+
+/// The tenants of the store, where the configuration has one and it can be read.
+fn kept(document: &Document) -> Kept {
+    if !document.stores_tenants {
+        return Kept::Nowhere;
+    }
+    match Glance::at(&document.store) {
+        Ok(Some(glance)) => Kept::Glance(Arc::new(glance)),
+        Ok(None) => Kept::Unread("its file is not there".to_owned()),
+        Err(error) => Kept::Unread(error.to_string()),
     }
 }

@@ -25,10 +25,12 @@ pub use question::{InvalidQuestion, Question};
 pub use trial::{Failure, Trial};
 
 use super::limits;
-use super::registry::Registry;
+use super::registry::{Registry, written_document};
 use crate::config::{self, Document, read_tenant};
 use crate::proxy::{Outcome, Rehearsal, Rejection, Snapshot};
+use crate::store::{Glance, TenantKey};
 use crate::tenant::Tenant;
+use crate::types::TenantId;
 use identification::Hearing;
 use sources::Sources;
 use way::Way;
@@ -42,10 +44,23 @@ pub struct Ground {
     pub document: Arc<Document>,
     /// The file that this was loaded from, if it is one.
     pub file: Option<PathBuf>,
-    /// What is known of tenants that the configuration doesn't have; `None` where nobody looks into the store.
-    pub registry: Option<Arc<Registry>>,
+    /// Where tenants are that the configuration doesn't have.
+    pub kept: Kept,
     /// The running gateway's own; `None` where none runs.
     pub live: Option<Live>,
+}
+
+/// Where tenants are kept that the configuration doesn't have, for whoever asks.
+#[derive(Debug, Clone)]
+pub enum Kept {
+    /// There is no store of tenants.
+    Nowhere,
+    /// In the store of a running gateway, if it has one.
+    Registry(Arc<Registry>),
+    /// In a store that is only read.
+    Glance(Arc<Glance>),
+    /// In a store that was not read: why.
+    Unread(String),
 }
 
 /// What only a running gateway can say of its configuration.
@@ -62,9 +77,10 @@ pub struct Live {
 pub async fn explain(ground: &Ground, question: Question) -> Value {
     let asked = question.told();
     let Question { head, peer, body_octets, .. } = question;
-    let rehearsal = Rehearsal::new(Arc::clone(&ground.snapshot), head, peer, body_octets);
+    let rehearsal =
+        Rehearsal::new(Arc::clone(&ground.snapshot), head, peer, body_octets, ground.live.is_some());
     let (hearing, found) = rehearsal.identify(Hearing::default).await;
-    let (file, looks_into_store) = (ground.file.clone(), ground.registry.is_some());
+    let (file, looks_into_store) = (ground.file.clone(), !matches!(ground.kept, Kept::Unread(_)));
     // A large file takes a while to be read.
     let read = spawn_blocking(move || Sources::new(file.as_ref(), looks_into_store)).await;
     let mut sources = read.unwrap_or_default();
@@ -128,10 +144,19 @@ async fn written(ground: &Ground, id: &str) -> Option<(Arc<config::Tenant>, Opti
     if let Some(configured) = sources::configured(&ground.document, id) {
         return Some((Arc::clone(configured), None));
     }
-    let shown = ground.registry.as_ref()?.tenant(id).await.ok()?;
-    let id = crate::types::TenantId::parse(id).ok()?;
-    let read = read_tenant(&ground.document, &id, &shown.document).ok()?;
-    Some((read.tenant, shown.revision))
+    let parsed = TenantId::parse(id).ok()?;
+    let (document, revision) = match &ground.kept {
+        Kept::Registry(registry) => {
+            let shown = registry.tenant(id).await.ok()?;
+            (shown.document, shown.revision)
+        }
+        Kept::Glance(glance) => {
+            let record = glance.find(&TenantKey::Id(parsed.clone())).ok()??.record;
+            (written_document(&record), Some(record.revision))
+        }
+        Kept::Nowhere | Kept::Unread(_) => return None,
+    };
+    Some((read_tenant(&ground.document, &parsed, &document).ok()?.tenant, revision))
 }
 
 fn of_tenant(tenant: &Tenant, written: Option<&config::Tenant>, sources: &Sources) -> Value {
@@ -149,7 +174,10 @@ fn configuration(ground: &Ground) -> Value {
         "generation": ground.live.as_ref().map(|live| live.generation),
         // What is told of lines is of the file as it is now.
         "file_has_changed": ground.live.as_ref().is_some_and(|live| live.is_outdated),
-        "store_looked_at": ground.registry.is_some(),
+        "store_not_read": match &ground.kept {
+            Kept::Unread(why) => Some(why),
+            Kept::Nowhere | Kept::Registry(_) | Kept::Glance(_) => None,
+        },
         "store": ground.document.stores_tenants.then(|| ground.document.store.display().to_string()),
     })
 }

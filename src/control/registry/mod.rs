@@ -45,6 +45,7 @@ pub use crate::control::proof::{Look, Method};
 pub use audit::{AuditFilter, AuditPage};
 pub use backup::Backup;
 pub use documents::Shown;
+pub(crate) use documents::written_document;
 pub use import::{ImportError, ImportMode, ImportReport, Line, Why};
 pub use pages::{Listing, Page, SourceFilter};
 pub use refusal::{InvalidMember, Refusal};
