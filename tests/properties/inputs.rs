@@ -135,3 +135,17 @@ pub fn configuration() -> impl Strategy<Value = String> {
         .prop_map(|(depth, dash, key, value)| format!("{}{dash}{key}: {value}\n", "  ".repeat(depth)));
     vec(line, 0..20).prop_map(|lines| lines.concat())
 }
+
+/// What an application may say of itself in `Location`, `Link`, `Refresh` and `Set-Cookie`, more or less.
+pub fn of_itself() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        4 => select(vec![
+            "http://app.internal:8080", "HTTPS://APP.internal:8080", "//app.internal:8080", "http://app.internal",
+            "https://www.acme.test:8443", "http://www.acme.test", "/app", "a=b", "Domain=", "Path=", "url=",
+            "; ", "<", ">", ", ", "\"", "\\", "//", "?", "#", "\t", "5",
+        ])
+        .prop_map(str::to_owned),
+        1 => "[a-z/@:;=<>. -]{0,6}",
+    ];
+    vec(piece, 0..10).prop_map(|pieces| pieces.concat())
+}

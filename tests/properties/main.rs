@@ -6,6 +6,8 @@
 // Tests assert; a panic is how they say no.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "../../fuzz/properties/facade.rs"]
+mod facade;
 #[path = "../../fuzz/properties/forwarded.rs"]
 mod forwarded;
 #[path = "../../fuzz/properties/host.rs"]
@@ -53,6 +55,16 @@ proptest! {
     }
 
     #[test]
+    fn whatever_an_application_says_shows_one_host(bytes in vec(any::<u8>(), 0..100)) {
+        facade::shows_one_host(&bytes);
+    }
+
+    #[test]
+    fn what_looks_like_urls_and_cookies_shows_one_host(text in inputs::of_itself()) {
+        facade::shows_one_host(text.as_bytes());
+    }
+
+    #[test]
     fn any_text_loads_or_says_why(text in "\\PC{0,200}") {
         yaml::loads_or_says_why(text.as_bytes());
     }
@@ -67,6 +79,7 @@ proptest! {
 fn the_fuzzers_seeds_hold() {
     let properties = [
         ("host", host::parses_or_is_refused as fn(&[u8])),
+        ("facade", facade::shows_one_host),
         ("wire", wire::has_one_reading),
         ("forwarded", forwarded::names_no_made_up_client),
         ("yaml", yaml::loads_or_says_why),
