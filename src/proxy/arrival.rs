@@ -261,7 +261,7 @@ impl Gates<'_> {
         pool: &Pool,
         head: &Parts,
     ) -> Option<Box<Facade>> {
-        let host = self.checked.host.filter(|_| self.by_host);
+        let host = self.checked.host.as_ref().filter(|_| self.by_host);
         own_domain::facade(route, pool, &head.headers, self.client.via_trusted, host)
     }
 
@@ -289,6 +289,10 @@ impl Gates<'_> {
         witness: &mut impl Witness,
     ) -> Result<Option<Response<Bytes>>, Rejection> {
         let Some(method) = routing::preflight(&head.method, &head.headers) else { return Ok(None) };
+        if head.uri.path() == "*" {
+            // It is about the server as a whole, and about no request that a page could send.
+            return Ok(None);
+        }
         is_served(tenant, self.client)?;
         let path = routing::normalise(head.uri.path()).map_err(|_| Rejection::BadPath)?;
         let has_feature = |feature: &str| tenant.terms.features.now().has(feature);

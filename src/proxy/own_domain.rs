@@ -18,7 +18,7 @@ pub(super) fn facade(
     pool: &Pool,
     fields: &HeaderMap,
     via_trusted: bool,
-    host: Option<HostName>,
+    host: Option<&HostName>,
 ) -> Option<Box<Facade>> {
     let hosts = route.internal_hosts.as_ref().or(pool.internal_hosts())?;
     if hosts.is_empty() {
@@ -29,7 +29,7 @@ pub(super) fn facade(
         Some(b"https") => Scheme::Https,
         _ => Scheme::Http,
     };
-    Some(Box::new(Facade::new(Arc::clone(hosts), scheme, host)))
+    Some(Box::new(Facade::new(Arc::clone(hosts), scheme, host.copied())))
 }
 
 /// The prefix that a route puts in the place of another.

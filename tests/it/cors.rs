@@ -41,7 +41,7 @@ fn a_preflight_is_answered_at_the_edge() {
                     allow_headers: [X-Token, Content-Type], expose_headers: [X-Total], allow_credentials: true,
                     max_age: 10m, allow_private_network: true } }]",
     )
-    .set("plans", "{ free: { rate_limit: { rate: 1/min, burst: 1 } } }")
+    .set("plans", "{ free: { rate_limit: { rate: 1/min, burst: 2 } } }")
     .start();
     // By the method that is asked for, without a charge, and whatever the route requires.
     for _ in 0..3 {
@@ -69,9 +69,11 @@ fn a_preflight_is_answered_at_the_edge() {
     let answer = gateway.ask(&preflight(ACME, "/api/x", "GET", PAGE));
     assert_eq!((answer.status, allowed(&answer)), (200, None));
     assert_eq!(origin.last_request().method, "OPTIONS");
+    let answer = gateway.ask(&preflight(GLOBEX, "*", "POST", PAGE));
+    assert_eq!((answer.status, origin.last_request().target.as_str()), (200, "*"));
     // Neither is a preflight what lacks one of its fields.
     let answer = gateway.ask(&from(request("OPTIONS", GLOBEX, "/"), PAGE));
-    assert_eq!((answer.status, origin.requests().len()), (200, 2));
+    assert_eq!((answer.status, origin.requests().len()), (200, 3));
 }
 
 #[test]
