@@ -39,32 +39,6 @@ fn a_browser_sees_the_tenants_page_and_a_program_the_problem() {
 }
 
 #[test]
-fn a_plan_has_a_look_over_the_default_and_under_its_tenants() {
-    let origin = Origin::echo();
-    let plans =
-        "{ free: {}, gold: { branding: { name: Gold, tagline: shines, colors: { accent: '#c9a227' } } } }";
-    let tenants = "[{ id: acme, plan: gold, branding: { name: Acme } }, { id: globex, plan: gold }, { id: initech, plan: free }]";
-    let mut gateway = config()
-        .to(&origin)
-        .set("branding", "{ name: Example, tagline: plain }")
-        .set("plans", plans)
-        .set("tenants", tenants)
-        .start();
-    let brand = |gateway: &crate::harness::TestGateway, host: &str| {
-        let json = gateway.ask(&get(host, "/.brand/brand.json")).text();
-        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-        [text(&json["name"]), text(&json["tagline"]), text(&json["colors"]["accent"])]
-    };
-    assert_eq!(brand(&gateway, ACME), ["Acme", "shines", "#c9a227"]);
-    assert_eq!(brand(&gateway, GLOBEX), ["Gold", "shines", "#c9a227"]);
-    assert_eq!(brand(&gateway, "initech.app.test"), ["Example", "plain", ""]);
-    gateway.reload(|config| config.set("plans", &plans.replace("shines", "glows"))).unwrap();
-    assert_eq!(brand(&gateway, ACME), ["Acme", "glows", "#c9a227"]);
-    assert_eq!(brand(&gateway, GLOBEX), ["Gold", "glows", "#c9a227"]);
-}
-
-#[test]
 fn whom_the_access_list_keeps_out_gets_no_files_either() {
     let origin = Origin::echo();
     let tenants = "[{ id: acme, access: { deny: [127.0.0.0/8] } }, { id: globex }]";
@@ -243,45 +217,6 @@ fn a_page_is_given_the_look_and_its_head_says_so() {
     assert_eq!(origin.last_request().header("accept-encoding"), Some("gzip, br;q=0.5"));
     let link = html.split("href=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
     assert!(gateway.ask(&get(ACME, link)).text().contains("#123456"));
-}
-
-#[test]
-fn what_a_browser_has_kept_is_good_until_the_page_or_the_look_changes() {
-    let origin = Origin::serving(|request, peer| {
-        let (kind, length) =
-            if request.target == "/picture" { ("image/png", 3) } else { ("text/html", PAGE.len()) };
-        let is_known = request.header("if-none-match").is_some_and(|tags| tags.contains("\"abc\""));
-        let status = if is_known { "304 Not Modified" } else { "200 OK" };
-        let fields = format!("ETag: \"abc\"\r\nContent-Type: {kind}\r\n");
-        peer.send(format!("HTTP/1.1 {status}\r\n{fields}Content-Length: {length}\r\n\r\n"));
-        if !is_known && request.method == "GET" {
-            peer.send(PAGE.get(..length).unwrap());
-        }
-    });
-    let mut gateway = config().to(&origin).set("branding", INJECT).start();
-    let etag = gateway.ask(&get(ACME, "/")).header("etag").unwrap().to_owned();
-    let again = |gateway: &crate::harness::TestGateway, target, tags: &str| {
-        let answer = gateway.ask(&get(ACME, target).header("If-None-Match", tags));
-        (answer.status, answer.header("etag").unwrap().to_owned())
-    };
-    assert_eq!(again(&gateway, "/", &format!("\"x\", {etag}")), (304, etag.clone()));
-    assert_eq!(origin.last_request().header("if-none-match"), Some("\"x\", \"abc\""));
-    let head = gateway.ask(&crate::harness::request("HEAD", ACME, "/"));
-    assert_eq!((head.header("etag"), head.header("content-length")), (Some(etag.as_str()), None));
-    // What is no page has the origin's tag, and keeps it.
-    assert_eq!(gateway.ask(&get(ACME, "/picture")).header("etag"), Some("\"abc\""));
-    assert_eq!(again(&gateway, "/picture", "\"abc\""), (304, "\"abc\"".to_owned()));
-    gateway.reload(|config| config.set("branding", &INJECT.replace("by {{", "of {{"))).unwrap();
-    let (status, other) = again(&gateway, "/", &etag);
-    assert!(status == 200 && other != etag && other.starts_with("W/\"abc-s"), "{status} {other}");
-    assert_eq!(again(&gateway, "/", &other), (304, other.clone()));
-}
-
-#[test]
-fn a_page_without_a_tag_can_not_be_asked_for_by_its_date() {
-    let origin = Origin::answering(page("Last-Modified: Tue, 01 Dec 2026 00:00:00 GMT\r\n", PAGE.as_bytes()));
-    let gateway = config().to(&origin).set("branding", INJECT).start();
-    assert_eq!(gateway.ask(&get(ACME, "/")).header("last-modified"), None);
 }
 
 #[test]

@@ -37,6 +37,7 @@ mod interim;
 mod isolation;
 mod labels;
 mod limits;
+mod looks;
 mod memory;
 mod own_domains;
 mod pools;
