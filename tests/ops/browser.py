@@ -111,6 +111,7 @@ class Page:
         self.session = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network", "Audits"):
             self.call(f"{domain}.enable")
+        self.call("Page.setLifecycleEventsEnabled", enabled=True)
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False,
         )
@@ -139,12 +140,15 @@ class Page:
         done = self.call("Page.navigate", url=url)
         if "errorText" in done:
             raise RuntimeError(f"{url}: {done['errorText']}")
-        self.browser.wait(lambda: self.events("Page.loadEventFired") or None, f"the end of loading {url}")
+        # Of this document: the empty one before it may have only just been loaded.
+        end = {"name": "load", "loaderId": done["loaderId"]}
+        is_loaded = lambda: any(end.items() <= event.items() for event in self.events("Page.lifecycleEvent"))
+        self.browser.wait(lambda: is_loaded() or None, f"the end of loading {url}")
         self.eval("document.fonts.ready.then(() => true)")
         # Two frames later all that is known is drawn.
         self.eval("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
-        of_page = [event for event in self.events("Network.responseReceived") if event["type"] == "Document"]
-        return of_page[-1]["response"]["status"]
+        answers = self.events("Network.responseReceived")
+        return next(event["response"]["status"] for event in answers if event["requestId"] == done["loaderId"])
 
     def eval(self, expression):
         """The value of an expression of JavaScript; of a promise, what it comes to. No policy of the page's forbids it."""
