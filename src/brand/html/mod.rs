@@ -94,7 +94,7 @@ impl Injection {
         urls.iter().for_each(|(key, url)| tokens.insert_url(key, url));
         let filled =
             |text: &str, place| tokens.replace(text, place, false).0.unwrap_or_else(|| text.to_owned());
-        let edition = edition(&(stylesheet, &theme, &tokens, rules));
+        let edition = edition(&(env!("CARGO_PKG_VERSION"), serve_at, stylesheet, &theme, &tokens, rules));
         let rules = rules.iter().filter_map(|rule| {
             let selector = rule.select.parse().ok()?;
             let Change { inner, inner_html, attributes, remove, guarded } = &rule.change;
@@ -300,7 +300,7 @@ const LOADING: [&str; 16] = [
     "animate", "set", "use", "form", "portal",
 ];
 
-/// A name for what pages are changed by: another one where any of it is another.
+/// A name for what pages are changed by: another one where any of it is another, or the gateway that changes them.
 fn edition(of: &impl std::fmt::Debug) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, format!("{of:?}").as_bytes());
     digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()

@@ -86,6 +86,27 @@ fn pieces<'b>(body: &'b [u8], cuts: &[usize]) -> Vec<&'b [u8]> {
 }
 
 #[test]
+fn whatever_pages_are_changed_by_makes_another_edition() {
+    let edition = |stylesheet, theme: &str, name, logo, rules: &[Rule]| {
+        let (texts, urls) = ([("name", name)], [("logo", logo)]);
+        Injection::new("/.brand/", stylesheet, Some(theme.to_owned()), &texts, &urls, rules).edition
+    };
+    let removed = || rule("#ad", Change { remove: true, ..Change::default() });
+    let first = edition("/a.css", "#123456", "Acme", "/a.svg", &[]);
+    assert!(first.len() == 16 && first.bytes().all(|byte| byte.is_ascii_hexdigit()), "{first}");
+    assert_eq!(edition("/a.css", "#123456", "Acme", "/a.svg", &[]), first);
+    for other in [
+        edition("/b.css", "#123456", "Acme", "/a.svg", &[]),
+        edition("/a.css", "#123457", "Acme", "/a.svg", &[]),
+        edition("/a.css", "#123456", "Acne", "/a.svg", &[]),
+        edition("/a.css", "#123456", "Acme", "/b.svg", &[]),
+        edition("/a.css", "#123456", "Acme", "/a.svg", &[removed()]),
+    ] {
+        assert_ne!(other, first);
+    }
+}
+
+#[test]
 fn a_page_gets_its_style_sheet_and_its_tokens() {
     let page = "<!doctype html><head><title>{{brand.name}}</title></head><p title='{{ brand.name }}'>{{brand.name}}, {{brand.none}}";
     let name = "M&#252;ller &#38; &#34;S&#246;hne&#34; &#60;b&#62;";
