@@ -6,10 +6,39 @@ use std::collections::VecDeque;
 
 use http::{Response, StatusCode};
 
+use super::conn::ConnState;
+use super::facade::Facade;
 use super::hop_by_hop::strip_response;
 
 /// Octets of interim responses that wait to be written. What comes beyond is dropped, as any of them may be.
 const WAITING_MAX: usize = 16 * 1024;
+
+/// Who wants to hear of a request's interim responses.
+#[derive(Debug, Clone, Copy)]
+pub struct Hints<'h> {
+    conn: &'h ConnState,
+    facade: Option<&'h Facade>,
+}
+
+impl<'h> Hints<'h> {
+    /// The client of a connection's present request, as which it sees the application.
+    #[must_use]
+    pub fn new(conn: &'h ConnState, facade: Option<&'h Facade>) -> Self {
+        Self { conn, facade }
+    }
+
+    /// Passes an interim response (1xx) on, where that is possible.
+    pub fn pass(&self, response: &Response<()>) {
+        match self.facade {
+            None => self.conn.pass_interim(response),
+            Some(facade) => {
+                let mut seen = response.clone();
+                facade.response(seen.headers_mut());
+                self.conn.pass_interim(&seen);
+            }
+        }
+    }
+}
 
 /// What of a connection's interim responses is not written yet.
 #[derive(Debug, Default)]

@@ -11,7 +11,7 @@ pub mod forwarded;
 pub mod guard;
 mod h1;
 pub mod hop_by_hop;
-mod interim;
+pub mod interim;
 pub mod names;
 mod quiet;
 mod reserved;

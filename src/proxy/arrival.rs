@@ -52,8 +52,6 @@ pub(super) struct Onward {
     pub(super) pool: Arc<Pool>,
     pub(super) switch: Option<HeaderValue>,
     pub(super) expiry: Expiry,
-    /// Where the application has hosts of its own: how the client sees it.
-    pub(super) facade: Option<Box<Facade>>,
 }
 
 /// What becomes of a request that is not refused.
@@ -196,13 +194,13 @@ impl Gates<'_> {
         if let Some(injection) = tenant.terms.brand.injection() {
             books.knew_look = injection.asked(&mut head.headers);
         }
-        let facade = self.facade(route, pool, &head);
-        let facts = books.facts(tenant, route);
-        let outbound = self.outbound(tenant, route, pool, facade.as_deref(), facts, expiry.at);
+        books.facade = self.facade(route, pool, &head);
+        let (facade, facts) = (books.facade.as_deref(), books.facts(tenant, route));
+        let outbound = self.outbound(tenant, route, pool, facade, facts, expiry.at);
         let outbox = outbound.encode(head, body, switch.as_ref(), text)?;
         books.outgoing = Some(outbox);
         let (tenant, route, pool) = (Arc::clone(tenant), Arc::clone(route), Arc::clone(pool));
-        Ok(Admitted { tenant, route, onward: Some(Onward { pool, switch, expiry, facade }) })
+        Ok(Admitted { tenant, route, onward: Some(Onward { pool, switch, expiry }) })
     }
 
     /// All that is decided before anything is charged. Nothing is changed by it but the head, which then asks for the protocol that
@@ -255,12 +253,7 @@ impl Gates<'_> {
     }
 
     /// How the client sees the application, where that has hosts of its own.
-    pub(super) fn facade(
-        &self,
-        route: &Route<RouteTarget>,
-        pool: &Pool,
-        head: &Parts,
-    ) -> Option<Box<Facade>> {
+    pub(super) fn facade(&self, route: &Route<RouteTarget>, pool: &Pool, head: &Parts) -> Option<Rc<Facade>> {
         let host = self.checked.host.as_ref().filter(|_| self.by_host);
         own_domain::facade(route, pool, &head.headers, self.client.via_trusted, host)
     }

@@ -25,6 +25,7 @@ use crate::balance::Key;
 use crate::breaker::{Permits, Tripped};
 use crate::http::body::BodyFlow;
 use crate::http::conn::InFlight;
+use crate::http::facade::Facade;
 use crate::routing::{Facts, Route};
 use crate::telemetry::access_log::Entry;
 use crate::telemetry::{EndpointFailure, RequestRecord, TenantMeter};
@@ -80,6 +81,8 @@ pub(super) struct Exchange {
     pub(super) quotas: Option<QuotaCharges>,
     /// Its route's name, once there is one.
     pub(super) route: Option<Arc<str>>,
+    /// Where the application has hosts of its own: how the client sees it.
+    pub(super) facade: Option<Rc<Facade>>,
     /// What a browser is to be told with the answer.
     pub(super) cors: Option<Box<Told>>,
     /// What it is kept together with others by when its endpoint is chosen.
@@ -143,6 +146,7 @@ impl Exchange {
             rates: None,
             quotas: None,
             route: None,
+            facade: None,
             cors: None,
             balance_key: None,
             cookie: None,

@@ -15,13 +15,14 @@ use super::expiry::Expiry;
 use super::rejection::Rejection;
 use super::retrying::Retrying;
 use super::snapshot::{RouteTarget, Snapshot};
-use super::{own_domain, tunnel};
+use super::tunnel;
 use crate::brand::html::accepted_codings;
 use crate::breaker::Fuse;
 use crate::http::body::{BodyFailure, BodyFlow, RequestBody};
 use crate::http::conn::ConnState;
 use crate::http::facade::Facade;
 use crate::http::hop_by_hop::{self, Survey};
+use crate::http::interim::Hints;
 use crate::http::names::X_REQUEST_ID;
 use crate::http::timeouts::Timeouts;
 use crate::http::wire::Malformed;
@@ -89,7 +90,7 @@ impl Outbound<'_> {
             fields.remove(&X_REQUEST_ID);
         }
         if let Some(facade) = self.facade {
-            facade.request(fields, own_domain::prefixes(self.route));
+            facade.request(fields);
         }
         self.tenant.terms.request_headers.iter().for_each(|rules| rules.apply(fields, &self.facts));
         self.route.request_headers.apply(fields, &self.facts);
@@ -255,7 +256,9 @@ async fn at_endpoint(
     let flow = books.flow.clone();
     // HTTP/1.0 knows no interim responses (RFC 9110 §15.2).
     let conn = (books.version == Version::HTTP_11).then(|| Rc::clone(books.in_flight.conn()));
-    let (flow, interim) = (flow.as_deref(), conn.as_deref());
+    let facade = books.facade.clone();
+    let interim = conn.as_deref().map(|conn| Hints::new(conn, facade.as_deref()));
+    let flow = flow.as_deref();
     let owner = if pool.isolates() { books.tenant.clone() } else { None };
     let owner = owner.as_ref().map(|tenant| tenant.id());
     let (retry, fuse) = (retrying.terms(), retrying.fuse());

@@ -1,11 +1,12 @@
 //! Applications that have hosts of their own, under the tenants' domains.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue};
 
 use super::snapshot::RouteTarget;
-use crate::http::facade::{Facade, Prefixes};
+use crate::http::facade::Facade;
 use crate::http::names::X_FORWARDED_PROTO;
 use crate::routing::Route;
 use crate::types::{HostName, Scheme};
@@ -19,7 +20,7 @@ pub(super) fn facade(
     fields: &HeaderMap,
     via_trusted: bool,
     host: Option<&HostName>,
-) -> Option<Box<Facade>> {
+) -> Option<Rc<Facade>> {
     let hosts = route.internal_hosts.as_ref().or(pool.internal_hosts())?;
     if hosts.is_empty() {
         return None;
@@ -29,11 +30,9 @@ pub(super) fn facade(
         Some(b"https") => Scheme::Https,
         _ => Scheme::Http,
     };
-    Some(Box::new(Facade::new(Arc::clone(hosts), scheme, host.copied())))
-}
-
-/// The prefix that a route puts in the place of another.
-pub(super) fn prefixes(route: &Route<RouteTarget>) -> Option<Prefixes<'_>> {
-    let (outer, inner) = route.replaced_prefix()?;
-    Some(Prefixes { outer: outer.trim_end_matches('/'), inner: inner.trim_end_matches('/') })
+    let facade = Facade::new(Arc::clone(hosts), scheme, host.copied());
+    Some(Rc::new(match route.replaced_prefix() {
+        Some((outer, inner)) => facade.with_prefixes(outer, inner),
+        None => facade,
+    }))
 }

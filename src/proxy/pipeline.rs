@@ -22,7 +22,7 @@ use super::rejection::Rejection;
 use super::response::{ResponseBody, name_request};
 use super::seating::{self, Nursery};
 use super::snapshot::{Snapshot, SnapshotCell};
-use super::{circuit, grpc, own_domain, page, problem, rewriting, tunnel};
+use super::{circuit, grpc, page, problem, rewriting, tunnel};
 use crate::brand::prefers_html;
 use crate::http::checks;
 use crate::http::conn::ConnState;
@@ -121,7 +121,7 @@ impl Proxy {
         {
             return Err((refusal.into(), books));
         }
-        let Some(Onward { pool, switch, expiry, facade }) = onward else {
+        let Some(Onward { pool, switch, expiry }) = onward else {
             return Ok(edge::answer_for(&tenant, &route, books));
         };
         let expires = expiry.at;
@@ -175,8 +175,8 @@ impl Proxy {
         // The endpoint's version is its hop's (RFC 9110 §2.5).
         head.version = Version::HTTP_11;
         hop_by_hop::strip_response(&mut head.headers);
-        if let Some(facade) = facade {
-            facade.response(&mut head.headers, own_domain::prefixes(&route));
+        if let Some(facade) = &books.facade {
+            facade.response(&mut head.headers);
         }
         let facts = books.facts(&tenant, &route);
         tenant.terms.response_headers.iter().for_each(|rules| rules.apply(&mut head.headers, &facts));

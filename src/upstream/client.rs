@@ -31,7 +31,7 @@ use super::tls::is_alert;
 use super::way::Way;
 use crate::breaker::{Breaker, Fuse, Tripped};
 use crate::http::body::BodyFlow;
-use crate::http::conn::ConnState;
+use crate::http::interim::Hints;
 use crate::retry::Failed;
 use crate::time::Deadline;
 use crate::types::TenantId;
@@ -129,7 +129,7 @@ pub struct Terms<'a> {
     /// At which answers the request is left, to be sent once more.
     pub retry: Option<&'a RetryTerms>,
     /// Who wants to hear of interim responses.
-    pub interim: Option<&'a ConnState>,
+    pub interim: Option<Hints<'a>>,
     /// The circuit breakers that it goes through, where there are any.
     pub fuse: Option<&'a Fuse>,
 }
@@ -301,8 +301,8 @@ fn poll_exchange(
                 StatusCode::SWITCHING_PROTOCOLS => return Poll::Ready(Err(SendFailure::Protocol)),
                 status if status.is_informational() && *interim < INTERIM_MAX => {
                     *interim += 1;
-                    if let Some(conn) = terms.interim {
-                        conn.pass_interim(&head.response);
+                    if let Some(hints) = terms.interim {
+                        hints.pass(&head.response);
                     }
                     continue;
                 }

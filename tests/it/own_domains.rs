@@ -147,6 +147,20 @@ fn paths_are_those_that_clients_see() {
 }
 
 #[test]
+fn early_hints_show_the_same() {
+    let origin = Origin::answering(
+        "HTTP/1.1 103 Early Hints\r\nLink: <http://app.internal:8080/a.css>; rel=preload\r\n\r\n\
+         HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    );
+    let gateway = with_host(&origin).start();
+    let mut client = gateway.connect();
+    client.send(get(ACME, "/").bytes());
+    let hint = client.response_head().unwrap();
+    assert_eq!((hint.status, hint.header("link")), (103, Some("<http://acme.app.test/a.css>; rel=preload")));
+    client.answer().assert_status(200);
+}
+
+#[test]
 fn a_reload_and_a_stored_tenant_have_it_too() {
     let origin = application();
     let mut gateway = config().to(&origin).set("store", "sqlite:{dir}/tenants.db").start();

@@ -7,7 +7,7 @@ use super::reference::swapped;
 ///
 /// A `Domain` goes, whatever it names: a cookie without one comes back to the very host that set it and to no other, and a
 /// gateway can't know which hosts under a domain are other tenants'. The `Path` is the one that clients see.
-pub(super) fn hosted(value: &[u8], prefixes: Option<Prefixes<'_>>) -> Option<Vec<u8>> {
+pub(super) fn hosted(value: &[u8], prefixes: Option<&Prefixes>) -> Option<Vec<u8>> {
     let mut parts = value.split(|byte| *byte == b';');
     let pair = parts.next()?;
     // Such a cookie is kept only with the path `/` (RFC 6265bis §4.1.3.2).
@@ -52,7 +52,8 @@ mod tests {
     use super::*;
 
     fn hosted(value: &str, inner: &str) -> Option<String> {
-        let cookie = super::hosted(value.as_bytes(), Some(Prefixes { outer: "/api", inner }));
+        let cookie =
+            super::hosted(value.as_bytes(), Some(&Prefixes { outer: "/api".into(), inner: inner.into() }));
         cookie.map(|cookie| String::from_utf8(cookie).unwrap())
     }
 

@@ -16,12 +16,12 @@ use http::{HeaderName, HeaderValue};
 use crate::types::{HostName, Scheme, WebHosts};
 
 /// A prefix of paths that clients see, and what the application has in its place. Without slashes at their ends.
-#[derive(Debug, Clone, Copy)]
-pub struct Prefixes<'p> {
+#[derive(Debug, Clone)]
+struct Prefixes {
     /// As clients see it.
-    pub outer: &'p str,
+    outer: Box<str>,
     /// As the application does.
-    pub inner: &'p str,
+    inner: Box<str>,
 }
 
 /// An application as one client sees it.
@@ -29,6 +29,7 @@ pub struct Prefixes<'p> {
 pub struct Facade {
     hosts: Arc<WebHosts>,
     seen: Option<Seen>,
+    prefixes: Option<Prefixes>,
 }
 
 /// Where the client has found it.
@@ -53,29 +54,37 @@ impl Facade {
             };
             Seen { scheme, host, authority }
         });
-        Self { hosts, seen }
+        Self { hosts, seen, prefixes: None }
+    }
+
+    /// The same, where one prefix of paths is put in the place of another: `outer` is what clients see, `inner` what the
+    /// application does.
+    #[must_use]
+    pub fn with_prefixes(self, outer: &str, inner: &str) -> Self {
+        let [outer, inner] = [outer, inner].map(|prefix| prefix.trim_end_matches('/').into());
+        Self { prefixes: Some(Prefixes { outer, inner }), ..self }
     }
 
     /// What the client says of where it comes from, as the application would.
-    pub fn request(&self, fields: &mut HeaderMap, prefixes: Option<Prefixes<'_>>) {
+    pub fn request(&self, fields: &mut HeaderMap) {
         for name in [ORIGIN, REFERER] {
             if let Some(value) = fields.get_mut(&name) {
-                change(value, self.inward(value.as_bytes(), prefixes));
+                change(value, self.inward(value.as_bytes()));
             }
         }
     }
 
     /// What the application says of itself, as the client is to see it.
-    pub fn response(&self, fields: &mut HeaderMap, prefixes: Option<Prefixes<'_>>) {
+    pub fn response(&self, fields: &mut HeaderMap) {
         let mut hidden: Option<HeaderName> = None;
-        let url = |url: &[u8]| self.outward(url, prefixes);
+        let url = |url: &[u8]| self.outward(url);
         for (name, value) in fields.iter_mut() {
             let old = value.as_bytes();
             let new = match name.as_str() {
                 "location" | "content-location" => url(old),
                 "refresh" => list::refresh(old, &url),
                 "link" => list::links(old, &url),
-                "set-cookie" => cookie::hosted(old, prefixes),
+                "set-cookie" => cookie::hosted(old, self.prefixes.as_ref()),
                 // An origin can't go without its host.
                 "access-control-allow-origin" if self.seen.is_none() => {
                     let of_own = reference::authority(old);
@@ -83,7 +92,7 @@ impl Facade {
                         .or(of_own.filter(|of| self.hosts.have(of.scheme, &of.host)).map(|_| name.clone()));
                     None
                 }
-                "access-control-allow-origin" => self.outward(old, None),
+                "access-control-allow-origin" => self.outward(old),
                 _ => None,
             };
             change(value, new);
@@ -116,10 +125,10 @@ mod tests {
     fn through(facade: &Facade, name: &'static str, value: &'static str) -> Option<String> {
         let mut fields = HeaderMap::new();
         fields.insert(name, HeaderValue::from_static(value));
-        let prefixes = Prefixes { outer: "/api/reports", inner: "/reports" };
+        let facade = facade.clone().with_prefixes("/api/reports", "/reports/");
         match name {
-            "origin" | "referer" => facade.request(&mut fields, Some(prefixes)),
-            _ => facade.response(&mut fields, Some(prefixes)),
+            "origin" | "referer" => facade.request(&mut fields),
+            _ => facade.response(&mut fields),
         }
         fields.get(name).map(|value| value.to_str().unwrap().to_owned())
     }

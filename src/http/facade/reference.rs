@@ -26,7 +26,8 @@ pub(super) fn authority(url: &[u8]) -> Option<Authority<'_>> {
 
 impl Facade {
     /// A URL or path of the application's, as the client knows it; `None`: it stays.
-    pub(super) fn outward(&self, url: &[u8], prefixes: Option<Prefixes<'_>>) -> Option<Vec<u8>> {
+    pub(super) fn outward(&self, url: &[u8]) -> Option<Vec<u8>> {
+        let prefixes = self.prefixes.as_ref();
         let swap = |path: &[u8]| prefixes.and_then(|Prefixes { outer, inner }| swapped(path, inner, outer));
         if is_path(url) {
             return swap(url).map(rooted);
@@ -43,7 +44,7 @@ impl Facade {
     }
 
     /// A URL that the client knows, as the application does; `None`: it stays.
-    pub(super) fn inward(&self, url: &[u8], prefixes: Option<Prefixes<'_>>) -> Option<Vec<u8>> {
+    pub(super) fn inward(&self, url: &[u8]) -> Option<Vec<u8>> {
         let seen = self.seen.as_ref()?;
         let Authority { scheme, host, rest } = authority(url)?;
         let of = |host: &HostName| host.port().unwrap_or(seen.scheme.port());
@@ -51,6 +52,7 @@ impl Facade {
             return None;
         }
         let own = self.hosts.first()?;
+        let prefixes = self.prefixes.as_ref();
         let swapped = prefixes.and_then(|Prefixes { outer, inner }| swapped(rest, outer, inner));
         let scheme = own.scheme().unwrap_or(seen.scheme).as_str();
         let mut url = format!("{scheme}://{}", own.authority()).into_bytes();
@@ -128,9 +130,10 @@ mod tests {
         ) {
             let host = WebHost::parse("app.internal:8080").unwrap();
             let facade = Facade::new(Arc::new(WebHosts::new(vec![host])), Scheme::Http, None);
+            let facade = facade.with_prefixes(outer, inner);
             let start = if is_absolute { "http://app.internal:8080" } else { "" };
             let url = format!("{start}{inner}{rest}");
-            if let Some(seen) = facade.outward(url.as_bytes(), Some(Prefixes { outer, inner })) {
+            if let Some(seen) = facade.outward(url.as_bytes()) {
                 prop_assert!(is_path(&seen), "{url:?} is seen as {:?}", String::from_utf8_lossy(&seen));
             }
         }

@@ -131,8 +131,8 @@ fn poll_response(
         if *interim > INTERIM_MAX || response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Poll::Ready(Err(SendFailure::Protocol));
         }
-        if let Some(conn) = terms.interim {
-            conn.pass_interim(&response);
+        if let Some(hints) = terms.interim {
+            hints.pass(&response);
         }
     }
     Pin::new(coming).poll(cx).map_err(|why| failed(&why, served))
