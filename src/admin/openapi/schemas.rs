@@ -162,7 +162,17 @@ fn own() -> [(&'static str, Value); 28] {
         ("Pools", object(&["pools"], json!({ "pools": list("Pool") }))),
         (
             "Question",
-            object(&["url"], json!({ "url": text, "method": text, "from": text, "headers": any_object })),
+            object(
+                &["url"],
+                json!({
+                    "url": text, "method": maybe_text, "from": maybe_text,
+                    "headers": {
+                        "description": "Fields of the request: a value, or a list of values, one a line.",
+                        "type": ["object", "null"],
+                        "additionalProperties": { "type": ["string", "array"], "items": text },
+                    },
+                }),
+            ),
         ),
         ("Endpoint", object(&["endpoint"], json!({ "endpoint": text }))),
         (
