@@ -45,9 +45,10 @@ impl Reserved {
     }
 }
 
-/// Whether two names are the same to who takes `_` for `-`.
+/// Whether two names are the same to who takes `_`, or all that is no letter and no digit, for `-`: CGI in some servers has `_` for
+/// each of them.
 fn alike(a: &str, b: &str) -> bool {
-    let dashed = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    let dashed = |byte: u8| if byte.is_ascii_alphanumeric() { byte } else { b'-' };
     a.len() == b.len() && a.bytes().zip(b.bytes()).all(|(a, b)| dashed(a) == dashed(b))
 }
 

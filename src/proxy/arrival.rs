@@ -216,6 +216,7 @@ impl Gates<'_> {
         // `OPTIONS *` asks for the server as a whole: routed as its root.
         let path = if head.uri.path() == "*" { "/" } else { head.uri.path() };
         let path = routing::normalise(path).map_err(|_| Rejection::BadPath)?;
+        let path = routing::without_parameters(&path);
         let has_feature = |feature: &str| tenant.terms.features.now().has(feature);
         let asked = self.asked(head, &path, &has_feature, tenant);
         let route = tenant.terms.routes.find(&asked);
@@ -288,6 +289,7 @@ impl Gates<'_> {
         }
         is_served(tenant, self.client)?;
         let path = routing::normalise(head.uri.path()).map_err(|_| Rejection::BadPath)?;
+        let path = routing::without_parameters(&path);
         let has_feature = |feature: &str| tenant.terms.features.now().has(feature);
         let asked = Asked { method: &method, ..self.asked(head, &path, &has_feature, tenant) };
         let Some(route) = tenant.terms.routes.find(&asked) else { return Ok(None) };

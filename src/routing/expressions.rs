@@ -14,6 +14,11 @@ pub(super) struct Expressions<R> {
     set: Option<RegexSet>,
 }
 
+/// Octets that they may take together, compiled.
+const SIZE_MAX: usize = 16 * 1024 * 1024;
+/// Octets of the states that a search among all of them keeps, for each thread that searches.
+const STATES_MAX: usize = 1024 * 1024;
+
 /// From how many on they are looked at together.
 const TOGETHER_MIN: usize = 4;
 
@@ -36,9 +41,12 @@ impl<R> Expressions<R> {
     pub(super) fn sort_by_key<K: Ord>(&mut self, key: impl Fn(&Arc<R>) -> K) {
         self.kept.sort_by_key(|(_, kept)| key(kept));
         let all = self.kept.iter().map(|(pattern, _)| pattern.as_whole());
-        // Each was compiled within bounds: so are all. Should they not fit together, each is asked on its own.
+        // Should they not fit together, each is asked on its own.
         self.set = (self.kept.len() >= TOGETHER_MIN)
-            .then(|| RegexSetBuilder::new(all).unicode(false).size_limit(usize::MAX).build().ok())
+            .then(|| {
+                let mut builder = RegexSetBuilder::new(all);
+                builder.unicode(false).size_limit(SIZE_MAX).dfa_size_limit(STATES_MAX).build().ok()
+            })
             .flatten();
     }
 

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 
 use http::{HeaderValue, Method};
 
-use super::path::normalise;
 use super::rule::PathRule;
 use crate::types::{Labelled, Placeholder, Wording};
+use crate::types::{normalise, without_parameters};
 
 /// What of a request may be filled in.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +85,13 @@ impl<'r> Facts<'r> {
             PathRule::Template(template) => {
                 text.extend_from_slice(template.segment(name, &path).unwrap_or_default().as_bytes());
             }
-            PathRule::Pattern(pattern) => text.extend_from_slice(pattern.group(path.as_bytes(), name)),
+            PathRule::Pattern(pattern) if pattern.holds(path.as_bytes()) => {
+                text.extend_from_slice(pattern.group(path.as_bytes(), name));
+            }
+            // It was matched without them.
+            PathRule::Pattern(pattern) => {
+                text.extend_from_slice(pattern.group(without_parameters(&path).as_bytes(), name));
+            }
             PathRule::Exact(_) | PathRule::Prefix(_) => {}
         }
     }

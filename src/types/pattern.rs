@@ -4,8 +4,8 @@ use std::fmt;
 
 use regex::bytes::{Regex, RegexBuilder};
 
-/// Octets that a compiled expression may take.
-const SIZE_MAX: usize = 64 * 1024;
+/// Octets of the states that a search keeps, for each thread that searches.
+const STATES_MAX: usize = 128 * 1024;
 
 /// A regular expression that holds for a whole text, in time linear in its length: it has neither
 /// back-references nor look-around. Classes like `\w` are of ASCII.
@@ -26,9 +26,30 @@ impl Pattern {
     /// # Errors
     /// [`InvalidPattern`] says what is wrong, in one line.
     pub fn new(text: &str) -> Result<Self, InvalidPattern> {
+        Self::within(text, Self::SIZE_MAX)
+    }
+
+    /// Octets that a compiled expression may take.
+    pub const SIZE_MAX: usize = 64 * 1024;
+
+    /// Compiles an expression that takes so many octets at most.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn within(text: &str, size_max: usize) -> Result<Self, InvalidPattern> {
         // On its own first, so that no bracket in it can close ours.
-        compile(text)?;
-        Ok(Self { regex: compile(&whole(text))?, text: text.into() })
+        compile(text, size_max)?;
+        Ok(Self { regex: compile(&whole(text), size_max)?, text: text.into() })
+    }
+
+    /// About how many octets an expression takes, compiled: a power of two.
+    #[must_use]
+    pub fn size(text: &str) -> usize {
+        let mut size = 1024;
+        while size < Self::SIZE_MAX && compile(text, size).is_err() {
+            size *= 2;
+        }
+        size
     }
 
     /// The expression as it was written.
@@ -74,8 +95,9 @@ fn whole(text: &str) -> String {
     format!(r"\A(?:{text})\z")
 }
 
-fn compile(text: &str) -> Result<Regex, InvalidPattern> {
-    RegexBuilder::new(text).unicode(false).size_limit(SIZE_MAX).build().map_err(|error| {
+fn compile(text: &str, size_max: usize) -> Result<Regex, InvalidPattern> {
+    let mut builder = RegexBuilder::new(text);
+    builder.unicode(false).size_limit(size_max).dfa_size_limit(STATES_MAX).build().map_err(|error| {
         InvalidPattern(match error {
             regex::Error::CompiledTooBig(_) => "it is too large when compiled".to_owned(),
             // The last line of several says what is wrong, the others show where.

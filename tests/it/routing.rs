@@ -236,3 +236,32 @@ fn a_path_is_matched_as_it_is_forwarded() {
     }
     assert!(origins[1].requests().is_empty());
 }
+
+#[test]
+fn a_gate_holds_however_its_path_is_written() {
+    let (config, origins) = pools(&["rest", "gold"]);
+    let gateway = config
+        .set(
+            "routes",
+            "[{ match: { path_prefix: / }, pool: rest },
+              { match: { path_prefix: /premium }, pool: gold, requires_feature: gold }]",
+        )
+        .start();
+    for path in ["/premium", "/premium;a=b", "/;/premium/x", "/x/../premium;", "//premium", "/%70remium"] {
+        assert_eq!(gateway.ask(&get(ACME, path)).status, 403, "{path}");
+    }
+    for path in [
+        "/x/..;/premium",
+        "/x/..%3b/premium",
+        "/x%5c..%5cpremium",
+        "/x%2f..%2fpremium",
+        "/x\\..\\premium",
+        "/premium%00",
+    ] {
+        assert_eq!(gateway.ask(&get(ACME, path)).status, 400, "{path}");
+    }
+    origins[1].assert_untouched();
+    // What goes upstream is what came.
+    goes_to(&gateway, &get(ACME, "/a;b=c/d%2Fe"), "rest");
+    assert_eq!(origins[0].last_request().target, "/a;b=c/d%2Fe");
+}

@@ -39,7 +39,10 @@ impl Builder<'_> {
         let mut rules = HeaderRules::default();
         for (written, values) in [(&written.set, &mut rules.set), (&written.add, &mut rules.add)] {
             for (name, value) in self.header_values(written) {
-                if self.may_change(&name, direction) && self.first_time(&mut seen, &name) {
+                if self.may_change(&name, direction)
+                    && self.may_say(&name, value, direction)
+                    && self.first_time(&mut seen, &name)
+                {
                     if let FieldValue::Filled(wording) = &value.value.0 {
                         self.path_parts(wording, path, value.mark);
                     }
@@ -92,28 +95,54 @@ impl Builder<'_> {
         }
     }
 
+    /// What a response says of the gateway only that may say; nor may a tenant give cookies to others' hosts.
+    fn may_say(
+        &self,
+        name: &Spanned<HeaderName>,
+        value: &Spanned<Text<FieldValue>>,
+        direction: Direction,
+    ) -> bool {
+        let why = match name.value.as_str() {
+            _ if direction == Direction::Request => return true,
+            "proxy-status" | "ratelimit" | "ratelimit-policy" | "x-request-id" => {
+                "the gateway says it itself"
+            }
+            "set-cookie" if self.of_api && has_domain(&value.value.0) => {
+                "a tenant of the API can't give cookies for a `Domain`: other tenants' hosts may be below it"
+            }
+            _ => return true,
+        };
+        let message = format!("the header `{}` can't be set: {why}", name.value);
+        self.findings.error("reserved-header", name.mark, message).hint("remove it from the rule");
+        false
+    }
+
     fn may_change(&self, name: &Spanned<HeaderName>, direction: Direction) -> bool {
-        let Some(why) = self.owned(&name.value, direction) else { return true };
+        // Where an application takes `_` for `-`, both are one (as `http::reserved` has it).
+        let read_as = name.value.as_str().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        let Some(why) = self.owned(&read_as, direction) else { return true };
         let message = format!("the header `{}` can't be changed: {why}", name.value);
         self.findings.error("reserved-header", name.mark, message).hint("remove it from the rule");
         false
     }
 
     /// Why a field is the gateway's own, where it is.
-    fn owned(&self, name: &HeaderName, direction: Direction) -> Option<&'static str> {
-        let why = owned_always(name.as_str());
+    fn owned(&self, name: &str, direction: Direction) -> Option<&'static str> {
+        let why = owned_always(name);
         if why.is_some() || direction == Direction::Response {
             return why;
         }
-        match name.as_str() {
+        let is_identity =
+            |own: &HeaderName| own.as_str().replace(|c: char| !c.is_ascii_alphanumeric(), "-") == name;
+        match name {
             "host" => Some("the gateway passes on the host that the client asked for, or the pool's `host`"),
             "forwarded" => Some("the gateway sets it from the connection"),
             "x-request-id" => Some("the gateway gives every request one id everywhere"),
-            "x-tollgate-context" => {
+            "x-tollgate-context" | "x-tenant-id" => {
                 Some("it tells the application the tenant, and the gateway alone sets it")
             }
             other if other.starts_with("x-forwarded-") => Some("the gateway sets it from the connection"),
-            _ if self.identity.contains(name) => {
+            _ if self.identity.iter().any(is_identity) => {
                 Some("it tells the application the tenant, and the gateway alone sets it")
             }
             _ => None,
@@ -182,4 +211,13 @@ fn owned_always(name: &str) -> Option<&'static str> {
         "content-length" => Some("it belongs to the framing of the message"),
         _ => None,
     }
+}
+
+fn has_domain(value: &FieldValue) -> bool {
+    let text = match value {
+        FieldValue::Fixed(value) => String::from_utf8_lossy(value.as_bytes()).into_owned(),
+        FieldValue::Filled(wording) => wording.as_str().to_owned(),
+    };
+    let text = text.to_ascii_lowercase();
+    text.split(';').skip(1).any(|attribute| attribute.trim_start().starts_with("domain"))
 }

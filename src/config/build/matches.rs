@@ -9,7 +9,10 @@ use crate::config::decode::{Entries, Spanned, WordOr};
 use crate::config::document::{Domain, PathMatch, RouteMatch};
 use crate::config::source::Mark;
 use crate::config::written::{FromText, Match, ValueCondition, ValueMatch};
-use crate::types::{PathTemplate, Pattern, ValueTest};
+use crate::types::{PathTemplate, Pattern, ValueTest, normalise};
+
+/// Octets that the expressions of a tenant of the API take, compiled.
+const EXPRESSIONS_MAX: usize = 64 * 1024;
 
 impl Builder<'_> {
     pub(super) fn matches(&self, written: &Match) -> RouteMatch {
@@ -77,7 +80,14 @@ impl Builder<'_> {
 
     /// A regular expression. `None` where it is none, which is reported.
     pub(super) fn pattern(&self, text: &str, mark: Mark) -> Option<Pattern> {
-        match Pattern::new(text) {
+        let size_max = if self.of_api { EXPRESSIONS_MAX } else { Pattern::SIZE_MAX };
+        match Pattern::within(text, size_max.min(Pattern::SIZE_MAX)) {
+            Ok(_) if self.of_api && self.is_too_much(text) => {
+                self.findings
+                    .error("invalid-regex", mark, "the tenant's regular expressions are too large together")
+                    .hint("a tenant of the API has 64 KiB for them, compiled: count less, as in [0-9]+ for [0-9]{100}");
+                None
+            }
             Ok(pattern) => Some(pattern),
             Err(error) => {
                 self.findings
@@ -88,6 +98,13 @@ impl Builder<'_> {
         }
     }
 
+    /// Whether the expressions of a tenant of the API are more than it may have: what they cost a request grows with them.
+    fn is_too_much(&self, text: &str) -> bool {
+        let spent = self.expressions.get() + Pattern::size(text);
+        self.expressions.set(spent);
+        spent > EXPRESSIONS_MAX
+    }
+
     pub(super) fn path_of(&self, written: &Spanned<String>) -> String {
         let path = written.value.as_str();
         let problem = if !path.starts_with('/') {
@@ -96,9 +113,17 @@ impl Builder<'_> {
             Some(format!("has a `{c}`, which no path has"))
         } else if path.chars().any(|c| !c.is_ascii_graphic()) {
             Some("has a character that stands percent-encoded in a path".to_owned())
+        } else if path.contains(';') {
+            Some("has a `;`: parameters of segments are not compared".to_owned())
         } else {
             None
         };
+        if problem.is_none() && !normalise(path).is_ok_and(|normal| normal == path) {
+            let message = format!("`{path}` is not what paths are compared with");
+            let hint = normalise(path)
+                .map_or("leave its dot segments out".to_owned(), |normal| format!("write {normal}"));
+            self.findings.error("invalid-value", written.mark, message).hint(hint);
+        }
         if let Some(problem) = problem {
             let hint = match path {
                 path if path.contains('{') => "write a path with such segments under `path_template`",

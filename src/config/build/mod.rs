@@ -29,6 +29,7 @@ mod tenancy;
 mod tenants;
 mod usage;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -62,6 +63,8 @@ pub(super) struct Builder<'b> {
     pub watched: Vec<PathBuf>,
     /// Whether what is built comes over the API, which is not to read files here.
     of_api: bool,
+    /// What a tenant's regular expressions take so far.
+    expressions: Cell<usize>,
 }
 
 impl<'b> Builder<'b> {
@@ -77,6 +80,7 @@ impl<'b> Builder<'b> {
             signs: false,
             watched: Vec::new(),
             of_api: false,
+            expressions: Cell::new(0),
         }
     }
 
@@ -90,6 +94,7 @@ impl<'b> Builder<'b> {
             signs: config.identity.as_ref().is_some_and(|identity| identity.signed.is_some()),
             watched: Vec::new(),
             of_api: false,
+            expressions: Cell::new(0),
         }
     }
 
@@ -104,6 +109,7 @@ impl<'b> Builder<'b> {
             signs: document.identity.signed.is_some(),
             watched: Vec::new(),
             of_api: true,
+            expressions: Cell::new(0),
         }
     }
 

@@ -2,11 +2,12 @@
 //!
 //! An application resolves `/x/../api` and `/%61pi` before it routes; a gateway that matched the
 //! raw text would enforce the rules of another route. So routes are matched on the normalised
-//! path (RFC 3986 §6.2.2.2 and §6.2.2.3, and doubled slashes merged), while the raw one goes upstream.
+//! path (RFC 3986 §6.2.2.2 and §6.2.2.3, and doubled slashes merged), while the raw one goes upstream. What some applications
+//! resolve and others don't (`/x/..;/api`, `/x%5c..%5capi`) has no reading that is safe, and is refused.
 
 use std::borrow::Cow;
 
-/// The path climbs above the root, or has a broken percent-encoding.
+/// The path climbs above the root or in a way that is read differently, has a broken percent-encoding, a backslash or a NUL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the path climbs above the root or is badly encoded")]
 pub struct InvalidPath;
@@ -18,10 +19,12 @@ pub struct InvalidPath;
 /// [`InvalidPath`] when there is no such path.
 pub fn normalise(path: &str) -> Result<Cow<'_, str>, InvalidPath> {
     let bytes = path.as_bytes();
-    let suspect = bytes
-        .iter()
-        .zip(bytes.iter().skip(1).chain(std::iter::once(&b'/')))
-        .any(|(this, next)| *this == b'%' || (*this == b'/' && matches!(next, b'/' | b'.')));
+    let suspect =
+        bytes.iter().zip(bytes.iter().skip(1).chain(std::iter::once(&b'/'))).any(|(this, next)| match this {
+            b'%' | b'\\' => true,
+            b'/' => matches!(next, b'/' | b'.'),
+            _ => false,
+        });
     // `path` itself may end in one slash: the look-ahead above then compares it with the '/' put behind.
     if !suspect || bytes == b"/" {
         return Ok(Cow::Borrowed(path));
@@ -36,6 +39,7 @@ pub fn normalise(path: &str) -> Result<Cow<'_, str>, InvalidPath> {
             b".." => {
                 segments.pop().ok_or(InvalidPath)?;
             }
+            _ if is_ambiguous(segment) => return Err(InvalidPath),
             _ => {
                 segments.push(segment);
                 directory = false;
@@ -53,6 +57,36 @@ pub fn normalise(path: &str) -> Result<Cow<'_, str>, InvalidPath> {
     Ok(if normal == path { Cow::Borrowed(path) } else { Cow::Owned(normal) })
 }
 
+/// The path without the parameters of its segments (`;…`, RFC 3986 §3.3): an application that knows them routes by what stands before.
+#[must_use]
+pub fn without_parameters(path: &str) -> Cow<'_, str> {
+    if !path.contains(';') {
+        return Cow::Borrowed(path);
+    }
+    let segments = path.split('/').map(|segment| segment.split(';').next().unwrap_or_default());
+    let mut plain = String::with_capacity(path.len());
+    for segment in segments.skip(1) {
+        if !plain.ends_with('/') {
+            plain.push('/');
+        }
+        plain.push_str(segment);
+    }
+    Cow::Owned(plain)
+}
+
+/// Whether some would find a dot segment in it: behind a separator that is encoded, or before parameters.
+fn is_ambiguous(segment: &[u8]) -> bool {
+    if segment.contains(&b'\\') {
+        return true;
+    }
+    if !segment.starts_with(b".") && !segment.contains(&b'%') {
+        return false;
+    }
+    let is_dots = |part: &str| matches!(part.split(';').next(), Some("." | ".."));
+    let text = String::from_utf8_lossy(segment).replace("%2F", "/").replace("%5C", "/").replace("%3B", ";");
+    text.split('/').any(is_dots)
+}
+
 /// Decodes what needs no encoding (RFC 3986 §2.3); other encodings stay, with upper-case digits.
 fn decode_unreserved(path: &[u8]) -> Result<Vec<u8>, InvalidPath> {
     let mut decoded = Vec::with_capacity(path.len());
@@ -65,6 +99,9 @@ fn decode_unreserved(path: &[u8]) -> Result<Vec<u8>, InvalidPath> {
         let (high, low) = (bytes.next().and_then(digit), bytes.next().and_then(digit));
         let (Some(high), Some(low)) = (high, low) else { return Err(InvalidPath) };
         let octet = high * 16 + low;
+        if octet == 0 {
+            return Err(InvalidPath);
+        }
         if octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~') {
             decoded.push(octet);
         } else {
@@ -105,8 +142,35 @@ mod tests {
         ] {
             assert_eq!(normal(path).as_deref(), Some(expected), "{path}");
         }
-        for path in ["/..", "/a/../../b", "/%", "/%4", "/%zz"] {
+        for path in [
+            "/..",
+            "/a/../../b",
+            "/%",
+            "/%4",
+            "/%zz",
+            "/a/..;/b",
+            "/a/.;x/b",
+            "/a/..%3bx/b",
+            "/x%2f..%2fb",
+            "/x%5c..%5cb",
+            "/x\\..\\b",
+            "/a%00",
+        ] {
             assert_eq!(normal(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_no_part_of_what_is_matched() {
+        for (path, expected) in [
+            ("/a;b=c/d;e", "/a/d"),
+            ("/;/a", "/a"),
+            ("/a;", "/a"),
+            ("/a/;x", "/a/"),
+            ("/;x", "/"),
+            ("/a/b", "/a/b"),
+        ] {
+            assert_eq!(without_parameters(path), expected, "{path}");
         }
     }
 
