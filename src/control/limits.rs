@@ -104,6 +104,6 @@ fn quota(quota: &QuotaDescription) -> Value {
 }
 
 /// A number, or null where it stands for none.
-fn bound(number: u64, none: u64) -> Option<u64> {
+pub(super) fn bound(number: u64, none: u64) -> Option<u64> {
     (number != none).then_some(number)
 }

@@ -22,6 +22,7 @@ use super::pipeline::is_request_id;
 use super::rejection::Rejection;
 use super::snapshot::{RouteTarget, Snapshot};
 use crate::admission::Violation;
+use crate::admission::fair_share::Outlook;
 use crate::balance::Key;
 use crate::http::checks::{self, BadRequest, Checked};
 use crate::http::client_addr::Client;
@@ -68,6 +69,8 @@ pub struct Onward {
     pub pool: Arc<Pool>,
     /// What it is kept together with others by, where that chooses its endpoint.
     pub key: Option<Key>,
+    /// Whether it would get a seat at once.
+    pub seat: Outlook,
     /// What it asks to switch to.
     pub switch: Option<HeaderValue>,
     /// How long it may take.
@@ -205,6 +208,12 @@ impl Rehearsal {
             let own: Vec<&[u8]> = own.iter().copied().chain([left.as_bytes()]).collect();
             head_text(head, &own)
         })?;
+        let shares = tenant.account.shares();
+        let share = shares.iter().find(|share| Arc::ptr_eq(share.seats(), pool.seats()));
+        let seat = pool.seats().outlook(share, tenant.terms.seats);
+        if seat == Outlook::QueueFull {
+            return Err(Rejection::ConcurrencyExceeded);
+        }
         let is_known = self.is_running || pool.sources().is_empty();
         if is_known && pool.choose(key).is_empty() {
             return Err(Rejection::NoEndpoint);
@@ -218,7 +227,7 @@ impl Rehearsal {
         }
         response_removed.retain(|name| !response_fields.contains_key(name));
         let pool = Arc::clone(pool);
-        let onward = Onward { pool, key, switch, within, head, response_fields, response_removed };
+        let onward = Onward { pool, key, seat, switch, within, head, response_fields, response_removed };
         Ok(Outcome::Forwarded(Box::new(onward)))
     }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::harness::{ACME, Config, GLOBEX, Origin, TestGateway, config, get, post, request, tollgate};
+use crate::harness::{
+    ACME, Config, GLOBEX, Gate, Origin, TestGateway, config, eventually, get, post, request, tollgate,
+};
 
 /// A configuration in which much can become of a request.
 fn varied(origin: &Origin, other: &Origin) -> Config {
@@ -485,4 +487,37 @@ fn a_test_that_fails_says_where_what_and_why() {
     assert_eq!(code, Some(1));
     assert!(err.contains("which configuration?") || err.contains("no regular expression"), "{err}");
     shared.assert_untouched();
+}
+
+#[test]
+fn a_busy_pool_says_whether_there_is_a_seat() {
+    let gate = Gate::shut();
+    let origin = Origin::behind(&gate);
+    let gateway = config()
+        .pool("shared", &[origin.address()], "concurrency: { limit: 1 }")
+        .set("plans", "{ free: { concurrency: { queue: 1 } } }")
+        .start();
+    let ask = |host: &str| -> Value {
+        let told = gateway.admin(&format!("/api/v1/explain?url=http%3A%2F%2F{host}%2F"));
+        serde_json::from_slice(&told.body).unwrap()
+    };
+    let outlook = |told: &Value| told["pool"]["seats"]["outlook"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(outlook(&ask(ACME)), "one is free");
+    let mut first = gateway.asking(&get(ACME, "/"));
+    eventually("it is being served", || gate.waiting() == 1);
+    let told = ask(ACME);
+    assert_eq!(
+        (outlook(&told).as_str(), &told["verdict"]["action"]),
+        ("it would wait for one", &json!("forward"))
+    );
+    assert_eq!((&told["pool"]["seats"]["in_use"], &told["pool"]["seats"]["limit"]), (&json!(1), &json!(1)));
+    let mut second = gateway.asking(&get(ACME, "/"));
+    eventually("it waits", || ask(ACME)["pool"]["seats"]["waiting"] == json!(1));
+    assert_eq!(ask(ACME)["verdict"]["code"], "concurrency_exceeded");
+    gateway.ask(&get(ACME, "/")).assert_refused(429, "concurrency_exceeded");
+    assert_eq!(outlook(&ask(GLOBEX)), "it would wait for one");
+    gate.throw_open();
+    first.answer().assert_status(200);
+    second.answer().assert_status(200);
+    eventually("all is given back", || outlook(&ask(ACME)) == "one is free");
 }

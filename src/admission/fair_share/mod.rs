@@ -73,6 +73,7 @@ mod adaptive;
 mod backlog;
 mod limit;
 mod member;
+mod outlook;
 mod queue;
 #[cfg(test)]
 mod queue_tests;
@@ -91,6 +92,7 @@ mod word;
 pub use adaptive::{Adaptive, Sample};
 pub use limit::SeatLimit;
 pub use member::{Charged, Member, Place, QueueFull, SeatTerms, Ticket, Turn};
+pub use outlook::Outlook;
 pub use queue::FairQueue;
 pub use seat::Seat;
 pub use seats::Seats;

@@ -246,6 +246,17 @@ fn pool(told: &Value) -> Option<Branch> {
         (name, _) => format!("endpoint {name}{by}"),
     };
     let mut below = vec![Branch::new(which)];
+    let seats = part(told, "seats");
+    if !seats.is_null() {
+        let limit = word(seats, "limit");
+        let limit = if limit.is_empty() { "as many as are wanted" } else { &limit };
+        let (outlook, in_use, waiting) =
+            (word(seats, "outlook"), word(seats, "in_use"), word(seats, "waiting"));
+        let outlook = if outlook.is_empty() { String::new() } else { format!("{outlook}: ") };
+        below.push(Branch::new(format!(
+            "seats: {outlook}{in_use} of {limit} in use, {waiting} requests wait"
+        )));
+    }
     let within = word(told, "within");
     if !within.is_empty() {
         below.push(Branch::new(format!("within {within}")));

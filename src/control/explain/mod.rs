@@ -128,7 +128,7 @@ pub async fn explain(ground: &Ground, question: Question) -> Value {
         "settings": settings,
         "route": way.told(document, written.as_deref(), &sources),
         "limits": ground.live.as_ref().and(tenant.as_ref()).map(|tenant| state(tenant, &way)),
-        "pool": onward::pool(&way, onward, document, &sources, &settings),
+        "pool": onward::pool(&way, onward, document, &sources, &settings, ground.live.is_some()),
         "upstream": onward.map(|onward| onward::upstream(rehearsal.head(), onward, document)),
         "response": match &outcome {
             Outcome::Forwarded(onward) => onward::response(onward),

@@ -10,7 +10,9 @@ use tokio::time::Instant;
 use super::redaction::shown;
 use super::sources::Sources;
 use super::way::Way;
+use crate::admission::fair_share::Outlook;
 use crate::config::{Document, Step, pool_timeouts};
+use crate::control::limits::bound;
 use crate::proxy::Onward;
 use crate::routing::Target;
 use crate::types::TimeSpan;
@@ -26,6 +28,7 @@ pub(super) fn pool(
     document: &Document,
     sources: &Sources,
     settings: &Value,
+    is_running: bool,
 ) -> Value {
     let Some((meant, serving)) = &way.pools else { return Value::Null };
     let by_tenant = way.route.as_ref().is_some_and(|route| matches!(route.target, Target::Tenant));
@@ -52,8 +55,25 @@ pub(super) fn pool(
         "from_source": setting.and_then(|setting| setting.get("source")),
         "stands_in_for": (!Arc::ptr_eq(meant, serving)).then(|| &**meant.name()),
         "endpoint": endpoint(serving, onward),
+        "seats": is_running.then(|| seats(serving, onward)),
         "timeouts": timeouts,
         "within": onward.and_then(|onward| onward.within).map(|within| TimeSpan(within).to_string()),
+    })
+}
+
+/// The pool's seats, and whether there is one for it.
+fn seats(pool: &Pool, onward: Option<&Onward>) -> Value {
+    let seats = pool.seats();
+    let outlook = onward.map(|onward| match onward.seat {
+        Outlook::Free => "one is free",
+        Outlook::Waits => "it would wait for one",
+        Outlook::QueueFull => "as many as may are waiting",
+    });
+    json!({
+        "limit": bound(u64::from(seats.limit()), u64::from(u32::MAX)),
+        "in_use": seats.in_use(),
+        "waiting": seats.waiting(),
+        "outlook": outlook,
     })
 }
 

@@ -19,6 +19,7 @@ pub(super) fn is_secret(name: &str) -> bool {
         "session",
     ];
     words.iter().any(|word| name.contains(word))
+        || name.split('-').any(|part| matches!(part, "key" | "keys" | "jwt" | "pin" | "pwd"))
 }
 
 /// A field's value as it is shown.
@@ -35,12 +36,19 @@ mod tests {
 
     #[test]
     fn credentials_are_not_shown() {
-        for name in
-            ["Authorization", "cookie", "X-API-Key", "x_api_key", "X-Auth-Token", "proxy-authorization"]
-        {
+        for name in [
+            "Authorization",
+            "cookie",
+            "X-API-Key",
+            "x_api_key",
+            "X-Auth-Token",
+            "proxy-authorization",
+            "X-Upstream-Key",
+        ] {
             assert_eq!(shown(name, b"s3cret", false), REDACTED, "{name}");
         }
         assert_eq!(shown("x-beta", b"1", false), "1");
+        assert_eq!(shown("x-keyboard", b"1", false), "1");
         assert_eq!(shown("x-context", b"1", true), REDACTED);
     }
 }
