@@ -161,9 +161,13 @@ fn route(told: &Value) -> Option<Branch> {
     if !name.is_empty() {
         below.push(Branch::new(format!("takes {}", word(told, "takes"))));
         below.push(Branch::new(format!("leads {}", word(told, "leads"))));
-        for (key, what) in
-            [("rewrite", "rewrites"), ("requires_feature", "requires the feature"), ("timeout", "allows")]
-        {
+        for (key, what) in [
+            ("rewrite", "rewrites"),
+            ("requires_feature", "requires the feature"),
+            ("timeout", "allows"),
+            ("request_body_max", "bounds bodies to"),
+            ("cors", "cors is"),
+        ] {
             let value = word(told, key);
             if !value.is_empty() {
                 below.push(Branch::new(format!("{what} {value}")));

@@ -81,6 +81,7 @@ pub fn settings(document: &Document, tenant: &Tenant) -> Vec<Setting> {
     for (name, text) in &tenant.labels {
         list.add(&format!("labels.{name}"), text.as_str().into(), Level::Tenant, &["labels", name]);
     }
+    list.cors(document);
     list.branding(document, tenant);
     list.identity(document);
     list.all
@@ -204,25 +205,41 @@ impl List {
         }
     }
 
+    /// Which pages of other origins may use the tenant, as a whole from who says so first.
+    fn cors(&mut self, document: &Document) {
+        let level = match self.level(&["cors"], &["cors"]) {
+            Level::Default => Level::Document,
+            level => level,
+        };
+        let value = match level {
+            Level::Tenant => self.own.get("cors").cloned(),
+            Level::Plan => self.of_plan.get("cors").cloned(),
+            _ => document.cors.as_ref().map(super::cors::cors),
+        };
+        self.add("cors", value.unwrap_or("off".into()), level, &["cors"]);
+    }
+
     fn branding(&mut self, document: &Document, tenant: &Tenant) {
         let nothing = Branding::default();
         let own = tenant.branding.as_deref().unwrap_or(&nothing);
-        let (effective, own) = (branding_json(&own.over(&document.branding)), branding_json(own));
+        let of_plan = document.plan_of(tenant).and_then(|plan| plan.branding.as_deref()).unwrap_or(&nothing);
+        let effective = branding_json(&own.over(&of_plan.over(&document.branding)));
+        let levels = [(Level::Tenant, branding_json(own)), (Level::Plan, branding_json(of_plan))];
         let Value::Object(effective) = effective else { return };
         for (key, value) in effective {
             let nested = matches!(&*key, "colors" | "texts");
             match value {
                 Value::Object(members) if nested => members.into_iter().for_each(|(inner, value)| {
-                    self.look(&own, &[&key, &inner], value);
+                    self.look(&levels, &[&key, &inner], value);
                 }),
-                value => self.look(&own, &[&key], value),
+                value => self.look(&levels, &[&key], value),
             }
         }
     }
 
-    fn look(&mut self, own: &Value, way: &[&str], value: Value) {
-        let is_own = way.iter().try_fold(own, |value, key| value.get(key)).is_some();
-        let level = if is_own { Level::Tenant } else { Level::Document };
+    fn look(&mut self, levels: &[(Level, Value)], way: &[&str], value: Value) {
+        let says = |own: &Value| way.iter().try_fold(own, |value, key| value.get(key)).is_some();
+        let level = levels.iter().find(|(_, own)| says(own)).map_or(Level::Document, |(level, _)| *level);
         let way: Vec<&str> = [&["branding"], way].concat();
         self.add(&way.join("."), value, level, &way);
     }
@@ -279,7 +296,7 @@ mod tests {
     #[test]
     fn each_setting_has_its_value_and_who_says_so() {
         let text = "listeners: [{ bind: '127.0.0.1:0' }]\ntenancy: { identify: [{ host: '{tenant}.test' }] }\n\
-            plans: { free: { rate_limit: { rate: 5/s }, concurrency: { max: 9 }, features: [a, b], request_headers: { set: { X-Tier: f } },\
+            plans: { free: { rate_limit: { rate: 5/s }, concurrency: { max: 9 }, features: [a, b], branding: { language: de }, cors: { allow_origins: ['https://a.test'] }, request_headers: { set: { X-Tier: f } },\
               quotas: [{ name: q, meter: requests, limit: 5, per: day }] } }\n\
             pools: { p: { endpoints: ['http://127.0.0.1:1'] } }\ndefault_pool: p\nroutes: [{ match: { path_prefix: / } }]\n\
             branding: { name: Base, colors: { primary: '#123456' } }\n\
@@ -305,6 +322,8 @@ mod tests {
         assert_eq!(of("request_headers.set.x-tier"), ("f".into(), Level::Plan));
         assert_eq!(of("branding.name"), ("Acme".into(), Level::Tenant));
         assert_eq!(of("branding.colors.primary"), ("#123456".into(), Level::Document));
+        assert_eq!(of("branding.language"), ("de".into(), Level::Plan));
+        assert_eq!(of("cors").1, Level::Plan);
         assert_eq!(of("labels.tier"), ("gold".into(), Level::Tenant));
         assert_eq!(of("identity.header").0, json!("x-tenant-id"));
     }

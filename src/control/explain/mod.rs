@@ -131,8 +131,8 @@ pub async fn explain(ground: &Ground, question: Question) -> Value {
         "pool": onward::pool(&way, onward, document, &sources, &settings, ground.live.is_some()),
         "upstream": onward.map(|onward| onward::upstream(rehearsal.head(), onward, document)),
         "response": match &outcome {
-            Outcome::Forwarded(onward) => onward::response(onward),
-            Outcome::Answered(answer) => onward::answer(answer),
+            Outcome::Forwarded(onward) => onward::response(onward, &way),
+            Outcome::Answered(answer) => onward::answer(answer, &way),
             Outcome::Refused(_) => Value::Null,
         },
         "verdict": verdict(&outcome),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Response};
+use http::{HeaderName, HeaderValue, Response};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
@@ -31,6 +31,7 @@ pub(super) fn pool(
     is_running: bool,
 ) -> Value {
     let Some((meant, serving)) = &way.pools else { return Value::Null };
+    let is_split = way.route.as_ref().is_some_and(|route| matches!(route.target, Target::Split(_)));
     let by_tenant = way.route.as_ref().is_some_and(|route| matches!(route.target, Target::Tenant));
     let name = &**serving.name();
     let way_to = Step::keys(&["pools", name]);
@@ -49,7 +50,11 @@ pub(super) fn pool(
     json!({
         "name": name,
         "source": sources.document(&way_to),
-        "by": if by_tenant { "the tenant's pool" } else { "the route's pool" },
+        "by": match (is_split, by_tenant) {
+            (true, _) => "one of those that the route splits over",
+            (_, true) => "the tenant's pool",
+            _ => "the route's pool",
+        },
         // Who says which the tenant's pool is.
         "from": setting.and_then(|setting| setting.get("from")),
         "from_source": setting.and_then(|setting| setting.get("source")),
@@ -126,20 +131,21 @@ pub(super) fn upstream(asked: &Parts, onward: &Onward, document: &Document) -> V
 }
 
 /// What is done to the endpoint's answer.
-pub(super) fn response(onward: &Onward) -> Value {
+pub(super) fn response(onward: &Onward, way: &Way) -> Value {
     let removed: Vec<&str> = onward.response_removed.iter().map(HeaderName::as_str).collect();
-    json!({ "headers": fields(&onward.response_fields), "removed": removed })
+    json!({ "headers": fields(onward.response_fields.iter().chain(&way.cors)), "removed": removed })
 }
 
 /// An answer of the gateway's own.
-pub(super) fn answer(answer: &Response<bytes::Bytes>) -> Value {
+pub(super) fn answer(answer: &Response<bytes::Bytes>, way: &Way) -> Value {
     let body = answer.body();
     let text = std::str::from_utf8(body).ok().filter(|text| text.len() <= BODY_SHOWN);
-    json!({ "headers": fields(answer.headers()), "removed": [], "body_bytes": body.len(), "body": text })
+    let headers = fields(answer.headers().iter().chain(&way.cors));
+    json!({ "headers": headers, "removed": [], "body_bytes": body.len(), "body": text })
 }
 
-fn fields(fields: &HeaderMap) -> Value {
-    let told = fields.iter().map(|(name, value)| {
+fn fields<'f>(fields: impl Iterator<Item = (&'f HeaderName, &'f HeaderValue)>) -> Value {
+    let told = fields.map(|(name, value)| {
         json!({ "name": name.as_str(), "value": shown(name.as_str(), value.as_bytes(), false) })
     });
     told.collect()

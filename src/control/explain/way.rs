@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use http::HeaderMap;
+use http::header::ORIGIN;
 use serde_json::{Value, json};
 
 use super::sources::Sources;
@@ -9,9 +11,9 @@ use super::words;
 use crate::admission::RateLook;
 use crate::config::{self, Document};
 use crate::proxy::{RouteTarget, Witness};
-use crate::routing::{Asked, Rewrite, Route, Sticky, Target};
+use crate::routing::{Asked, Cors, Rewrite, Route, RouteCors, Sticky, Target};
 use crate::tenant::Routes;
-use crate::types::TimeSpan;
+use crate::types::{ByteSize, TimeSpan};
 use crate::upstream::Pool;
 
 /// How many routes are told of that do not get the request: the nearest ones.
@@ -27,6 +29,8 @@ pub(super) struct Way {
     /// The pool that it goes to, and the one that serves it.
     pub(super) pools: Option<(Arc<Pool>, Arc<Pool>)>,
     pub(super) rates: Vec<RateLook>,
+    /// What a browser is told of who may use what it asked for.
+    pub(super) cors: HeaderMap,
 }
 
 #[derive(Debug)]
@@ -64,6 +68,13 @@ impl Witness for Way {
 
     fn leads_to(&mut self, pool: &Arc<Pool>, serving: &Arc<Pool>) {
         self.pools = Some((Arc::clone(pool), Arc::clone(serving)));
+    }
+
+    fn cors(&mut self, cors: Option<&Arc<Cors>>, fields: &HeaderMap) {
+        self.cors = HeaderMap::new();
+        if let Some(cors) = cors {
+            cors.tell(&mut self.cors, fields.get(ORIGIN));
+        }
     }
 
     fn rated(&mut self, rates: &[RateLook]) {
@@ -106,6 +117,17 @@ impl Way {
             members.insert("rewrite".to_owned(), rewrite.into());
             members.insert("requires_feature".to_owned(), route.requires_feature.as_deref().into());
             members.insert("cost".to_owned(), route.cost.get().into());
+            // What a route may say in the place of its tenant, where it does.
+            members.insert("limits_clients".to_owned(), (!route.access.is_open()).into());
+            let body_max = route.request_body_max.map(|max| ByteSize(max).to_string());
+            members.insert("request_body_max".to_owned(), body_max.into());
+            members.insert("internal_hosts".to_owned(), route.internal_hosts.is_some().into());
+            let cors = match &route.cors {
+                RouteCors::AsTenant => None,
+                RouteCors::Off => Some("off"),
+                RouteCors::Own(_) => Some("its own"),
+            };
+            members.insert("cors".to_owned(), cors.into());
             let timeout = route.timeout.map(|timeout| TimeSpan(timeout).to_string());
             members.insert("timeout".to_owned(), timeout.into());
         }
