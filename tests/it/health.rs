@@ -192,10 +192,11 @@ fn a_stand_in_that_is_as_ill_is_passed_over() {
         .start();
     one.fall_ill();
     eventually("the first fails over", || pool(&gateway, "shared")["failed_over"] == "second");
-    assert_eq!(answers(&gateway, ACME, 1), ["two"]);
+    // A check that was late on a busy machine passes the second over, too, until the next.
+    eventually("the second serves", || answers(&gateway, ACME, 1) == ["two"]);
     two.fall_ill();
     eventually("the second, too", || pool(&gateway, "second")["failed_over"] == "third");
-    assert_eq!(answers(&gateway, ACME, 1), ["three"]);
+    eventually("the third serves", || answers(&gateway, ACME, 1) == ["three"]);
     three.fall_ill();
     eventually("the third is found ill", || health(&gateway, &three) == "unhealthy");
     let served = one.served();
@@ -239,7 +240,8 @@ fn one_tenants_failures_eject_nothing_that_serves_others() {
         })
     };
     let [one, two] = [origin(), origin()];
-    let more = format!("{EJECTING} }}");
+    // So long that the other tenant is always heard of in it, however busy the machine is.
+    let more = format!("{EJECTING} }}").replace("interval: 50ms", "interval: 1m");
     let gateway = config().pool("shared", &[one.address(), two.address()], &more).start();
     for _ in 0..20 {
         gateway.ask(&get(GLOBEX, "/")).assert_status(200);
