@@ -13,7 +13,8 @@ use crate::config::{
 };
 use crate::proxy::RouteTarget;
 use crate::routing::{
-    HeaderRules, HostRule, MatchRule, PathRule, Redirect, Respond, Rewrite, Route, Split, Sticky, Target,
+    HeaderRules, HostRule, MatchRule, Mirror, PathRule, Redirect, Respond, Rewrite, Route, Split, Sticky,
+    Target,
 };
 use crate::tenant::Routes;
 use crate::types::{Access, ValueTest, WebHosts};
@@ -156,6 +157,13 @@ fn route(
             body: written.body.clone().into(),
         }),
     };
+    let mirror = match &parts.mirror {
+        Some(written) => {
+            let to = Arc::clone(pools.get(written.pool.as_str())?);
+            Some(Mirror { to, millionths: written.millionths })
+        }
+        None => None,
+    };
     let rules = |rules: &Option<config::HeaderRules>| -> HeaderRules {
         rules.as_ref().map(header_rules).unwrap_or_default()
     };
@@ -164,6 +172,7 @@ fn route(
         index: place,
         rule: match_rule(&written.matches),
         target,
+        mirror,
         rewrite: parts.rewrite.as_ref().map(rewrite),
         access: parts.access.clone().map(|access| Access::new(access.allow, access.deny)).unwrap_or_default(),
         request_body_max: parts.request_body_max,

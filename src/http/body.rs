@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::conn::ConnState;
+use super::copy::{CopyIn, CopyOut, CopyWatch, copy};
 use super::hop_by_hop::{Reserved, strip_trailers};
 use crate::time::Deadline;
 
@@ -36,9 +37,9 @@ pub enum BodyFailure {
 /// What is known of a body while it passes and after.
 #[derive(Debug, Default)]
 pub struct BodyFlow {
-    bytes: Cell<u64>,
-    failure: Cell<Option<BodyFailure>>,
-    ended: Cell<bool>,
+    pub(super) bytes: Cell<u64>,
+    pub(super) failure: Cell<Option<BodyFailure>>,
+    pub(super) ended: Cell<bool>,
 }
 
 impl BodyFlow {
@@ -63,7 +64,14 @@ impl BodyFlow {
 
 /// A request's body as the upstream client reads it.
 #[derive(Debug)]
-pub struct RequestBody(Option<Streamed>);
+pub struct RequestBody(Source);
+
+#[derive(Debug)]
+enum Source {
+    Nothing,
+    Client(Streamed),
+    Copy(CopyOut),
+}
 
 #[derive(Debug)]
 struct Streamed {
@@ -74,6 +82,7 @@ struct Streamed {
     /// Which request of its connection it belongs to.
     request: u64,
     pendings: u32,
+    copy: Option<CopyIn>,
     deadline: Option<Deadline>,
 }
 
@@ -92,7 +101,7 @@ impl RequestBody {
     /// No body.
     #[must_use]
     pub fn empty() -> Self {
-        Self(None)
+        Self(Source::Nothing)
     }
 
     /// Passes a body on, within bounds.
@@ -101,8 +110,19 @@ impl RequestBody {
         let flow = Rc::new(BodyFlow::default());
         let request = conn.requests();
         let flow_of = Rc::clone(&flow);
-        let streamed = Streamed { body, flow: flow_of, conn, bounds, request, pendings: 0, deadline: None };
-        (Self(Some(streamed)), flow)
+        let streamed =
+            Streamed { body, flow: flow_of, conn, bounds, request, pendings: 0, copy: None, deadline: None };
+        (Self(Source::Client(streamed)), flow)
+    }
+
+    /// A copy of what passes from now on, and how it stands. This goes on whatever becomes of the copy: where that falls
+    /// behind by more than 256 KiB, or this breaks off, it fails.
+    #[must_use]
+    pub fn copied(&mut self) -> (Self, Option<CopyWatch>) {
+        let Source::Client(streamed) = &mut self.0 else { return (Self::empty(), None) };
+        let (into, out, watch) = copy();
+        streamed.copy = Some(into);
+        (Self(Source::Copy(out)), Some(watch))
     }
 }
 
@@ -147,6 +167,9 @@ impl Streamed {
                 if bytes > self.bounds.bytes_max {
                     Some(Err(self.fail(BodyFailure::TooLarge)))
                 } else {
+                    if let Some(copy) = &self.copy {
+                        copy.push(&frame);
+                    }
                     if self.body.is_end_stream() {
                         self.end();
                     }
@@ -163,6 +186,7 @@ impl Streamed {
 
     fn end(&self) {
         self.flow.ended.set(true);
+        self.copy.iter().for_each(CopyIn::end);
         self.conn.all_read();
     }
 }
@@ -176,16 +200,25 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
         match &mut self.0 {
-            Some(streamed) => streamed.poll(cx),
-            None => Poll::Ready(None),
+            Source::Client(streamed) => streamed.poll(cx),
+            Source::Copy(copy) => copy.poll(cx),
+            Source::Nothing => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|streamed| streamed.body.is_end_stream())
+        match &self.0 {
+            Source::Client(streamed) => streamed.body.is_end_stream(),
+            Source::Copy(copy) => copy.is_end_stream(),
+            Source::Nothing => true,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |streamed| streamed.body.size_hint())
+        match &self.0 {
+            Source::Client(streamed) => streamed.body.size_hint(),
+            Source::Copy(_) => SizeHint::default(),
+            Source::Nothing => SizeHint::with_exact(0),
+        }
     }
 }

@@ -6,6 +6,7 @@ pub mod body;
 pub mod checks;
 pub mod client_addr;
 pub mod conn;
+pub mod copy;
 pub mod facade;
 pub mod forwarded;
 pub mod guard;

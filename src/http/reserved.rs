@@ -28,7 +28,8 @@ impl Reserved {
     }
 
     pub(super) fn is_own(&self, name: &str) -> bool {
-        alike(name, TENANT) || alike(name, CONTEXT) || self.own.iter().any(|own| alike(name, own.as_str()))
+        [TENANT, CONTEXT, MIRROR].iter().any(|own| alike(name, own))
+            || self.own.iter().any(|own| alike(name, own.as_str()))
     }
 
     /// Whether an application could take it for an API key that was looked at, and it was not.
@@ -54,5 +55,7 @@ fn alike(a: &str, b: &str) -> bool {
 
 /// The name under which the signed context goes to the application, reserved from the first day.
 const CONTEXT: &str = "x-tollgate-context";
+/// What tells a copy of a request from a request.
+const MIRROR: &str = "x-tollgate-mirror";
 /// The usual tenant header: reserved even when another name is configured.
 const TENANT: &str = "x-tenant-id";

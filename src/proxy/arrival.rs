@@ -16,6 +16,7 @@ use super::exchange::Exchange;
 use super::expiry::Expiry;
 use super::forward::Outbound;
 use super::gates::{self, Witness, charge, is_served};
+use super::mirroring::Mirrored;
 use super::rejection::Rejection;
 use super::snapshot::{RouteTarget, Snapshot};
 use super::sticky::StickyCookie;
@@ -52,6 +53,8 @@ pub(super) struct Onward {
     pub(super) pool: Arc<Pool>,
     pub(super) switch: Option<HeaderValue>,
     pub(super) expiry: Expiry,
+    /// A copy that goes elsewhere.
+    pub(super) mirrored: Option<Box<Mirrored>>,
 }
 
 /// What becomes of a request that is not refused.
@@ -190,7 +193,14 @@ impl Gates<'_> {
         charge(tenant, &self.asks(route, &head), books)?;
         let expiry = self.expiry(&head, route, pool, books.started());
         let idle = pool.timeouts().idle;
-        let body = self.body(body, body_max(tenant, route), idle, books);
+        let mut body = self.body(body, body_max(tenant, route), idle, books);
+        let mirror =
+            route.mirror.as_ref().filter(|mirror| switch.is_none() && mirror.takes(fastrand::u64(..)));
+        let mirror = mirror.map(|mirror| {
+            let pool = self.snapshot.serving(&mirror.to);
+            let key = pool.balancing().key(&head.headers, self.client.ip, tenant.id());
+            (pool, key, body.copied())
+        });
         if let Some(injection) = tenant.terms.brand.injection() {
             books.knew_look = injection.asked(&mut head.headers);
         }
@@ -198,9 +208,11 @@ impl Gates<'_> {
         let (facade, facts) = (books.facade.as_deref(), books.facts(tenant, route));
         let outbound = self.outbound(tenant, route, pool, facade, facts, expiry.at);
         let outbox = outbound.encode(head, body, switch.as_ref(), text)?;
+        let mirrored = mirror
+            .map(|(pool, key, copied)| Box::new(Mirrored::new(pool, key, &outbox, copied, route.timeout)));
         books.outgoing = Some(outbox);
         let (tenant, route, pool) = (Arc::clone(tenant), Arc::clone(route), Arc::clone(pool));
-        Ok(Admitted { tenant, route, onward: Some(Onward { pool, switch, expiry }) })
+        Ok(Admitted { tenant, route, onward: Some(Onward { pool, switch, expiry, mirrored }) })
     }
 
     /// All that is decided before anything is charged. Nothing is changed by it but the head, which then asks for the protocol that

@@ -10,6 +10,7 @@ mod expiry;
 mod forward;
 mod gates;
 mod grpc;
+mod mirroring;
 mod own_domain;
 mod page;
 mod pipeline;

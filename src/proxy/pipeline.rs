@@ -18,6 +18,7 @@ use super::arrival::{Admitted, Arrival, Entered, Onward, Refused, unidentified};
 use super::edge;
 use super::exchange::Exchange;
 use super::forward;
+use super::mirroring::Mirrors;
 use super::rejection::Rejection;
 use super::response::{ResponseBody, name_request};
 use super::seating::{self, Nursery};
@@ -41,6 +42,7 @@ use crate::upstream::{Answer, UpstreamClient};
 pub struct Proxy {
     snapshot: RefCell<Cache<Arc<SnapshotCell>, Arc<Snapshot>>>,
     upstream: Rc<UpstreamClient>,
+    mirrors: Mirrors,
     streams: Nursery,
     ids: RequestIds,
     books: Rc<Books>,
@@ -76,17 +78,20 @@ impl Proxy {
         let unknown = metrics.unknown_tenant();
         let books = Rc::new(Books { unknown, metrics, access_log, ending: Cell::new(false) });
         let snapshot = RefCell::new(Cache::new(snapshot));
-        Self { snapshot, upstream, streams: Nursery::default(), ids: RequestIds::default(), books }
+        let mirrors = Mirrors::new(Rc::clone(&upstream));
+        Self { snapshot, upstream, mirrors, streams: Nursery::default(), ids: RequestIds::default(), books }
     }
 
     /// The worker ends: what is still in flight is cut, and not by its client.
     pub fn end(&self) {
         self.books.ending.set(true);
+        self.mirrors.end();
     }
 
     /// Looks after what has become old. For the worker, about once a second.
     pub fn look(&self) {
         self.streams.look(Instant::now());
+        self.mirrors.look();
     }
 
     /// The snapshot in force.
@@ -121,7 +126,7 @@ impl Proxy {
         {
             return Err((refusal.into(), books));
         }
-        let Some(Onward { pool, switch, expiry }) = onward else {
+        let Some(Onward { pool, switch, expiry, mirrored }) = onward else {
             return Ok(edge::answer_for(&tenant, &route, books));
         };
         let expires = expiry.at;
@@ -135,6 +140,9 @@ impl Proxy {
             }
             Err(rejection) => return Err((rejection, books)),
         };
+        if let Some(mirrored) = mirrored {
+            self.mirrors.start(*mirrored, &tenant);
+        }
         let answered =
             forward::exchange(&self.upstream, &pool, fuse, switch.as_ref(), expiry, &mut books).await;
         let answered = match &handshake {

@@ -18,7 +18,7 @@ pub use facts::Facts;
 pub use headers::HeaderRules;
 pub use misses::{Precedence, Unmet};
 pub use rewrite::{NoPath, Rewrite};
-pub use route::{Redirect, Respond, Route, Target};
+pub use route::{Mirror, Redirect, Respond, Route, Target};
 pub use rule::{Asked, HostRule, MatchRule, PathRule};
 pub use split::{Chosen, Split, Sticky, cookie_value};
 pub use table::RouteTable;

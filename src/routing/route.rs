@@ -21,6 +21,8 @@ pub struct Route<T> {
     pub rule: MatchRule,
     /// Where to.
     pub target: Target<T>,
+    /// Where copies of requests go, beside.
+    pub mirror: Option<Mirror<T>>,
     /// How the path is changed on its way upstream.
     pub rewrite: Option<Rewrite>,
     /// Which clients may use it; beside the tenant's own list.
@@ -67,6 +69,23 @@ pub enum Target<T> {
     Redirect(Redirect),
     /// Nowhere: the client is answered.
     Respond(Respond),
+}
+
+/// Where copies of requests go.
+#[derive(Debug)]
+pub struct Mirror<T> {
+    /// Where to.
+    pub to: T,
+    /// How many of a million requests are copied.
+    pub millionths: u32,
+}
+
+impl<T> Mirror<T> {
+    /// Whether a request is copied, for which this number was drawn, of any size.
+    #[must_use]
+    pub fn takes(&self, drawn: u64) -> bool {
+        drawn % 1_000_000 < u64::from(self.millionths)
+    }
 }
 
 /// An answer that sends the client elsewhere.

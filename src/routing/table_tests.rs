@@ -20,6 +20,7 @@ fn placed(name: &str, index: usize, rule: MatchRule) -> Arc<Route<()>> {
         index,
         rule,
         target: Target::Tenant,
+        mirror: None,
         rewrite: None,
         requires_feature: None,
         cost: NonZeroU32::MIN,

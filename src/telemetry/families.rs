@@ -100,6 +100,10 @@ families! {
         "Requests sent to a pool's endpoints once more.";
     UPSTREAM_RETRIES_WITHHELD: COUNTER "tollgate_upstream_retries_withheld_total" ["pool"]
         "Retries that were wanted and safe, and for which the budget had no room.";
+    MIRRORED: COUNTER "tollgate_mirrored_total" ["pool", "outcome"]
+        "Copies of requests for a pool, by what became of them.";
+    MIRRORS_IN_FLIGHT: GAUGE "tollgate_mirrors_in_flight" ["pool"]
+        "Copies of requests on their way to a pool now.";
     POOL_FAILED_OVER: GAUGE "tollgate_pool_failed_over" ["pool"]
         "Whether a pool's requests go to its failover pool (1) or not (0).";
     POOL_PANICKING: GAUGE "tollgate_pool_panicking" ["pool"]

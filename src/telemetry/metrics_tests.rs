@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use super::*;
 use crate::telemetry::EndpointFailure;
 use crate::telemetry::tenants::tests::Plain;
-use crate::telemetry::{CircuitLevel, CircuitReading, Protocol, RequestRecord, SeatReading};
+use crate::telemetry::{CircuitLevel, CircuitReading, Mirroring, Protocol, RequestRecord, SeatReading};
 use crate::types::TenantId;
 
 /// A pool of two seats, for one of which acme waits, and globex too.
@@ -80,6 +80,7 @@ fn busy() -> (Metrics, (Arc<Waiting>, Arc<Plain>)) {
     let pool = metrics.pool("shared");
     pool.upstream_observe(Duration::from_micros(500));
     pool.retried();
+    Mirroring::refused(&pool);
     let endpoint = pool.endpoint("http://127.0.0.1:9001");
     endpoint.started();
     endpoint.answered(Duration::from_micros(500));

@@ -12,6 +12,7 @@ use super::connections::OpenConnection;
 use super::endpoints::{EndpointMeter, EndpointReading, EndpointTable};
 use super::families::{self, Family, Source};
 use super::histogram::{LATENCY, StripedHistogram};
+use super::mirrors::MirrorMeter;
 use super::seats::SeatReading;
 
 /// One pool's meter, resolved when the pool is loaded. Recording locks and allocates nothing.
@@ -22,6 +23,7 @@ pub struct PoolMeter {
     connections_open: Arc<AtomicI64>,
     retries: AtomicU64,
     retries_withheld: AtomicU64,
+    mirrors: MirrorMeter,
     failed_over: AtomicBool,
     panicking: AtomicBool,
     endpoints: EndpointTable,
@@ -59,6 +61,11 @@ impl PoolMeter {
     /// A request would be sent once more, but for the budget.
     pub fn retry_withheld(&self) {
         self.retries_withheld.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Copies of requests that go to it.
+    pub(super) fn mirrors(&self) -> &MirrorMeter {
+        &self.mirrors
     }
 
     /// Its requests go to its failover pool, or not; whether that is news.
@@ -134,12 +141,14 @@ impl PoolTable {
 
 impl Source for PoolTable {
     fn families() -> &'static [&'static Family] {
-        static FAMILIES: [&Family; 16] = [
+        static FAMILIES: [&Family; 18] = [
             &families::UPSTREAM_DURATION,
             &families::UPSTREAM_CONNECTIONS_TOTAL,
             &families::UPSTREAM_CONNECTIONS,
             &families::UPSTREAM_RETRIES,
             &families::UPSTREAM_RETRIES_WITHHELD,
+            &families::MIRRORED,
+            &families::MIRRORS_IN_FLIGHT,
             &families::POOL_FAILED_OVER,
             &families::POOL_PANICKING,
             &families::ENDPOINT_UP,
@@ -160,6 +169,7 @@ impl Source for PoolTable {
         let (mut durations, mut opened, mut open) = (Vec::new(), Vec::new(), Vec::new());
         let (mut retries, mut endpoints) = (Vec::new(), EndpointReading::default());
         let mut withheld = Vec::new();
+        let (mut mirrored, mut mirrors) = (Vec::new(), Vec::new());
         let (mut failed_over, mut panicking) = (Vec::new(), Vec::new());
         for (name, pool) in &pools {
             let duration = pool.upstream_duration.read();
@@ -172,6 +182,7 @@ impl Source for PoolTable {
             retries.push(families::UPSTREAM_RETRIES.value(&[name], count as f64));
             let count = pool.retries_withheld.load(Ordering::Relaxed);
             withheld.push(families::UPSTREAM_RETRIES_WITHHELD.value(&[name], count as f64));
+            pool.mirrors.read(name, &mut mirrored, &mut mirrors);
             let flag = |flag: bool| f64::from(u8::from(flag));
             failed_over.push(families::POOL_FAILED_OVER.value(&[name], flag(pool.is_failed_over())));
             panicking.push(families::POOL_PANICKING.value(&[name], flag(pool.is_panicking())));
@@ -183,6 +194,8 @@ impl Source for PoolTable {
             families::UPSTREAM_CONNECTIONS.of(open),
             families::UPSTREAM_RETRIES.of(retries),
             families::UPSTREAM_RETRIES_WITHHELD.of(withheld),
+            families::MIRRORED.of(mirrored),
+            families::MIRRORS_IN_FLIGHT.of(mirrors),
             families::POOL_FAILED_OVER.of(failed_over),
             families::POOL_PANICKING.of(panicking),
         ];

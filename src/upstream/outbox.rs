@@ -105,21 +105,29 @@ impl Outbox {
             debug_assert!(head.headers.contains_key(CONTENT_LENGTH));
             Framing::Length
         };
+        Self::of(text, head.method.clone(), framing, body)
+    }
+
+    fn of(text: Vec<u8>, method: Method, framing: Framing, body: RequestBody) -> Self {
         let body_ended = framing == Framing::None;
         let progress = Progress { body_ended, ..Progress::default() };
-        let method = head.method.clone();
-        Self {
-            text,
-            written: 0,
-            method,
-            piece: Bytes::new(),
-            body,
-            framing,
-            progress,
-            time_left: None,
-            kept: None,
-            stalled: None,
-        }
+        let piece = Bytes::new();
+        let (time_left, kept, stalled) = (None, None, None);
+        Self { text, written: 0, method, piece, body, framing, progress, time_left, kept, stalled }
+    }
+
+    /// Another request with the same head and `line`, a whole one, beside; with what is copied of the body. To be called before the
+    /// first sending.
+    #[must_use]
+    pub fn mirrored(&self, line: &[u8], body: RequestBody) -> Self {
+        debug_assert!(!self.progress.touched && !self.progress.body_taken);
+        let mut text = Vec::with_capacity(self.text.len() + line.len());
+        // Before the line that ends the head.
+        text.extend_from_slice(self.text.strip_suffix(b"\r\n").unwrap_or(&self.text));
+        text.extend_from_slice(line);
+        text.extend_from_slice(b"\r\n");
+        let time_left = self.time_left.clone();
+        Self { time_left, ..Self::of(text, self.method.clone(), self.framing, body) }
     }
 
     /// Has the endpoint told how much time is left at the moment in which the request is sent, by the fields that

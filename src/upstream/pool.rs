@@ -1,7 +1,7 @@
 //! Pools as they run: their terms never change; their endpoints come, go, fail and recover.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -14,11 +14,12 @@ use super::endpoint::Endpoint;
 use super::probe::HealthChecks;
 use super::retries::RetryTerms;
 use super::vitals::Vitals;
-use crate::admission::fair_share::Seats;
+use crate::admission::fair_share::{Seats, Share};
 use crate::balance::Key;
 use crate::breaker::{Circuit, CircuitTerms};
 use crate::health::{Failover, panics};
 use crate::telemetry::PoolMeter;
+use crate::types::TenantId;
 use crate::types::WebHosts;
 
 /// A set of interchangeable endpoints.
@@ -27,6 +28,8 @@ pub struct Pool {
     terms: PoolTerms,
     endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
     lineup: ArcSwap<Lineup>,
+    /// What copies of requests have of its seats, if there are any.
+    mirrors: OnceLock<Arc<Share>>,
 }
 
 /// What a pool is made of.
@@ -99,7 +102,8 @@ impl Pool {
         }
         let endpoints: Vec<_> = endpoints.into_iter().map(|(endpoint, _)| endpoint).collect();
         let lineup = ArcSwap::from_pointee(terms.balancing.lineup(&[]));
-        let pool = Self { terms, endpoints: ArcSwap::from_pointee(endpoints), lineup };
+        let pool =
+            Self { terms, endpoints: ArcSwap::from_pointee(endpoints), lineup, mirrors: OnceLock::new() };
         pool.line_up();
         pool
     }
@@ -291,6 +295,12 @@ impl Pool {
     #[must_use]
     pub fn seats(&self) -> &Arc<Seats> {
         &self.terms.seats
+    }
+
+    /// What copies of requests have of its seats, which are no tenant's: free ones. They never wait for one.
+    #[must_use]
+    pub fn mirrors_share(&self) -> &Arc<Share> {
+        self.mirrors.get_or_init(|| self.seats().share(TenantId::nobody()))
     }
 
     /// Its meter.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::http::timeouts::Timeouts;
 
 /// The lines of a head that say how much time is left, written anew whenever the head is sent.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct TimeLeft {
     timeouts: Timeouts,
     expires: Instant,

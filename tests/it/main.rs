@@ -39,6 +39,7 @@ mod labels;
 mod limits;
 mod looks;
 mod memory;
+mod mirror;
 mod own_domains;
 mod pools;
 mod quota_kill;

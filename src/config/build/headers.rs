@@ -141,6 +141,7 @@ impl Builder<'_> {
             "x-tollgate-context" | "x-tenant-id" => {
                 Some("it tells the application the tenant, and the gateway alone sets it")
             }
+            "x-tollgate-mirror" => Some("it tells a mirrored request, and the gateway alone sets it"),
             other if other.starts_with("x-forwarded-") => Some("the gateway sets it from the connection"),
             _ if self.identity.iter().any(is_identity) => {
                 Some("it tells the application the tenant, and the gateway alone sets it")

@@ -11,6 +11,7 @@ mod headers;
 mod identity;
 mod listeners;
 mod matches;
+mod mirror;
 mod page_rules;
 mod plans;
 mod pools;

@@ -112,6 +112,7 @@ impl Builder<'_> {
         let cost = self.positive(written.cost.as_ref(), "a route's cost can't be zero");
         RouteParts {
             pool: self.destination(written, path),
+            mirror: self.mirror(written),
             rewrite: written.rewrite.as_ref().and_then(|rewrite| self.rewrite(rewrite, path)),
             access: written.access.as_ref().map(access),
             request_body_max: written.request_body.as_ref().and_then(|body| body.max).map(|max| max.0),

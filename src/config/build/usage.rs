@@ -204,7 +204,10 @@ impl Usage<'_> {
     fn unused_pools(&self, tallies: [&Tally; 2]) {
         let base = self.config.routes.iter().flat_map(|routes| &routes.0);
         let of_plans = self.config.plans.iter().flat_map(|(_, plan)| &plan.routes.0);
-        let written = base.chain(of_plans).filter_map(pools_of).flatten();
+        let written = base.chain(of_plans).flat_map(|route| {
+            let mirror = route.mirror.as_ref().map(|mirror| &mirror.value.pool);
+            pools_of(route).into_iter().flatten().chain(mirror)
+        });
         let used: HashSet<&str> = written
             .map(|pool| pool.value.as_str())
             .chain(

@@ -28,6 +28,8 @@ pub struct Route {
 pub struct RouteParts {
     /// Where it leads; see [`RouteParts::pool`].
     pub pool: Option<RoutePool>,
+    /// Where copies of requests go, beside.
+    pub mirror: Option<Mirror>,
     /// How the path is changed on its way upstream.
     pub rewrite: Option<Rewrite>,
     /// A feature that the tenant must have.
@@ -61,7 +63,8 @@ impl RouteParts {
 
     /// The pools that are written in it.
     pub fn named_pools(&self) -> impl Iterator<Item = &str> {
-        self.pool.iter().flat_map(RoutePool::pools)
+        let mirror = self.mirror.iter().map(|mirror| mirror.pool.as_str());
+        self.pool.iter().flat_map(RoutePool::pools).chain(mirror)
     }
 
     /// How many units of each rate limit one request uses: by default one.
@@ -78,6 +81,7 @@ impl RouteParts {
         }
         Self {
             pool: either(&self.pool, &others.pool),
+            mirror: either(&self.mirror, &others.mirror),
             rewrite: either(&self.rewrite, &others.rewrite),
             requires_feature: either(&self.requires_feature, &others.requires_feature),
             access: either(&self.access, &others.access),
@@ -160,6 +164,20 @@ pub enum RoutePool {
     Redirect(Redirect),
     /// Nowhere: the gateway answers.
     Respond(Respond),
+}
+
+/// Where copies of requests go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mirror {
+    /// The pool.
+    pub pool: String,
+    /// How many of a million requests are copied.
+    pub millionths: u32,
+}
+
+impl Mirror {
+    /// As many as there are.
+    pub const ALL: u32 = 1_000_000;
 }
 
 /// How a path is changed.

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::cors::cors;
 use super::write::{access, headers, named_rate_limit, object, some, texts, values};
 use crate::config::document::{
-    HeaderRules, NamedRateLimit, PathMatch, Redirect, Respond, Rewrite, RouteMatch, RouteOverride, RoutePool,
-    Sticky,
+    HeaderRules, Mirror, NamedRateLimit, PathMatch, Redirect, Respond, Rewrite, RouteMatch, RouteOverride,
+    RoutePool, Sticky,
 };
 use crate::types::{TimeSpan, ValueTest};
 
@@ -23,6 +23,7 @@ fn route(route: &RouteOverride) -> Value {
         ("disabled", route.disabled.then(|| true.into())),
         ("pool", parts.pool.as_ref().and_then(pool)),
         ("split", parts.pool.as_ref().and_then(split)),
+        ("mirror", parts.mirror.as_ref().map(mirror)),
         ("redirect", parts.pool.as_ref().and_then(redirect)),
         ("respond", parts.pool.as_ref().and_then(respond)),
         ("rewrite", parts.rewrite.as_ref().map(rewrite)),
@@ -59,6 +60,15 @@ fn split(pool: &RoutePool) -> Option<Value> {
         object([("pool", Some(pool.into())), ("weight", Some(part.weight.into())), ("sticky", sticky.take())])
     });
     Some(parts.collect())
+}
+
+fn mirror(mirror: &Mirror) -> Value {
+    let hundred = Mirror::ALL / 100;
+    let percent = match mirror.millionths % hundred {
+        0 => json!(mirror.millionths / hundred),
+        _ => json!(f64::from(mirror.millionths) / f64::from(hundred)),
+    };
+    json!({ "pool": mirror.pool, "percent": percent })
 }
 
 fn redirect(pool: &RoutePool) -> Option<Value> {

@@ -343,6 +343,8 @@ fn routes() -> impl Strategy<Value = Value> {
         }, "pool": "big", "request_headers": { "set": { "x-a": "b" } }, "response_headers": { "remove": ["x-c"] } }),
         json!({ "match": { "path_regex": "/v([0-9]+)" }, "redirect": { "to": "/v/{path.1}{?query}", "status": 308 } }),
         json!({ "match": { "path": "/s" }, "split": [{ "pool": "big", "weight": 9 }, { "pool": "{tenant.pool}", "weight": 1, "sticky": { "cookie": "Sid" } }] }),
+        json!({ "match": { "path": "/m" }, "mirror": { "pool": "big", "percent": 0.1 } }),
+        json!({ "match": { "path": "/n" }, "mirror": { "pool": "small" } }),
         json!({ "match": { "path": "/r" }, "respond": { "status": 410, "body": "{}", "headers": { "x-a": "{tenant.id}" } } }),
         json!({ "match": { "path_prefix": "/w" }, "rewrite": { "regex": "/w/(.*)", "to": "/{path.1}" } }),
         json!({ "match": { "path_template": "/w/{id}" }, "rewrite": { "path": "/{path.id}" },

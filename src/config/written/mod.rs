@@ -47,7 +47,7 @@ pub(super) use pools::{
 };
 pub(super) use quotas::{Amount, OnExceed, Quota, Threshold};
 pub(super) use rates::{NamedRateLimit, RateKey, RateLimit, RouteRateLimit, TenantRateLimit};
-pub(super) use routes::{Redirect, Respond, Rewrite, Route};
+pub(super) use routes::{Mirror, Redirect, Respond, Rewrite, Route};
 pub(super) use routing_tests::{Action, Asked, Expect, RoutingTest, RoutingTests};
 pub(super) use split::Split;
 pub(super) use telemetry::{AccessLog, Metering, Metrics, Tracing};

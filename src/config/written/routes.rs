@@ -11,7 +11,7 @@ use super::rates::RouteRateLimit;
 use super::split::Split;
 use super::tenants::Access;
 use super::text::Text;
-use crate::config::decode::{Entries, List, Spanned, Unsupported};
+use crate::config::decode::{Entries, List, Spanned};
 use crate::config::source::Mark;
 use crate::types::{FieldValue, TimeSpan, WebHost, Wording};
 
@@ -57,8 +57,8 @@ pub(in crate::config) struct Route {
     pub cors: Option<Spanned<CorsSetting>>,
     /// Hosts by which the application knows itself, in the place of its pool's: [] where URLs and cookies are to stay as they are.
     pub internal_hosts: Option<Spanned<List<Spanned<Text<WebHost>>>>>,
-    /// Copy a share of requests to another pool. Not supported yet.
-    pub mirror: Option<Unsupported<Mirror>>,
+    /// Where copies of requests go, beside: their answers are thrown away.
+    pub mirror: Option<Spanned<Mirror>>,
     /// Answer with a redirect.
     pub redirect: Option<Spanned<Redirect>>,
     /// Answer with a fixed response.
@@ -83,10 +83,11 @@ pub(in crate::config) struct Rewrite {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Mirror {
-    /// Where copies go.
-    pool: String,
-    /// The share of requests that are copied.
-    percent: Option<f64>,
+    /// The pool's name.
+    pub pool: Spanned<String>,
+    /// How many of a hundred requests are copied, with up to four decimals. Default 100.
+    #[schemars(range(min = 0, max = 100))]
+    pub percent: Option<Spanned<f64>>,
 }
 
 /// A redirect.
