@@ -3,6 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use bytes::Bytes;
 use hashbrown::HashMap;
 use http::StatusCode;
 
@@ -154,7 +155,11 @@ fn route(
         RoutePool::Respond(written) => Target::Respond(Respond {
             status: StatusCode::from_u16(written.status).ok()?,
             headers: header_rules(&written.headers),
-            body: written.body.clone().into(),
+            media_type: written.file.as_ref().map_or("text/plain; charset=utf-8", |file| file.media_type),
+            body: match &written.file {
+                Some(file) => Bytes::from_owner(Arc::clone(&file.content)),
+                None => written.body.clone().into(),
+            },
         }),
     };
     let mirror = match &parts.mirror {

@@ -30,7 +30,7 @@ pub(super) fn said(tenant: &Tenant, route: &Route<RouteTarget>, facts: &Facts<'_
             *response.status_mut() = respond.status;
             let fields = response.headers_mut();
             if !respond.body.is_empty() {
-                fields.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+                fields.insert(CONTENT_TYPE, HeaderValue::from_static(respond.media_type));
             }
             respond.headers.apply(fields, facts);
             response

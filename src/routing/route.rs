@@ -104,6 +104,8 @@ pub struct Respond {
     pub status: StatusCode,
     /// Its fields.
     pub headers: HeaderRules,
+    /// The type of its body, unless its fields say another.
+    pub media_type: &'static str,
     /// Its body.
     pub body: Bytes,
 }

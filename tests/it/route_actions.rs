@@ -1,6 +1,6 @@
 //! What routes do beside leading to a pool: redirects, answers, other paths and fields.
 
-use crate::harness::{ACME, GLOBEX, Origin, config, get, request};
+use crate::harness::{ACME, ADMIN_TOKEN, Client, GLOBEX, Origin, config, eventually, get, request};
 
 #[test]
 fn a_redirect_names_parts_of_the_request() {
@@ -130,4 +130,53 @@ fn fields_are_filled_in_by_the_request() {
     let id = answer.header("x-request-id").unwrap().to_owned();
     assert_eq!(answer.header("x-brace"), Some(format!("{{x}} {id}").as_str()));
     assert_eq!(answer.header("x-two"), Some("b"));
+}
+
+#[test]
+fn a_route_answers_with_a_file_and_follows_its_changes() {
+    let origin = Origin::echo();
+    let page = "<!doctype html><title>moved</title>";
+    let gateway = config()
+        .to(&origin)
+        .file("assets/robots.txt", "User-agent: *\n")
+        .file("assets/moved.html", page)
+        .set(
+            "routes",
+            "[{ match: { path_prefix: / } },
+              { match: { path: /robots.txt }, respond: { file: assets/robots.txt, headers: { Cache-Control: max-age=60 } } },
+              { match: { path: /moved }, respond: { status: 410, file: assets/moved.html } },
+              { match: { path: /raw }, respond: { file: assets/moved.html, headers: { Content-Type: application/x-own } } }]",
+        )
+        .start();
+    let answer = gateway.ask(&get(ACME, "/robots.txt"));
+    assert_eq!((answer.status, answer.text().as_str()), (200, "User-agent: *\n"));
+    assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(answer.header("cache-control"), Some("max-age=60"));
+    let answer = gateway.ask(&get(ACME, "/moved"));
+    assert_eq!((answer.status, answer.text().as_str()), (410, page));
+    assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!(gateway.ask(&get(ACME, "/raw")).header("content-type"), Some("application/x-own"));
+    let head = gateway.ask(&request("HEAD", ACME, "/moved"));
+    assert_eq!((head.status, head.header("content-length")), (410, Some("35")));
+    // No word to the gateway: it looks itself.
+    let robots = gateway.directory().join("assets/robots.txt");
+    std::fs::write(robots, "User-agent: none\n").unwrap();
+    eventually("the file is read again", || {
+        gateway.ask(&get(ACME, "/robots.txt")).text() == "User-agent: none\n"
+    });
+    origin.assert_untouched();
+}
+
+#[test]
+fn a_tenant_of_the_api_names_no_file() {
+    let origin = Origin::echo();
+    let gateway = config().to(&origin).set("store", "sqlite:{dir}/tenants.db").start();
+    let document = r#"{ "plan": "free", "routes": [{ "match": { "path": "/a" }, "respond": { "file": "tollgate.yaml" } }] }"#;
+    let message = request("PUT", "admin.test", "/api/v1/tenants/initech")
+        .header("Authorization", &format!("Bearer {ADMIN_TOKEN}"))
+        .header("Connection", "close")
+        .body(document);
+    let refused = Client::connect(gateway.admin_address()).ask(&message);
+    assert_eq!(refused.status, 422, "{refused:?}");
+    assert!(refused.text().contains("can't name a file"), "{refused:?}");
 }

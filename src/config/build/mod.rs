@@ -3,6 +3,7 @@
 //! Nothing here stops at an error: it is reported, and something harmless takes the place of
 //! the value, so that what follows is checked too. Whoever called looks at the findings.
 
+mod answer_file;
 mod branding;
 mod concurrency;
 mod cors;
@@ -116,6 +117,7 @@ impl<'b> Builder<'b> {
 
     /// Builds everything but the tenants. `file` stands for the file as a whole.
     pub fn document(&mut self, config: &Config, file: Mark) -> Document {
+        self.watched.extend(self.answer_files(config));
         Document {
             listeners: self.listeners(&config.listeners),
             admin: self.admin(config.admin.as_ref()),

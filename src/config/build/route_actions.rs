@@ -80,24 +80,27 @@ impl Builder<'_> {
                 .hint("write a number from 200 to 599");
         }
         let body = written.body.as_ref().map(|body| body.value.clone()).unwrap_or_default();
-        if let Some(written) = &written.body {
-            if body.len() > BODY_MAX {
-                self.findings
-                    .error(
-                        "invalid-value",
-                        written.mark,
-                        format!("a body of {} bytes is too large", body.len()),
-                    )
-                    .hint("write up to 64KiB, or serve it from a pool");
-            }
-            if matches!(status, 204 | 205 | 304) && !body.is_empty() {
-                self.findings
-                    .error("invalid-value", written.mark, format!("a response of {status} has no body"))
-                    .hint("remove the body, or write another status");
-            }
+        if let Some(written) = written.body.as_ref().filter(|body| body.value.len() > BODY_MAX) {
+            let message = format!("a body of {} bytes is too large", body.len());
+            self.findings
+                .error("invalid-value", written.mark, message)
+                .hint("write up to 64KiB, or serve it from a pool");
         }
+        if let (Some(_), Some(file)) = (&written.body, &written.file) {
+            self.findings
+                .error("conflicting-keys", file.key, "`body` and `file` are both there")
+                .hint("keep the one that is to be sent");
+        }
+        let own_body = written.body.as_ref().filter(|body| !body.value.is_empty());
+        let has_none = matches!(status, 204 | 205 | 304);
+        if let Some(written) = own_body.or(written.file.as_ref()).filter(|_| has_none) {
+            self.findings
+                .error("invalid-value", written.mark, format!("a response of {status} has no body"))
+                .hint("remove the body, or write another status");
+        }
+        let file = written.file.as_ref().and_then(|file| self.answer_file(file));
         let rules = written::HeaderRules { set: written.headers.clone(), ..written::HeaderRules::default() };
-        Respond { status, headers: self.header_rules(&rules, Direction::Response, path), body }
+        Respond { status, headers: self.header_rules(&rules, Direction::Response, path), body, file }
     }
 
     pub(super) fn rewrite(

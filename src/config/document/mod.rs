@@ -44,7 +44,9 @@ pub use pools::{
 pub use quotas::{CalendarUnit, Meter, Metering, OnExceed, OnOutage, Quota, StoreLocation, TimeZone, Window};
 pub use rates::{DEFAULT_RATE_LIMIT, NamedRateLimit, RateKey, RateLimit, RateLimitOverride};
 pub use route_overrides::{PlacedRoute, RouteOverride};
-pub use routes::{Mirror, PathMatch, Redirect, Respond, Rewrite, Route, RouteMatch, RouteParts, RoutePool};
+pub use routes::{
+    AnswerFile, Mirror, PathMatch, Redirect, Respond, Rewrite, Route, RouteMatch, RouteParts, RoutePool,
+};
 pub use split::{Split, SplitPart, Sticky};
 pub use telemetry::{AccessLog, AccessLogPath, Audit, Metrics};
 pub use tenancy::{

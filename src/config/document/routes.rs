@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, Method};
@@ -209,6 +210,25 @@ pub struct Respond {
     pub headers: HeaderRules,
     /// The body.
     pub body: String,
+    /// A file that is the body.
+    pub file: Option<AnswerFile>,
+}
+
+/// A file that an answer is made of.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AnswerFile {
+    /// Its name, as it was written.
+    pub written: String,
+    /// Its type.
+    pub media_type: &'static str,
+    /// What is in it.
+    pub content: Arc<[u8]>,
+}
+
+impl fmt::Debug for AnswerFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} bytes)", self.written, self.content.len())
+    }
 }
 
 impl PathMatch {

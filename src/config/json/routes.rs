@@ -77,10 +77,11 @@ fn redirect(pool: &RoutePool) -> Option<Value> {
 }
 
 fn respond(pool: &RoutePool) -> Option<Value> {
-    let RoutePool::Respond(Respond { status, headers, body }) = pool else { return None };
+    let RoutePool::Respond(Respond { status, headers, body, file }) = pool else { return None };
     let fields = some(values(&headers.set), !headers.set.is_empty());
     let body = some(body.as_str().into(), !body.is_empty());
-    Some(object([("status", Some((*status).into())), ("headers", fields), ("body", body)]))
+    let file = file.as_ref().map(|file| file.written.as_str().into());
+    Some(object([("status", Some((*status).into())), ("headers", fields), ("body", body), ("file", file)]))
 }
 
 fn rewrite(rewrite: &Rewrite) -> Value {

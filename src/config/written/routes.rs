@@ -111,6 +111,8 @@ pub(in crate::config) struct Respond {
     pub headers: Entries<Spanned<Text<FieldValue>>>,
     /// The body, up to 64 KiB.
     pub body: Option<Spanned<String>>,
+    /// Instead of `body`: a file of up to 1 MiB. Its type is told by its name's ending. Not for tenants of the API.
+    pub file: Option<Spanned<String>>,
 }
 
 impl Route {
