@@ -39,7 +39,7 @@ fn varied(origin: &Origin, other: &Origin) -> Config {
               { name: half, match: { path: /half, features: [half] }, pool: other },
               { name: split, match: { path_prefix: /split }, split: [{ pool: shared, weight: 1 }, { pool: other, weight: 1, sticky: tenant }] },
               { name: gold, match: { path_prefix: /half, labels: { tier: gold } }, request_headers: { set: { X-Tier-Label: '{tenant.label.tier}' } } },
-              { name: own, match: { path_prefix: /own }, internal_hosts: [app.internal], rewrite: { prefix: /in } },
+              { name: own, match: { path_prefix: /own }, internal_hosts: [app.internal], rewrite: { prefix: /in }, mirror: { pool: shared, percent: 0 } },
               { name: fenced, match: { path_prefix: /fenced }, access: { deny: [127.0.0.0/8] }, request_body: { max: 6B }, cors: { allow_origins: ['*'] } },
               { name: old, match: { path_prefix: /old }, redirect: { to: 'https://{tenant.id}.new.test{path.rest}{?query}', status: 308 } },
               { name: gone, match: { path: /gone }, respond: { status: 410, body: gone, headers: { X-Whose: '{tenant.id}' } } },

@@ -163,6 +163,7 @@ fn route(told: &Value) -> Option<Branch> {
         below.push(Branch::new(format!("leads {}", word(told, "leads"))));
         for (key, what) in [
             ("rewrite", "rewrites"),
+            ("mirror", "copies"),
             ("requires_feature", "requires the feature"),
             ("timeout", "allows"),
             ("request_body_max", "bounds bodies to"),

@@ -115,6 +115,11 @@ impl Way {
             members.insert("leads".to_owned(), leads(&route.target).into());
             let rewrite = route.rewrite.as_ref().map(rewrite);
             members.insert("rewrite".to_owned(), rewrite.into());
+            let mirror = route.mirror.as_ref().map(|mirror| {
+                let percent = f64::from(mirror.millionths) / 10_000.0;
+                format!("{percent} % to the pool {}", mirror.to.name())
+            });
+            members.insert("mirror".to_owned(), mirror.into());
             members.insert("requires_feature".to_owned(), route.requires_feature.as_deref().into());
             members.insert("cost".to_owned(), route.cost.get().into());
             // What a route may say in the place of its tenant, where it does.
