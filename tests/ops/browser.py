@@ -154,7 +154,8 @@ class Page:
         """The value of an expression of JavaScript; of a promise, what it comes to. No policy of the page's forbids it."""
         done = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
         if "exceptionDetails" in done:
-            raise RuntimeError(f"{self.url}: {done['exceptionDetails']}")
+            thrown = done["exceptionDetails"]
+            raise RuntimeError(f"{expression[:200]}: {thrown.get('exception', {}).get('description', thrown['text'])}")
         return done["result"].get("value")
 
     def requests(self):
