@@ -67,20 +67,20 @@ impl Brand {
         let style = self.style.css.as_str();
         let context = context! {
             brand => self.context(),
-            logo_url => self.logo.as_deref(),
-            favicon_url => self.favicon.as_deref(),
+            logo_url => self.logo.as_deref().map_or(Value::UNDEFINED, Value::from),
+            favicon_url => self.favicon.as_deref().map_or(Value::UNDEFINED, Value::from),
             style => Value::from_safe_string(format!("{style}{CSS}")),
             language => &*language,
             title => title,
             message => message,
-            retry_text => retry,
+            retry_text => retry.map_or(Value::UNDEFINED, Value::from),
             support_text => phrases.support,
             status => refusal.status,
             code => refusal.code,
             detail => refusal.detail,
-            tenant => refusal.tenant,
+            tenant => refusal.tenant.map_or(Value::UNDEFINED, Value::from),
             request_id => refusal.request_id,
-            retry_after => refusal.retry_after_s,
+            retry_after => refusal.retry_after_s.map_or(Value::UNDEFINED, Value::from),
         };
         let own = settings.templates.as_ref();
         let own = own.and_then(|own| own.render(refusal.code, refusal.status, &context));
@@ -116,7 +116,7 @@ impl Brand {
         let colors = Value::from_pairs(colors.map(|(name, color)| (name.as_str(), color.to_string())));
         let fixed = [
             ("name", Value::from(settings.name.as_str())),
-            ("support_email", Value::from(settings.support_email.as_deref())),
+            ("support_email", settings.support_email.as_deref().map_or(Value::UNDEFINED, Value::from)),
             ("colors", colors),
         ];
         let own = settings.own.iter().map(|(name, value)| (name.as_str(), Value::from(value.as_str())));

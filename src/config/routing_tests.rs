@@ -70,8 +70,8 @@ pub enum Expected {
     Header(HeaderName, ValueTest),
     /// A field that the gateway sets in the response.
     ResponseHeader(HeaderName, ValueTest),
-    /// A feature that the tenant has.
-    Feature(String),
+    /// A feature that the tenant has, or has not.
+    Feature(String, bool),
 }
 
 impl RoutingTests {
@@ -139,7 +139,8 @@ impl Tests<'_> {
     fn expected(&self, expect: &Spanned<written::Expect>) -> Vec<Expectation> {
         let written::Expect { action, tenant, plan, route, pool, endpoint, status, code, target, .. } =
             &expect.value;
-        let written::Expect { headers, response_headers, location, features, .. } = &expect.value;
+        let written::Expect { headers, response_headers, location, features, without_features, .. } =
+            &expect.value;
         let mut all = Vec::new();
         let mut add = |what: Expected, mark: Mark| {
             all.push(Expectation { what, origin: self.builder.findings.sources.origin(mark) });
@@ -169,8 +170,10 @@ impl Tests<'_> {
         if let Some(status) = status {
             add(Expected::Status(status.value), status.key);
         }
-        for feature in &features.0 {
-            add(Expected::Feature(feature.value.clone()), feature.mark);
+        for (listed, expected) in [(features, true), (without_features, false)] {
+            for feature in &listed.0 {
+                add(Expected::Feature(feature.value.clone(), expected), feature.mark);
+            }
         }
         if let Some(location) = location {
             let test = ValueTest::Is(location.value.as_str().into());

@@ -44,6 +44,8 @@ struct Copying {
     /// What they count for.
     held: usize,
     end: Option<End>,
+    /// How many there were.
+    pushed: u64,
     /// Whether nobody takes them any more.
     unwanted: bool,
     waker: Option<Waker>,
@@ -79,6 +81,13 @@ impl CopyWatch {
         self.copying.borrow().end == Some(End::Broken)
     }
 
+    /// How many pieces of it have come, while it waits for the next; `None` where it waits for nothing of the client's.
+    #[must_use]
+    pub fn waits_after(&self) -> Option<u64> {
+        let copying = self.copying.borrow();
+        (copying.end.is_none() && copying.pieces.is_empty()).then_some(copying.pushed)
+    }
+
     /// Waits until it is given up: while a connection takes nothing, nobody asks for the next piece, and hears of it.
     pub async fn broken(&self) {
         poll_fn(|cx| match self.is_broken() {
@@ -111,6 +120,7 @@ impl CopyIn {
             (None, None) => return,
         };
         copying.held += cost;
+        copying.pushed += 1;
         copying.pieces.push_back(piece);
         copying.wake();
     }

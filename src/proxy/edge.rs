@@ -80,10 +80,30 @@ fn redirected(redirect: &Redirect, facts: &Facts<'_>) -> Response<Bytes> {
     response
 }
 
+/// Whether a URL's host still is the one that was written, whatever was filled into it: it ends as that does, has no empty label, and
+/// no user stands before it.
+fn keeps_its_host(written: &str, filled: &[u8]) -> bool {
+    let Some((_, written)) = written.split_once("://") else { return true };
+    let filled = std::str::from_utf8(filled).ok().and_then(|filled| filled.split_once("://"));
+    let Some((_, filled)) = filled else { return false };
+    let begins_path = |rest: &str| {
+        ["/", "?", "#", "\\", "{path", "{?query", "{query"].iter().any(|end| rest.starts_with(end))
+    };
+    let end = (0..written.len()).find(|at| written.get(*at..).is_some_and(begins_path));
+    let written = written.get(..end.unwrap_or(written.len())).unwrap_or_default();
+    let authority = filled.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    let tail = written.rsplit('}').next().unwrap_or_default();
+    let host = authority.split(':').next().unwrap_or_default();
+    authority.ends_with(tail) && host.split('.').all(|label| !label.is_empty()) && !authority.contains('@')
+}
+
 /// Where to. A path stays one of this host: two slashes or a backslash would name another (RFC 3986 §4.2, and what browsers
 /// make of it).
 fn location(redirect: &Redirect, facts: &Facts<'_>) -> Option<HeaderValue> {
     let mut to = facts.fill(&redirect.to);
+    if !redirect.to.as_str().starts_with('/') && !keeps_its_host(redirect.to.as_str(), &to) {
+        return None;
+    }
     if to.first() == Some(&b'/') {
         let slashes = to.iter().take_while(|byte| matches!(byte, b'/' | b'\\')).count();
         to.drain(1..slashes);

@@ -85,6 +85,8 @@ pub(super) struct Exchange {
     pub(super) facade: Option<Rc<Facade>>,
     /// What a browser is to be told with the answer.
     pub(super) cors: Option<Box<Told>>,
+    /// The fields by which its tenant was found, where it was not the host.
+    pub(super) vary: Option<HeaderValue>,
     /// What it is kept together with others by when its endpoint is chosen.
     pub(super) balance_key: Option<Key>,
     /// What the client is to come back with, so that it comes to the same pool.
@@ -151,6 +153,7 @@ impl Exchange {
             balance_key: None,
             cookie: None,
             attempts: Attempts::default(),
+            vary: None,
             outgoing: None,
             flow: None,
             response_bytes: 0,

@@ -2,6 +2,7 @@
 //! whose answer is thrown away.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::future::{pending, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use http_body::Body;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::attempts::Attempts;
 use crate::admission::fair_share::{Asked, Seat, SeatTerms};
@@ -20,10 +21,15 @@ use crate::http::body::RequestBody;
 use crate::http::copy::CopyWatch;
 use crate::telemetry::{EndpointFailure, MirrorOutcome, Mirroring};
 use crate::tenant::Tenant;
+use crate::types::TenantId;
 use crate::upstream::{Answer, Outbox, Pool, SendFailure, Terms, UpstreamBody, UpstreamClient};
 
 /// Copies that may be under way to one pool, beside what its seats allow. Each may keep some hundred KiB.
 const IN_FLIGHT_MAX: u32 = 100;
+/// And of these, copies of one tenant's requests on one worker: nobody's are all there are.
+const OF_TENANT_MAX: usize = 10;
+/// How long a copy waits for more of the client's body: what it holds of its pool is not the client's to keep.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// The most time for a copy, where neither route nor pool has a timeout for requests.
 const TIME_MAX: Duration = Duration::from_secs(60);
 /// Octets of an answer that are read, so that its connection can be used again.
@@ -50,6 +56,37 @@ pub(super) struct Mirrored {
 pub(super) struct Mirrors {
     upstream: Rc<UpstreamClient>,
     tasks: RefCell<JoinSet<()>>,
+    of_tenants: Rc<RefCell<HashMap<TenantId, usize>>>,
+}
+
+/// A copy counted among its tenant's.
+struct Counted {
+    of_tenants: Rc<RefCell<HashMap<TenantId, usize>>>,
+    tenant: TenantId,
+}
+
+impl Counted {
+    fn among(of_tenants: &Rc<RefCell<HashMap<TenantId, usize>>>, tenant: &TenantId) -> Option<Self> {
+        let mut all = of_tenants.borrow_mut();
+        let count = all.entry(tenant.clone()).or_default();
+        if *count >= OF_TENANT_MAX {
+            return None;
+        }
+        *count += 1;
+        Some(Self { of_tenants: Rc::clone(of_tenants), tenant: tenant.clone() })
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut all = self.of_tenants.borrow_mut();
+        if let Some(count) = all.get_mut(&self.tenant) {
+            *count -= 1;
+            if *count == 0 {
+                all.remove(&self.tenant);
+            }
+        }
+    }
 }
 
 /// What a copy holds of its pool.
@@ -77,12 +114,15 @@ impl Mirrored {
 impl Mirrors {
     /// Sent over these connections.
     pub(super) fn new(upstream: Rc<UpstreamClient>) -> Self {
-        Self { upstream, tasks: RefCell::default() }
+        Self { upstream, tasks: RefCell::default(), of_tenants: Rc::default() }
     }
 
     /// Sends a copy of a tenant's request, if there is room for it.
     pub(super) fn start(&self, mut mirrored: Mirrored, tenant: &Arc<Tenant>) {
-        let Some(place) = Place::take(&mirrored.pool) else {
+        let counted = Counted::among(&self.of_tenants, tenant.id());
+        let Some((counted, place)) =
+            counted.and_then(|counted| Some((counted, Place::take(&mirrored.pool)?)))
+        else {
             return Mirroring::refused(mirrored.pool.meter());
         };
         let (upstream, tenant) = (Rc::clone(&self.upstream), Arc::clone(tenant));
@@ -94,8 +134,10 @@ impl Mirrors {
             let outcome = tokio::select! {
                 sent = timeout_at(expires, sending) => sent.unwrap_or(MirrorOutcome::TimedOut),
                 () = broken(copy.as_ref()) => MirrorOutcome::Abandoned,
+                () = starved(copy.as_ref()) => MirrorOutcome::Abandoned,
             };
             place.mirroring.end(outcome);
+            drop(counted);
         });
     }
 
@@ -115,6 +157,8 @@ impl Place {
     fn take(pool: &Arc<Pool>) -> Option<Self> {
         let seat = match pool.seats().limit() {
             u32::MAX => None,
+            // Half of them stay for requests that somebody waits for.
+            limit if pool.seats().in_use() >= limit.div_ceil(2) => return None,
             _ => match pool.mirrors_share().ask(NO_QUEUE) {
                 Ok(Asked::Seated(seat)) => Some(seat),
                 Ok(Asked::Waits(_)) | Err(_) => return None,
@@ -129,6 +173,20 @@ impl Place {
         // At last: what is turned away before has not begun.
         let mirroring = Mirroring::begin(pool.meter(), IN_FLIGHT_MAX)?;
         Some(Self { mirroring, _seat: seat, fuse, _permits: permits })
+    }
+}
+
+/// Ready when nothing of the client's body has come for too long.
+async fn starved(copy: Option<&CopyWatch>) {
+    let Some(copy) = copy else { return pending().await };
+    let mut before = None;
+    loop {
+        sleep(PATIENCE).await;
+        let now = copy.waits_after();
+        if now.is_some() && now == before {
+            return;
+        }
+        before = now;
     }
 }
 

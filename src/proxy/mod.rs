@@ -4,6 +4,7 @@ mod arrival;
 mod attempts;
 mod circuit;
 mod cors;
+mod decision;
 mod edge;
 mod exchange;
 mod expiry;

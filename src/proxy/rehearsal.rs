@@ -14,19 +14,22 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
-use super::arrival::{Decided, Gates, Leads, unidentified};
+use super::arrival::unidentified;
+use super::decision::{Decided, Gates, Leads};
 use super::edge;
 use super::forward::Framing;
 use super::gates::{self, Witness};
 use super::pipeline::is_request_id;
 use super::rejection::Rejection;
 use super::snapshot::{RouteTarget, Snapshot};
+use super::sticky::StickyCookie;
 use crate::admission::Violation;
 use crate::admission::fair_share::Outlook;
 use crate::balance::Key;
 use crate::http::checks::{self, BadRequest, Checked};
 use crate::http::client_addr::Client;
 use crate::http::conn::ConnState;
+use crate::http::forwarded;
 use crate::http::hop_by_hop::Survey;
 use crate::http::names::X_REQUEST_ID;
 use crate::routing::{Facts, Route};
@@ -193,12 +196,15 @@ impl Rehearsal {
         let request_id = self.request_id();
         let facts = self.facts(tenant, route, &request_id);
         self.charge(tenant, &gates, route, witness)?;
-        let Some(Leads { pool, switch, .. }) = leads else {
+        let Some(Leads { pool, switch, cookie }) = leads else {
             return Ok(Outcome::Answered(edge::said(tenant, route, &facts)));
         };
         let key = pool.balancing().key(&head.headers, self.client.ip, tenant.id());
         let now = Instant::now();
         let expires = gates.expiry(&head, route, pool, now).at;
+        if let Some(injection) = tenant.terms.brand.injection() {
+            injection.asked(&mut head.headers);
+        }
         let facade = gates.facade(route, pool, &head);
         let outbound = gates.outbound(tenant, route, pool, facade.as_deref(), facts, expires);
         let within = expires.map(|expires| expires.saturating_duration_since(now));
@@ -224,6 +230,10 @@ impl Rehearsal {
         for rules in rules {
             rules.apply(&mut response_fields, &facts);
             response_removed.extend(rules.remove.iter().cloned());
+        }
+        if let Some(cookie) = cookie {
+            let is_https = forwarded::is_https(&self.head.headers, self.client.via_trusted);
+            StickyCookie::new(cookie, is_https).give(&mut response_fields);
         }
         response_removed.retain(|name| !response_fields.contains_key(name));
         let pool = Arc::clone(pool);

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::VARY;
 use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
@@ -240,6 +241,10 @@ impl Body for ResponseBody {
 pub(super) fn name_request(fields: &mut HeaderMap, books: &Exchange) {
     fields.insert(X_REQUEST_ID.clone(), books.request_id.clone());
     let Some(tenant) = &books.tenant else { return };
+    // RFC 9110 §12.5.5: at the same URL others find another tenant.
+    if let Some(vary) = &books.vary {
+        fields.append(VARY, vary.clone());
+    }
     let mut left = StandingList::default();
     let policy = match &books.rates {
         Some(charges) => {

@@ -37,7 +37,10 @@ impl<'r> Facts<'r> {
     /// The path as it was matched.
     #[must_use]
     pub fn normal_path(&self) -> Cow<'r, str> {
-        normalise(self.path).unwrap_or(Cow::Borrowed("/"))
+        match normalise(self.path).unwrap_or(Cow::Borrowed("/")) {
+            Cow::Borrowed(path) => without_parameters(path),
+            Cow::Owned(path) => Cow::Owned(without_parameters(&path).into_owned()),
+        }
     }
 
     /// A text, filled in.
@@ -85,13 +88,7 @@ impl<'r> Facts<'r> {
             PathRule::Template(template) => {
                 text.extend_from_slice(template.segment(name, &path).unwrap_or_default().as_bytes());
             }
-            PathRule::Pattern(pattern) if pattern.holds(path.as_bytes()) => {
-                text.extend_from_slice(pattern.group(path.as_bytes(), name));
-            }
-            // It was matched without them.
-            PathRule::Pattern(pattern) => {
-                text.extend_from_slice(pattern.group(without_parameters(&path).as_bytes(), name));
-            }
+            PathRule::Pattern(pattern) => text.extend_from_slice(pattern.group(path.as_bytes(), name)),
             PathRule::Exact(_) | PathRule::Prefix(_) => {}
         }
     }

@@ -89,6 +89,18 @@ impl<T> Split<T> {
         self.sticky.as_ref()
     }
 
+    /// Whether what it draws makes no difference for a request with these fields.
+    pub fn is_certain(&self, fields: &HeaderMap) -> bool {
+        let has_cookie = |name: &str| cookie(fields, name).is_some_and(|value| !value.is_empty());
+        let weighted = self.parts.iter().filter(|part| part.weight > 0).count();
+        weighted < 2
+            || match &self.sticky {
+                None => false,
+                Some(Sticky::Tenant | Sticky::Header(_)) => true,
+                Some(Sticky::Cookie(name)) => has_cookie(name),
+            }
+    }
+
     /// Where a request with these fields goes. `draw` draws any number.
     pub fn choose<'s>(
         &'s self,

@@ -13,6 +13,7 @@ use crate::types::KeyHash;
 pub struct Identify {
     rules: Vec<Rule>,
     unknown: Option<Arc<Tenant>>,
+    fields: Option<HeaderValue>,
 }
 
 /// One way to find a tenant.
@@ -96,7 +97,13 @@ impl Identify {
     /// These rules; `unknown` gets the requests that none of them knows.
     #[must_use]
     pub fn new(rules: Vec<Rule>, unknown: Option<Arc<Tenant>>) -> Self {
-        Self { rules, unknown }
+        let names = rules.iter().filter_map(|rule| match rule {
+            Rule::Header(name) | Rule::ApiKey(name) => Some(name.as_str()),
+            Rule::Host(_) | Rule::Domain => None,
+        });
+        let names: Vec<&str> = names.collect();
+        let fields = HeaderValue::try_from(names.join(", ")).ok().filter(|_| !names.is_empty());
+        Self { rules, unknown, fields }
     }
 
     /// The tenant of a request. `host` is normalised; fields that name a tenant count only when `via_trusted`.
@@ -177,6 +184,12 @@ impl Identify {
             }
         }
         Ok(found.map(|tenant| Identified { tenant, by_host }))
+    }
+
+    /// The fields by which tenants are told apart, where there are such.
+    #[must_use]
+    pub fn fields(&self) -> Option<&HeaderValue> {
+        self.fields.as_ref()
     }
 
     /// The rules, in order.

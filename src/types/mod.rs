@@ -32,7 +32,7 @@ pub use id::{InvalidTenantId, TenantId};
 pub use key_hash::KeyHash;
 pub use labels::{Labelled, Labels};
 pub use origin_pattern::{InvalidOriginPattern, OriginPattern, SaidOrigin};
-pub use path::{InvalidPath, normalise, without_parameters};
+pub use path::{InvalidPath, has_dots, normalise, resolved, with_slashes, without_parameters};
 pub use path_template::{InvalidTemplate, PathSegment, PathTemplate};
 pub use pattern::{InvalidPattern, Pattern};
 pub use percent::{InvalidPercent, Percent};

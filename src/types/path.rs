@@ -74,6 +74,25 @@ pub fn without_parameters(path: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
+/// The path as those read it who take an encoded slash or backslash for a slash; `None` where there is none.
+#[must_use]
+pub fn with_slashes(path: &str) -> Option<String> {
+    if !path.contains("%2F") && !path.contains("%5C") {
+        return None;
+    }
+    let mut plain = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(c) = rest.chars().next() {
+        let is_encoded = rest.starts_with("%2F") || rest.starts_with("%5C");
+        rest = rest.get(if is_encoded { 3 } else { c.len_utf8() }..).unwrap_or_default();
+        let c = if is_encoded { '/' } else { c };
+        if !(c == '/' && plain.ends_with('/')) {
+            plain.push(c);
+        }
+    }
+    Some(plain)
+}
+
 /// Whether some would find a dot segment in it: behind a separator that is encoded, or before parameters.
 fn is_ambiguous(segment: &[u8]) -> bool {
     if segment.contains(&b'\\') {
@@ -87,7 +106,35 @@ fn is_ambiguous(segment: &[u8]) -> bool {
     text.split('/').any(is_dots)
 }
 
-/// Decodes what needs no encoding (RFC 3986 §2.3); other encodings stay, with upper-case digits.
+/// Whether a path has dot segments, however they are written: clients resolve these themselves (URL Standard §4.4), and applications
+/// that don't would find others behind them than were matched.
+#[must_use]
+pub fn has_dots(path: &str) -> bool {
+    let is_dot = |c: u8, rest: &[u8]| c == b'.' || (c == b'%' && rest.first() == Some(&b'2'));
+    let bytes = path.as_bytes();
+    let begins = bytes.windows(2).any(|pair| matches!(pair, [b'/', c] if is_dot(*c, b"2")));
+    begins
+        && path.split('/').any(|segment| {
+            matches!(segment, "." | "..")
+                || (segment.contains('%')
+                    && matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | ".."))
+        })
+}
+
+/// The path that an application is to get instead of one with dot segments.
+///
+/// # Errors
+/// [`InvalidPath`] when it could be resolved in two ways: there is an empty segment, or what some take for the end of one.
+pub fn resolved(path: &str) -> Result<String, InvalidPath> {
+    let upper = path.to_ascii_uppercase();
+    if ["//", ";", "%3B", "%2F", "%5C", "\\"].iter().any(|doubtful| upper.contains(doubtful)) {
+        return Err(InvalidPath);
+    }
+    normalise(path).map(Cow::into_owned)
+}
+
+/// Decodes what needs no encoding within a segment (RFC 3986 §2.3 and §3.3), but for the `;` of parameters; other encodings stay, with
+/// upper-case digits.
 fn decode_unreserved(path: &[u8]) -> Result<Vec<u8>, InvalidPath> {
     let mut decoded = Vec::with_capacity(path.len());
     let mut bytes = path.iter().copied();
@@ -102,7 +149,7 @@ fn decode_unreserved(path: &[u8]) -> Result<Vec<u8>, InvalidPath> {
         if octet == 0 {
             return Err(InvalidPath);
         }
-        if octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~') {
+        if octet.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&octet) {
             decoded.push(octet);
         } else {
             decoded.extend_from_slice(format!("%{octet:02X}").as_bytes());
@@ -139,6 +186,7 @@ mod tests {
             ("/.well-known/x", "/.well-known/x"),
             ("/...", "/..."),
             ("/a%20b", "/a%20b"),
+            ("/%40a%3Db%3b", "/@a=b%3B"),
         ] {
             assert_eq!(normal(path).as_deref(), Some(expected), "{path}");
         }
@@ -171,6 +219,28 @@ mod tests {
             ("/a/b", "/a/b"),
         ] {
             assert_eq!(without_parameters(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn dots_are_resolved_where_that_has_one_result() {
+        for path in ["/a/../b", "/./a", "/a/%2e%2E/b", "/a/.%2e", "/.."] {
+            assert!(has_dots(path), "{path}");
+        }
+        for path in ["/a/b", "/.well-known/x", "/...", "/a.b/..c", "/%2ea", "/a%2e"] {
+            assert!(!has_dots(path), "{path}");
+        }
+        assert_eq!(resolved("/a/../b/%2e/c").as_deref(), Ok("/b/c"));
+        for path in ["/a//../b", "/a/;/../b", "/a%2fb/../c", "/a%5cb/./c", "/a/%3bx/../b", "/.."] {
+            assert_eq!(resolved(path), Err(InvalidPath), "{path}");
+        }
+    }
+
+    #[test]
+    fn encoded_slashes_may_be_slashes() {
+        assert_eq!(with_slashes("/a/b"), None);
+        for (path, expected) in [("/a%2Fb", "/a/b"), ("/a/%2F%5Cb/", "/a/b/"), ("/%2Fa%20b%2F", "/a%20b/")] {
+            assert_eq!(with_slashes(path).as_deref(), Some(expected), "{path}");
         }
     }
 

@@ -94,7 +94,8 @@ fn a_path_is_rewritten_on_its_way_upstream() {
     for (path, target) in [
         ("/api/x?y=z", "/v1/x?y=z"),
         ("/api", "/v1"),
-        ("/x/../api//./b%2fc", "/v1/b%2Fc"),
+        ("/x/../api/./b", "/v1/b"),
+        ("/api//b%2fc", "/v1/b%2Fc"),
         ("/u/7?q", "/acme/users/7?q"),
         ("/old/a/b", "/new/a/b"),
         ("/as/it//is", "/as/it//is"),
@@ -179,4 +180,29 @@ fn a_tenant_of_the_api_names_no_file() {
     let refused = Client::connect(gateway.admin_address()).ask(&message);
     assert_eq!(refused.status, 422, "{refused:?}");
     assert!(refused.text().contains("can't name a file"), "{refused:?}");
+}
+
+#[test]
+fn a_redirect_s_host_is_the_one_that_was_written() {
+    let origin = Origin::echo();
+    let gateway = config()
+        .to(&origin)
+        .set(
+            "routes",
+            r#"[{ match: { path_prefix: /docs }, redirect: { to: "https://docs.example.com{path.rest}{?query}" } },
+               { match: { path_prefix: /label }, redirect: { to: "https://{tenant.label.h}.example.com/x" } }]"#,
+        )
+        .start();
+    let location = |path: &str| {
+        let answer = gateway.ask(&get(ACME, path));
+        (answer.status, answer.header("location").map(str::to_owned))
+    };
+    for path in ["/docs;@evil.test/x", "/docs;:80@evil.test:81/x", "/docs/x"] {
+        let (status, to) = location(path);
+        assert!(
+            status == 400 || to.as_deref() == Some("https://docs.example.com/x"),
+            "{path}: {status} {to:?}"
+        );
+    }
+    assert_eq!(location("/label").0, 400, "there is no such label");
 }

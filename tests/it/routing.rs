@@ -247,7 +247,7 @@ fn a_gate_holds_however_its_path_is_written() {
               { match: { path_prefix: /premium }, pool: gold, requires_feature: gold }]",
         )
         .start();
-    for path in ["/premium", "/premium;a=b", "/;/premium/x", "/x/../premium;", "//premium", "/%70remium"] {
+    for path in ["/premium", "/premium;a=b", "/;/premium/x", "//premium", "/%70remium"] {
         assert_eq!(gateway.ask(&get(ACME, path)).status, 403, "{path}");
     }
     for path in [
@@ -264,4 +264,32 @@ fn a_gate_holds_however_its_path_is_written() {
     // What goes upstream is what came.
     goes_to(&gateway, &get(ACME, "/a;b=c/d%2Fe"), "rest");
     assert_eq!(origins[0].last_request().target, "/a;b=c/d%2Fe");
+}
+
+#[test]
+fn what_is_resolved_is_what_goes_upstream() {
+    let (config, origins) = pools(&["rest", "gold"]);
+    let routes = "[{ match: { path_prefix: / }, pool: rest },
+          { match: { path_prefix: /admin }, pool: gold, access: { allow: [203.0.113.0/24] } },
+          { match: { path_prefix: /kept }, respond: { status: 404 } }]";
+    let gateway = config.set("routes", routes).start();
+    for (path, sent) in [
+        ("/admin/../x?y=../z", "/x?y=../z"),
+        ("/admin/%2e%2E/x", "/x"),
+        ("/a/./b/", "/a/b/"),
+        ("/a//b", "/a//b"),
+        ("/%61/b", "/%61/b"),
+        ("/a%2Fb", "/a%2Fb"),
+    ] {
+        goes_to(&gateway, &get(ACME, path), "rest");
+        assert_eq!(origins[0].last_request().target, sent, "{path}");
+    }
+    for path in ["/%2Fadmin/x", "/admin%2Fx", "/x/..%2f..%2Fadmin", "/;/admin/x", "/%61dmin", "/admin%5cx"] {
+        let status = gateway.ask(&get(ACME, path)).status;
+        assert!(matches!(status, 400 | 403), "{path}: {status}");
+    }
+    for path in ["/admin//../x", "/x/;/../admin/x", "/admin/y%2Fz/../../x", "/kept%2Fx"] {
+        assert_eq!(gateway.ask(&get(ACME, path)).status, 400, "{path}");
+    }
+    origins[1].assert_untouched();
 }

@@ -52,6 +52,8 @@ impl Builder<'_> {
         // One that is no file, like /dev/zero, may have no end.
         let read = std::fs::metadata(&path).and_then(|file| match file.is_file() {
             true if file.len() > FILE_MAX as u64 => Ok(None),
+            // What has no length may have no end either, and be no file on a disk (/proc).
+            true if file.len() == 0 => Err(std::io::Error::other("it is empty")),
             true => std::fs::read(&path).map(Some),
             false => Err(std::io::Error::other("it is no file")),
         });

@@ -304,8 +304,11 @@ impl Builder<'_> {
             let kib = IMAGE_MAX / 1024;
             ("invalid-value", format!("the file `{text}` has more than {kib} KiB\nmake it smaller"))
         };
-        if length.is_ok_and(|length| length > IMAGE_MAX as u64) {
-            return Err(too_large());
+        match length {
+            Ok(length) if length > IMAGE_MAX as u64 => return Err(too_large()),
+            // Nor is read what has no length, and may have no end (/proc).
+            Ok(0) => return Err(("invalid-value", format!("the file `{text}` is empty"))),
+            _ => {}
         }
         let content = std::fs::read(path).map_err(|error| {
             let why = crate::config::load::why(&error);

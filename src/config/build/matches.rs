@@ -225,7 +225,8 @@ impl Earlier {
     /// Where an earlier route is written that matches the same; else it is entered.
     pub(super) fn find_or_enter(&mut self, matches: &RouteMatch, mark: Mark) -> Option<Mark> {
         let key = match &matches.path {
-            PathMatch::Exact(path) | PathMatch::Prefix(path) => path.clone(),
+            PathMatch::Exact(path) => path.clone(),
+            PathMatch::Prefix(path) => path.trim_end_matches('/').to_owned(),
             PathMatch::Pattern(pattern) => pattern.as_str().to_owned(),
             // Under other names it is the same template.
             PathMatch::Template(template) => template.segments().len().to_string(),
@@ -246,6 +247,7 @@ fn same(a: &RouteMatch, b: &RouteMatch) -> bool {
     }
     let same_path = match (&a.path, &b.path) {
         (PathMatch::Template(a), PathMatch::Template(b)) => a.is_like(b),
+        (PathMatch::Prefix(a), PathMatch::Prefix(b)) => a.trim_end_matches('/') == b.trim_end_matches('/'),
         (a, b) => a == b,
     };
     same_path

@@ -86,6 +86,9 @@ impl Builder<'_> {
                 Place::Code if self.of_api => {
                     "can't be set by a tenant of the API: pages run or load what it says"
                 }
+                Place::Text if self.of_api && !is_plain(&name.value) => {
+                    "can't be set by a tenant of the API: it is not only shown"
+                }
                 Place::Url if self.of_api && name.value != "href" => {
                     "can't be set by a tenant of the API: pages load what it says"
                 }
@@ -118,4 +121,12 @@ fn as_written(text: &str) -> usize {
         _ => 10,
     };
     text.chars().map(octets).sum()
+}
+
+/// Whether an attribute is only shown, or names and groups: not what forms send, nor how anything works.
+fn is_plain(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let known =
+        ["class", "id", "title", "alt", "lang", "dir", "role", "placeholder", "label", "hidden", "translate"];
+    known.contains(&name.as_str()) || name.starts_with("aria-") || name.starts_with("data-")
 }

@@ -76,9 +76,12 @@ pub(in crate::config) struct Expect {
     pub response_headers: Entries<Spanned<ValueMatch>>,
     /// Where a redirect leads.
     pub location: Option<Spanned<String>>,
-    /// The features that the tenant has, all of them.
+    /// Features that the tenant has: each of them, and maybe others.
     #[serde(default)]
     pub features: List<Spanned<String>>,
+    /// Features that the tenant has not.
+    #[serde(default)]
+    pub without_features: List<Spanned<String>>,
 }
 
 /// What becomes of a request.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::redaction::{REDACTED, is_secret};
+use super::redaction::{REDACTED, is_credential, is_secret};
 use super::sources::Sources;
 use crate::config::{self, Document, Feature, Setting, settings};
 use crate::tenant::{Tenant, is_rolled_out};
@@ -17,7 +17,8 @@ pub(super) fn told(
     let told = settings(document, written).into_iter().map(|setting| {
         let (from, source) = sources.setting(document, written, &setting);
         let Setting { name, value, .. } = setting;
-        let value = if holds_secret(&name) { REDACTED.into() } else { value };
+        let is_credential = value.as_str().is_some_and(|value| is_credential(value.as_bytes()));
+        let value = if is_credential || holds_secret(&name) { REDACTED.into() } else { value };
         let mut told = json!({ "name": name, "value": value, "from": from, "source": source });
         if let (Some(feature), Value::Object(members)) = (name.strip_prefix("features."), &mut told) {
             let has = tenant.terms.features.now().has(feature);

@@ -51,6 +51,7 @@ pub(super) fn pool(
         "name": name,
         "source": sources.document(&way_to),
         "by": match (is_split, by_tenant) {
+            (true, _) if way.drawn.is_some() => "drawn, among those that the route splits over",
             (true, _) => "one of those that the route splits over",
             (_, true) => "the tenant's pool",
             _ => "the route's pool",
@@ -59,6 +60,7 @@ pub(super) fn pool(
         "from": setting.and_then(|setting| setting.get("from")),
         "from_source": setting.and_then(|setting| setting.get("source")),
         "stands_in_for": (!Arc::ptr_eq(meant, serving)).then(|| &**meant.name()),
+        "drawn_among": way.drawn,
         "endpoint": endpoint(serving, onward),
         "seats": is_running.then(|| seats(serving, onward)),
         "timeouts": timeouts,

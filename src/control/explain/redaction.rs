@@ -6,12 +6,17 @@ pub(super) const REDACTED: &str = "***";
 /// Whether a field's value is not to be shown: credentials, cookies, tokens, by what fields are called that carry them.
 pub(super) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('_', "-");
+    if name.starts_with("access-control-") {
+        return false;
+    }
     let words = [
         "auth",
         "cookie",
         "token",
         "secret",
-        "passw",
+        "pass",
+        "bearer",
+        "hmac",
         "api-key",
         "apikey",
         "credential",
@@ -19,12 +24,20 @@ pub(super) fn is_secret(name: &str) -> bool {
         "session",
     ];
     words.iter().any(|word| name.contains(word))
-        || name.split('-').any(|part| matches!(part, "key" | "keys" | "jwt" | "pin" | "pwd"))
+        || name
+            .split('-')
+            .any(|part| matches!(part, "key" | "keys" | "jwt" | "pin" | "pwd" | "psk" | "otp" | "sig"))
+}
+
+/// Whether a value is one of credentials, wherever it stands (RFC 9110 §11.4).
+pub(super) fn is_credential(value: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(value).trim_start().to_ascii_lowercase();
+    ["basic ", "bearer ", "digest ", "negotiate "].iter().any(|scheme| text.starts_with(scheme))
 }
 
 /// A field's value as it is shown.
 pub(super) fn shown(name: &str, value: &[u8], is_own_secret: bool) -> String {
-    match is_own_secret || is_secret(name) {
+    match is_own_secret || is_secret(name) || is_credential(value) {
         true => REDACTED.to_owned(),
         false => String::from_utf8_lossy(value).into_owned(),
     }

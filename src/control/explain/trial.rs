@@ -46,13 +46,22 @@ fn failure(Expectation { what, origin }: &Expectation, told: &Value) -> Option<F
         let came = told.pointer(pointer).and_then(Value::as_str);
         (came != Some(expected)).then(|| Failure::new(origin, name, expected, came.unwrap_or("none")))
     };
+    // What is drawn may be another the next time: a test that passes now and then is none.
+    let drawn = |name: &str, expected: &str| {
+        let among = told.pointer("/pool/drawn_among")?.as_array()?;
+        let among: Vec<&str> = among.iter().filter_map(Value::as_str).collect();
+        let came = format!("not certain: it is drawn among {}", among.join(", "));
+        (among.iter().any(|one| *one != expected)).then(|| Failure::new(origin, name, expected, &came))
+    };
     match what {
         Expected::Action(action) => is("action", "/verdict/action", action),
         Expected::Tenant(id) => is("tenant", "/tenant/id", id),
         Expected::Plan(plan) => is("plan", "/tenant/plan", plan),
         Expected::Route(name) => is("route", "/route/name", name),
-        Expected::Pool(name) => is("pool", "/pool/name", name),
-        Expected::Endpoint(name) => is("endpoint", "/pool/endpoint/name", name),
+        Expected::Pool(name) => drawn("pool", name).or_else(|| is("pool", "/pool/name", name)),
+        Expected::Endpoint(name) => {
+            drawn("endpoint", name).or_else(|| is("endpoint", "/pool/endpoint/name", name))
+        }
         Expected::Code(code) => is("code", "/verdict/code", code),
         Expected::Target(target) => {
             let line = told.pointer("/upstream/request_line").and_then(Value::as_str);
@@ -67,7 +76,7 @@ fn failure(Expectation { what, origin }: &Expectation, told: &Value) -> Option<F
             (came != Some(u64::from(*status)))
                 .then(|| Failure::new(origin, "status", &status.to_string(), &came_text))
         }
-        Expected::Feature(name) => {
+        Expected::Feature(name, expected) => {
             let setting = format!("features.{name}");
             let mut settings = told.get("settings").and_then(Value::as_array).into_iter().flatten();
             let setting = settings.find(|found| found.get("name").and_then(Value::as_str) == Some(&setting));
@@ -75,7 +84,12 @@ fn failure(Expectation { what, origin }: &Expectation, told: &Value) -> Option<F
             let why = setting.and_then(|setting| setting.get("why")).and_then(Value::as_str);
             let came =
                 why.map_or("neither plan nor tenant names it".to_owned(), |why| format!("not had: {why}"));
-            (has != Some(true)).then(|| Failure::new(origin, &format!("feature {name}"), "had", &came))
+            let (wanted, came) = match expected {
+                true => ("had", came),
+                false => ("not had", format!("had: {}", why.unwrap_or_default())),
+            };
+            (has.unwrap_or_default() != *expected)
+                .then(|| Failure::new(origin, &format!("feature {name}"), wanted, &came))
         }
         Expected::Header(name, test) => {
             field(told, "/upstream", origin, &format!("header {name}"), name.as_str(), test)

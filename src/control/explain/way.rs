@@ -31,6 +31,8 @@ pub(super) struct Way {
     pub(super) rates: Vec<RateLook>,
     /// What a browser is told of who may use what it asked for.
     pub(super) cors: HeaderMap,
+    /// Where it goes is drawn: among which pools.
+    pub(super) drawn: Option<Vec<String>>,
 }
 
 #[derive(Debug)]
@@ -46,6 +48,16 @@ impl Witness for Way {
     fn routed(&mut self, routes: &Routes, asked: &Asked<'_>, found: Option<&Arc<Route<RouteTarget>>>) {
         self.path = Some(asked.path.to_owned());
         self.route = found.cloned();
+        self.drawn = found.and_then(|found| match &found.target {
+            Target::Split(split) if !split.is_certain(asked.fields) => {
+                let parts = split.parts().filter(|(_, weight)| *weight > 0);
+                let name = |to: Option<&RouteTarget>| {
+                    to.map_or("the tenant's pool".to_owned(), |pool| pool.name().to_string())
+                };
+                Some(parts.map(|(to, _)| name(to)).collect())
+            }
+            _ => None,
+        });
         let others = routes.routes().into_iter();
         let others = others.filter(|route| found.is_none_or(|found| !Arc::ptr_eq(found, route)));
         let miss = |route: &Arc<Route<RouteTarget>>| {

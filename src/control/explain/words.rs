@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use http::{HeaderMap, HeaderName};
 
-use super::redaction::is_secret;
+use super::redaction::{is_credential, is_secret};
 use crate::routing::{Asked, HostRule, MatchRule, PathRule, Precedence, Unmet};
 use crate::types::ValueTest;
 
@@ -18,16 +18,16 @@ pub(super) fn unmet(condition: Unmet<'_>, asked: &Asked<'_>) -> String {
         Unmet::Path(rule) => format!("{} does not take {}", path(rule), asked.path),
         Unmet::Method(methods) => format!("its method is {}, not {}", any(methods), asked.method),
         Unmet::Header(name, test) => {
-            format!("header {name} {}, {}", must(test), there(asked.fields, name))
+            format!("header {name} {}, {}", must(name.as_str(), test), there(asked.fields, name))
         }
-        Unmet::Query(name, test) => format!("query parameter {name} {}", must(test)),
-        Unmet::Cookie(name, test) => format!("cookie {name} {}", must(test)),
+        Unmet::Query(name, test) => format!("query parameter {name} {}", must(name, test)),
+        Unmet::Cookie(name, test) => format!("cookie {name} {}", must("cookie", test)),
         Unmet::Client(networks) => match asked.client {
             Some(client) => format!("client {client} is not in {}", any(networks)),
             None => format!("it is not sure that the client is in {}", any(networks)),
         },
         Unmet::Feature(feature) => format!("the tenant has no feature `{feature}`"),
-        Unmet::Label(name, test) => format!("the tenant's label {name} {}", must(test)),
+        Unmet::Label(name, test) => format!("the tenant's label {name} {}", must("", test)),
     }
 }
 
@@ -37,7 +37,9 @@ pub(super) fn precedence(by: Precedence, first: &str) -> String {
         Precedence::Host => "its host is the closer one",
         Precedence::Path => "its path is the closer one",
         Precedence::Conditions => "it asks for more",
-        Precedence::Order => "it stands first",
+        Precedence::Order => {
+            "of those that ask for the same, a tenant's comes before its plan's, that before the base's, and then the one that stands first"
+        }
     };
     format!("takes it too, but `{first}` comes before it: {why}")
 }
@@ -54,14 +56,14 @@ pub(super) fn rule(rule: &MatchRule) -> String {
     if !methods.is_empty() {
         parts.push(format!("method {}", any(methods)));
     }
-    parts.extend(headers.iter().map(|(name, test)| format!("header {name} {}", must(test))));
-    parts.extend(query.iter().map(|(name, test)| format!("query parameter {name} {}", must(test))));
-    parts.extend(cookies.iter().map(|(name, test)| format!("cookie {name} {}", must(test))));
+    parts.extend(headers.iter().map(|(name, test)| format!("header {name} {}", must(name.as_str(), test))));
+    parts.extend(query.iter().map(|(name, test)| format!("query parameter {name} {}", must(name, test))));
+    parts.extend(cookies.iter().map(|(name, test)| format!("cookie {name} {}", must("cookie", test))));
     if !clients.is_empty() {
         parts.push(format!("client in {}", any(clients)));
     }
     parts.extend(features.iter().map(|feature| format!("feature {feature}")));
-    parts.extend(labels.iter().map(|(name, test)| format!("label {name} {}", must(test))));
+    parts.extend(labels.iter().map(|(name, test)| format!("label {name} {}", must("", test))));
     parts.join(", ")
 }
 
@@ -81,8 +83,10 @@ fn host_word(rule: &HostRule) -> String {
     }
 }
 
-fn must(test: &ValueTest) -> String {
+fn must(name: &str, test: &ValueTest) -> String {
     match test {
+        ValueTest::Is(_) | ValueTest::Like(_) if is_secret(name) => "must have its value".to_owned(),
+        ValueTest::Is(exact) if is_credential(exact.as_bytes()) => "must have its value".to_owned(),
         ValueTest::Is(exact) => format!("must be `{exact}`"),
         ValueTest::Like(pattern) => format!("must match `{}`", pattern.as_str()),
         ValueTest::Present => "must be there".to_owned(),
@@ -93,7 +97,9 @@ fn must(test: &ValueTest) -> String {
 fn there(fields: &HeaderMap, name: &HeaderName) -> String {
     match fields.get(name) {
         None => "and is not there".to_owned(),
-        Some(_) if is_secret(name.as_str()) => "and is there".to_owned(),
+        Some(value) if is_secret(name.as_str()) || is_credential(value.as_bytes()) => {
+            "and is there".to_owned()
+        }
         Some(value) => format!("and is `{}`", String::from_utf8_lossy(value.as_bytes())),
     }
 }

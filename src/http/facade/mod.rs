@@ -68,7 +68,20 @@ impl Facade {
     /// What the client says of where it comes from, as the application would.
     pub fn request(&self, fields: &mut HeaderMap) {
         for name in [ORIGIN, REFERER] {
-            if let Some(value) = fields.get_mut(&name) {
+            let http::header::Entry::Occupied(mut lines) = fields.entry(name) else { continue };
+            // No page of a client's has it: the application would take it for its own.
+            let is_own = |value: &HeaderValue| {
+                let named = reference::authority(value.as_bytes());
+                named.is_some_and(|named| self.hosts.have(named.scheme, &named.host))
+            };
+            if lines.iter().any(is_own) {
+                match lines.key() == ORIGIN {
+                    true => _ = lines.insert(HeaderValue::from_static("null")),
+                    false => _ = lines.remove(),
+                }
+                continue;
+            }
+            for value in lines.iter_mut() {
                 change(value, self.inward(value.as_bytes()));
             }
         }
