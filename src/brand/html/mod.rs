@@ -7,6 +7,7 @@ mod coding;
 mod gzip;
 mod head;
 mod policy;
+mod progress;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -31,14 +32,13 @@ pub use coding::{Broken, Coding};
 pub use head::{accepted_codings, prepare};
 pub use transform::{Pulled, Transform};
 
+use progress::Progress;
 use tokens::{Tokens, escaped};
 
 use crate::types::Place;
 
 /// Octets that rewriting a page may buffer of it.
 const BUFFER_MAX: usize = 64 * 1024;
-/// Octets that are put into a page for each piece of it that is looked at; what would be more than that is left as it is.
-const GROWTH_MAX: usize = 48 * 1024;
 
 /// A change to some elements.
 #[derive(Debug, Clone)]
@@ -135,7 +135,11 @@ impl Injection {
     }
 
     /// The rewriter's settings for one page. What is put into it is counted.
-    fn settings(self: &Arc<Self>, nonce: Option<&str>, growth: &Rc<Growth>) -> Settings<'static, 'static> {
+    fn settings(
+        self: &Arc<Self>,
+        nonce: Option<&str>,
+        progress: &Rc<Progress>,
+    ) -> Settings<'static, 'static> {
         let memory = MemorySettings::new()
             .with_preallocated_parsing_buffer_size(1024)
             .with_max_allowed_memory_usage(BUFFER_MAX)
@@ -159,16 +163,16 @@ impl Injection {
             settings = settings.append_element_content_handler((Cow::Owned(head), handler));
         }
         for (at, (selector, _)) in self.rules.iter().enumerate() {
-            let (own, growth) = (Arc::clone(self), Rc::clone(growth));
+            let (own, progress) = (Arc::clone(self), Rc::clone(progress));
             let handler = ElementContentHandlers::default().element(move |element: &mut Element<'_, '_>| {
-                own.rules.get(at).map_or(Ok(()), |(_, change)| apply(change, element, &growth))
+                own.rules.get(at).map_or(Ok(()), |(_, change)| apply(change, element, &progress))
             });
             settings = settings.append_element_content_handler((Cow::Owned(selector.clone()), handler));
         }
         if let Ok(all) = "*".parse::<Selector>() {
-            let (own, growth) = (Arc::clone(self), Rc::clone(growth));
+            let (own, progress) = (Arc::clone(self), Rc::clone(progress));
             let handler = ElementContentHandlers::default()
-                .element(move |element: &mut Element<'_, '_>| own.attributes(element, &growth));
+                .element(move |element: &mut Element<'_, '_>| own.attributes(element, &progress));
             settings = settings.append_element_content_handler((Cow::Owned(all), handler));
         }
         // Within SVG their text is said to be text like any other (HTML §13.2.6.5), and it is run all the same.
@@ -188,12 +192,12 @@ impl Injection {
             });
             settings = settings.append_element_content_handler((Cow::Owned(code), handler));
         }
-        let (own, growth) = (Arc::clone(self), Rc::clone(growth));
+        let (own, progress) = (Arc::clone(self), Rc::clone(progress));
         let begun = Rc::new(RefCell::new(String::new()));
         let held = Rc::clone(&begun);
         let text = DocumentContentHandlers::default().text(move |chunk: &mut TextChunk<'_>| {
             if within_code.get() == 0 {
-                own.text(chunk, &mut begun.borrow_mut(), &growth);
+                own.text(chunk, &mut begun.borrow_mut(), &progress);
             }
             Ok(())
         });
@@ -205,7 +209,11 @@ impl Injection {
         )
     }
 
-    fn attributes(&self, element: &mut Element<'_, '_>, growth: &Growth) -> HandlerResult {
+    fn attributes(&self, element: &mut Element<'_, '_>, progress: &Progress) -> HandlerResult {
+        // Their values are decoded to be looked at, which is most of what a page costs.
+        if !progress.has_braces(element.source_location().bytes()) {
+            return Ok(());
+        }
         let mut filled: Vec<(String, String)> = Vec::new();
         for (at, attribute) in element.attributes().iter().enumerate() {
             let value = attribute.value();
@@ -218,7 +226,7 @@ impl Injection {
                 continue;
             }
             if let Some(new) = self.tokens.replace(&value, Place::of(&name), false).0
-                && growth.allows(new.len())
+                && progress.allows(new.len())
             {
                 filled.push((name, new));
             }
@@ -230,7 +238,7 @@ impl Injection {
     }
 
     /// A piece of text: what of a token has `begun` is held back until the rest of it has come.
-    fn text(&self, chunk: &mut TextChunk<'_>, begun: &mut String, growth: &Growth) {
+    fn text(&self, chunk: &mut TextChunk<'_>, begun: &mut String, progress: &Progress) {
         if !matches!(chunk.text_type(), TextType::Data | TextType::RCData) {
             return;
         }
@@ -245,28 +253,13 @@ impl Injection {
         if new.is_none() && rest.is_empty() && matches!(text, Cow::Borrowed(_)) {
             return;
         }
-        let new = new.filter(|new| growth.allows(new.len())).unwrap_or_else(|| whole.to_owned());
+        let new = new.filter(|new| progress.allows(new.len())).unwrap_or_else(|| whole.to_owned());
         begun.push_str(rest);
         chunk.replace(&new, ContentType::Html);
     }
 }
 
-/// What is put into a page, since the last piece of it was looked at.
-#[derive(Debug, Default)]
-struct Growth(Cell<usize>);
-
-impl Growth {
-    fn allows(&self, octets: usize) -> bool {
-        let grown = self.0.get().saturating_add(octets);
-        let allowed = grown <= GROWTH_MAX;
-        if allowed {
-            self.0.set(grown);
-        }
-        allowed
-    }
-}
-
-fn apply(change: &Change, element: &mut Element<'_, '_>, growth: &Growth) -> HandlerResult {
+fn apply(change: &Change, element: &mut Element<'_, '_>, progress: &Progress) -> HandlerResult {
     if change.remove {
         element.remove();
         return Ok(());
@@ -282,7 +275,7 @@ fn apply(change: &Change, element: &mut Element<'_, '_>, growth: &Growth) -> Han
         attributes.filter(|(name, _)| !change.guarded || element.tag_name() == "a" || *name != "href");
     let attributes: Vec<_> = attributes.collect();
     let octets: usize = attributes.iter().map(|(_, value)| value.len()).sum();
-    if !growth.allows(octets + inner.map_or(0, String::len)) {
+    if !progress.allows(octets + inner.map_or(0, String::len)) {
         return Ok(());
     }
     for (name, value) in attributes {

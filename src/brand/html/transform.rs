@@ -9,8 +9,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lol_html::HtmlRewriter;
 
+use super::Injection;
 use super::coding::{Broken, Coding, Decoder, Encoder};
-use super::{Growth, Injection};
+use super::progress::Progress;
 
 /// Octets that are decoded at a time.
 const PIECE: usize = 16 * 1024;
@@ -35,7 +36,7 @@ pub struct Transform {
     piece: Box<[u8]>,
     /// What of the piece is still to be rewritten.
     left: Range<usize>,
-    growth: Rc<Growth>,
+    progress: Rc<Progress>,
 }
 
 /// What there is of a new body.
@@ -61,16 +62,16 @@ impl Transform {
                 failed.set(true);
             }
         });
-        let growth = Rc::new(Growth::default());
+        let progress = Rc::new(Progress::default());
         Self {
             decoder: Decoder::new(coding),
-            rewriter: Some(HtmlRewriter::new(injection.settings(nonce, &growth), sink)),
+            rewriter: Some(HtmlRewriter::new(injection.settings(nonce, &progress), sink)),
             encoder,
             broken,
             input: Bytes::new(),
             piece: vec![0; PIECE].into(),
             left: 0..0,
-            growth,
+            progress,
         }
     }
 
@@ -110,7 +111,7 @@ impl Transform {
             self.encoder.borrow_mut().write(step)?;
             return Ok(step.len());
         };
-        self.growth.0.set(0);
+        self.progress.goes_on(step);
         if rewriter.write(step).is_err() {
             // All that it had was handed on as it is.
             self.rewriter = None;
