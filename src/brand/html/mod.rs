@@ -242,6 +242,9 @@ impl Injection {
         if !matches!(chunk.text_type(), TextType::Data | TextType::RCData) {
             return;
         }
+        if begun.is_empty() && !progress.has_braces(chunk.source_location().bytes()) {
+            return;
+        }
         let follow = !chunk.last_in_text_node();
         let held = std::mem::take(begun);
         let text = match held.is_empty() {

@@ -57,7 +57,9 @@ impl Progress {
         while places.front().is_some_and(|place| *place < part.start) {
             places.pop_front();
         }
-        places.front().is_some_and(|place| *place < part.end)
+        // The second brace may be the next that comes.
+        let may_begin = self.half.get() && part.end >= self.at.get();
+        may_begin || places.front().is_some_and(|place| *place < part.end)
     }
 
     /// Whether so many octets more may be put in.
@@ -78,12 +80,14 @@ mod tests {
     #[test]
     fn braces_are_found_across_pieces() {
         let progress = Progress::default();
-        for piece in ["ab{", "{c", "d{{", "", "{"] {
+        for piece in ["ab{", "{c", "d{{", "", "."] {
             progress.goes_on(piece.as_bytes());
         }
         assert!(!progress.has_braces(0..2));
         assert!(progress.has_braces(1..3));
-        assert!(!progress.has_braces(3..6) && progress.has_braces(3..7));
+        assert!(!progress.has_braces(3..6) && progress.has_braces(3..7) && !progress.has_braces(7..8));
+        progress.goes_on(b"{");
+        assert!(progress.has_braces(9..10), "one more may come");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::progress::Progress;
 /// Octets that are decoded at a time.
 const PIECE: usize = 16 * 1024;
 /// Octets of a page that are rewritten at a time: what is put into it meanwhile is held.
-const STEP: usize = 4 * 1024;
+const STEP: usize = 16 * 1024;
 /// Octets that are decoded before others have their turn: about a millisecond's work.
 const TURN: usize = 128 * 1024;
 /// Octets that are handed on at a time.
