@@ -111,7 +111,7 @@ fn identify(c: &mut Criterion) {
         group.bench_function(name, |b| {
             b.iter(|| {
                 let host = Some(black_box(host));
-                snapshot.identify.find(&snapshot.directory, &nothing, host, &fields, false).is_ok()
+                snapshot.identify.find(&snapshot.directory, &nothing, host, &fields, false, &mut ()).is_ok()
             });
         });
     }

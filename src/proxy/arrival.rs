@@ -103,7 +103,7 @@ impl Arrival<'_> {
     pub(super) fn identify(&self, looked_up: &LookedUp) -> Result<Identified, Unidentified> {
         let Snapshot { identify, directory, .. } = &*self.snapshot;
         let host = self.checked.host.as_ref().map(HostName::as_str);
-        identify.find(directory, looked_up, host, &self.head.headers, self.client.via_trusted)
+        identify.find(directory, looked_up, host, &self.head.headers, self.client.via_trusted, &mut ())
     }
 
     pub(super) fn enter(mut self, identified: &Identified) -> Result<Entered, Refused> {

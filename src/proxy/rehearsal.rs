@@ -151,7 +151,7 @@ impl Rehearsal {
         let (fields, via_trusted) = (&self.head.headers, self.client.via_trusted);
         let mut looked_up = LookedUp::default();
         loop {
-            let found = identify.find_before(directory, &looked_up, host, fields, via_trusted, &mut witness);
+            let found = identify.find(directory, &looked_up, host, fields, via_trusted, &mut witness);
             let key = match found {
                 Ok(identified) => return (witness, Ok(identified)),
                 Err(Unidentified::NotHere(key)) => key,

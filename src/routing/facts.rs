@@ -7,8 +7,7 @@ use std::net::IpAddr;
 use http::{HeaderValue, Method};
 
 use super::rule::PathRule;
-use crate::types::{Labelled, Placeholder, Wording};
-use crate::types::{normalise, without_parameters};
+use crate::types::{Labelled, Placeholder, Wording, normalise, without_parameters};
 
 /// What of a request may be filled in.
 #[derive(Debug, Clone, Copy)]

@@ -1,12 +1,10 @@
 //! Changes of paths on their way upstream.
 
-use std::borrow::Cow;
-
 use http::Uri;
 use http::uri::PathAndQuery;
 
 use super::facts::Facts;
-use crate::types::{Pattern, Wording, normalise};
+use crate::types::{Pattern, Wording, has_dots, normalise};
 
 /// How a path is changed. It is the normalised one that is: what was matched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,24 +51,13 @@ impl Rewrite {
         }
         let target = PathAndQuery::try_from(target).map_err(|_| NoPath)?;
         // What was filled in may have brought a dot segment: the application would resolve it.
-        if climbs(target.path()) || (target.query().is_some() && facts.query.is_none()) {
+        if has_dots(target.path())
+            || normalise(target.path()).is_err()
+            || (target.query().is_some() && facts.query.is_none())
+        {
             return Err(NoPath);
         }
         Ok(Some(Uri::from(target)))
-    }
-}
-
-/// Whether a path has a dot segment, however it is written.
-fn climbs(path: &str) -> bool {
-    match normalise(path) {
-        Ok(Cow::Borrowed(_)) => false,
-        Ok(Cow::Owned(_)) => {
-            let dots = |segment: &str| {
-                matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
-            };
-            path.split('/').any(dots)
-        }
-        Err(_) => true,
     }
 }
 

@@ -109,26 +109,11 @@ impl Identify {
     /// The tenant of a request. `host` is normalised; fields that name a tenant count only when `via_trusted`.
     ///
     /// Host patterns and domains never name two tenants for one host (the configuration is refused, and so is a domain that
-    /// is claimed under a pattern), so once the host has named one, only fields can disagree.
+    /// is claimed under a pattern), so once the host has named one, only fields can disagree. The witness hears each rule.
     ///
     /// # Errors
     /// [`Unidentified`].
     pub fn find(
-        &self,
-        directory: &Directory,
-        looked_up: &LookedUp,
-        host: Option<&str>,
-        fields: &HeaderMap,
-        via_trusted: bool,
-    ) -> Result<Identified, Unidentified> {
-        self.find_before(directory, looked_up, host, fields, via_trusted, &mut ())
-    }
-
-    /// As [`find`](Self::find), before a witness.
-    ///
-    /// # Errors
-    /// [`Unidentified`].
-    pub fn find_before(
         &self,
         directory: &Directory,
         looked_up: &LookedUp,

@@ -110,15 +110,14 @@ fn is_ambiguous(segment: &[u8]) -> bool {
 /// that don't would find others behind them than were matched.
 #[must_use]
 pub fn has_dots(path: &str) -> bool {
-    let is_dot = |c: u8, rest: &[u8]| c == b'.' || (c == b'%' && rest.first() == Some(&b'2'));
-    let bytes = path.as_bytes();
-    let begins = bytes.windows(2).any(|pair| matches!(pair, [b'/', c] if is_dot(*c, b"2")));
-    begins
-        && path.split('/').any(|segment| {
-            matches!(segment, "." | "..")
-                || (segment.contains('%')
-                    && matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | ".."))
-        })
+    let is_dots = |segment: &str| match segment {
+        "." | ".." => true,
+        _ if segment.contains('%') => {
+            matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
+        }
+        _ => false,
+    };
+    (path.contains("/.") || path.contains("/%")) && path.split('/').any(is_dots)
 }
 
 /// The path that an application is to get instead of one with dot segments.

@@ -1,6 +1,6 @@
 //! Whose request it is.
 
-use crate::harness::{Client, Message, Origin, TestGateway, config, get};
+use crate::harness::{ACME, Client, Message, Origin, TestGateway, config, get};
 
 /// A gateway where acme has domains and tenants can also be named by a trusted proxy.
 fn gateway(origin: &Origin) -> TestGateway {
@@ -165,4 +165,21 @@ fn tenants_on_one_connection_are_told_apart() {
         client.ask(&get(host, "/")).assert_status(200);
         assert_eq!(origin.last_request().header("x-tenant-id"), Some(tenant));
     }
+}
+
+#[test]
+fn what_a_header_has_decided_varies_by_it() {
+    let origin = Origin::echo();
+    let gateway = config()
+        .to(&origin)
+        .set("trusted_proxies", "[127.0.0.0/8]")
+        .set("tenancy", "{ identify: [{ host: '{tenant}.app.test' }, domain, { header: X-Tenant-Id }] }")
+        .start();
+    let vary = |host: &str, tenant: Option<&str>| {
+        let message =
+            tenant.iter().fold(get(host, "/"), |message, tenant| message.header("X-Tenant-Id", tenant));
+        gateway.ask(&message).header("vary").map(str::to_owned)
+    };
+    assert_eq!(vary("any.example.com", Some("acme")).as_deref(), Some("x-tenant-id"));
+    assert_eq!(vary(ACME, None), None);
 }

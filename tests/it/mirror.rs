@@ -202,6 +202,33 @@ fn without_a_limit_there_is_a_bound() {
 }
 
 #[test]
+fn half_of_the_seats_stay_for_requests_that_somebody_waits_for() {
+    let gate = Gate::shut();
+    let (main, shadow) = (Origin::echo(), Origin::behind(&gate));
+    let gateway = mirroring(&main, shadow.address(), "concurrency: { limit: 2 }");
+    gateway.ask(&get(ACME, "/")).assert_status(200);
+    eventually("a copy is under way", || gate.waiting() == 1);
+    gateway.ask(&get(ACME, "/")).assert_status(200);
+    eventually("the next has no seat", || outcome(&gateway, "no_capacity") > 0.5);
+    let seats = gateway.metric("tollgate_pool_seats_in_use", &[("pool", "shadow")]);
+    assert!((seats - 1.0).abs() < 0.5, "{seats}");
+    gate.throw_open();
+    ends(&gateway, 1, "sent");
+}
+
+#[test]
+fn a_copy_does_not_wait_for_a_client_that_says_no_more() {
+    let (main, shadow) = (Origin::saying("ok"), Origin::saying("ok"));
+    let gateway = mirroring(&main, shadow.address(), "concurrency: { limit: 2 }");
+    let mut client = gateway.connect();
+    client.send(format!("POST / HTTP/1.1\r\nHost: {ACME}\r\nContent-Length: 100\r\n\r\nonly this"));
+    ends(&gateway, 1, "abandoned");
+    // The original waits on.
+    client.send([b'x'; 91]);
+    client.answer().assert_status(200);
+}
+
+#[test]
 fn an_original_that_breaks_off_takes_its_copy_along() {
     let (main, shadow) = (Origin::saying("ok"), Origin::saying("ok"));
     let gateway = mirroring(&main, shadow.address(), "");

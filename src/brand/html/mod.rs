@@ -267,15 +267,14 @@ fn apply(change: &Change, element: &mut Element<'_, '_>, progress: &Progress) ->
         element.remove();
         return Ok(());
     }
-    let name = element.tag_name();
-    if change.guarded && LOADING.contains(&name.as_str()) {
+    let tag = element.tag_name();
+    if change.guarded && LOADING.contains(&tag.as_str()) {
         return Ok(());
     }
     let inner = change.inner.as_ref().or(change.inner_html.as_ref());
-    let inner = inner.filter(|_| !matches!(name.as_str(), "script" | "style"));
-    let attributes = change.attributes.iter();
-    let attributes =
-        attributes.filter(|(name, _)| !change.guarded || element.tag_name() == "a" || *name != "href");
+    let inner = inner.filter(|_| !matches!(tag.as_str(), "script" | "style"));
+    let may_link = !change.guarded || tag == "a";
+    let attributes = change.attributes.iter().filter(|(name, _)| may_link || *name != "href");
     let attributes: Vec<_> = attributes.collect();
     let octets: usize = attributes.iter().map(|(_, value)| value.len()).sum();
     if !progress.allows(octets + inner.map_or(0, String::len)) {

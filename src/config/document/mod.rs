@@ -37,9 +37,9 @@ pub use identity::{Identity, Signed};
 pub use listeners::{Admin, Limits, Listener, Workers};
 pub use plans::{HeaderRules, Plan};
 pub use pools::{
-    Backoff, CircuitBreaker, CircuitLimits, ClientCertificate, Endpoint, EndpointHost, EndpointScheme,
-    EndpointTarget, HashKey, HealthCheck, HttpProbe, LoadBalancing, OutlierDetection, PemFile, Pool, Probe,
-    Protocol, Retries, RetryOn, SuccessRate, Timeouts, UpstreamTls,
+    Backoff, CircuitBreaker, CircuitLimits, ClientCertificate, Endpoint, EndpointHost, EndpointTarget,
+    HashKey, HealthCheck, HttpProbe, LoadBalancing, OutlierDetection, PemFile, Pool, Probe, Protocol,
+    Retries, RetryOn, SuccessRate, Timeouts, UpstreamTls,
 };
 pub use quotas::{CalendarUnit, Meter, Metering, OnExceed, OnOutage, Quota, StoreLocation, TimeZone, Window};
 pub use rates::{DEFAULT_RATE_LIMIT, NamedRateLimit, RateKey, RateLimit, RateLimitOverride};

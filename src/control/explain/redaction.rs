@@ -63,5 +63,8 @@ mod tests {
         assert_eq!(shown("x-beta", b"1", false), "1");
         assert_eq!(shown("x-keyboard", b"1", false), "1");
         assert_eq!(shown("x-context", b"1", true), REDACTED);
+        assert_eq!(shown("x-passphrase", b"1", false), REDACTED);
+        assert_eq!(shown("x-back", b" bearer abc", false), REDACTED);
+        assert_eq!(shown("access-control-allow-credentials", b"true", false), "true");
     }
 }

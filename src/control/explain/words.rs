@@ -113,3 +113,18 @@ fn any<T: Display>(words: impl IntoIterator<Item = T>) -> String {
 pub(super) fn is_of_place(condition: Unmet<'_>) -> bool {
     matches!(condition, Unmet::Host(_) | Unmet::Path(_))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_expected_of_a_secret_is_not_said() {
+        let test = ValueTest::Is("hunter2".into());
+        for name in ["x-bypass-token", "cookie", "api-key"] {
+            assert_eq!(must(name, &test), "must have its value", "{name}");
+        }
+        assert_eq!(must("x-beta", &test), "must be `hunter2`");
+        assert_eq!(must("x-back", &ValueTest::Is("Basic abc".into())), "must have its value");
+    }
+}

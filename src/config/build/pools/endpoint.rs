@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 
-use crate::config::document::{EndpointHost, EndpointScheme, EndpointTarget};
+use crate::config::document::{EndpointHost, EndpointTarget};
 use crate::types::HostName;
+use crate::types::Scheme;
 
 /// The longest path of a Unix socket, in bytes: one less than `sun_path` holds on Linux (unix(7)).
 const UNIX_PATH_MAX: usize = 107;
@@ -19,10 +20,10 @@ pub(super) fn parse(text: &str) -> Result<EndpointTarget, String> {
     };
     let written = scheme;
     match scheme.to_ascii_lowercase().as_str() {
-        "http" => host(text, written, rest, EndpointScheme::Http),
-        "https" => host(text, written, rest, EndpointScheme::Https),
-        "dns+http" => dns(text, written, rest, EndpointScheme::Http),
-        "dns+https" => dns(text, written, rest, EndpointScheme::Https),
+        "http" => host(text, written, rest, Scheme::Http),
+        "https" => host(text, written, rest, Scheme::Https),
+        "dns+http" => dns(text, written, rest, Scheme::Http),
+        "dns+https" => dns(text, written, rest, Scheme::Https),
         "unix" => unix(text, rest),
         "h2c" | "grpc" => {
             let hint = "write http://HOST:PORT, and `protocol: h2` at the pool";
@@ -40,15 +41,15 @@ pub(super) fn parse(text: &str) -> Result<EndpointTarget, String> {
     }
 }
 
-fn host(text: &str, written: &str, rest: &str, scheme: EndpointScheme) -> Result<EndpointTarget, String> {
+fn host(text: &str, written: &str, rest: &str, scheme: Scheme) -> Result<EndpointTarget, String> {
     let (host, port) = authority(text, written, rest)?;
-    Ok(EndpointTarget::Host { scheme, host, port: port.unwrap_or(scheme.default_port()) })
+    Ok(EndpointTarget::Host { scheme, host, port: port.unwrap_or(scheme.port()) })
 }
 
-fn dns(text: &str, written: &str, rest: &str, scheme: EndpointScheme) -> Result<EndpointTarget, String> {
+fn dns(text: &str, written: &str, rest: &str, scheme: Scheme) -> Result<EndpointTarget, String> {
     match authority(text, written, rest)? {
         (EndpointHost::Name(name), port) => {
-            Ok(EndpointTarget::Dns { scheme, name, port: port.unwrap_or(scheme.default_port()) })
+            Ok(EndpointTarget::Dns { scheme, name, port: port.unwrap_or(scheme.port()) })
         }
         (EndpointHost::Ip(_), _) => {
             let hint = format!("write {}://{rest}", scheme.as_str());

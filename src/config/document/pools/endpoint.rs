@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use crate::types::Scheme;
+
 /// An endpoint of a pool.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
@@ -19,7 +21,7 @@ pub enum EndpointTarget {
     /// A host: `http://HOST:PORT` or `https://HOST:PORT`. A name stands for one endpoint, whatever addresses it has.
     Host {
         /// Whether over TLS.
-        scheme: EndpointScheme,
+        scheme: Scheme,
         /// The host.
         host: EndpointHost,
         /// The port; the scheme's where none was written.
@@ -28,7 +30,7 @@ pub enum EndpointTarget {
     /// Every address of a name, each an endpoint of its own: `dns+http://NAME:PORT` or `dns+https://NAME:PORT`.
     Dns {
         /// Whether over TLS.
-        scheme: EndpointScheme,
+        scheme: Scheme,
         /// The name in lower case.
         name: String,
         /// The port; the scheme's where none was written.
@@ -36,15 +38,6 @@ pub enum EndpointTarget {
     },
     /// A Unix socket at an absolute path, in clear text: `unix:/PATH`.
     Unix(PathBuf),
-}
-
-/// Whether an endpoint is spoken to over TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum EndpointScheme {
-    /// In clear text.
-    Http,
-    /// Over TLS.
-    Https,
 }
 
 /// The host of an endpoint.
@@ -67,7 +60,7 @@ impl EndpointTarget {
     pub fn in_clear_text(&self) -> Self {
         let mut plain = self.clone();
         match &mut plain {
-            Self::Host { scheme, .. } | Self::Dns { scheme, .. } => *scheme = EndpointScheme::Http,
+            Self::Host { scheme, .. } | Self::Dns { scheme, .. } => *scheme = Scheme::Http,
             Self::Unix(_) => {}
         }
         plain
@@ -77,28 +70,8 @@ impl EndpointTarget {
     #[must_use]
     pub fn is_tls(&self) -> bool {
         match self {
-            Self::Host { scheme, .. } | Self::Dns { scheme, .. } => *scheme == EndpointScheme::Https,
+            Self::Host { scheme, .. } | Self::Dns { scheme, .. } => *scheme == Scheme::Https,
             Self::Unix(_) => false,
-        }
-    }
-}
-
-impl EndpointScheme {
-    /// As it is written: `http` or `https`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        }
-    }
-
-    /// The port where none is written.
-    #[must_use]
-    pub fn default_port(self) -> u16 {
-        match self {
-            Self::Http => 80,
-            Self::Https => 443,
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::types::{Percent, WebHost};
 
 pub use balancing::{HashKey, LoadBalancing};
 pub use circuit::{CircuitBreaker, CircuitLimits};
-pub use endpoint::{Endpoint, EndpointHost, EndpointScheme, EndpointTarget};
+pub use endpoint::{Endpoint, EndpointHost, EndpointTarget};
 pub use health::{HealthCheck, HttpProbe, OutlierDetection, Probe, SuccessRate};
 pub use retries::{Backoff, Retries, RetryOn};
 pub use tls::{ClientCertificate, PemFile, UpstreamTls};
