@@ -129,7 +129,7 @@ impl Assets {
 
 impl Asset {
     fn new(stem: &str, ending: &str, media_type: &'static str, content: Vec<u8>) -> Self {
-        let digest = ring::digest::digest(&ring::digest::SHA256, &content);
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &content);
         let hash: String =
             digest.as_ref().iter().take(HASH_DIGITS / 2).map(|byte| format!("{byte:02x}")).collect();
         Self {

@@ -125,7 +125,7 @@ impl Brand {
 
     /// The built-in page has one style sheet, known by its hash (CSP 3, §2.3.1).
     fn policy(&self) -> HeaderValue {
-        let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+        let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
         context.update(self.style.css.as_bytes());
         context.update(CSS.as_bytes());
         let hash = STANDARD.encode(context.finish());

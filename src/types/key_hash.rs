@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ring::digest::{SHA256, digest};
+use aws_lc_rs::digest::{SHA256, digest};
 
 /// The longest key that a client may send, in octets. Those that are issued have 46.
 const KEY_MAX: usize = 256;

@@ -1,14 +1,14 @@
 //! Keys that sign tokens, and the signing: JSON Web Signatures in compact form (RFC 7515 §7.1), of which the gateway needs one
-//! line. The cryptography is ring's.
+//! line. The cryptography is that of AWS-LC.
 
 use std::fmt;
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::hmac;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::digest::{SHA256, digest};
-use ring::hmac;
-use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};

@@ -297,7 +297,7 @@ const LOADING: [&str; 16] = [
 
 /// A name for what pages are changed by: another one where any of it is another, or the gateway that changes them.
 fn edition(of: &impl std::fmt::Debug) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA256, format!("{of:?}").as_bytes());
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, format!("{of:?}").as_bytes());
     digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Read};
 use std::mem;
 
-use ring::digest::{Context, SHA256};
+use aws_lc_rs::digest::{Context, SHA256};
 use serde_json::{Value, json};
 
 use super::{BadBackup, LINE_MAX, VERSION};

@@ -15,7 +15,7 @@ const CSS: &str = include_str!("home.css");
 /// What the pages may do: be styled by what stands in them, and show pictures of their host. Of a style sheet of the gateway's
 /// the application knows nothing: letting it in is the gateway's part.
 pub(super) static POLICY: LazyLock<String> = LazyLock::new(|| {
-    let hash = STANDARD.encode(ring::digest::digest(&ring::digest::SHA256, CSS.as_bytes()));
+    let hash = STANDARD.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, CSS.as_bytes()));
     format!(
         "default-src 'none'; style-src 'sha256-{hash}'; img-src 'self'; base-uri 'none'; form-action 'none'"
     )

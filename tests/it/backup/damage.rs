@@ -1,6 +1,6 @@
 //! What is no good backup is refused, named, and changes nothing.
 
-use ring::digest::{SHA256, digest};
+use aws_lc_rs::digest::{SHA256, digest};
 
 use super::*;
 

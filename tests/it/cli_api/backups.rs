@@ -1,6 +1,6 @@
 //! Backup and restore.
 
-use ring::digest::{SHA256, digest};
+use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::json;
 
 use super::{admin, problem, run};

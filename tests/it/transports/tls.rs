@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::crypto::ring;
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -53,7 +53,7 @@ type Seen = Arc<Mutex<Vec<(Option<String>, HandshakeKind)>>>;
 /// What an origin serves with.
 pub(crate) fn acceptor(authority: &Authority, name: &str, clients_of: Option<&Authority>) -> TlsAcceptor {
     let (certificate, key) = authority.issue(name);
-    let provider = Arc::new(ring::default_provider());
+    let provider = Arc::new(aws_lc_rs::default_provider());
     let builder =
         ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
     let builder = match clients_of {

@@ -1,6 +1,6 @@
 //! What files of PEM (RFC 7468) hold: certificates and keys, checked before they are used.
 
-use rustls::crypto::ring;
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
@@ -55,7 +55,7 @@ pub(super) fn check_identity(chain: &str, key: &str) -> Result<(), IdentityError
     let chain = chain.map_err(|why| IdentityError::Chain(why.to_string()))?;
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes());
     let key = key.map_err(|_| IdentityError::Key("it is no PEM".to_owned()))?;
-    let provider = ring::default_provider();
+    let provider = aws_lc_rs::default_provider();
     let signing = provider.key_provider.load_private_key(key);
     let signing = signing.map_err(|why| IdentityError::Key(why.to_string()))?;
     match CertifiedKey::new(chain, signing).keys_match() {
