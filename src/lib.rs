@@ -26,5 +26,6 @@ pub mod store;
 pub mod telemetry;
 pub mod tenant;
 pub mod time;
+pub mod tls;
 pub mod types;
 pub mod upstream;

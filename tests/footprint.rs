@@ -18,7 +18,9 @@ use tollgate::admission::fair_share::Asked;
 use tollgate::admission::{RateCharges, RateRequest};
 use tollgate::brand::html::{Change, Coding, Injection, Pulled, Rule, Transform};
 use tollgate::config;
-use tollgate::control::{FirstAddresses, Foundation, PoolSet, PoolTls, Previous, TenantSet, compile};
+use tollgate::control::{
+    FirstAddresses, Foundation, ListenerSet, PoolSet, PoolTls, Previous, TenantSet, compile,
+};
 use tollgate::proxy::Snapshot;
 use tollgate::telemetry::{Metrics, RequestRecord, TenantMeter};
 use tollgate::tenant::{Answer, CacheTerms, Kept, Key, LookedUp, Record, Source, State, TenantCache, Texts};
@@ -123,7 +125,9 @@ impl Bench {
         cache.set(TenantCache::new(source, terms, accounts, clock.clone(), metrics.cache())).unwrap();
         let previous = Previous { pools: &PoolSet::default(), tenants: &TenantSet::default() };
         let (tls, addresses) = (PoolTls::default(), FirstAddresses::default());
-        let snapshot = compile(&loaded.document, 1, &previous, &tls, &addresses, &foundation).snapshot;
+        let snapshot =
+            compile(&loaded.document, 1, &previous, &tls, &ListenerSet::default(), &addresses, &foundation)
+                .snapshot;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         Self { foundation, snapshot, runtime }
     }
@@ -233,7 +237,9 @@ tenants:
     let foundation = Arc::new(Foundation::new(Arc::new(Metrics::new(100).unwrap()), Clock::system()));
     let previous = Previous { pools: &PoolSet::default(), tenants: &TenantSet::default() };
     let (tls, addresses) = (PoolTls::default(), FirstAddresses::default());
-    let snapshot = compile(&loaded.document, 1, &previous, &tls, &addresses, &foundation).snapshot;
+    let snapshot =
+        compile(&loaded.document, 1, &previous, &tls, &ListenerSet::default(), &addresses, &foundation)
+            .snapshot;
     let nothing = LookedUp::default();
     let routes = |id: &str| {
         let tenant = snapshot.directory.by_id(id, &nothing).unwrap().unwrap();

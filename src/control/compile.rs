@@ -7,6 +7,7 @@ use std::time::Duration;
 use hashbrown::HashMap;
 
 use super::identity::key_set;
+use super::listeners::ListenerSet;
 use super::mold::Mold;
 use super::pool_dns::FirstAddresses;
 use super::pool_set::PoolSet;
@@ -92,7 +93,7 @@ pub struct Previous<'p> {
 }
 
 /// Compiles a document. Pools that have not changed are the previous ones, so they keep their
-/// connections; endpoints and tenants that have not changed are, too. `tls` and `addresses` are those of the same document and the same
+/// connections; endpoints and tenants that have not changed are, too. `tls`, `listeners` and `addresses` are those of the same document and the same
 /// previous pools.
 #[must_use]
 pub fn compile(
@@ -100,6 +101,7 @@ pub fn compile(
     generation: u64,
     previous: &Previous<'_>,
     tls: &PoolTls,
+    listeners: &ListenerSet,
     addresses: &FirstAddresses,
     foundation: &Arc<Foundation>,
 ) -> Compiled {
@@ -134,6 +136,7 @@ pub fn compile(
                 write_stall: limits.write_timeout,
             },
         },
+        listeners: listeners.terms(),
         access_log: document.access_log.is_some(),
         key_set: key_set(&document.identity),
     };

@@ -10,6 +10,7 @@ mod features;
 mod identity;
 mod left_out;
 mod limits;
+mod listeners;
 mod mold;
 mod pool_dns;
 mod pool_health;
@@ -34,6 +35,7 @@ pub use explain::{
 };
 pub use left_out::LeftOut;
 pub use limits::limits;
+pub use listeners::{ListenerError, ListenerSet};
 pub use mold::Mold;
 pub use pool_dns::FirstAddresses;
 pub use pool_set::PoolSet;

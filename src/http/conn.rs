@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::interim::Interim;
+use super::secured::Secured;
 use super::wire::Malformed;
 
 /// A socket that HTTP has let go of, whatever it is made of.
@@ -35,6 +36,8 @@ pub struct ConnState {
     pub peer: SocketAddr,
     /// The address of ours that was connected to.
     pub local: SocketAddr,
+    /// What the handshake of TLS has settled; `None`: the client speaks in the clear.
+    pub secured: Option<Box<Secured>>,
     /// The peer's address as the fields that name it need it; made once a connection.
     pub peer_text: HeaderValue,
     /// Whether this is HTTP/2 (its heads don't pass the guard).
@@ -70,14 +73,21 @@ pub enum Tunnel {
 }
 
 impl ConnState {
-    /// The state of a connection that was just accepted.
+    /// The state of a connection that was just accepted, over which the client speaks in the clear.
     #[must_use]
     pub fn new(peer: SocketAddr, local: SocketAddr) -> Self {
+        Self::of(peer, local, None)
+    }
+
+    /// The state of a connection that was just accepted.
+    #[must_use]
+    pub fn of(peer: SocketAddr, local: SocketAddr, secured: Option<Box<Secured>>) -> Self {
         let peer_text = HeaderValue::try_from(peer.ip().to_canonical().to_string())
             .unwrap_or_else(|_| HeaderValue::from_static("unknown"));
         Self {
             peer,
             local,
+            secured,
             peer_text,
             h2: Cell::new(false),
             calls: Cell::new(0),

@@ -9,6 +9,7 @@ use super::hop_by_hop::Survey;
 use super::names::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 
 static HTTP: HeaderValue = HeaderValue::from_static("http");
+static HTTPS: HeaderValue = HeaderValue::from_static("https");
 
 /// The forwarding fields of a request that goes upstream, as lines of its head.
 ///
@@ -35,13 +36,15 @@ pub fn lines(
     for piece in [
         b"x-forwarded-for: ",
         conn.peer_text.as_bytes(),
-        b"\r\nx-forwarded-proto: http\r\nx-forwarded-host: ",
+        b"\r\nx-forwarded-proto: ",
+        scheme(conn).as_bytes(),
+        b"\r\nx-forwarded-host: ",
         host.as_bytes(),
         b"\r\nforwarded: ",
     ] {
         lines.extend_from_slice(piece);
     }
-    element(&mut lines, &conn.peer_text, host);
+    element(&mut lines, conn, host);
     lines.extend_from_slice(b"\r\n");
     let lines = Bytes::from(lines);
     // A copy: the value is a part of the buffer that its head was read into, which would live as long as this.
@@ -49,10 +52,20 @@ pub fn lines(
     lines
 }
 
-/// Whether the client itself came by https: it is a trusted proxy's to say.
+/// Whether the client itself came by https: it is a trusted proxy's to say, else the connection's.
 #[must_use]
-pub fn is_https(fields: &HeaderMap, via_trusted: bool) -> bool {
-    via_trusted && fields.get(&X_FORWARDED_PROTO).is_some_and(|proto| proto.as_bytes() == b"https")
+pub fn is_https(fields: &HeaderMap, via_trusted: bool, conn: &ConnState) -> bool {
+    let said = fields.get(&X_FORWARDED_PROTO).filter(|_| via_trusted);
+    match said.map(HeaderValue::as_bytes) {
+        Some(b"https") => true,
+        Some(b"http") => false,
+        _ => conn.secured.is_some(),
+    }
+}
+
+/// The scheme of the connection itself.
+fn scheme(conn: &ConnState) -> &'static HeaderValue {
+    if conn.secured.is_some() { &HTTPS } else { &HTTP }
 }
 
 /// Adds this hop to what a trusted proxy says.
@@ -64,13 +77,13 @@ fn extend(fields: &mut HeaderMap, survey: &Survey, conn: &ConnState, host: &Head
     };
     fields.insert(X_FORWARDED_FOR.clone(), chain);
     if !matches!(fields.get(&X_FORWARDED_PROTO).map(HeaderValue::as_bytes), Some(b"http" | b"https")) {
-        fields.insert(X_FORWARDED_PROTO.clone(), HTTP.clone());
+        fields.insert(X_FORWARDED_PROTO.clone(), scheme(conn).clone());
     }
     if !fields.contains_key(&X_FORWARDED_HOST) {
         fields.insert(X_FORWARDED_HOST.clone(), host.clone());
     }
     let mut own = Vec::new();
-    element(&mut own, &conn.peer_text, host);
+    element(&mut own, conn, host);
     let own = HeaderValue::from_maybe_shared(Bytes::from(own)).unwrap_or_else(|_| conn.peer_text.clone());
     let chain = if survey.forwarded { joined(fields, &FORWARDED, &own) } else { own };
     fields.insert(FORWARDED, chain);
@@ -89,12 +102,13 @@ fn joined(fields: &HeaderMap, name: &http::HeaderName, last: &HeaderValue) -> He
 
 /// This hop's element of `Forwarded`: `for=192.0.2.1;host=acme.test;proto=http`, quoted where RFC 7239 §4
 /// asks for it. The host has passed [`crate::types::HostName`], so it holds no quote or backslash.
-fn element(text: &mut Vec<u8>, peer: &HeaderValue, host: &HeaderValue) {
+fn element(text: &mut Vec<u8>, conn: &ConnState, host: &HeaderValue) {
+    let (peer, proto) = (&conn.peer_text, scheme(conn).as_bytes());
     let host = host.as_bytes();
     let v6 = peer.as_bytes().contains(&b':');
     let quote: &[u8] = if host.iter().any(|b| matches!(b, b':' | b'[')) { b"\"" } else { b"" };
     let (open, close): (&[u8], &[u8]) = if v6 { (b"\"[", b"]\"") } else { (b"", b"") };
-    for piece in [b"for=", open, peer.as_bytes(), close, b";host=", quote, host, quote, b";proto=http"] {
+    for piece in [b"for=", open, peer.as_bytes(), close, b";host=", quote, host, quote, b";proto=", proto] {
         text.extend_from_slice(piece);
     }
 }

@@ -16,6 +16,7 @@ pub mod interim;
 pub mod names;
 mod quiet;
 mod reserved;
+pub mod secured;
 pub mod server;
 pub mod timeouts;
 pub mod websocket;

@@ -161,7 +161,7 @@ impl Gates<'_> {
             let (tenant, route) = (Arc::clone(tenant), Arc::clone(route));
             return Ok(Admitted { tenant, route, onward: None });
         };
-        let is_https = || forwarded::is_https(&head.headers, self.client.via_trusted);
+        let is_https = || forwarded::is_https(&head.headers, self.client.via_trusted, self.conn);
         books.cookie = cookie.map(|cookie| Box::new(StickyCookie::new(cookie, is_https())));
         books.balance_key = pool.balancing().key(&head.headers, self.client.ip, tenant.id());
         charge(tenant, &self.asks(route, &head), books)?;
@@ -192,7 +192,8 @@ impl Gates<'_> {
     /// How the client sees the application, where that has hosts of its own.
     pub(super) fn facade(&self, route: &Route<RouteTarget>, pool: &Pool, head: &Parts) -> Option<Rc<Facade>> {
         let host = self.checked.host.as_ref().filter(|_| self.by_host);
-        own_domain::facade(route, pool, &head.headers, self.client.via_trusted, host)
+        let is_https = forwarded::is_https(&head.headers, self.client.via_trusted, self.conn);
+        own_domain::facade(route, pool, is_https, host)
     }
 
     /// What the upstream request's fields are made from.

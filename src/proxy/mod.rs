@@ -32,4 +32,4 @@ pub use pipeline::Proxy;
 pub use rehearsal::{Onward, Outcome, Rehearsal};
 pub use rejection::Rejection;
 pub use response::ResponseBody;
-pub use snapshot::{RouteTarget, Snapshot, SnapshotCell};
+pub use snapshot::{ListenerTerms, Listeners, RouteTarget, Snapshot, SnapshotCell};

@@ -232,7 +232,7 @@ impl Rehearsal {
             response_removed.extend(rules.remove.iter().cloned());
         }
         if let Some(cookie) = cookie {
-            let is_https = forwarded::is_https(&self.head.headers, self.client.via_trusted);
+            let is_https = forwarded::is_https(&self.head.headers, self.client.via_trusted, &conn);
             StickyCookie::new(cookie, is_https).give(&mut response_fields);
         }
         response_removed.retain(|name| !response_fields.contains_key(name));

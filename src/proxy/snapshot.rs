@@ -10,10 +10,21 @@ use crate::http::client_addr::TrustedProxies;
 use crate::http::hop_by_hop::Reserved;
 use crate::http::server::ServerSettings;
 use crate::tenant::{Directory, Identify, Routes};
+use crate::tls::ServerTls;
 use crate::upstream::Pool;
 
 /// Where routes lead when they name a pool.
 pub type RouteTarget = Arc<Pool>;
+
+/// How a listener receives connections.
+#[derive(Debug, Default)]
+pub struct ListenerTerms {
+    /// TLS; `None`: clients speak in the clear.
+    pub tls: Option<Arc<ServerTls>>,
+}
+
+/// How each listener, by its name, receives connections.
+pub type Listeners = HashMap<Arc<str>, Arc<ListenerTerms>>;
 
 /// Everything that a request's way depends on. Never changed: a reload makes another, and requests
 /// in flight finish on the one that they began with.
@@ -37,6 +48,8 @@ pub struct Snapshot {
     pub reserved: Arc<Reserved>,
     /// Bounds and deadlines of the connections that are accepted from now on.
     pub server: ServerSettings,
+    /// How each listener, by its name, receives the connections that are accepted from now on.
+    pub listeners: Listeners,
     /// Whether requests are logged.
     pub access_log: bool,
     /// The public keys that what applications are told is signed with, as they are published; `None` where nothing is.

@@ -23,6 +23,7 @@ const LAYERS: [&[&str]; 8] = [
         "breaker",
         "health",
         "retry",
+        "tls",
         "upstream",
     ],
     &["tenant", "store"],

@@ -23,8 +23,9 @@ use crate::config::{
 use crate::control;
 use crate::control::registry::Registry;
 use crate::control::{
-    Clashes, Compiled, EndpointChange, FirstAddresses, Foundation, Ground, Kept, LastReload, LeftOut, Live,
-    PoolSet, PoolTls, Previous, Prover, Question, Status, TenantSet, compile, explain, limits,
+    Clashes, Compiled, EndpointChange, FirstAddresses, Foundation, Ground, Kept, LastReload, LeftOut,
+    ListenerSet, Live, PoolSet, PoolTls, Previous, Prover, Question, Status, TenantSet, compile, explain,
+    limits,
 };
 use crate::listen::ConnectionCaps;
 use crate::proxy::{Snapshot, SnapshotCell};
@@ -66,6 +67,7 @@ struct Running {
     pools: PoolSet,
     tenants: TenantSet,
     listeners: Vec<Bound>,
+    receiving: ListenerSet,
     generation: u64,
     last_reload: LastReload,
     warnings: Vec<Diagnostic>,
@@ -91,10 +93,11 @@ impl Core {
         let foundation = Arc::new(foundation);
         let (none, nobody) = (PoolSet::default(), TenantSet::default());
         let tls = PoolTls::of(&document, &none)?;
+        let receiving = ListenerSet::of(&document, &ListenerSet::default())?;
         let addresses = FirstAddresses::of(&document, &none, &options.resolve);
         let previous = Previous { pools: &none, tenants: &nobody };
         let Compiled { snapshot, pools, tenants, .. } =
-            compile(&document, 0, &previous, &tls, &addresses, &foundation);
+            compile(&document, 0, &previous, &tls, &receiving, &addresses, &foundation);
         keeper.adopt(&document);
         let document = Arc::new(document);
         let remembered = Arc::clone(&foundation);
@@ -116,7 +119,7 @@ impl Core {
             Workers::Auto => available_parallelism().map_or(1, usize::from),
             Workers::Count(count) => count.get(),
         };
-        let sockets = bind_all(document.listeners.iter().map(|listener| listener.bind), worker_count)?;
+        let sockets = bind_all(document.listeners.iter(), worker_count)?;
         let mut workers = Vec::with_capacity(worker_count);
         for index in 0..worker_count {
             let share = WorkerShare {
@@ -127,7 +130,7 @@ impl Core {
             };
             workers.push(Worker::start(index, share).context("can't start a worker thread")?);
         }
-        let listeners: Vec<Bound> = sockets.iter().map(|(bound, _)| *bound).collect();
+        let listeners: Vec<Bound> = sockets.iter().map(|(bound, _)| bound.clone()).collect();
         hand_out(&workers, sockets);
         foundation.metrics.reload_succeeded(SystemTime::now());
         loader.accept();
@@ -154,6 +157,7 @@ impl Core {
                 pools,
                 tenants,
                 listeners,
+                receiving,
                 generation: 0,
                 last_reload: LastReload { at: SystemTime::now(), errors: Vec::new(), failure: None },
                 warnings,

@@ -12,7 +12,8 @@ use crate::app::listeners::{Bound, Sockets, bind_all, hand_out};
 use crate::app::worker::Command;
 use crate::config::{Difference, Document, Loaded, Look, Quarantined, Report};
 use crate::control::{
-    Compiled, FirstAddresses, LastReload, PoolSet, PoolTls, Previous, compile, keeps_what_is_used,
+    Compiled, FirstAddresses, LastReload, ListenerSet, PoolSet, PoolTls, Previous, compile,
+    keeps_what_is_used,
 };
 
 /// The listeners of the next configuration.
@@ -92,6 +93,8 @@ impl Core {
         }
         let tls =
             PoolTls::of(&document, &running.pools).map_err(|error| ReloadFailure::Resource(error.into()))?;
+        let receiving = ListenerSet::of(&document, &running.receiving)
+            .map_err(|error| ReloadFailure::Resource(error.into()))?;
         let addresses = FirstAddresses::of(&document, &running.pools, &self.resolve);
         let listening = if main { self.listening(running, &document)? } else { Listening::default() };
         let concerns_store = main || has_quotas(&document, &difference);
@@ -108,7 +111,8 @@ impl Core {
         running.generation += 1;
         let previous = Previous { pools: &running.pools, tenants: &running.tenants };
         let Compiled { snapshot, pools, tenants, difference: of_tenants } =
-            compile(&document, running.generation, &previous, &tls, &addresses, &self.foundation);
+            compile(&document, running.generation, &previous, &tls, &receiving, &addresses, &self.foundation);
+        running.receiving = receiving;
         let before = self.snapshot.swap(Arc::new(snapshot));
         self.outlived.lock().unwrap_or_else(PoisonError::into_inner).push(before);
         of_tenants.removed.iter().for_each(|id| self.foundation.accounts.leave(id));
@@ -144,13 +148,12 @@ impl Core {
 
     /// Binds the addresses that are new.
     fn listening(&self, running: &Running, document: &Document) -> Result<Listening, ReloadFailure> {
-        let (kept, gone): (Vec<Bound>, Vec<Bound>) = running
-            .listeners
-            .iter()
-            .partition(|bound| document.listeners.iter().any(|listener| listener.bind == bound.configured));
-        let new = document.listeners.iter().map(|listener| listener.bind);
-        let new = new.filter(|bind| !kept.iter().any(|bound| bound.configured == *bind));
+        let stays = |bound: &&Bound| document.listeners.iter().any(|listener| listener.name == bound.name);
+        let (kept, gone): (Vec<&Bound>, Vec<&Bound>) = running.listeners.iter().partition(stays);
+        let new = document.listeners.iter();
+        let new = new.filter(|listener| !kept.iter().any(|bound| bound.name == listener.name));
         let new = bind_all(new, self.worker_count).map_err(ReloadFailure::Resource)?;
+        let (kept, gone) = (kept.into_iter().cloned().collect(), gone.into_iter().cloned().collect());
         Ok(Listening { kept, gone, new })
     }
 
@@ -158,14 +161,14 @@ impl Core {
     fn listen(&self, running: &mut Running, listening: Listening, document: &Document) {
         let Listening { kept, gone, new } = listening;
         running.listeners = kept;
-        running.listeners.extend(new.iter().map(|(bound, _)| *bound));
-        running.listeners.sort_by_key(|bound| {
-            document.listeners.iter().position(|listener| listener.bind == bound.configured)
-        });
+        running.listeners.extend(new.iter().map(|(bound, _)| bound.clone()));
+        running
+            .listeners
+            .sort_by_key(|bound| document.listeners.iter().position(|listener| listener.name == bound.name));
         let workers = self.workers();
         hand_out(&workers, new);
         for bound in gone {
-            workers.iter().for_each(|worker| worker.tell(Command::Unlisten(bound.address)));
+            workers.iter().for_each(|worker| worker.tell(Command::Unlisten(Arc::clone(&bound.name))));
         }
     }
 

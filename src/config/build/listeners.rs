@@ -14,7 +14,7 @@ use crate::types::{ByteSize, Secret, TimeSpan};
 const ADMIN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9900);
 
 impl Builder<'_> {
-    pub(super) fn listeners(&self, written: &Spanned<List<written::Listener>>) -> Vec<Listener> {
+    pub(super) fn listeners(&mut self, written: &Spanned<List<written::Listener>>) -> Vec<Listener> {
         if written.value.0.is_empty() && self.findings.errors_in(written.mark.file) == 0 {
             self.findings
                 .error("invalid-value", written.key, "there is no listener")
@@ -31,7 +31,12 @@ impl Builder<'_> {
                     .see(*first, "the other one is");
             }
             let origin = self.findings.sources.origin(listener.bind.mark);
-            listeners.push((listener.bind.mark, Listener { bind, origin }));
+            let tls = listener.tls.as_ref().map(|tls| self.listener_tls(tls));
+            let name = match listeners.iter().filter(|other| other.1.bind == bind).count() {
+                0 => bind.to_string(),
+                turn => format!("{bind}#{}", turn + 1),
+            };
+            listeners.push((listener.bind.mark, Listener { name: name.into(), bind, tls, origin }));
         }
         listeners.into_iter().map(|(_, listener)| listener).collect()
     }
@@ -96,6 +101,7 @@ impl Builder<'_> {
             max_request_target_bytes: self.bytes(written.max_request_target_bytes.as_ref(), kib(8), 256),
             max_connections: self.count(written.max_connections.as_ref(), 100_000),
             max_connections_per_client: self.count(written.max_connections_per_client.as_ref(), 1_000),
+            tls_handshake_timeout: self.deadline(written.tls_handshake_timeout.as_ref(), 10),
             keep_alive_timeout: self.deadline(written.keep_alive_timeout.as_ref(), 75),
             write_timeout: self.deadline(written.write_timeout.as_ref(), 60),
             drain: written.drain.map_or(Duration::from_secs(30), |drain| drain.value.0),

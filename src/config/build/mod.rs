@@ -14,6 +14,8 @@ mod listeners;
 mod matches;
 mod mirror;
 mod page_rules;
+mod pem;
+mod pem_files;
 mod plans;
 mod pools;
 mod quotas;
@@ -29,6 +31,7 @@ mod telemetry;
 mod templates;
 mod tenancy;
 mod tenants;
+mod tls;
 mod usage;
 
 use std::cell::Cell;

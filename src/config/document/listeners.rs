@@ -2,16 +2,21 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::Origin;
+use super::{ListenerTls, Origin};
 use crate::types::Secret;
 
 /// One public listener: HTTP/1.1 and h2c on one port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
+    /// What it is known by: the address as it was written, and its turn among several with the same one (of port 0).
+    pub name: Arc<str>,
     /// The address; port 0 asks the kernel for a free one.
     pub bind: SocketAddr,
+    /// TLS; `None`: clients speak in the clear.
+    pub tls: Option<ListenerTls>,
     /// Where it was written.
     pub origin: Origin,
 }
@@ -40,6 +45,8 @@ pub struct Limits {
     pub max_connections: usize,
     /// The most connections at once of one client address.
     pub max_connections_per_client: usize,
+    /// How long a client may take for the handshake of TLS.
+    pub tls_handshake_timeout: Duration,
     /// How long a connection without a request is kept.
     pub keep_alive_timeout: Duration,
     /// How long a client may take none of what it is being sent.

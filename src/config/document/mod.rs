@@ -21,6 +21,7 @@ mod telemetry;
 mod tenancy;
 mod tenant_list;
 mod tenants;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -54,6 +55,7 @@ pub use tenancy::{
 };
 pub use tenant_list::{TenantList, TenantPart, Tenants};
 pub use tenants::{Access, Domain, InvalidDomain, Tenant, TenantLimits, TenantState};
+pub use tls::{ListenerTls, ServerCertificate};
 
 /// A whole configuration, valid and with every default filled in.
 #[derive(Clone, Debug, PartialEq)]

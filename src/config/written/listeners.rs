@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 
 use super::text::Text;
-use crate::config::decode::{List, Spanned, Unsupported};
+use super::tls::Tls;
+use crate::config::decode::{Spanned, Unsupported};
 use crate::types::{ByteSize, TimeSpan};
 
 /// A public listener: HTTP/1.1 and h2c (prior knowledge) on one port.
@@ -23,75 +24,10 @@ pub(in crate::config) struct Listener {
     pub https_redirect: Option<Unsupported<bool>>,
     /// Accept PROXY v1 and v2 from trusted proxies. Not supported yet.
     pub proxy_protocol: Option<Unsupported<bool>>,
-    /// TLS. Not supported yet.
-    pub tls: Option<Unsupported<Tls>>,
+    /// TLS. Without it clients speak in the clear.
+    pub tls: Option<Spanned<Tls>>,
     /// QUIC on the same port. Not supported yet.
     pub http3: Option<Unsupported<bool>>,
-}
-
-/// TLS on a listener.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct Tls {
-    /// Certificates with their keys, picked by SNI.
-    certificates: Option<List<Certificate>>,
-    /// Certificates on demand for verified domains.
-    acme: Option<Acme>,
-    /// Certificates of clients.
-    client_auth: Option<ClientAuth>,
-    /// The lowest version.
-    min_version: Option<TlsVersion>,
-}
-
-/// A certificate with its key.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct Certificate {
-    /// The file of the certificate chain, in PEM.
-    cert: String,
-    /// The file of the private key, in PEM.
-    key: String,
-}
-
-/// An ACME authority.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct Acme {
-    /// The URL of its directory.
-    directory: String,
-    /// Whom it may write to, like mailto:ops@example.com.
-    contact: Option<String>,
-}
-
-/// Authentication of clients by certificate.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct ClientAuth {
-    /// The file of the authorities that are believed, in PEM.
-    ca: String,
-    /// Whether a certificate must be shown.
-    mode: Option<ClientAuthMode>,
-}
-
-/// Whether clients must show a certificate.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::config) enum ClientAuthMode {
-    /// They may.
-    Optional,
-    /// They must.
-    Required,
-}
-
-/// A version of TLS.
-#[derive(Debug, Deserialize, JsonSchema)]
-pub(in crate::config) enum TlsVersion {
-    /// TLS 1.2.
-    #[serde(rename = "1.2")]
-    V12,
-    /// TLS 1.3.
-    #[serde(rename = "1.3")]
-    V13,
 }
 
 /// The admin listener.
@@ -125,6 +61,8 @@ pub(in crate::config) struct Limits {
     /// The most connections at once of one client address. Default 1000.
     #[schemars(range(min = 1))]
     pub max_connections_per_client: Option<Spanned<usize>>,
+    /// How long a client may take for the handshake of TLS. Default 10s.
+    pub tls_handshake_timeout: Option<Spanned<TimeSpan>>,
     /// How long a connection without a request is kept. Default 75s.
     pub keep_alive_timeout: Option<Spanned<TimeSpan>>,
     /// How long a client may take none of what it is being sent. Default 60s.

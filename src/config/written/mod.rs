@@ -23,6 +23,7 @@ mod telemetry;
 mod tenancy;
 mod tenants;
 mod text;
+mod tls;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -54,6 +55,7 @@ pub(super) use telemetry::{AccessLog, Metering, Metrics, Tracing};
 pub(super) use tenancy::{Cache, IdentifyRule, Tenancy, Unknown, Verification};
 pub(super) use tenants::{Access, Tenant, TenantFile};
 pub(super) use text::{FromText, Network, Text};
+pub(super) use tls::{Certificate, Tls};
 
 /// The configuration of Tollgate, a tenant-aware reverse proxy gateway.
 #[derive(Debug, Deserialize, JsonSchema)]

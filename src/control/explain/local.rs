@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::super::compile::{Foundation, Previous, compile};
+use super::super::listeners::ListenerSet;
 use super::super::pool_dns::FirstAddresses;
 use super::super::pool_set::PoolSet;
 use super::super::pool_tls::{PoolTls, PoolTlsError};
@@ -66,7 +67,15 @@ impl Local {
         let (none, nobody) = (PoolSet::default(), TenantSet::default());
         let previous = Previous { pools: &none, tenants: &nobody };
         let tls = PoolTls::of(&document, &none)?;
-        let compiled = compile(&document, 0, &previous, &tls, &FirstAddresses::default(), &foundation);
+        let compiled = compile(
+            &document,
+            0,
+            &previous,
+            &tls,
+            &ListenerSet::default(),
+            &FirstAddresses::default(),
+            &foundation,
+        );
         let (snapshot, document) = (Arc::new(compiled.snapshot), Arc::new(document));
         let ground = Ground { snapshot, document, file: Some(path.to_owned()), kept, live: None };
         Ok(Self { ground, findings })

@@ -4,7 +4,6 @@ mod circuit;
 mod endpoint;
 mod failover;
 mod health;
-mod pem;
 mod retries;
 #[cfg(test)]
 mod tests;

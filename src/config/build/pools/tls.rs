@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use super::Builder;
-use super::pem::{IdentityError, check_authorities, check_identity, has_block};
+use crate::config::build::pem::check_identity;
 use crate::config::decode::Spanned;
-use crate::config::document::{ClientCertificate, Endpoint, EndpointHost, PemFile, UpstreamTls};
+use crate::config::document::{ClientCertificate, Endpoint, EndpointHost, UpstreamTls};
 use crate::config::written;
-use crate::types::{HostName, Secret};
+use crate::types::HostName;
 
 impl Builder<'_> {
     pub(super) fn tls(
@@ -59,83 +59,11 @@ impl Builder<'_> {
         Some(ClientCertificate { chain, key: secret })
     }
 
-    fn no_identity(&self, why: IdentityError, cert: &Spanned<String>, key: &Spanned<String>) {
-        let invalid = |written: &Spanned<String>, what: String| {
-            let message = format!("the file `{}` can't be used: {what}", written.value);
-            self.findings.error("invalid-value", written.mark, message)
-        };
-        match why {
-            IdentityError::Chain(what) => invalid(cert, what),
-            IdentityError::Key(what) => invalid(key, what),
-            IdentityError::Apart => invalid(key, "it is not the key of the certificate".to_owned())
-                .hint("the gateway's own certificate must be the first in its file")
-                .see(cert.mark, "the certificate is"),
-        };
-    }
-
-    fn authorities(&mut self, written: &Spanned<String>) -> Option<PemFile> {
-        let file = self.certificates(written)?;
-        if let Err(why) = check_authorities(&file.text) {
-            let message = format!("the file `{}` can't be used: {why}", written.value);
-            self.findings.error("invalid-value", written.mark, message);
-        }
-        Some(file)
-    }
-
     fn lonely<T>(&self, alone: &Spanned<String>, there: &str, missing: &str) -> Option<T> {
         self.findings
             .error("missing-key", alone.key, format!("`{there}` is there without `{missing}`"))
             .hint(format!("add `{missing}:` here"));
         None
-    }
-
-    fn certificates(&mut self, written: &Spanned<String>) -> Option<PemFile> {
-        let text = self.pem_text(written)?;
-        if !has_block(&text, |label| label == "CERTIFICATE") {
-            self.findings
-                .error(
-                    "invalid-value",
-                    written.mark,
-                    format!("the file `{}` has no certificate in PEM", written.value),
-                )
-                .hint("it needs a block that begins with -----BEGIN CERTIFICATE-----");
-            return None;
-        }
-        Some(PemFile { path: self.path(&written.value), text: text.into() })
-    }
-
-    fn private_key(&mut self, written: &Spanned<String>) -> Option<Secret> {
-        let text = self.pem_text(written)?;
-        if has_block(&text, |label| matches!(label, "PRIVATE KEY" | "RSA PRIVATE KEY" | "EC PRIVATE KEY")) {
-            return Some(Secret::new(text));
-        }
-        let (what, hint) = if text.contains("ENCRYPTED") {
-            (
-                "is encrypted",
-                "decrypt it, for example with `openssl pkey`, and keep the file from other users",
-            )
-        } else {
-            ("has no private key in PEM", "it needs a block that begins with -----BEGIN PRIVATE KEY-----")
-        };
-        self.findings
-            .error("invalid-value", written.mark, format!("the file `{}` {what}", written.value))
-            .hint(hint);
-        None
-    }
-
-    /// Reads a file of PEM. One that stands where its path should is not shown: it may be a key.
-    fn pem_text(&mut self, written: &Spanned<String>) -> Option<String> {
-        if written.value.contains("-----BEGIN") {
-            self.findings
-                .error(
-                    "invalid-value",
-                    written.mark,
-                    "this is the PEM itself, where the path of a file belongs",
-                )
-                .hint("put it into a file that other users can't read, and write its path");
-            return None;
-        }
-        self.read_file(written)
     }
 
     fn server_name(&self, written: &Spanned<String>) -> Option<EndpointHost> {

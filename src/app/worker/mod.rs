@@ -1,21 +1,22 @@
 //! One core's share: a thread with a runtime of its own, its sockets, its connections both ways.
 
-use std::net::{SocketAddr, TcpListener};
+mod reception;
+
+use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use hashbrown::{HashMap, HashSet};
-use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle as Task, spawn_local};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 
+use self::reception::Reception;
 use super::memory;
-use crate::http::conn::ConnState;
-use crate::http::server::{Connections, serve};
+use crate::http::server::Connections;
 use crate::listen::{ConnectionCaps, accept_loop};
 use crate::proxy::{Proxy, SnapshotCell};
 use crate::telemetry::Metrics;
@@ -32,10 +33,10 @@ pub(super) struct WorkerShare {
 
 /// What a worker is told. Told rarely: a reload or the end.
 pub(super) enum Command {
-    /// Accept on this socket, too.
-    Listen(TcpListener),
-    /// Accept no more on this address; connections stay.
-    Unlisten(SocketAddr),
+    /// Accept on this socket, too, for the listener of this name.
+    Listen(Arc<str>, TcpListener),
+    /// Accept no more for the listener of this name; connections stay.
+    Unlisten(Arc<str>),
     /// Accept no more at all, and end when all connections have, at the latest then.
     Drain(Duration),
     /// End now.
@@ -107,25 +108,29 @@ async fn run(share: WorkerShare, mut inbox: mpsc::Receiver<Command>) {
         share.access_log,
     ));
     let sweeper = spawn_local(sweep(Rc::clone(&upstream), Rc::clone(&proxy)));
-    let mut accepting: HashMap<SocketAddr, Accepting> = HashMap::new();
+    let mut accepting: HashMap<Arc<str>, Accepting> = HashMap::new();
     let drain = loop {
         match inbox.recv().await {
-            Some(Command::Listen(socket)) => {
+            Some(Command::Listen(name, socket)) => {
                 let Ok(address) = socket.local_addr() else { continue };
                 let Ok(listener) = tokio::net::TcpListener::from_std(socket) else { continue };
                 let (closed, is_closed) = watch::channel(false);
-                let start = starter(
-                    address,
-                    Rc::clone(&proxy),
-                    Rc::clone(&connections),
-                    Arc::clone(&share.caps),
-                    Arc::clone(&share.metrics),
-                );
-                let task = spawn_local(accept_loop(listener, is_closed, start));
-                accepting.insert(address, Accepting { closed, task });
+                let reception = Reception {
+                    listener: Arc::clone(&name),
+                    local: address,
+                    meter: share.metrics.listener(&address.to_string()),
+                    proxy: Rc::clone(&proxy),
+                    connections: Rc::clone(&connections),
+                    caps: Arc::clone(&share.caps),
+                    metrics: Arc::clone(&share.metrics),
+                };
+                let reception = Rc::new(reception);
+                let receive = move |stream, peer| Rc::clone(&reception).receive(stream, peer);
+                let task = spawn_local(accept_loop(listener, is_closed, receive));
+                accepting.insert(name, Accepting { closed, task });
             }
-            Some(Command::Unlisten(address)) => {
-                if let Some(one) = accepting.remove(&address) {
+            Some(Command::Unlisten(name)) => {
+                if let Some(one) = accepting.remove(&name) {
                     close(one).await;
                 }
             }
@@ -167,36 +172,6 @@ async fn close(accepting: Accepting) {
     let _ = accepting.closed.send(true);
     if accepting.task.await.is_err() {
         tracing::error!("an accept loop panicked");
-    }
-}
-
-/// Starts the task of each connection that is let in.
-fn starter(
-    local: SocketAddr,
-    proxy: Rc<Proxy>,
-    connections: Rc<Connections>,
-    caps: Arc<ConnectionCaps>,
-    metrics: Arc<Metrics>,
-) -> impl FnMut(TcpStream, SocketAddr) {
-    let meter = metrics.listener(&local.to_string());
-    move |stream, peer| {
-        meter.accepted();
-        let snapshot = proxy.snapshot();
-        let ip = peer.ip().to_canonical();
-        match caps.enter(ip, !snapshot.trusted.contains(ip)) {
-            Ok(permit) => {
-                let state = Rc::new(ConnState::new(peer, local));
-                let settings = snapshot.server;
-                let meter = Arc::clone(&meter);
-                let opened = move |protocol| meter.opened(protocol);
-                let (proxy, connections) = (Rc::clone(&proxy), Rc::clone(&connections));
-                spawn_local(async move {
-                    let _permit = permit;
-                    serve(stream, state, settings, proxy, connections, opened).await;
-                });
-            }
-            Err(refusal) => metrics.connection_refused(refusal.reason()),
-        }
     }
 }
 

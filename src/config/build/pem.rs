@@ -37,7 +37,7 @@ pub(super) fn check_authorities(text: &str) -> Result<(), String> {
 
 /// Why a certificate and a key are no identity.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum IdentityError {
+pub(in crate::config) enum IdentityError {
     /// The chain.
     Chain(String),
     /// The key.

@@ -1,0 +1,88 @@
+//! A connection's way from the listener's socket to HTTP: whether it is let in, the handshake of TLS, and what it speaks.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::task::spawn_local;
+
+use crate::http::conn::ConnState;
+use crate::http::secured::Secured;
+use crate::http::server::{Connections, ServerSettings, serve};
+use crate::listen::ConnectionCaps;
+use crate::proxy::Proxy;
+use crate::telemetry::{ListenerMeter, Metrics};
+use crate::tls::Session;
+use crate::types::HostName;
+
+/// What receives the connections of one listener on one worker.
+pub(super) struct Reception {
+    /// The listener's name.
+    pub(super) listener: Arc<str>,
+    pub(super) local: SocketAddr,
+    pub(super) meter: Arc<ListenerMeter>,
+    pub(super) proxy: Rc<Proxy>,
+    pub(super) connections: Rc<Connections>,
+    pub(super) caps: Arc<ConnectionCaps>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl Reception {
+    /// Starts the task of a connection, if it is let in.
+    pub(super) fn receive(self: Rc<Self>, stream: TcpStream, peer: SocketAddr) {
+        self.meter.accepted();
+        let snapshot = self.proxy.snapshot();
+        let ip = peer.ip().to_canonical();
+        let permit = match self.caps.enter(ip, !snapshot.trusted.contains(ip)) {
+            Ok(permit) => permit,
+            Err(refusal) => return self.metrics.connection_refused(refusal.reason()),
+        };
+        let Some(terms) = snapshot.listeners.get(&self.listener).cloned() else { return };
+        let settings = snapshot.server;
+        drop(snapshot);
+        spawn_local(async move {
+            let _permit = permit;
+            let Some(tls) = &terms.tls else { return self.speak(stream, peer, None, settings).await };
+            match tls.accept(stream).await {
+                Ok((stream, session)) => {
+                    // Where it is kept costs memory as long as the connection lives.
+                    let secured = Box::new(secured(&session));
+                    drop((session, terms));
+                    Box::pin(self.speak(stream, peer, Some(secured), settings)).await;
+                }
+                Err(failure) => {
+                    tracing::debug!(%peer, listener = %self.listener, "{failure}");
+                    self.metrics.connection_refused(failure.reason());
+                }
+            }
+        });
+    }
+
+    /// Speaks HTTP until the connection ends.
+    async fn speak<S>(
+        self: Rc<Self>,
+        stream: S,
+        peer: SocketAddr,
+        secured: Option<Box<Secured>>,
+        settings: ServerSettings,
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let state = Rc::new(ConnState::of(peer, self.local, secured));
+        let meter = Arc::clone(&self.meter);
+        let opened = move |protocol| meter.opened(protocol);
+        serve(stream, state, settings, Rc::clone(&self.proxy), Rc::clone(&self.connections), opened).await;
+    }
+}
+
+fn secured(session: &Session) -> Secured {
+    let server_name = session.server_name.as_deref();
+    Secured {
+        server_name: server_name.and_then(|name| HostName::parse(name.as_bytes()).ok()),
+        version: session.version,
+        cipher: session.cipher,
+        resumed: session.resumed,
+    }
+}
