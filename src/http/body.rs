@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::conn::ConnState;
 use super::copy::{CopyIn, CopyOut, CopyWatch, copy};
 use super::hop_by_hop::{Reserved, strip_trailers};
+use super::incoming::Incoming;
 use crate::time::Deadline;
 
 /// Why a request's body could not be passed on to its end. Each is the client's doing.

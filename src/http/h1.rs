@@ -10,12 +10,14 @@ use std::rc::Rc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
+use http::Request;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::conn::ConnState;
 use super::guard::Guard;
+use super::incoming::Incoming;
 use super::quiet::Quiet;
 use super::server::{Entered, Handler, ServerSettings};
 
@@ -76,7 +78,9 @@ where
         builder.max_headers(settings.head.fields_max);
     }
     builder.max_buf_size(settings.head.head_bytes_max.max(64 * 1024) + 8 * 1024);
-    let service = service_fn(|request| Rc::clone(handler).handle(Rc::clone(state), request));
+    let service = service_fn(|request: Request<hyper::body::Incoming>| {
+        Rc::clone(handler).handle(Rc::clone(state), request.map(Incoming::Http1))
+    });
     let mut conn = builder.serve_connection(guard, service);
     let mut told = false;
     // How many requests there had been when it was to be parked.

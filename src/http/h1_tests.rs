@@ -6,13 +6,13 @@ use std::convert::Infallible;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{advance, timeout};
 
 use super::super::guard::ConnDeadlines;
+use super::super::incoming::Incoming;
 use super::super::server::{self, Connections};
 use super::super::wire::HeadLimits;
 use super::*;

@@ -12,6 +12,7 @@ pub mod forwarded;
 pub mod guard;
 mod h1;
 pub mod hop_by_hop;
+pub mod incoming;
 pub mod interim;
 pub mod names;
 mod quiet;

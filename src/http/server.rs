@@ -12,7 +12,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
@@ -22,6 +21,7 @@ use tokio::time::Instant;
 use super::conn::ConnState;
 use super::guard::{ConnDeadlines, Guard, Spoken};
 use super::h1;
+use super::incoming::Incoming;
 use super::quiet::Quiet;
 use super::wire::HeadLimits;
 use crate::telemetry::{OpenConnection, Protocol};
@@ -211,7 +211,9 @@ async fn http2<S, H>(
         .max_local_error_reset_streams(256)
         .keep_alive_interval(H2_PING)
         .keep_alive_timeout(H2_PING);
-    let service = service_fn(|request| Rc::clone(&handler).handle(Rc::clone(&state), request));
+    let service = service_fn(|request: Request<hyper::body::Incoming>| {
+        Rc::clone(&handler).handle(Rc::clone(&state), request.map(Incoming::Http1))
+    });
     let mut conn = builder.serve_connection(guard, service);
     let mut quiet = Quiet::new(settings.deadlines);
     let mut stalls = Deadline::at(Instant::now() + settings.deadlines.write_stall / 4);

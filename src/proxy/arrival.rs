@@ -9,7 +9,6 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Response};
 use http_body::Body;
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::decision::{Decided, Gates, Leads, body_max};
@@ -30,6 +29,7 @@ use crate::http::conn::ConnState;
 use crate::http::facade::Facade;
 use crate::http::forwarded;
 use crate::http::hop_by_hop::Survey;
+use crate::http::incoming::Incoming;
 use crate::http::timeouts::Timeouts;
 use crate::http::websocket::Handshake;
 use crate::routing::{Facts, Route};

@@ -10,7 +10,6 @@ use arc_swap::Cache;
 use http::header::{ACCEPT_LANGUAGE, CONNECTION, RETRY_AFTER};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body;
-use hyper::body::Incoming;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
@@ -28,6 +27,7 @@ use crate::brand::prefers_html;
 use crate::http::checks;
 use crate::http::conn::ConnState;
 use crate::http::hop_by_hop::{self, Survey};
+use crate::http::incoming::Incoming;
 use crate::http::names::X_REQUEST_ID;
 use crate::http::server::Handler;
 use crate::http::websocket::Handshake;

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tollgate::http::body::{Bounds, RequestBody};
 use tollgate::http::conn::ConnState;
 use tollgate::http::hop_by_hop::Reserved;
+use tollgate::http::incoming::Incoming;
 use tollgate::upstream::{Answer, Outbox, SendFailure, Terms};
 
 use super::Scene;
@@ -55,7 +56,7 @@ async fn pass(scene: &Scene, request: http::Request<hyper::body::Incoming>) -> R
     let bounds =
         Bounds { bytes_max: u64::MAX, idle: Duration::from_secs(5), reserved: Arc::new(Reserved::default()) };
     let (head, body) = request.into_parts();
-    let (body, flow) = RequestBody::streamed(body, conn, bounds);
+    let (body, flow) = RequestBody::streamed(Incoming::Http1(body), conn, bounds);
     let mut outgoing = Some(Outbox::new(&head, &[], body, scene.client.text()));
     let flow = Some(&*flow);
     let terms = Terms {
