@@ -16,6 +16,7 @@ use super::tenants::{TenantDifference, TenantSet};
 use crate::admission::fair_share::SeatTable;
 use crate::admission::quota::Roster;
 use crate::config::{Document, IdentifyRule, UnknownTenant};
+use crate::http::Http2Limits;
 use crate::http::client_addr::TrustedProxies;
 use crate::http::guard::ConnDeadlines;
 use crate::http::hop_by_hop::Reserved;
@@ -135,6 +136,7 @@ pub fn compile(
                 keep_alive: limits.keep_alive_timeout,
                 write_stall: limits.write_timeout,
             },
+            http2: Http2Limits { streams_max: limits.max_streams_per_connection },
         },
         listeners: listeners.terms(),
         access_log: document.access_log.is_some(),

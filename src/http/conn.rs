@@ -11,7 +11,8 @@ use http::{HeaderValue, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-use super::interim::Interim;
+use super::http2::Reply;
+use super::interim::{Hearer, Interim};
 use super::secured::Secured;
 use super::wire::Malformed;
 
@@ -117,7 +118,7 @@ impl ConnState {
         self.tunnel.set(Tunnel::Undecided);
         self.in_flight.set(self.in_flight.get() + 1);
         let refused = self.refused.get().filter(|(head, _)| *head == call).map(|(_, why)| why);
-        (InFlight(std::rc::Rc::clone(self)), refused)
+        (InFlight { conn: std::rc::Rc::clone(self), reply: None }, refused)
     }
 
     /// A request has a body that has not been read to its end: the peer may still be sending.
@@ -211,8 +212,7 @@ impl ConnState {
         streams.push(stream);
     }
 
-    /// Passes an interim response (1xx) on to the client of the present request, where that is possible: hyper's
-    /// HTTP/2 has no way of sending one.
+    /// Passes an interim response (1xx) on to the client of an HTTP/1.1 connection's present request.
     pub fn pass_interim(&self, response: &Response<()>) {
         if !self.h2.get() {
             self.interim.push(response);
@@ -260,19 +260,38 @@ impl std::fmt::Debug for ConnState {
 
 /// Marks the connection as busy while it lives.
 #[derive(Debug)]
-pub struct InFlight(std::rc::Rc<ConnState>);
+pub struct InFlight {
+    conn: std::rc::Rc<ConnState>,
+    reply: Option<Reply>,
+}
 
 impl InFlight {
     /// The connection.
     #[must_use]
     pub fn conn(&self) -> &std::rc::Rc<ConnState> {
-        &self.0
+        &self.conn
+    }
+
+    /// The request has a way back to its client of its own.
+    #[must_use]
+    pub fn over(mut self, reply: Option<&Reply>) -> Self {
+        self.reply = reply.cloned();
+        self
+    }
+
+    /// Who is told of its interim responses.
+    #[must_use]
+    pub fn hearer(&self) -> Hearer {
+        match &self.reply {
+            Some(reply) => Hearer::Http2(reply.clone()),
+            None => Hearer::Http1(std::rc::Rc::clone(&self.conn)),
+        }
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.set(self.0.in_flight.get().saturating_sub(1));
+        self.conn.in_flight.set(self.conn.in_flight.get().saturating_sub(1));
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{advance, timeout};
 
 use super::super::guard::ConnDeadlines;
+use super::super::http2::Http2Limits;
 use super::super::incoming::Incoming;
 use super::super::server::{self, Connections};
 use super::super::wire::HeadLimits;
@@ -61,7 +62,8 @@ impl Peer {
         let state = Rc::new(ConnState::new(address, address));
         let deadlines =
             ConnDeadlines { header_read: 10 * SECOND, keep_alive: 75 * SECOND, write_stall: 60 * SECOND };
-        let settings = ServerSettings { head: HeadLimits::default(), deadlines };
+        let settings =
+            ServerSettings { head: HeadLimits::default(), deadlines, http2: Http2Limits::default() };
         let connections = Rc::new(Connections::default());
         let (known, open) = (Rc::clone(&state), Rc::clone(&connections));
         let server = spawn_local(async move {

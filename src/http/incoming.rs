@@ -5,6 +5,9 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use tokio::sync::oneshot;
+
+use super::http2::{Reply, StreamBody, StreamIo};
 
 /// A request's body, with no bound but its connection's own.
 #[derive(Debug)]
@@ -13,6 +16,21 @@ pub enum Incoming {
     Nothing,
     /// That of a request over HTTP/1.1.
     Http1(hyper::body::Incoming),
+    /// That of a request over HTTP/2.
+    Http2(Box<StreamBody>),
+    /// None: the stream may become another protocol's, once it is answered so (RFC 8441).
+    Connect(oneshot::Receiver<StreamIo>),
+}
+
+impl Incoming {
+    /// The way back to the client, where it has a request's all to itself.
+    #[must_use]
+    pub fn reply(&self) -> Option<&Reply> {
+        match self {
+            Self::Http2(body) => Some(body.reply()),
+            Self::Nothing | Self::Http1(_) | Self::Connect(_) => None,
+        }
+    }
 }
 
 /// It broke off, or its framing is no framing: more of it will not come.
@@ -29,21 +47,24 @@ impl Body for Incoming {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match &mut *self {
-            Self::Nothing => Poll::Ready(None),
+            Self::Nothing | Self::Connect(_) => Poll::Ready(None),
+            Self::Http2(body) => body.poll(cx),
             Self::Http1(body) => Pin::new(body).poll_frame(cx).map_err(|_| BrokenOff),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Nothing => true,
+            Self::Nothing | Self::Connect(_) => true,
+            Self::Http2(body) => body.is_end_stream(),
             Self::Http1(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Nothing => SizeHint::with_exact(0),
+            Self::Nothing | Self::Connect(_) => SizeHint::with_exact(0),
+            Self::Http2(body) => body.size_hint(),
             Self::Http1(body) => body.size_hint(),
         }
     }

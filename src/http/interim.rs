@@ -1,40 +1,60 @@
-//! Interim responses (1xx) on their way to an HTTP/1.1 client, which hyper has no way of sending: the guard writes them
-//! between two of hyper's messages.
+//! Interim responses (1xx) on their way to a client. To one of HTTP/1.1 hyper has no way of sending them: the guard writes them
+//! between two of hyper's messages. Over HTTP/2 they are frames of their stream.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use http::{Response, StatusCode};
 
 use super::conn::ConnState;
 use super::facade::Facade;
 use super::hop_by_hop::strip_response;
+use super::http2::Reply;
 
 /// Octets of interim responses that wait to be written. What comes beyond is dropped, as any of them may be.
 const WAITING_MAX: usize = 16 * 1024;
 
+/// A request's client, to be told of interim responses.
+#[derive(Debug, Clone)]
+pub enum Hearer {
+    /// That of the connection's present request.
+    Http1(Rc<ConnState>),
+    /// That of a stream.
+    Http2(Reply),
+}
+
+impl Hearer {
+    fn tell(&self, response: &Response<()>) {
+        match self {
+            Self::Http1(conn) => conn.pass_interim(response),
+            Self::Http2(reply) => reply.interim(response),
+        }
+    }
+}
+
 /// Who wants to hear of a request's interim responses.
 #[derive(Debug, Clone, Copy)]
 pub struct Hints<'h> {
-    conn: &'h ConnState,
+    hearer: &'h Hearer,
     facade: Option<&'h Facade>,
 }
 
 impl<'h> Hints<'h> {
-    /// The client of a connection's present request, as which it sees the application.
+    /// A request's client, and as what it sees the application.
     #[must_use]
-    pub fn new(conn: &'h ConnState, facade: Option<&'h Facade>) -> Self {
-        Self { conn, facade }
+    pub fn new(hearer: &'h Hearer, facade: Option<&'h Facade>) -> Self {
+        Self { hearer, facade }
     }
 
     /// Passes an interim response (1xx) on, where that is possible.
     pub fn pass(&self, response: &Response<()>) {
         match self.facade {
-            None => self.conn.pass_interim(response),
+            None => self.hearer.tell(response),
             Some(facade) => {
                 let mut seen = response.clone();
                 facade.response(seen.headers_mut());
-                self.conn.pass_interim(&seen);
+                self.hearer.tell(&seen);
             }
         }
     }

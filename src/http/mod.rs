@@ -12,6 +12,7 @@ pub mod forwarded;
 pub mod guard;
 mod h1;
 pub mod hop_by_hop;
+mod http2;
 pub mod incoming;
 pub mod interim;
 pub mod names;
@@ -22,3 +23,5 @@ pub mod server;
 pub mod timeouts;
 pub mod websocket;
 pub mod wire;
+
+pub use http2::Http2Limits;

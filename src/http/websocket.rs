@@ -5,14 +5,14 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
+use h2::ext::Protocol;
 use http::header::{HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY};
 use http::{Method, Request, Version};
-use hyper::ext::Protocol;
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use sha1::{Digest, Sha1};
+use tokio::sync::oneshot;
 
 use super::conn::RawIo;
+use super::http2::StreamIo;
 use super::incoming::Incoming;
 
 /// What a server mixes into its answer (RFC 6455 §1.3).
@@ -21,7 +21,7 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// A handshake under way.
 #[derive(Debug)]
 pub struct Handshake {
-    stream: OnUpgrade,
+    stream: oneshot::Receiver<StreamIo>,
     key: String,
 }
 
@@ -37,7 +37,9 @@ impl Handshake {
         if !is_websocket {
             return None;
         }
-        let stream = request.extensions_mut().remove::<OnUpgrade>()?;
+        let Incoming::Connect(stream) = std::mem::replace(request.body_mut(), Incoming::Nothing) else {
+            return None;
+        };
         let random = || RandomState::new().build_hasher().finish().to_be_bytes();
         let key = base64([random(), random()].as_flattened());
         *request.method_mut() = Method::GET;
@@ -67,8 +69,7 @@ impl Handshake {
 
     /// The client's stream, once it has been told; `None` if it is gone by then.
     pub async fn stream(self) -> Option<Box<dyn RawIo>> {
-        let stream = self.stream.await.ok()?;
-        Some(Box::new(TokioIo::new(stream)))
+        Some(Box::new(self.stream.await.ok()?))
     }
 }
 

@@ -1,7 +1,6 @@
 //! Sending a request upstream until an endpoint has answered it: fields on the way out, the retries
 //! that are safe without being asked for, fields on the way back.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
@@ -255,9 +254,9 @@ async fn at_endpoint(
     let since = books.goes_to(endpoint);
     let flow = books.flow.clone();
     // HTTP/1.0 knows no interim responses (RFC 9110 §15.2).
-    let conn = (books.version == Version::HTTP_11).then(|| Rc::clone(books.in_flight.conn()));
+    let hearer = (books.version >= Version::HTTP_11).then(|| books.in_flight.hearer());
     let facade = books.facade.clone();
-    let interim = conn.as_deref().map(|conn| Hints::new(conn, facade.as_deref()));
+    let interim = hearer.as_ref().map(|hearer| Hints::new(hearer, facade.as_deref()));
     let flow = flow.as_deref();
     let owner = if pool.isolates() { books.tenant.clone() } else { None };
     let owner = owner.as_ref().map(|tenant| tenant.id());

@@ -232,6 +232,7 @@ impl Proxy {
         handshake: Option<&'a Handshake>,
     ) -> Result<Received<'a>, Refused> {
         let (in_flight, malformed) = conn.begin();
+        let in_flight = in_flight.over(request.body().reply());
         let snapshot = self.snapshot();
         let (head, body) = request.into_parts();
         let survey = Survey::of(&head.headers, &snapshot.reserved);
@@ -298,6 +299,10 @@ impl Handler for Proxy {
             response.headers_mut().remove(CONNECTION);
         }
         Ok(response)
+    }
+
+    fn abused(&self, kind: &'static str) {
+        self.books.metrics.http2_abused(kind);
     }
 }
 

@@ -140,6 +140,9 @@ families! {
     MALFORMED_REQUESTS: COUNTER "tollgate_malformed_requests_total" ["reason"]
         "Requests that broke the rules of HTTP.";
 
+    HTTP2_ABUSE: COUNTER "tollgate_http2_abuse_total" ["kind"]
+        "HTTP/2 connections that were ended for too much of what does no work, by the kind of frames.";
+
     WORKER_TASKS: GAUGE "tollgate_worker_tasks" ["worker"]
         "Tasks that live on a worker: its connections, and what they have started.";
 

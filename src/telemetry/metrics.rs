@@ -29,6 +29,7 @@ pub struct Metrics {
     overhead: Arc<Overhead>,
     connections_refused: IntCounterVec,
     malformed_requests: IntCounterVec,
+    http2_abuse: IntCounterVec,
     access_log: AccessLogMeter,
     pub(super) cache: CacheMeter,
     pub(super) kept: KeptMeters,
@@ -82,6 +83,7 @@ impl Metrics {
             kept: KeptMeters::new(&registry)?,
             connections_refused: counters(&registry, &families::CONNECTIONS_REFUSED)?,
             malformed_requests: counters(&registry, &families::MALFORMED_REQUESTS)?,
+            http2_abuse: counters(&registry, &families::HTTP2_ABUSE)?,
             registry,
             tenants,
             pools,
@@ -170,6 +172,11 @@ impl Metrics {
     /// A request broke the rules of HTTP. The reasons are a fixed set of the caller's.
     pub fn malformed_request(&self, reason: &'static str) {
         bump(&self.malformed_requests, reason);
+    }
+
+    /// An HTTP/2 connection was ended for its client's abuse. The kinds are a fixed set of the caller's.
+    pub fn http2_abused(&self, kind: &'static str) {
+        bump(&self.http2_abuse, kind);
     }
 
     /// What the access log counts of itself.

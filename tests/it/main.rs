@@ -27,6 +27,7 @@ mod forwarding;
 mod grpc;
 mod grpc_calls;
 mod h2_bounds;
+mod h2_server;
 mod h2_upstream;
 mod h2c;
 mod harness;

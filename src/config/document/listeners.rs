@@ -41,6 +41,8 @@ pub struct Limits {
     pub max_headers: usize,
     /// The longest request target, in bytes.
     pub max_request_target_bytes: usize,
+    /// The most streams that one HTTP/2 connection may have open.
+    pub max_streams_per_connection: u32,
     /// The most connections at once.
     pub max_connections: usize,
     /// The most connections at once of one client address.

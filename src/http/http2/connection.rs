@@ -1,0 +1,241 @@
+//! An HTTP/2 connection: its terms, its streams, and its end.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::server::{Builder, Connection};
+use h2::{Ping, PingPong, Reason};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::spawn_local;
+use tokio::time::{Instant, timeout};
+
+use super::budget::{Abuse, Budget};
+use super::exchange;
+use super::wire::{Notes, Wire};
+use crate::http::conn::ConnState;
+use crate::http::guard::Guard;
+use crate::http::quiet::Quiet;
+use crate::http::server::{Entered, Handler, ServerSettings};
+use crate::time::Deadline;
+
+/// Bounds of HTTP/2 connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Http2Limits {
+    /// Streams that one connection may have open (SETTINGS_MAX_CONCURRENT_STREAMS).
+    pub streams_max: u32,
+}
+
+impl Default for Http2Limits {
+    fn default() -> Self {
+        Self { streams_max: 250 }
+    }
+}
+
+/// Octets that one stream may send ahead of the upstream's reading.
+const STREAM_WINDOW: u32 = 256 * 1024;
+/// Octets that one connection may send ahead: what some uploads that nobody reads may take, and others need to go on.
+const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
+/// What the pieces that were sent ahead may cost beside their octets, before h2 ends the connection: it counts the octets that each is
+/// short of 256. A stream's window full of messages of three octets, as gRPC sends them, has to fit: it costs 7.8 MiB.
+const PIECES_MAX: usize = 8 * 1024 * 1024;
+/// Octets of answers that h2 keeps to be written, for each stream.
+const SEND_BUFFER: usize = 256 * 1024;
+/// Streams that may have been reset by their client before anybody looked at them.
+const RESET_UNSEEN_MAX: usize = 32;
+/// Streams that h2 may have had to reset, over a connection's life.
+const RESET_BY_ERROR_MAX: usize = 1024;
+/// A client that was not heard of for so long is asked whether it is there, and cut after as long again.
+const PING_AFTER: Duration = Duration::from_secs(20);
+/// How long the last words to a client may take that is sent away.
+const FAREWELL: Duration = Duration::from_secs(3);
+/// Each worker tells at most once in so long of a connection that it ended.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// Serves a connection until it ends.
+pub(in crate::http) async fn serve<S, H>(
+    guard: Guard<S>,
+    state: Rc<ConnState>,
+    settings: ServerSettings,
+    handler: Rc<H>,
+    entered: &Entered,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    H: Handler + 'static,
+{
+    state.h2.set(true);
+    let notes = Rc::new(Notes::default());
+    let (io, early) = guard.into_inner();
+    let budget = Budget::new(settings.head.head_bytes_max);
+    let wire = Wire::new(io, early, budget, settings.deadlines.write_stall, Rc::clone(&notes));
+    let greeting = terms(&settings).handshake::<_, Bytes>(wire);
+    let Ok(Ok(mut connection)) = timeout(settings.deadlines.header_read, greeting).await else { return };
+    let Some(pulse) = connection.ping_pong().map(Pulse::new) else { return };
+    let quiet = Quiet::new(settings.deadlines);
+    let stalls = Deadline::at(Instant::now() + settings.deadlines.write_stall / 4);
+    let mut driver = Driver {
+        connection,
+        state,
+        settings,
+        handler,
+        notes,
+        pulse,
+        quiet,
+        stalls,
+        told: false,
+        farewell: None,
+    };
+    // How it ended is the client's affair: its requests have told their own story.
+    poll_fn(|cx| driver.poll(entered, cx)).await;
+}
+
+fn terms(settings: &ServerSettings) -> Builder {
+    let mut terms = Builder::new();
+    terms
+        .enable_connect_protocol()
+        .max_concurrent_streams(settings.http2.streams_max)
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .data_frame_budget(PIECES_MAX)
+        .max_send_buffer_size(SEND_BUFFER)
+        .max_header_list_size(u32::try_from(settings.head.head_bytes_max).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(RESET_UNSEEN_MAX)
+        .max_local_error_reset_streams(Some(RESET_BY_ERROR_MAX));
+    terms
+}
+
+/// A connection while it lasts. When it is dropped, its streams' tasks find them ended.
+struct Driver<S, H> {
+    connection: Connection<Wire<S>, Bytes>,
+    state: Rc<ConnState>,
+    settings: ServerSettings,
+    handler: Rc<H>,
+    notes: Rc<Notes>,
+    pulse: Pulse,
+    quiet: Quiet,
+    stalls: Deadline,
+    /// The client was told that no new streams will be looked at.
+    told: bool,
+    /// Until when the last words may take, once they are said.
+    farewell: Option<Deadline>,
+}
+
+impl<S, H> Driver<S, H>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    H: Handler + 'static,
+{
+    fn poll(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
+        let write_stall = self.settings.deadlines.write_stall;
+        while self.stalls.poll(cx).is_ready() {
+            let now = Instant::now();
+            self.state.cut_stalled(now);
+            self.stalls.set(now + write_stall / 4);
+        }
+        loop {
+            if self.poll_streams(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            if let Some(farewell) = &mut self.farewell {
+                return farewell.poll(cx);
+            }
+            if let Some(abuse) = self.notes.abuse.get() {
+                self.report(abuse);
+                self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+                self.farewell = Some(Deadline::at(Instant::now() + FAREWELL));
+                continue;
+            }
+            if self.pulse.poll(self.notes.heard.get(), cx).is_ready() {
+                return Poll::Ready(());
+            }
+            let over = self.quiet.poll(&self.state, cx).is_ready();
+            if self.told {
+                return if over { Poll::Ready(()) } else { Poll::Pending };
+            }
+            if !over && !entered.is_draining(cx) {
+                return Poll::Pending;
+            }
+            // In two steps (RFC 9113 §6.8): a GOAWAY that refuses nothing yet, and the one that says where it ends when the client
+            // has heard of it.
+            self.told = true;
+            self.connection.graceful_shutdown();
+            self.quiet.wind_up();
+        }
+    }
+
+    /// Moves frames, and starts what comes; ready when the connection has ended.
+    fn poll_streams(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match self.connection.poll_accept(cx) {
+                Poll::Ready(Some(Ok((request, respond)))) => {
+                    let (handler, state) = (Rc::clone(&self.handler), Rc::clone(&self.state));
+                    let write_stall = self.settings.deadlines.write_stall;
+                    spawn_local(exchange::serve(handler, state, request, respond, write_stall));
+                }
+                Poll::Ready(Some(Err(why))) => {
+                    if why.is_go_away() && why.is_library() && why.reason() == Some(Reason::ENHANCE_YOUR_CALM)
+                    {
+                        self.report(Abuse::Other);
+                    }
+                    return Poll::Ready(());
+                }
+                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    fn report(&self, abuse: Abuse) {
+        self.handler.abused(abuse.name());
+        tell(self.state.peer, abuse);
+    }
+}
+
+thread_local! {
+    static TOLD: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+fn tell(peer: SocketAddr, abuse: Abuse) {
+    let now = Instant::now();
+    if TOLD.get().is_none_or(|told| now.duration_since(told) >= TELL_EVERY) {
+        TOLD.set(Some(now));
+        let kind = abuse.name();
+        tracing::info!(%peer, kind, "an HTTP/2 connection was ended (ENHANCE_YOUR_CALM): too much of what does no work");
+    }
+}
+
+/// Finds out whether a silent client is still there.
+struct Pulse {
+    ping: PingPong,
+    asked: bool,
+    heard: u64,
+    deadline: Deadline,
+}
+
+impl Pulse {
+    fn new(ping: PingPong) -> Self {
+        Self { ping, asked: false, heard: 0, deadline: Deadline::at(Instant::now() + PING_AFTER) }
+    }
+
+    /// Ready when it has not answered. `heard` counts up with what comes of it.
+    fn poll(&mut self, heard: u64, cx: &mut Context<'_>) -> Poll<()> {
+        if self.asked && self.ping.poll_pong(cx).is_ready() {
+            self.asked = false;
+        }
+        while self.deadline.poll(cx).is_ready() {
+            if heard == self.heard {
+                if self.asked {
+                    return Poll::Ready(());
+                }
+                self.asked = self.ping.send_ping(Ping::opaque()).is_ok();
+            }
+            self.heard = heard;
+            self.deadline.set(Instant::now() + PING_AFTER);
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,215 @@
+//! The socket under an HTTP/2 connection: every frame that passes is accounted for, a client that takes nothing is cut,
+//! and the last words arrive.
+
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+use super::budget::{Abuse, Budget};
+use super::frames::{Frames, kind};
+use crate::time::Deadline;
+
+/// Octets of the preface (RFC 9113 §3.4), which come before the first frame.
+const PREFACE: usize = 24;
+/// How long what a client still sends is read after a farewell with an error: a socket that is closed with bytes unread is reset, and
+/// the farewell may be lost with it.
+const LINGER: Duration = Duration::from_secs(1);
+/// And how many octets.
+const LINGER_OCTETS: usize = 1024 * 1024;
+
+/// What the wire tells the connection above it.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    /// What there was too much of. Nothing is read from then on.
+    pub(super) abuse: Cell<Option<Abuse>>,
+    /// Counts up with everything that comes.
+    pub(super) heard: Cell<u64>,
+}
+
+/// Such a socket.
+#[derive(Debug)]
+pub(super) struct Wire<S> {
+    io: S,
+    /// What was read from it before.
+    early: Vec<u8>,
+    /// Octets of the preface that have not passed.
+    preface: usize,
+    coming: Frames,
+    going: Frames,
+    budget: Budget,
+    notes: Rc<Notes>,
+    write_stall: Duration,
+    stalled: Option<Deadline>,
+    /// Whether an error was said farewell with.
+    failed: bool,
+    linger: Option<Deadline>,
+    lingered: usize,
+}
+
+impl<S> Wire<S> {
+    pub(super) fn new(
+        io: S,
+        early: Vec<u8>,
+        budget: Budget,
+        write_stall: Duration,
+        notes: Rc<Notes>,
+    ) -> Self {
+        Self {
+            io,
+            early,
+            preface: PREFACE,
+            coming: Frames::default(),
+            going: Frames::default(),
+            budget,
+            notes,
+            write_stall,
+            stalled: None,
+            failed: false,
+            linger: None,
+            lingered: 0,
+        }
+    }
+
+    /// Accounts for what came; `false` when it is too much.
+    fn account(&mut self, bytes: &[u8]) -> bool {
+        let Self { coming, budget, notes, preface, .. } = self;
+        let skipped = (*preface).min(bytes.len());
+        *preface -= skipped;
+        coming.pass(bytes.get(skipped..).unwrap_or_default(), |frame| {
+            if notes.abuse.get().is_none() {
+                notes.abuse.set(budget.received(frame));
+            }
+        });
+        notes.heard.set(notes.heard.get().wrapping_add(1));
+        notes.abuse.get().is_none()
+    }
+
+    /// Takes account of what went.
+    fn sent(&mut self, bytes: &[u8]) {
+        let Self { going, budget, notes, failed, .. } = self;
+        going.pass(bytes, |frame| {
+            if frame.kind == kind::GOAWAY && frame.code() != 0 {
+                *failed = true;
+            }
+            if let Some(abuse) = budget.sent(frame)
+                && notes.abuse.get().is_none()
+            {
+                notes.abuse.set(Some(abuse));
+            }
+        });
+    }
+
+    /// Ready when the client has taken nothing for too long.
+    fn poll_stalled<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        let stall = self.write_stall;
+        let timer = self.stalled.get_or_insert_with(|| Deadline::at(Instant::now() + stall));
+        timer.poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.notes.abuse.get().is_some() {
+            // The connection ends; whoever polls it looks at the notes next.
+            return Poll::Pending;
+        }
+        let before = buf.filled().len();
+        if this.early.is_empty() {
+            ready!(Pin::new(&mut this.io).poll_read(cx, buf)?);
+        } else {
+            let len = this.early.len().min(buf.remaining());
+            buf.put_slice(this.early.get(..len).unwrap_or_default());
+            this.early.drain(..len);
+            if this.early.is_empty() {
+                this.early = Vec::new();
+            }
+        }
+        let came = buf.filled().get(before..).unwrap_or_default();
+        if came.is_empty() || this.account(came) {
+            return Poll::Ready(Ok(()));
+        }
+        // Nothing of what was too much is looked at.
+        buf.set_filled(before);
+        Poll::Pending
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        match Pin::new(&mut this.io).poll_write(cx, bytes) {
+            Poll::Ready(Ok(len)) => {
+                this.stalled = None;
+                this.sent(bytes.get(..len).unwrap_or_default());
+                Poll::Ready(Ok(len))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => this.poll_stalled(cx),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        match Pin::new(&mut this.io).poll_write_vectored(cx, pieces) {
+            Poll::Ready(Ok(len)) => {
+                this.stalled = None;
+                let mut left = len;
+                for piece in pieces {
+                    let taken = left.min(piece.len());
+                    this.sent(piece.get(..taken).unwrap_or_default());
+                    left -= taken;
+                }
+                Poll::Ready(Ok(len))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => this.poll_stalled(cx),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut this.io).poll_shutdown(cx)?);
+            this.linger = Some(Deadline::at(Instant::now() + LINGER));
+        }
+        if !this.failed {
+            return Poll::Ready(Ok(()));
+        }
+        let mut buffer = [0_u8; 4096];
+        while this.lingered < LINGER_OCTETS {
+            let mut buf = ReadBuf::new(&mut buffer);
+            match Pin::new(&mut this.io).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => this.lingered += buf.filled().len(),
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending => {
+                    let Some(linger) = this.linger.as_mut() else { return Poll::Ready(Ok(())) };
+                    return linger.poll(cx).map(Ok);
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
