@@ -10,8 +10,9 @@ use tokio::time::Instant;
 
 use super::frames::{Frame, kind};
 
-/// DATA frames from so many octets on are work: who is sent a window's last octet at a time has done nothing for it.
-const WORK_MIN: u32 = 256;
+/// DATA frames from so many octets on are work: who is sent an octet at a time, as its windows have it, has done nothing for it. gRPC's
+/// smallest message has five.
+const WORK_MIN: u32 = 5;
 /// NO_ERROR, with which a stream is reset whose answer came before the end of its request (RFC 9113 §8.1), and
 /// what is said of it that is no fault of the client's.
 const BLAMELESS: [u32; 4] = [0, 2, 7, 8];

@@ -101,7 +101,7 @@ fn streams_that_are_reset_as_they_open() {
 
 #[test]
 fn streams_that_the_gateway_has_to_reset() {
-    // CVE-2025-8671: an update of a window by nothing is an error of its stream.
+    // CVE-2025-8671: an update of a window beyond all bounds is an error of its stream.
     let gate = Gate::shut();
     let origin = Origin::behind(&gate);
     let gateway = config().to(&origin).start();
@@ -110,7 +110,7 @@ fn streams_that_the_gateway_has_to_reset() {
     let mut stream = 1;
     while counted(&gateway, "provoked_reset") + counted(&gateway, "other") == 0.0 {
         for _ in 0..20 {
-            client.send(&[get(stream), frame(WINDOW_UPDATE, 0, stream, &[0, 0, 0, 0])].concat());
+            client.send(&[get(stream), frame(WINDOW_UPDATE, 0, stream, &[0x7f, 0xff, 0xff, 0xff])].concat());
             stream += 2;
         }
         assert!(since.elapsed() < FLOOD, "{stream}");

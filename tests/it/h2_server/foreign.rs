@@ -29,7 +29,8 @@ fn curl_is_served() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &body).unwrap();
     let data = format!("@{}", file.path().display());
-    let common = ["-sS", "--fail", "--http2-prior-knowledge", "-H", &host, "-w", "%{http_version} %{http_code}"];
+    let common =
+        ["-sS", "--fail", "--http2-prior-knowledge", "-H", &host, "-w", "%{http_version} %{http_code}"];
     assert_eq!(run(Command::new("curl").args(common).arg(&url)), "hello2 200");
     let posted = ["--data-binary", &data];
     assert_eq!(run(Command::new("curl").args(common).args(posted).arg(&url)), "hello2 200");
@@ -53,7 +54,8 @@ fn h2load_is_served() {
     let origin = Origin::saying("hello");
     let (gateway, url) = gateway(&origin);
     let host = format!(":authority: {ACME}");
-    let said = run(Command::new("h2load").args(["-n", "2000", "-c", "4", "-m", "250", "-H", &host]).arg(&url));
+    let said =
+        run(Command::new("h2load").args(["-n", "2000", "-c", "4", "-m", "250", "-H", &host]).arg(&url));
     assert!(said.contains("2000 succeeded, 0 failed, 0 errored, 0 timeout"), "{said}");
     // Windows as small as they may be.
     let tiny = ["-n", "200", "-c", "2", "-m", "10", "-w", "10", "-W", "10", "-H", &host];
