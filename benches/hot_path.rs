@@ -29,7 +29,7 @@ use tollgate::http::wire::{HeadLimits, Scanner};
 use tollgate::proxy::{Rejection, Snapshot};
 use tollgate::routing::{Asked, normalise};
 use tollgate::telemetry::Metrics;
-use tollgate::tenant::LookedUp;
+use tollgate::tenant::{Clues, LookedUp};
 use tollgate::time::Clock;
 use tollgate::types::{HostName, TenantId};
 use tollgate::upstream::Outbox;
@@ -96,6 +96,10 @@ fn clean_the_fields(c: &mut Criterion) {
     }
 }
 
+fn clues<'r>(host: Option<&'r str>, fields: &'r HeaderMap) -> Clues<'r> {
+    Clues { host, fields, via_trusted: false, certificate: None }
+}
+
 fn identify(c: &mut Criterion) {
     let snapshot = snapshot(1_000, 1);
     let fields = fields();
@@ -111,7 +115,7 @@ fn identify(c: &mut Criterion) {
         group.bench_function(name, |b| {
             b.iter(|| {
                 let host = Some(black_box(host));
-                snapshot.identify.find(&snapshot.directory, &nothing, host, &fields, false, &mut ()).is_ok()
+                snapshot.identify.find(&snapshot.directory, &nothing, clues(host, &fields), &mut ()).is_ok()
             });
         });
     }

@@ -15,7 +15,7 @@ use super::pool_tls::PoolTls;
 use super::tenants::{TenantDifference, TenantSet};
 use crate::admission::fair_share::SeatTable;
 use crate::admission::quota::Roster;
-use crate::config::{Document, IdentifyRule, UnknownTenant};
+use crate::config::{self, Document, IdentifyRule, UnknownTenant};
 use crate::http::Http2Limits;
 use crate::http::client_addr::TrustedProxies;
 use crate::http::guard::ConnDeadlines;
@@ -24,7 +24,9 @@ use crate::http::server::ServerSettings;
 use crate::http::wire::HeadLimits;
 use crate::proxy::Snapshot;
 use crate::telemetry::{MeteredTenants, Metrics};
-use crate::tenant::{Accounts, Directory, HostPattern, Identify, KeptTenants, Rule, TenantCache};
+use crate::tenant::{
+    Accounts, CertPart, ClientCertRule, Directory, HostPattern, Identify, KeptTenants, Rule, TenantCache,
+};
 use crate::time::Clock;
 
 /// What outlives every configuration.
@@ -148,11 +150,11 @@ pub fn compile(
 fn reserved(document: &Document) -> Reserved {
     let claims = document.tenancy.identify.iter().filter_map(|rule| match rule {
         IdentifyRule::Header(name) => Some(name.clone()),
-        IdentifyRule::Host(_) | IdentifyRule::Domain | IdentifyRule::ApiKey(_) => None,
+        _ => None,
     });
     let keys = document.tenancy.identify.iter().filter_map(|rule| match rule {
         IdentifyRule::ApiKey(name) => Some(name.clone()),
-        IdentifyRule::Host(_) | IdentifyRule::Domain | IdentifyRule::Header(_) => None,
+        _ => None,
     });
     Reserved::new(document.identity.headers().cloned().collect(), claims.collect()).with_keys(keys.collect())
 }
@@ -165,5 +167,15 @@ fn rule(written: &IdentifyRule) -> Rule {
         IdentifyRule::Domain => Rule::Domain,
         IdentifyRule::Header(name) => Rule::Header(name.clone()),
         IdentifyRule::ApiKey(name) => Rule::ApiKey(name.clone()),
+        IdentifyRule::ClientCert(pattern) => Rule::ClientCert(ClientCertRule {
+            part: match pattern.part {
+                config::CertPart::SanDns => CertPart::SanDns,
+                config::CertPart::SanUri => CertPart::SanUri,
+                config::CertPart::SanEmail => CertPart::SanEmail,
+                config::CertPart::SubjectCn => CertPart::SubjectCn,
+            },
+            before: pattern.before.as_str().into(),
+            after: pattern.after.as_str().into(),
+        }),
     }
 }

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Document, ListenerTls};
+use http::HeaderValue;
+
+use crate::config::{AlpnProtocol, Document, Hsts, ListenerTls};
 use crate::proxy::{ListenerTerms, Listeners};
-use crate::tls::{CertificatePem, ServerTerms, ServerTls, ServerTlsError};
+use crate::tls::{
+    Alpn, CertificatePem, ClientAuthTerms, ServerTerms, ServerTls, ServerTlsError, Tickets, TlsVersion,
+};
 
 /// How the listeners of a document receive connections, and what that was made of.
 #[derive(Debug, Default)]
@@ -14,8 +18,11 @@ pub struct ListenerSet(Vec<Prepared>);
 #[derive(Debug)]
 struct Prepared {
     name: Arc<str>,
-    tls: Option<(ListenerTls, Duration, Arc<ServerTls>)>,
+    tls: Option<Spoken>,
 }
+
+/// TLS, and what it was made of.
+type Spoken = (ListenerTls, Duration, Arc<ServerTls>);
 
 /// Why a listener can't receive connections as it is configured.
 #[derive(Debug, thiserror::Error)]
@@ -38,11 +45,14 @@ impl ListenerSet {
         let prepared = document.listeners.iter().map(|listener| {
             let name = Arc::clone(&listener.name);
             let Some(written) = &listener.tls else { return Ok(Prepared { name, tls: None }) };
-            let tls = match before.tls(&name, written, within) {
-                Some(tls) => Arc::clone(tls),
-                None => {
+            let before = before.tls(&name);
+            let tls = match before {
+                Some((of, with, tls)) if of == written && *with == within => Arc::clone(tls),
+                _ => {
+                    let asks_the_same = |(of, _, _): &&Spoken| of.client_auth == written.client_auth;
+                    let tickets = before.filter(asks_the_same).map(|(_, _, tls)| tls.tickets());
                     let failed = |why| ListenerError { listener: Arc::clone(&name), why };
-                    Arc::new(server_tls(written, within).map_err(failed)?)
+                    Arc::new(server_tls(written, within, tickets).map_err(failed)?)
                 }
             };
             Ok(Prepared { name, tls: Some((written.clone(), within, tls)) })
@@ -50,26 +60,68 @@ impl ListenerSet {
         prepared.collect::<Result<_, _>>().map(Self)
     }
 
-    fn tls(&self, name: &str, written: &ListenerTls, within: Duration) -> Option<&Arc<ServerTls>> {
-        let before = self.0.iter().find(|prepared| *prepared.name == *name)?;
-        let (of, with, tls) = before.tls.as_ref()?;
-        (of == written && *with == within).then_some(tls)
+    fn tls(&self, name: &str) -> Option<&Spoken> {
+        self.0.iter().find(|prepared| *prepared.name == *name)?.tls.as_ref()
     }
 
     /// For the snapshot.
     pub(super) fn terms(&self) -> Listeners {
         let terms = self.0.iter().map(|prepared| {
-            let tls = prepared.tls.as_ref().map(|(_, _, tls)| Arc::clone(tls));
-            (Arc::clone(&prepared.name), Arc::new(ListenerTerms { tls }))
+            let written = prepared.tls.as_ref().map(|(written, _, _)| written);
+            let terms = ListenerTerms {
+                tls: prepared.tls.as_ref().map(|(_, _, tls)| Arc::clone(tls)),
+                tells_client: written
+                    .is_some_and(|tls| tls.client_auth.as_ref().is_some_and(|auth| auth.forward)),
+                hsts: written.and_then(|tls| tls.hsts.as_ref()).map(hsts),
+            };
+            (Arc::clone(&prepared.name), Arc::new(terms))
         });
         terms.collect()
     }
 }
 
-fn server_tls(written: &ListenerTls, within: Duration) -> Result<ServerTls, ServerTlsError> {
+/// How a listener speaks TLS. What is sealed for clients holds on from before, as long as the same is asked of them.
+fn server_tls(
+    written: &ListenerTls,
+    within: Duration,
+    tickets: Option<Tickets>,
+) -> Result<ServerTls, ServerTlsError> {
     let certificates = written.certificates.iter().map(|certificate| CertificatePem {
         chain: certificate.chain.text.as_bytes(),
         key: certificate.key.expose().as_bytes(),
     });
-    ServerTls::new(ServerTerms { certificates: certificates.collect(), on_demand: None, within })
+    let alpn: Vec<Alpn> = written.alpn.iter().map(alpn).collect();
+    ServerTls::new(ServerTerms {
+        certificates: certificates.collect(),
+        default: written.default_certificate.as_deref(),
+        strict_sni: written.strict_sni,
+        on_demand: None,
+        min_version: if written.tls13_only { TlsVersion::V13 } else { TlsVersion::V12 },
+        alpn: &alpn,
+        client_auth: written.client_auth.as_ref().map(|auth| ClientAuthTerms {
+            ca: auth.ca.text.as_bytes(),
+            crl: auth.crl.iter().map(|list| list.text.as_bytes()).collect(),
+            required: auth.required,
+        }),
+        tickets,
+        within,
+    })
+}
+
+/// What Strict-Transport-Security says (RFC 6797 §6.1).
+fn hsts(written: &Hsts) -> HeaderValue {
+    let mut text = format!("max-age={}", written.max_age.as_secs());
+    for (is, directive) in
+        [(written.include_subdomains, "; includeSubDomains"), (written.preload, "; preload")]
+    {
+        text.push_str(if is { directive } else { "" });
+    }
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("max-age=0"))
+}
+
+fn alpn(written: &AlpnProtocol) -> Alpn {
+    match written {
+        AlpnProtocol::H2 => Alpn::H2,
+        AlpnProtocol::Http11 => Alpn::Http11,
+    }
 }

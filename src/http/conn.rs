@@ -109,6 +109,17 @@ impl ConnState {
         }
     }
 
+    /// What the application is told of the client's certificate, as lines of a head.
+    #[must_use]
+    pub fn client_lines(&self) -> Bytes {
+        self.secured.as_ref().map_or_else(Bytes::new, |secured| secured.client_lines.clone())
+    }
+
+    /// Whether what the client speaks is what it has settled on in the handshake, where there was one.
+    pub(super) fn may_speak(&self, h2: bool) -> bool {
+        self.secured.as_ref().is_none_or(|secured| secured.h2 == h2)
+    }
+
     /// The server hands over the next request: says whether it stands for one that the guard
     /// refused. The mark ends when the exchange is over.
     pub fn begin(self: &std::rc::Rc<Self>) -> (InFlight, Option<Malformed>) {

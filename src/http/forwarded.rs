@@ -11,7 +11,7 @@ use super::names::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 static HTTP: HeaderValue = HeaderValue::from_static("http");
 static HTTPS: HeaderValue = HeaderValue::from_static("https");
 
-/// The forwarding fields of a request that goes upstream, as lines of its head.
+/// The forwarding fields of a request that goes upstream, and what its client's certificate says, as lines of its head.
 ///
 /// Whoever is not trusted has none of its own (they were removed), so all its requests for one host have
 /// the same lines: they are made once a connection and host, and copied.
@@ -24,7 +24,7 @@ pub fn lines(
 ) -> Bytes {
     if via_trusted {
         extend(fields, survey, conn, host);
-        return Bytes::new();
+        return conn.client_lines();
     }
     let mut memo = conn.forwarded_memo.borrow_mut();
     if let Some((seen, lines)) = memo.as_ref()
@@ -46,6 +46,7 @@ pub fn lines(
     }
     element(&mut lines, conn, host);
     lines.extend_from_slice(b"\r\n");
+    lines.extend_from_slice(&conn.client_lines());
     let lines = Bytes::from(lines);
     // A copy: the value is a part of the buffer that its head was read into, which would live as long as this.
     *memo = HeaderValue::from_bytes(host.as_bytes()).ok().map(|host| (host, lines.clone()));

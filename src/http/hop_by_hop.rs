@@ -28,6 +28,8 @@ pub struct Survey {
     pub forwarded: bool,
     /// Any `X-Forwarded-…`, `Forwarded` or `X-Real-IP`.
     pub forwarding: bool,
+    /// Any `X-Client-Cert-…`.
+    pub client_cert: bool,
     /// The tenant header, or the signed context's, in any spelling.
     pub identity: bool,
     /// A field that identifies a tenant, in any spelling.
@@ -76,6 +78,7 @@ impl Survey {
             "grpc-timeout" | "x-request-timeout" => self.timeouts = true,
             "cookie" => self.cookies = 1,
             _ if text.starts_with("x-forwarded-") => self.forwarding = true,
+            _ if text.starts_with(CLIENT_CERT) => self.client_cert = true,
             _ => {
                 self.identity |= reserved.is_own(text);
                 self.disguised |= text.contains('_') && is_reserved(&text.replace('_', "-"));
@@ -87,9 +90,13 @@ impl Survey {
     }
 }
 
+/// How fields begin that tell of a client's certificate: nobody but the gateway has seen one.
+const CLIENT_CERT: &str = "x-client-cert-";
+
 /// Names that the gateway or the message itself says, besides [`Reserved`].
 fn is_reserved(dashed: &str) -> bool {
     dashed.starts_with("x-forwarded-")
+        || dashed.starts_with(CLIENT_CERT)
         || matches!(
             dashed,
             "forwarded" | "x-real-ip" | "x-request-id" | "host" | "content-length" | "transfer-encoding"
@@ -126,6 +133,9 @@ pub fn strip_request(fields: &mut HeaderMap, survey: &Survey, via_trusted: bool,
     }
     if survey.identity {
         remove_where(fields, |name| reserved.is_own(name));
+    }
+    if survey.client_cert {
+        remove_where(fields, |name| name.starts_with(CLIENT_CERT));
     }
     if survey.claims && !via_trusted {
         remove_where(fields, |name| reserved.is_claim(name));
@@ -321,6 +331,24 @@ mod tests {
         ];
         assert_eq!(stripped(&fields, false), ["x-own_thing: kept"]);
         assert_eq!(stripped(&fields, true), ["x-own_thing: kept"]);
+    }
+
+    #[test]
+    fn nobody_but_the_gateway_tells_of_a_clients_certificate() {
+        let fields = [
+            ("x-client-cert-subject", "a"),
+            ("x_client_cert_verified", "SUCCESS"),
+            ("x-client_cert-verified", "SUCCESS"),
+            ("x-client-certificate", "kept"),
+        ];
+        for via_trusted in [false, true] {
+            assert_eq!(stripped(&fields, via_trusted), ["x-client-certificate: kept"]);
+        }
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-client_cert-verified", "SUCCESS".parse().unwrap());
+        trailers.insert("x-client-cert-san", "a".parse().unwrap());
+        strip_trailers(&mut trailers, &Reserved::default());
+        assert!(trailers.is_empty());
     }
 
     #[test]

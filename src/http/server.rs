@@ -149,6 +149,8 @@ pub async fn serve<S, H>(
     };
     match spoken {
         Spoken::Closed => {}
+        // Another would be read as what it is not, by us or by whoever looks at the handshake alone (ALPACA).
+        Spoken::Http1 | Spoken::Http2 if !state.may_speak(spoken == Spoken::Http2) => {}
         Spoken::Http1 => {
             let _open = opened(Protocol::Http1);
             h1::serve(guard, state, settings, handler, &entered).await;

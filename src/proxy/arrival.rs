@@ -11,6 +11,7 @@ use http::{HeaderValue, Response};
 use http_body::Body;
 use tokio::time::Instant;
 
+use super::agreement::agree;
 use super::decision::{Decided, Gates, Leads, body_max};
 use super::exchange::Exchange;
 use super::expiry::Expiry;
@@ -33,7 +34,7 @@ use crate::http::incoming::Incoming;
 use crate::http::timeouts::Timeouts;
 use crate::http::websocket::Handshake;
 use crate::routing::{Facts, Route};
-use crate::tenant::{Identified, Key, LookedUp, Tenant, Unidentified};
+use crate::tenant::{Clues, Identified, Key, LookedUp, Tenant, Unidentified};
 use crate::types::HostName;
 use crate::upstream::Pool;
 
@@ -83,7 +84,8 @@ pub(super) struct Arrival<'a> {
 pub(super) type Refused = (Rejection, Box<Exchange>);
 
 impl Arrival<'_> {
-    /// Looks up whose request it is, where tenants are kept, as often as a rule needs to know: at most one key for each.
+    /// Looks up whose request it is, where tenants are kept, as often as a rule needs to know: at most one key for each, and one for what its
+    /// connection was opened for.
     pub(super) async fn look_up(self: Box<Self>, key: Key) -> Result<Entered, Refused> {
         let mut looked_up = LookedUp::default();
         let mut key = key;
@@ -102,8 +104,19 @@ impl Arrival<'_> {
 
     pub(super) fn identify(&self, looked_up: &LookedUp) -> Result<Identified, Unidentified> {
         let Snapshot { identify, directory, .. } = &*self.snapshot;
-        let host = self.checked.host.as_ref().map(HostName::as_str);
-        identify.find(directory, looked_up, host, &self.head.headers, self.client.via_trusted, &mut ())
+        let host = self.checked.host.as_ref();
+        let clues = Clues {
+            host: host.map(HostName::as_str),
+            fields: &self.head.headers,
+            via_trusted: self.client.via_trusted,
+            certificate: self.conn.secured.as_ref().and_then(|secured| secured.client.as_deref()),
+        };
+        let identified = identify.find(directory, looked_up, clues, &mut ())?;
+        if !self.client.via_trusted {
+            // What a proxy opens its connections for is its own affair: it speaks for many clients.
+            agree(&self.snapshot, looked_up, self.conn, host, &identified)?;
+        }
+        Ok(identified)
     }
 
     pub(super) fn enter(mut self, identified: &Identified) -> Result<Entered, Refused> {
@@ -140,6 +153,7 @@ pub(super) fn unidentified(why: &Unidentified) -> Rejection {
     match why {
         Unidentified::Unknown | Unidentified::NotHere(_) => Rejection::UnknownTenant,
         Unidentified::Conflict => Rejection::TenantConflict,
+        Unidentified::Misdirected => Rejection::Misdirected,
         Unidentified::Doubtful => Rejection::TenantUnavailable,
     }
 }

@@ -1,5 +1,6 @@
 //! The spine: what happens to a request, in one straight function, and its books.
 
+mod agreement;
 mod arrival;
 mod attempts;
 mod circuit;

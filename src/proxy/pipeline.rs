@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::Cache;
-use http::header::{ACCEPT_LANGUAGE, CONNECTION, RETRY_AFTER};
+use http::header::{ACCEPT_LANGUAGE, CONNECTION, RETRY_AFTER, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body;
 use tokio::task::yield_now;
@@ -297,6 +297,10 @@ impl Handler for Proxy {
         }
         if conn.h2.get() {
             response.headers_mut().remove(CONNECTION);
+        }
+        if let Some(hsts) = conn.secured.as_ref().and_then(|secured| secured.hsts.as_ref()) {
+            // An application that says something of it itself knows better.
+            response.headers_mut().entry(STRICT_TRANSPORT_SECURITY).or_insert_with(|| hsts.clone());
         }
         Ok(response)
     }

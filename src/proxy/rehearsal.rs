@@ -33,8 +33,8 @@ use crate::http::forwarded;
 use crate::http::hop_by_hop::Survey;
 use crate::http::names::X_REQUEST_ID;
 use crate::routing::{Facts, Route};
-use crate::tenant::{self, Identified, LookedUp, Tenant, Unidentified};
-use crate::types::HostName;
+use crate::tenant::{self, Clues, Identified, LookedUp, Tenant, Unidentified};
+use crate::types::{Certificate, HostName};
 use crate::upstream::{Pool, head_text};
 
 /// How long the store may take to say whose it is.
@@ -47,6 +47,7 @@ pub struct Rehearsal {
     head: Parts,
     peer: IpAddr,
     body: Declared,
+    certificate: Option<Certificate>,
     /// Whether pools have looked up the names that they find endpoints by.
     is_running: bool,
     survey: Survey,
@@ -105,7 +106,19 @@ impl Rehearsal {
         let client = snapshot.trusted.client(peer, &head.headers);
         let checked = checks::request(&head, &survey, &snapshot.server.head);
         let body = Declared(body_octets);
-        Self { snapshot, head, peer, body, is_running, survey, client, checked }
+        Self { snapshot, head, peer, body, certificate: None, is_running, survey, client, checked }
+    }
+
+    /// The same, from a client that has shown this certificate.
+    #[must_use]
+    pub fn showing(self, certificate: Option<Certificate>) -> Self {
+        Self { certificate, ..self }
+    }
+
+    /// The certificate that the client has shown.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&Certificate> {
+        self.certificate.as_ref()
     }
 
     /// Its snapshot.
@@ -148,10 +161,15 @@ impl Rehearsal {
         };
         let Snapshot { identify, directory, .. } = &*self.snapshot;
         let host = checked.host.as_ref().map(HostName::as_str);
-        let (fields, via_trusted) = (&self.head.headers, self.client.via_trusted);
+        let clues = Clues {
+            host,
+            fields: &self.head.headers,
+            via_trusted: self.client.via_trusted,
+            certificate: self.certificate.as_ref(),
+        };
         let mut looked_up = LookedUp::default();
         loop {
-            let found = identify.find(directory, &looked_up, host, fields, via_trusted, &mut witness);
+            let found = identify.find(directory, &looked_up, clues, &mut witness);
             let key = match found {
                 Ok(identified) => return (witness, Ok(identified)),
                 Err(Unidentified::NotHere(key)) => key,

@@ -27,6 +27,8 @@ pub enum Rejection {
     UnknownTenant,
     /// It names two tenants.
     TenantConflict,
+    /// Its connection was opened for a host of somebody else's, or shows a certificate that is not for its host.
+    Misdirected,
     /// Whose it is would have to be looked up in the store, which has no answer.
     TenantUnavailable,
     /// The tenant is suspended.
@@ -122,6 +124,9 @@ impl Rejection {
                 row(StatusCode::NOT_FOUND, "unknown_tenant", "Unknown Tenant", denied, Unimplemented)
             }
             Self::TenantConflict => bad(StatusCode::BAD_REQUEST, "tenant_conflict", "Conflicting Tenants"),
+            Self::Misdirected => {
+                bad(StatusCode::MISDIRECTED_REQUEST, "misdirected_request", "Misdirected Request")
+            }
             Self::TenantUnavailable => {
                 let (status, error) = (StatusCode::SERVICE_UNAVAILABLE, "proxy_internal_error");
                 row(status, "tenant_unavailable", "Tenant Unavailable", error, Unavailable)
@@ -217,6 +222,9 @@ impl Rejection {
             Self::UnsupportedUpgrade => "This protocol can't be upgraded to through the gateway.".to_owned(),
             Self::UnknownTenant => "No tenant is served under this host.".to_owned(),
             Self::TenantConflict => "The request names more than one tenant.".to_owned(),
+            Self::Misdirected => {
+                "This connection was not opened for the host of the request. Open another for it.".to_owned()
+            }
             Self::TenantUnavailable => {
                 "Who is served under this host can't be told at the moment.".to_owned()
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use hashbrown::HashMap;
+use http::HeaderValue;
 
 use crate::brand::Brand;
 use crate::http::client_addr::TrustedProxies;
@@ -21,6 +22,10 @@ pub type RouteTarget = Arc<Pool>;
 pub struct ListenerTerms {
     /// TLS; `None`: clients speak in the clear.
     pub tls: Option<Arc<ServerTls>>,
+    /// Whether the application is told of clients' certificates.
+    pub tells_client: bool,
+    /// What answers say in Strict-Transport-Security.
+    pub hsts: Option<HeaderValue>,
 }
 
 /// How each listener, by its name, receives connections.

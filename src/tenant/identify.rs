@@ -5,8 +5,9 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::cache::Key;
+use super::client_cert::ClientCertRule;
 use super::{Directory, LookedUp, Tenant};
-use crate::types::KeyHash;
+use crate::types::{Certificate, KeyHash};
 
 /// The rules of `tenancy.identify`, in order.
 #[derive(Debug, Default)]
@@ -27,6 +28,8 @@ pub enum Rule {
     Header(HeaderName),
     /// A field with an API key of a tenant, from anybody.
     ApiKey(HeaderName),
+    /// A part of the certificate that the client has shown.
+    ClientCert(ClientCertRule),
 }
 
 /// A host with a tenant's id for one of its labels (or a part of one).
@@ -36,6 +39,19 @@ pub struct HostPattern {
     pub before: Box<str>,
     /// What stands behind it, in lower case.
     pub after: Box<str>,
+}
+
+/// What a request's tenant is found by.
+#[derive(Debug, Clone, Copy)]
+pub struct Clues<'r> {
+    /// Its host, normalised.
+    pub host: Option<&'r str>,
+    /// Its fields.
+    pub fields: &'r HeaderMap,
+    /// Whether those that name a tenant count: a trusted proxy has sent it.
+    pub via_trusted: bool,
+    /// The certificate that its client has shown, and that was found to be good.
+    pub certificate: Option<&'r Certificate>,
 }
 
 /// Whose a request is.
@@ -56,6 +72,8 @@ pub enum Unidentified {
     Conflict,
     /// No rule yields one, but some can't tell at the moment.
     Doubtful,
+    /// Its connection was opened for somebody else's host.
+    Misdirected,
     /// This has to be looked up first, where tenants are kept: see [`Directory::look_up`].
     NotHere(Key),
 }
@@ -99,14 +117,14 @@ impl Identify {
     pub fn new(rules: Vec<Rule>, unknown: Option<Arc<Tenant>>) -> Self {
         let names = rules.iter().filter_map(|rule| match rule {
             Rule::Header(name) | Rule::ApiKey(name) => Some(name.as_str()),
-            Rule::Host(_) | Rule::Domain => None,
+            Rule::Host(_) | Rule::Domain | Rule::ClientCert(_) => None,
         });
         let names: Vec<&str> = names.collect();
         let fields = HeaderValue::try_from(names.join(", ")).ok().filter(|_| !names.is_empty());
         Self { rules, unknown, fields }
     }
 
-    /// The tenant of a request. `host` is normalised; fields that name a tenant count only when `via_trusted`.
+    /// The tenant of a request.
     ///
     /// Host patterns and domains never name two tenants for one host (the configuration is refused, and so is a domain that
     /// is claimed under a pattern), so once the host has named one, only fields can disagree. The witness hears each rule.
@@ -117,12 +135,10 @@ impl Identify {
         &self,
         directory: &Directory,
         looked_up: &LookedUp,
-        host: Option<&str>,
-        fields: &HeaderMap,
-        via_trusted: bool,
+        clues: Clues<'_>,
         witness: &mut impl Witness,
     ) -> Result<Identified, Unidentified> {
-        match self.found(directory, looked_up, host, fields, via_trusted, witness) {
+        match self.found(directory, looked_up, clues, witness) {
             // Nobody may be said to be unknown for what was known before the store had no answer.
             Ok(None) | Err(Unidentified::Unknown) if looked_up.is_doubtful() => Err(Unidentified::Doubtful),
             found => {
@@ -136,23 +152,21 @@ impl Identify {
         &self,
         directory: &Directory,
         looked_up: &LookedUp,
-        host: Option<&str>,
-        fields: &HeaderMap,
-        via_trusted: bool,
+        clues: Clues<'_>,
         witness: &mut impl Witness,
     ) -> Result<Option<Identified>, Unidentified> {
+        let Clues { host, fields, via_trusted, certificate } = clues;
         let mut found: Option<Arc<Tenant>> = None;
         let mut by_host = false;
         for (at, rule) in self.rules.iter().enumerate() {
             let yielded = match (rule, host) {
                 (Rule::Header(name), _) if via_trusted => Self::named(directory, looked_up, name, fields),
                 (Rule::ApiKey(name), _) => Self::of_key(directory, looked_up, name, fields),
-                (Rule::Host(pattern), Some(host)) if !by_host => match pattern.capture(host) {
-                    Some(id) => directory.by_id(id, looked_up).map_err(Into::into),
-                    None => Ok(None),
-                },
-                (Rule::Domain, Some(host)) if !by_host => {
-                    directory.by_domain(host, looked_up).map_err(Into::into)
+                (Rule::ClientCert(rule), _) if let Some(certificate) = certificate => {
+                    Self::of_certificate(directory, looked_up, rule, certificate)
+                }
+                (Rule::Host(_) | Rule::Domain, Some(host)) if !by_host => {
+                    Self::of_host(directory, looked_up, rule, host).map_err(Into::into)
                 }
                 _ => {
                     witness.heard(at, Said::NotAsked);
@@ -169,6 +183,51 @@ impl Identify {
             }
         }
         Ok(found.map(|tenant| Identified { tenant, by_host }))
+    }
+
+    /// The tenant that a host names by itself, where one does.
+    ///
+    /// # Errors
+    /// The key that has to be looked up first.
+    pub fn by_host(
+        &self,
+        directory: &Directory,
+        looked_up: &LookedUp,
+        host: &str,
+    ) -> Result<Option<Arc<Tenant>>, Key> {
+        for rule in &self.rules {
+            if let Some(tenant) = Self::of_host(directory, looked_up, rule, host)? {
+                return Ok(Some(tenant));
+            }
+        }
+        Ok(None)
+    }
+
+    fn of_host(
+        directory: &Directory,
+        looked_up: &LookedUp,
+        rule: &Rule,
+        host: &str,
+    ) -> Result<Option<Arc<Tenant>>, Key> {
+        match rule {
+            Rule::Host(pattern) => match pattern.capture(host) {
+                Some(id) => directory.by_id(id, looked_up),
+                None => Ok(None),
+            },
+            Rule::Domain => directory.by_domain(host, looked_up),
+            Rule::Header(_) | Rule::ApiKey(_) | Rule::ClientCert(_) => Ok(None),
+        }
+    }
+
+    /// A certificate that names a tenant that there is none of, or several, is as good as one of somebody else's.
+    fn of_certificate(
+        directory: &Directory,
+        looked_up: &LookedUp,
+        rule: &ClientCertRule,
+        certificate: &Certificate,
+    ) -> Result<Option<Arc<Tenant>>, Unidentified> {
+        let Some(id) = rule.id(certificate).map_err(|_| Unidentified::Conflict)? else { return Ok(None) };
+        directory.by_id(id, looked_up)?.map(Some).ok_or(Unidentified::Unknown)
     }
 
     /// The fields by which tenants are told apart, where there are such.

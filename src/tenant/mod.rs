@@ -3,6 +3,7 @@
 mod account;
 mod accounts;
 mod cache;
+mod client_cert;
 mod configured;
 mod context;
 mod directory;
@@ -19,11 +20,12 @@ pub use accounts::Accounts;
 pub use cache::{
     Answer, CacheTerms, Cast, Kept, Key, Lookup, Record, Source, SourceFault, TenantCache, Texts,
 };
+pub use client_cert::{CertPart, ClientCertRule};
 pub use configured::Configured;
 pub use context::{Context, ContextLine, Signer, Signing};
 pub use directory::{Directory, KeptTenants, LookedUp};
 pub use features::{FeatureList, FeatureTerm, Features, FeaturesNow, is_rolled_out};
-pub use identify::{HostPattern, Identified, Identify, Rule, Said, Unidentified, Witness};
+pub use identify::{Clues, HostPattern, Identified, Identify, Rule, Said, Unidentified, Witness};
 pub use terms::{Routes, Terms};
 
 use crate::admission::RateLimits;

@@ -2,16 +2,20 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls::server::{Acceptor, ClientHello};
 use rustls::{HandshakeKind, ServerConfig};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::certificates::Names;
+use super::failure::HandshakeFailure;
 use super::on_demand::ACME_TLS;
-use super::server::{ServerTls, challenged};
+use super::server::{Alpn, ServerTls, challenged};
+use crate::types::Certificate;
 
 /// What a handshake has settled.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,52 +28,42 @@ pub struct Session {
     pub cipher: &'static str,
     /// Whether an earlier session was resumed.
     pub resumed: bool,
+    /// What is to be spoken over it; `None`: the client offered nothing, and speaks HTTP/1.1.
+    pub alpn: Option<Alpn>,
+    /// What the certificate is for that was shown.
+    pub names: Names,
+    /// The certificate that the client has shown, and that was found to be good.
+    pub client: Option<Box<Certificate>>,
 }
 
-/// Why a handshake came to nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum HandshakeFailure {
-    /// It took too long.
-    #[error("the handshake took too long")]
-    Timeout,
-    /// What the client sent, or that it went away.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-}
-
-impl HandshakeFailure {
-    /// Its name in metrics.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Timeout => "tls_timeout",
-            Self::Io(_) => "tls_handshake",
-        }
-    }
-}
+/// A fatal alert, unrecognized_name, in a record of its own: nothing is encrypted yet (RFC 8446 §6).
+const UNRECOGNIZED_NAME: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 112];
 
 /// What a client's first message is answered with.
 enum Answer {
     Serve,
     /// An authority looks whether a name leads here: no request will come.
     Challenge(Arc<ServerConfig>),
+    /// There is no certificate for the name.
+    Refuse,
 }
 
 impl ServerTls {
     /// Sees that the certificate is at hand that the client wants.
     async fn config_for(&self, hello: &ClientHello<'_>) -> Result<Answer, rustls::Error> {
-        let Some(on_demand) = &self.certificates.on_demand else { return Ok(Answer::Serve) };
-        let Some(name) = hello.server_name() else { return Ok(Answer::Serve) };
-        if hello.alpn().is_some_and(|mut offered| offered.any(|protocol| protocol == ACME_TLS))
-            && let Some(certified) = on_demand.challenge(name)
-        {
-            return challenged(certified).map(|config| Answer::Challenge(Arc::new(config)));
+        let name = hello.server_name();
+        if let Some((on_demand, name)) = self.certificates.on_demand.as_ref().zip(name) {
+            if hello.alpn().is_some_and(|mut offered| offered.any(|protocol| protocol == ACME_TLS))
+                && let Some(certified) = on_demand.challenge(name)
+            {
+                return challenged(certified).map(|config| Answer::Challenge(Arc::new(config)));
+            }
+            if !self.certificates.has_file(name) && on_demand.at_hand(name).is_none() {
+                // Whatever comes of it: the resolver finds it at hand, or shows the default.
+                on_demand.fetch(name).await;
+            }
         }
-        if self.certificates.of_file(name).is_none() && on_demand.at_hand(name).is_none() {
-            // Whatever comes of it: the resolver finds it at hand, or shows the first one.
-            on_demand.fetch(name).await;
-        }
-        Ok(Answer::Serve)
+        Ok(if self.certificates.refuses(name) { Answer::Refuse } else { Answer::Serve })
     }
 
     /// Shakes hands with a client.
@@ -81,15 +75,31 @@ impl ServerTls {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let shaking = async {
-            let start = LazyConfigAcceptor::new(Acceptor::default(), io).await?;
-            let config = self.config_for(&start.client_hello()).await;
+            let mut start = LazyConfigAcceptor::new(Acceptor::default(), io).await?;
+            let hello = start.client_hello();
+            let config = self.config_for(&hello).await;
+            let names = self.certificates.names(hello.server_name(), hello.signature_schemes());
             match config.map_err(io::Error::other)? {
-                Answer::Serve => start.into_stream(Arc::clone(&self.config)).await,
-                Answer::Challenge(config) => start.into_stream(config).await,
+                Answer::Serve => Ok((start.into_stream(Arc::clone(&self.config)).await?, names)),
+                Answer::Challenge(config) => Ok((start.into_stream(config).await?, names)),
+                Answer::Refuse => {
+                    // Whether it still arrives is the client's affair.
+                    let _ = start.io.write_all(&UNRECOGNIZED_NAME).await;
+                    let _ = start.io.shutdown().await;
+                    Err(HandshakeFailure::UnrecognizedName)
+                }
             }
         };
-        let stream = timeout(self.within, shaking).await.map_err(|_| HandshakeFailure::Timeout)??;
+        let (stream, names) =
+            timeout(self.within, shaking).await.map_err(|_| HandshakeFailure::Timeout)??;
         let (_, connection) = stream.get_ref();
+        let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
+        let shown = connection.peer_certificates().and_then(<[_]>::first);
+        let client = shown.and_then(|certificate| Certificate::read(certificate)).map(Box::new);
+        if resumed && client.as_ref().is_some_and(|client| client.not_after < now_s()) {
+            // A session that is resumed is not checked again.
+            return Err(HandshakeFailure::ExpiredSince);
+        }
         let session = Session {
             server_name: connection.server_name().map(Into::into),
             version: connection.protocol_version().and_then(|version| version.as_str()).unwrap_or("TLS"),
@@ -97,8 +107,16 @@ impl ServerTls {
                 .negotiated_cipher_suite()
                 .and_then(|suite| suite.suite().as_str())
                 .unwrap_or_default(),
-            resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
+            resumed,
+            alpn: connection.alpn_protocol().and_then(Alpn::of),
+            names,
+            client,
         };
         Ok((stream, session))
     }
+}
+
+fn now_s() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

@@ -3,11 +3,15 @@
 //! Stands between `listen` and `http` on a connection's way in. Knows names and certificates, neither tenants nor HTTP.
 
 mod certificates;
+mod client_auth;
+mod failure;
 mod handshake;
 mod on_demand;
 mod server;
 
-pub use certificates::{CertificatePem, Unusable};
-pub use handshake::{HandshakeFailure, Session};
+pub use certificates::{CertificatePem, Names, Unusable};
+pub use client_auth::{ClientAuthError, ClientAuthTerms};
+pub use failure::HandshakeFailure;
+pub use handshake::Session;
 pub use on_demand::{Fetching, OnDemand};
-pub use server::{ServerTerms, ServerTls, ServerTlsError};
+pub use server::{Alpn, ServerTerms, ServerTls, ServerTlsError, Tickets, TlsVersion};

@@ -4,6 +4,7 @@
 
 mod access;
 mod attribute;
+mod certificate;
 mod color;
 mod cookie;
 mod host;
@@ -25,6 +26,7 @@ mod wording;
 
 pub use access::Access;
 pub use attribute::{Place, is_safe_url};
+pub use certificate::Certificate;
 pub use color::{Color, InvalidColor};
 pub use cookie::cookie;
 pub use host::{HostName, InvalidHost};

@@ -66,6 +66,7 @@ mod split;
 mod stale_connections;
 mod stored_tenants;
 mod streams;
+mod tls;
 mod transports;
 mod upgrade;
 mod upstream_failures;

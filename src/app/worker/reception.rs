@@ -4,17 +4,18 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 
 use crate::http::conn::ConnState;
-use crate::http::secured::Secured;
+use crate::http::secured::{Secured, client_lines};
 use crate::http::server::{Connections, ServerSettings, serve};
 use crate::listen::ConnectionCaps;
-use crate::proxy::Proxy;
+use crate::proxy::{ListenerTerms, Proxy};
 use crate::telemetry::{ListenerMeter, Metrics};
-use crate::tls::Session;
+use crate::tls::{Alpn, Session};
 use crate::types::HostName;
 
 /// What receives the connections of one listener on one worker.
@@ -48,8 +49,8 @@ impl Reception {
             match tls.accept(stream).await {
                 Ok((stream, session)) => {
                     // Where it is kept costs memory as long as the connection lives.
-                    let secured = Box::new(secured(&session));
-                    drop((session, terms));
+                    let secured = Box::new(secured(session, &terms));
+                    drop(terms);
                     Box::pin(self.speak(stream, peer, Some(secured), settings)).await;
                 }
                 Err(failure) => {
@@ -77,12 +78,18 @@ impl Reception {
     }
 }
 
-fn secured(session: &Session) -> Secured {
-    let server_name = session.server_name.as_deref();
+fn secured(session: Session, terms: &ListenerTerms) -> Secured {
+    let Session { server_name, version, cipher, resumed, alpn, names, client } = session;
+    let client_lines = if terms.tells_client { client_lines(client.as_deref()) } else { Bytes::new() };
     Secured {
         server_name: server_name.and_then(|name| HostName::parse(name.as_bytes()).ok()),
-        version: session.version,
-        cipher: session.cipher,
-        resumed: session.resumed,
+        version,
+        cipher,
+        resumed,
+        h2: alpn == Some(Alpn::H2),
+        names,
+        client,
+        client_lines,
+        hsts: terms.hsts.clone(),
     }
 }

@@ -4,7 +4,7 @@ mod tree;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use tokio::runtime::Builder;
@@ -31,6 +31,9 @@ pub(super) struct Explain {
     /// The address that connects to the gateway [default: 192.0.2.1, which is nobody's].
     #[arg(long, value_name = "IP")]
     from: Option<String>,
+    /// A file with the certificate that the client shows, in PEM.
+    #[arg(long, value_name = "FILE")]
+    client_cert: Option<PathBuf>,
     /// Ask this configuration, without any gateway [default: the gateway at --admin].
     #[arg(long, short, value_name = "FILE", conflicts_with = "admin")]
     config: Option<PathBuf>,
@@ -41,10 +44,17 @@ pub(super) struct Explain {
 impl Explain {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let fields = self.headers.iter().map(|field| field_of(field)).collect::<anyhow::Result<Vec<_>>>()?;
-        let question = Question::new(&self.method, &self.url, &fields, self.from.as_deref())?;
+        let certificate = self.client_cert.as_deref().map(certificate_of).transpose()?;
+        let mut question = Question::new(&self.method, &self.url, &fields, self.from.as_deref())?;
+        if let Some(pem) = &certificate {
+            question = question.showing(pem)?;
+        }
         let told = match &self.config {
             Some(config) => of_file(config, question)?,
-            None => self.connection.client()?.json(Call::post(&["explain"]).json(&self.document(&fields)))?,
+            None => self
+                .connection
+                .client()?
+                .json(Call::post(&["explain"]).json(&self.document(&fields, certificate.as_deref())))?,
         };
         match self.connection.output {
             Output::Text => print(tree::drawn(&told)),
@@ -53,7 +63,7 @@ impl Explain {
     }
 
     /// As the admin API takes it.
-    fn document(&self, fields: &[(String, String)]) -> Value {
+    fn document(&self, fields: &[(String, String)], certificate: Option<&str>) -> Value {
         let mut headers = Map::new();
         for (name, value) in fields {
             let lines = headers.entry(name.to_ascii_lowercase()).or_insert_with(|| json!([]));
@@ -61,8 +71,17 @@ impl Explain {
                 lines.push(value.as_str().into());
             }
         }
-        json!({ "url": self.url, "method": self.method, "headers": headers, "from": self.from })
+        let mut document =
+            json!({ "url": self.url, "method": self.method, "headers": headers, "from": self.from });
+        if let (Some(pem), Value::Object(document)) = (certificate, &mut document) {
+            document.insert("client_certificate".to_owned(), pem.into());
+        }
+        document
     }
+}
+
+fn certificate_of(file: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(file).with_context(|| format!("{} can't be read", file.display()))
 }
 
 /// A field as curl takes it.

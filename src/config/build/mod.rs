@@ -25,6 +25,7 @@ mod route_actions;
 mod route_overrides;
 mod route_terms;
 mod routes;
+mod server_certificates;
 mod split;
 mod tally;
 mod telemetry;

@@ -2,9 +2,10 @@
 
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use rustls::{Error, InconsistentKeys, RootCertStore};
+use rustls::{Error, InconsistentKeys, RootCertStore, SignatureScheme};
+use x509_parser::prelude::FromDer as _;
 
 /// Whether a text has a block of such a label, begun and ended.
 pub(super) fn has_block(text: &str, is: impl Fn(&str) -> bool) -> bool {
@@ -35,6 +36,33 @@ pub(super) fn check_authorities(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// What each kind of key signs with, and no other does.
+const KINDS: [SignatureScheme; 5] = [
+    SignatureScheme::ECDSA_NISTP256_SHA256,
+    SignatureScheme::ECDSA_NISTP384_SHA384,
+    SignatureScheme::ECDSA_NISTP521_SHA512,
+    SignatureScheme::ED25519,
+    SignatureScheme::RSA_PSS_SHA256,
+];
+
+/// Checks that a text has lists of revoked certificates, and that each can be read. The moment from when on the first of them is out of
+/// date, in seconds since 1970, if they say so.
+///
+/// # Errors
+/// Which one can't, counted from 1, and why.
+pub(super) fn check_revocations(text: &str) -> Result<Option<i64>, String> {
+    let (mut lists, mut until) = (0, None::<i64>);
+    for list in CertificateRevocationListDer::pem_slice_iter(text.as_bytes()) {
+        lists += 1;
+        let list = list.map_err(|error| error.to_string())?;
+        let parsed = x509_parser::revocation_list::CertificateRevocationList::from_der(&list);
+        let (_, parsed) = parsed.map_err(|why| format!("its list {lists} can't be read: {why}"))?;
+        let next = parsed.next_update().map(|next| next.timestamp());
+        until = until.into_iter().chain(next).min();
+    }
+    if lists == 0 { Err("it has no list of revoked certificates in PEM".to_owned()) } else { Ok(until) }
+}
+
 /// Why a certificate and a key are no identity.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::config) enum IdentityError {
@@ -46,11 +74,11 @@ pub(in crate::config) enum IdentityError {
     Apart,
 }
 
-/// Checks that a certificate, the first of a text, and a key belong together.
+/// Checks that a certificate, the first of a text, and a key belong together. What the key signs with tells kinds of keys apart.
 ///
 /// # Errors
 /// [`IdentityError`]. None has anything of the key in it.
-pub(super) fn check_identity(chain: &str, key: &str) -> Result<(), IdentityError> {
+pub(super) fn check_identity(chain: &str, key: &str) -> Result<SignatureScheme, IdentityError> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain.as_bytes()).collect();
     let chain = chain.map_err(|why| IdentityError::Chain(why.to_string()))?;
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes());
@@ -58,8 +86,11 @@ pub(super) fn check_identity(chain: &str, key: &str) -> Result<(), IdentityError
     let provider = aws_lc_rs::default_provider();
     let signing = provider.key_provider.load_private_key(key);
     let signing = signing.map_err(|why| IdentityError::Key(why.to_string()))?;
+    let kind = KINDS.into_iter().find(|kind| signing.choose_scheme(&[*kind]).is_some());
     match CertifiedKey::new(chain, signing).keys_match() {
-        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(()),
+        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {
+            kind.ok_or_else(|| IdentityError::Key("TLS has no signature for it".to_owned()))
+        }
         Err(Error::InconsistentKeys(_)) => Err(IdentityError::Apart),
         Err(why) => Err(IdentityError::Chain(why.to_string())),
     }
@@ -103,7 +134,7 @@ mod tests {
     #[test]
     fn a_key_must_be_that_of_the_certificate() {
         let ((certificate, key), (_, other)) = (made(), made());
-        assert_eq!(check_identity(&certificate, &key), Ok(()));
+        assert_eq!(check_identity(&certificate, &key), Ok(SignatureScheme::ECDSA_NISTP256_SHA256));
         assert_eq!(check_identity(&certificate, &other), Err(IdentityError::Apart));
         let broken = check_identity(&block("CERTIFICATE"), &key);
         assert!(matches!(broken, Err(IdentityError::Chain(_))), "{broken:?}");

@@ -116,6 +116,17 @@ impl Builder<'_> {
                     }
                     IdentifyRule::ApiKey(name.0.clone())
                 }
+                written::IdentifyRule::ClientCert(pattern) => {
+                    let asks = |listener: &written::Listener| {
+                        listener.tls.as_ref().is_some_and(|tls| tls.value.client_auth.is_some())
+                    };
+                    if !config.listeners.value.0.iter().any(asks) {
+                        self.findings
+                            .warning("no-client-auth", rule.mark, "no listener asks clients for a certificate")
+                            .hint("add `client_auth: { ca: clients-ca.pem }` to a listener's `tls`, or remove the rule");
+                    }
+                    IdentifyRule::ClientCert(pattern.0.clone())
+                }
             };
             if rules.contains(&built) {
                 self.findings

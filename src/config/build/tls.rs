@@ -1,29 +1,124 @@
 //! TLS on a listener.
 
+use std::time::Duration;
+
 use super::Builder;
-use super::pem::check_identity;
-use crate::config::decode::Spanned;
-use crate::config::document::{ListenerTls, ServerCertificate};
-use crate::config::written;
+use super::pem::check_revocations;
+use super::server_certificates::now_s;
+use crate::config::decode::{List, Spanned};
+use crate::config::document::{AlpnProtocol, ClientAuth, Hsts, ListenerTls, PemFile};
+use crate::config::{suggest, written};
+
+/// For how long browsers remember where nobody says, and what those ask for that ship with it: a year, in seconds.
+const HSTS_DEFAULT_S: u64 = 365 * 24 * 60 * 60;
 
 impl Builder<'_> {
     pub(super) fn listener_tls(&mut self, written: &Spanned<written::Tls>) -> ListenerTls {
-        let certificates = &written.value.certificates.0;
-        if certificates.is_empty() && self.findings.errors_in(written.mark.file) == 0 {
+        let tls = &written.value;
+        if tls.certificates.0.is_empty() && self.findings.errors_in(written.mark.file) == 0 {
             self.findings
                 .error("missing-key", written.key, "`tls` has no certificate to show")
                 .hint("add `certificates: [{ cert: app.pem, key: app.key }]`");
         }
-        let built = certificates.iter().filter_map(|certificate| self.server_certificate(certificate));
-        ListenerTls { certificates: built.collect() }
+        let (certificates, names) = self.server_certificates(&tls.certificates.0);
+        ListenerTls {
+            certificates,
+            default_certificate: tls
+                .default_certificate
+                .as_ref()
+                .and_then(|name| self.default_certificate(name, &names)),
+            strict_sni: tls.strict_sni,
+            client_auth: tls.client_auth.as_ref().and_then(|auth| self.client_auth(auth)),
+            tls13_only: matches!(tls.min_version, Some(written::TlsVersion::V13)),
+            alpn: self.alpn(tls.alpn.as_ref()),
+            hsts: tls.hsts.as_ref().map(|hsts| self.hsts(hsts)),
+        }
     }
 
-    fn server_certificate(&mut self, written: &written::Certificate) -> Option<ServerCertificate> {
-        let (cert, key) = (&written.cert, &written.key);
-        let (chain, secret) = self.certificates(cert).zip(self.private_key(key))?;
-        if let Err(why) = check_identity(&chain.text, secret.expose()) {
-            self.no_identity(why, cert, key);
+    /// One of the names that certificates are for, wildcards as they stand there.
+    fn default_certificate(&self, written: &Spanned<String>, names: &[Box<str>]) -> Option<String> {
+        let name = written.value.to_ascii_lowercase();
+        if names.iter().any(|known| **known == *name) {
+            return Some(name);
         }
-        Some(ServerCertificate { chain, key: secret })
+        if self.findings.errors_in(written.mark.file) == 0 {
+            let hint = suggest::hint(&name, names.iter().map(AsRef::as_ref));
+            let none = || Some("write a name that one of `certificates` is for".to_owned());
+            self.findings
+                .error("unknown-certificate", written.mark, format!("no certificate is for `{name}`"))
+                .maybe_hint(hint.or_else(none));
+        }
+        None
+    }
+
+    fn client_auth(&mut self, written: &written::ClientAuth) -> Option<ClientAuth> {
+        let ca = self.authorities(&written.ca);
+        let crl = written.crl.0.iter().filter_map(|file| self.revocations(file)).collect();
+        Some(ClientAuth {
+            ca: ca?,
+            crl,
+            required: !matches!(written.mode, Some(written::ClientAuthMode::Optional)),
+            forward: written.forward.unwrap_or(true),
+        })
+    }
+
+    fn revocations(&mut self, written: &Spanned<String>) -> Option<PemFile> {
+        let text = self.pem_text(written)?;
+        match check_revocations(&text) {
+            Ok(until) => {
+                if until.is_some_and(|until| until < now_s()) {
+                    let message = format!("the file `{}` is out of date", written.value);
+                    self.findings
+                        .warning("expired-revocations", written.mark, message)
+                        .hint("every client's certificate is refused: put the authority's present list in its place");
+                }
+                return Some(PemFile { path: self.path(&written.value), text: text.into() });
+            }
+            Err(why) => {
+                let message = format!("the file `{}` can't be used: {why}", written.value);
+                self.findings
+                    .error("invalid-value", written.mark, message)
+                    .hint("it needs a block that begins with -----BEGIN X509 CRL-----");
+            }
+        }
+        None
+    }
+
+    fn alpn(&self, written: Option<&Spanned<List<written::Alpn>>>) -> Vec<AlpnProtocol> {
+        let Some(written) = written else { return vec![AlpnProtocol::H2, AlpnProtocol::Http11] };
+        if written.value.0.is_empty() && self.findings.errors_in(written.mark.file) == 0 {
+            self.findings
+                .error("invalid-value", written.key, "no protocol is left to speak")
+                .hint("write [h2, http/1.1], or one of them");
+        }
+        let mut protocols = Vec::new();
+        for protocol in &written.value.0 {
+            let protocol = match protocol {
+                written::Alpn::H2 => AlpnProtocol::H2,
+                written::Alpn::Http11 => AlpnProtocol::Http11,
+            };
+            if protocols.contains(&protocol) {
+                self.findings
+                    .error("invalid-value", written.key, "a protocol is there twice")
+                    .hint("remove one of the two");
+            }
+            protocols.push(protocol);
+        }
+        protocols
+    }
+
+    fn hsts(&self, written: &Spanned<written::Hsts>) -> Hsts {
+        let hsts = &written.value;
+        let max_age = hsts.max_age.map_or(Duration::from_secs(HSTS_DEFAULT_S), |age| age.0);
+        if hsts.preload && (!hsts.include_subdomains || max_age.as_secs() < HSTS_DEFAULT_S) {
+            self.findings
+                .error(
+                    "invalid-value",
+                    written.key,
+                    "`preload` is for hosts with all that is below them, for a year at least",
+                )
+                .hint("add `include_subdomains: true` and `max_age: 365d`, or remove `preload`");
+        }
+        Hsts { max_age, include_subdomains: hsts.include_subdomains, preload: hsts.preload }
     }
 }

@@ -4,6 +4,7 @@
 //! defaults and validation. No name in here dangles: a plan or pool that is named exists.
 
 mod branding;
+mod cert_pattern;
 mod concurrency;
 mod cors;
 mod features;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 pub use branding::{Branding, HtmlRewrite, Image, PageText};
+pub use cert_pattern::{CertPart, CertPattern, InvalidCertPattern};
 pub use concurrency::{Concurrency, SeatLimit, Seats};
 pub use cors::{Cors, CorsNames, CorsSetting};
 pub use features::{Feature, Moment};
@@ -55,7 +57,7 @@ pub use tenancy::{
 };
 pub use tenant_list::{TenantList, TenantPart, Tenants};
 pub use tenants::{Access, Domain, InvalidDomain, Tenant, TenantLimits, TenantState};
-pub use tls::{ListenerTls, ServerCertificate};
+pub use tls::{AlpnProtocol, ClientAuth, Hsts, ListenerTls, ServerCertificate};
 
 /// A whole configuration, valid and with every default filled in.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::HeaderName;
 use ipnet::IpNet;
 
+use super::cert_pattern::CertPattern;
 use crate::types::{HostName, TenantId};
 
 /// How a request's tenant is found.
@@ -68,7 +69,7 @@ impl Tenancy {
     pub fn patterns(&self) -> impl Iterator<Item = &HostPattern> {
         self.identify.iter().filter_map(|rule| match rule {
             IdentifyRule::Host(pattern) => Some(pattern),
-            IdentifyRule::Domain | IdentifyRule::Header(_) | IdentifyRule::ApiKey(_) => None,
+            _ => None,
         })
     }
 }
@@ -84,6 +85,8 @@ pub enum IdentifyRule {
     Header(HeaderName),
     /// By an API key in this header field.
     ApiKey(HeaderName),
+    /// By a part of the certificate that the client has shown.
+    ClientCert(CertPattern),
 }
 
 impl IdentifyRule {
@@ -92,7 +95,7 @@ impl IdentifyRule {
     pub fn field(&self) -> Option<&HeaderName> {
         match self {
             Self::Header(name) | Self::ApiKey(name) => Some(name),
-            Self::Host(_) | Self::Domain => None,
+            Self::Host(_) | Self::Domain | Self::ClientCert(_) => None,
         }
     }
 }

@@ -55,7 +55,7 @@ pub(super) use telemetry::{AccessLog, Metering, Metrics, Tracing};
 pub(super) use tenancy::{Cache, IdentifyRule, Tenancy, Unknown, Verification};
 pub(super) use tenants::{Access, Tenant, TenantFile};
 pub(super) use text::{FromText, Network, Text};
-pub(super) use tls::{Certificate, Tls};
+pub(super) use tls::{Alpn, Certificate, ClientAuth, ClientAuthMode, Hsts, Tls, TlsVersion};
 
 /// The configuration of Tollgate, a tenant-aware reverse proxy gateway.
 #[derive(Debug, Deserialize, JsonSchema)]

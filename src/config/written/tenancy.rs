@@ -1,12 +1,16 @@
 //! How a request's tenant is found.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use http::HeaderName;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 use super::text::{Network, Text};
 use crate::config::decode::{List, Spanned};
-use crate::config::document::HostPattern;
+use crate::config::document::{CertPattern, HostPattern};
 use crate::types::{TenantId, TimeSpan};
 
 /// How a request's tenant is found.
@@ -41,6 +45,69 @@ pub(in crate::config) enum IdentifyRule {
     JwtClaim(String),
     /// By an API key in this header, one of those that the store has. A key that is nobody's is refused.
     ApiKey(Text<HeaderName>),
+    /// By the certificate that a client has shown to a listener with `client_auth`: by its san_dns, san_uri, san_email or subject_cn,
+    /// or by a part of one, like { san_uri: "spiffe://example.org/tenant/{tenant}" }.
+    ClientCert(ClientCert),
+}
+
+/// Which part of a client's certificate names its tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::config) struct ClientCert(pub CertPattern);
+
+impl<'de> Deserialize<'de> for ClientCert {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ClientCertVisitor;
+
+        impl<'de> Visitor<'de> for ClientCertVisitor {
+            type Value = ClientCert;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("one of san_dns, san_uri, san_email and subject_cn, or one of them with a pattern that has {tenant} in it")
+            }
+
+            fn visit_str<E: de::Error>(self, part: &str) -> Result<ClientCert, E> {
+                CertPattern::new(part, CertPattern::PLACEHOLDER).map(ClientCert).map_err(E::custom)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ClientCert, A::Error> {
+                let Some((part, pattern)) = map.next_entry::<String, String>()? else {
+                    return Err(de::Error::invalid_length(0, &self));
+                };
+                if map.next_key::<String>()?.is_some() {
+                    return Err(de::Error::custom(
+                        "a rule looks at one part of the certificate\nwrite a rule for each",
+                    ));
+                }
+                CertPattern::new(&part, &pattern).map(ClientCert).map_err(de::Error::custom)
+            }
+        }
+
+        deserializer.deserialize_any(ClientCertVisitor)
+    }
+}
+
+impl JsonSchema for ClientCert {
+    fn schema_name() -> Cow<'static, str> {
+        "ClientCert".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let parts = ["san_dns", "san_uri", "san_email", "subject_cn"];
+        let pattern = json_schema!({ "type": "string", "pattern": "^[^{}]*\\{tenant\\}[^{}]*$" });
+        json_schema!({
+            "description": "A part of a client's certificate: the whole of it is the tenant's id, or what stands for {tenant} in a pattern.",
+            "anyOf": [
+                { "enum": parts },
+                {
+                    "type": "object",
+                    "properties": { "san_dns": pattern, "san_uri": pattern, "san_email": pattern, "subject_cn": pattern },
+                    "additionalProperties": false,
+                    "minProperties": 1,
+                    "maxProperties": 1
+                }
+            ]
+        })
+    }
 }
 
 /// What becomes of a request without a tenant.

@@ -4,21 +4,34 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::decode::{List, Spanned, Unsupported};
+use crate::types::TimeSpan;
 
 /// TLS on a listener.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Tls {
-    /// Certificates with their keys, picked by the name that a client asks for (SNI). The first is shown to clients that name none, or
-    /// another. The files are watched.
+    /// Certificates with their keys, picked by the name that a client asks for (SNI) and by the signatures that it can verify: a name
+    /// may have one of each kind (ECDSA, Ed25519, RSA). One for just the name comes before a wildcard. The files are watched.
     #[serde(default)]
     pub certificates: List<Certificate>,
+    /// A name of one of the certificates: that is shown to clients that ask for no name, or for one that none is for. Default: the
+    /// first name of the first certificate.
+    pub default_certificate: Option<Spanned<String>>,
+    /// Turn such clients away instead, by the alert unrecognized_name. Default false.
+    #[serde(default)]
+    pub strict_sni: bool,
     /// Certificates on demand for verified domains. Not supported yet.
     pub acme: Option<Unsupported<Acme>>,
-    /// Certificates of clients. Not supported yet.
-    pub client_auth: Option<Unsupported<ClientAuth>>,
-    /// The lowest version. Not supported yet.
-    pub min_version: Option<Unsupported<TlsVersion>>,
+    /// Certificates of clients (mTLS).
+    pub client_auth: Option<ClientAuth>,
+    /// The lowest version of TLS: "1.2" or "1.3". Default "1.2".
+    pub min_version: Option<TlsVersion>,
+    /// The protocols that clients may speak, the best first: h2 and http/1.1. Default [h2, http/1.1].
+    #[schemars(length(min = 1))]
+    pub alpn: Option<Spanned<List<Alpn>>>,
+    /// Have browsers come by https alone (Strict-Transport-Security, RFC 6797). An application that says something of it itself is
+    /// left its own.
+    pub hsts: Option<Spanned<Hsts>>,
 }
 
 /// A certificate with its key.
@@ -46,13 +59,20 @@ pub(in crate::config) struct Acme {
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct ClientAuth {
     /// The file of the authorities that are believed, in PEM.
-    ca: String,
-    /// Whether a certificate must be shown.
-    mode: Option<ClientAuthMode>,
+    pub ca: Spanned<String>,
+    /// Files of what these have revoked (CRL), in PEM. Where there is one, each certificate of a chain has to be on record: whoever
+    /// shows one whose issuer has no list, or one that is out of date, is turned away.
+    #[serde(default)]
+    pub crl: List<Spanned<String>>,
+    /// Whether a certificate must be shown: required, or optional. One that is shown must be good either way. Default required.
+    pub mode: Option<ClientAuthMode>,
+    /// Tell the application whose certificate it is, in X-Client-Cert-Verified, -Subject, -Dns, -Uri, -Email, -Serial and -Fingerprint.
+    /// Default true.
+    pub forward: Option<bool>,
 }
 
 /// Whether clients must show a certificate.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::config) enum ClientAuthMode {
     /// They may.
@@ -62,7 +82,7 @@ pub(in crate::config) enum ClientAuthMode {
 }
 
 /// A version of TLS.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 pub(in crate::config) enum TlsVersion {
     /// TLS 1.2.
     #[serde(rename = "1.2")]
@@ -70,4 +90,29 @@ pub(in crate::config) enum TlsVersion {
     /// TLS 1.3.
     #[serde(rename = "1.3")]
     V13,
+}
+
+/// A protocol over TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(in crate::config) enum Alpn {
+    /// HTTP/2.
+    #[serde(rename = "h2")]
+    H2,
+    /// HTTP/1.1.
+    #[serde(rename = "http/1.1")]
+    Http11,
+}
+
+/// Strict-Transport-Security.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Hsts {
+    /// For how long a browser remembers. 0s makes it forget. Default 365d.
+    pub max_age: Option<TimeSpan>,
+    /// Whether it holds for all hosts below as well. Default false.
+    #[serde(default)]
+    pub include_subdomains: bool,
+    /// Whether browsers may ship with it: includes `include_subdomains`, and a `max_age` of a year. Default false.
+    #[serde(default)]
+    pub preload: bool,
 }

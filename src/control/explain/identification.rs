@@ -8,6 +8,7 @@ use crate::config::Step;
 use crate::http::client_addr::Client;
 use crate::proxy::Rehearsal;
 use crate::tenant::{Rule, Said, Unidentified, Witness};
+use crate::types::Certificate;
 
 /// What rules have said, in order.
 #[derive(Debug, Default)]
@@ -40,6 +41,7 @@ impl Hearing {
             host: rehearsal.host(),
             fields: &rehearsal.head().headers,
             client: rehearsal.client(),
+            certificate: rehearsal.certificate(),
             kept: sources.looks_into_store(),
         };
         let rules = rehearsal.snapshot().identify.rules().iter().enumerate();
@@ -70,6 +72,7 @@ struct Asked<'a> {
     host: Option<&'a str>,
     fields: &'a HeaderMap,
     client: Client,
+    certificate: Option<&'a Certificate>,
     /// Whether tenants of a store were looked up, too.
     kept: bool,
 }
@@ -82,6 +85,19 @@ impl Asked<'_> {
             (_, None) => "the one before it has ended the search".to_owned(),
             (Rule::Header(name), Some(Heard::NotAsked)) => {
                 format!("the peer {} is no trusted proxy, so its {name} is not believed", self.client.ip)
+            }
+            (Rule::ClientCert(_), Some(Heard::NotAsked)) => "the client has shown no certificate".to_owned(),
+            (Rule::ClientCert(_), Some(Heard::Nobody)) => {
+                format!("nothing fits in the certificate of `{}`", self.subject())
+            }
+            (Rule::ClientCert(_), Some(Heard::Tenant(id))) => {
+                format!("the certificate of `{}` names {id}", self.subject())
+            }
+            (Rule::ClientCert(_), Some(Heard::Refused(Unidentified::Conflict))) => {
+                format!("the certificate of `{}` names several tenants", self.subject())
+            }
+            (Rule::ClientCert(_), Some(Heard::Refused(Unidentified::Unknown))) => {
+                format!("the certificate of `{}` names no tenant{anywhere}", self.subject())
             }
             (_, Some(Heard::NotAsked)) if self.host.is_none() => "the request has no host".to_owned(),
             (_, Some(Heard::NotAsked)) => "the host has named a tenant already".to_owned(),
@@ -106,6 +122,10 @@ impl Asked<'_> {
             (_, Some(Heard::Refused(_))) => "the store has no answer".to_owned(),
         }
     }
+
+    fn subject(&self) -> &str {
+        self.certificate.map_or("", |certificate| &certificate.subject)
+    }
 }
 
 fn name(rule: &Rule) -> String {
@@ -114,5 +134,8 @@ fn name(rule: &Rule) -> String {
         Rule::Domain => "domain".to_owned(),
         Rule::Header(name) => format!("header {name}"),
         Rule::ApiKey(name) => format!("api_key {name}"),
+        Rule::ClientCert(rule) => {
+            format!("client_cert {} {}{{tenant}}{}", rule.part.name(), rule.before, rule.after)
+        }
     }
 }

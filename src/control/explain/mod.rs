@@ -76,9 +76,10 @@ pub struct Live {
 /// request would.
 pub async fn explain(ground: &Ground, question: Question) -> Value {
     let asked = question.told();
-    let Question { head, peer, body_octets, .. } = question;
+    let Question { head, peer, body_octets, certificate, .. } = question;
     let rehearsal =
-        Rehearsal::new(Arc::clone(&ground.snapshot), head, peer, body_octets, ground.live.is_some());
+        Rehearsal::new(Arc::clone(&ground.snapshot), head, peer, body_octets, ground.live.is_some())
+            .showing(certificate);
     let (hearing, found) = rehearsal.identify(Hearing::default).await;
     let (file, looks_into_store) = (ground.file.clone(), !matches!(ground.kept, Kept::Unread(_)));
     // A large file takes a while to be read.

@@ -5,7 +5,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use http::header::{CONTENT_LENGTH, HOST};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Map, Value, json};
+
+use crate::types::Certificate;
 
 /// Who asks where nobody says: an address that is nobody's (RFC 5737), so no proxy that is trusted and on no list.
 const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -20,6 +24,7 @@ pub struct Question {
     pub(super) peer: IpAddr,
     pub(super) peer_is_given: bool,
     pub(super) body_octets: u64,
+    pub(super) certificate: Option<Certificate>,
 }
 
 /// Why a description is of no request. The text says what to write.
@@ -71,7 +76,26 @@ impl Question {
         };
         let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         let body_octets = length.and_then(|length| length.parse().ok()).unwrap_or_default();
-        Ok(Self { url: url.to_owned(), head, peer, peer_is_given: from.is_some(), body_octets })
+        Ok(Self {
+            url: url.to_owned(),
+            head,
+            peer,
+            peer_is_given: from.is_some(),
+            body_octets,
+            certificate: None,
+        })
+    }
+
+    /// The same, from a client that has shown a certificate, in PEM. That its authority is one that is believed is taken for granted.
+    ///
+    /// # Errors
+    /// It is no certificate.
+    pub fn showing(self, pem: &str) -> Result<Self, InvalidQuestion> {
+        let der = CertificateDer::from_pem_slice(pem.as_bytes()).ok();
+        let certificate = der.and_then(|der| Certificate::read(&der)).ok_or_else(|| {
+            invalid("there is no certificate in PEM\nit begins with -----BEGIN CERTIFICATE-----".to_owned())
+        })?;
+        Ok(Self { certificate: Some(certificate), ..self })
     }
 
     /// As the admin API takes it: `url`, and perhaps `method`, `from` and `headers`.
@@ -81,8 +105,9 @@ impl Question {
     pub fn from_json(document: &Value) -> Result<Self, InvalidQuestion> {
         let like = r#"write it like {"url": "https://www.example.com/", "method": "GET", "headers": {"x-beta": "1"}, "from": "203.0.113.7"}"#;
         let members = document.as_object().ok_or_else(|| invalid(like.to_owned()))?;
-        if let Some(other) =
-            members.keys().find(|key| !["url", "method", "headers", "from"].contains(&key.as_str()))
+        if let Some(other) = members
+            .keys()
+            .find(|key| !["url", "method", "headers", "from", "client_certificate"].contains(&key.as_str()))
         {
             return Err(invalid(format!("there is no `{other}` here\n{like}")));
         }
@@ -98,7 +123,11 @@ impl Question {
                 .ok_or_else(|| invalid(format!("each of `headers` is a text, or a list of texts\n{like}")))?,
             Some(_) => return Err(invalid(format!("`headers` is an object\n{like}"))),
         };
-        Self::new(text("method")?.unwrap_or("GET"), url, &fields, text("from")?)
+        let question = Self::new(text("method")?.unwrap_or("GET"), url, &fields, text("from")?)?;
+        match text("client_certificate")? {
+            Some(pem) => question.showing(pem),
+            None => Ok(question),
+        }
     }
 
     /// As it was asked.
