@@ -68,6 +68,8 @@ fn push_an_entry(c: &mut Criterion) {
                 uri: &uri,
                 protocol: "HTTP/1.1",
                 status: 200,
+                tls: None,
+                sni: None,
                 tripped: None,
                 code: None,
                 request_bytes: 0,

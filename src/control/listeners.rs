@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderValue, StatusCode};
 
 use crate::config::{AlpnProtocol, Document, Hsts, ListenerTls};
+use crate::http::conn::HttpsRedirect;
 use crate::proxy::{ListenerTerms, Listeners};
 use crate::tls::{
     Alpn, CertificatePem, ClientAuthTerms, ServerTerms, ServerTls, ServerTlsError, Tickets, TlsVersion,
@@ -19,6 +20,7 @@ pub struct ListenerSet(Vec<Prepared>);
 struct Prepared {
     name: Arc<str>,
     tls: Option<Spoken>,
+    https_redirect: Option<HttpsRedirect>,
 }
 
 /// TLS, and what it was made of.
@@ -44,7 +46,12 @@ impl ListenerSet {
         let within = document.limits.tls_handshake_timeout;
         let prepared = document.listeners.iter().map(|listener| {
             let name = Arc::clone(&listener.name);
-            let Some(written) = &listener.tls else { return Ok(Prepared { name, tls: None }) };
+            let https_redirect = listener.https_redirect.and_then(|(port, status)| {
+                Some(HttpsRedirect { port, status: StatusCode::from_u16(status).ok()? })
+            });
+            let Some(written) = &listener.tls else {
+                return Ok(Prepared { name, tls: None, https_redirect });
+            };
             let before = before.tls(&name);
             let tls = match before {
                 Some((of, with, tls)) if of == written && *with == within => Arc::clone(tls),
@@ -55,7 +62,7 @@ impl ListenerSet {
                     Arc::new(server_tls(written, within, tickets).map_err(failed)?)
                 }
             };
-            Ok(Prepared { name, tls: Some((written.clone(), within, tls)) })
+            Ok(Prepared { name, tls: Some((written.clone(), within, tls)), https_redirect })
         });
         prepared.collect::<Result<_, _>>().map(Self)
     }
@@ -72,6 +79,7 @@ impl ListenerSet {
                 tls: prepared.tls.as_ref().map(|(_, _, tls)| Arc::clone(tls)),
                 tells_client: written
                     .is_some_and(|tls| tls.client_auth.as_ref().is_some_and(|auth| auth.forward)),
+                https_redirect: prepared.https_redirect,
                 hsts: written.and_then(|tls| tls.hsts.as_ref()).map(hsts),
             };
             (Arc::clone(&prepared.name), Arc::new(terms))

@@ -2,6 +2,7 @@
 
 pub mod backup;
 mod branding;
+mod certificates;
 mod clashes;
 mod compile;
 mod cors;
@@ -28,6 +29,7 @@ mod status;
 mod stored;
 mod tenants;
 
+pub use certificates::meter_certificates;
 pub use clashes::{Clash, Clashes};
 pub use compile::{Compiled, Foundation, Previous, compile};
 pub use explain::{

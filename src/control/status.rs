@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::config::{Diagnostic, Quarantined};
+use super::certificates;
+use crate::config::{Diagnostic, Document, Quarantined};
 
 /// How the last attempt to load the configuration went.
 #[derive(Debug, Clone)]
@@ -51,6 +52,8 @@ pub struct Status<'a> {
     pub left_out: Value,
     /// Where it listens.
     pub listeners: Vec<String>,
+    /// The configuration in force.
+    pub document: &'a Document,
     /// Worker threads.
     pub workers: usize,
     /// Tenants in force.
@@ -70,6 +73,7 @@ impl Status<'_> {
             "started_at": timestamp(self.started),
             "uptime_seconds": uptime.as_secs(),
             "listeners": self.listeners,
+            "certificates": certificates::told(self.document),
             "workers": self.workers,
             "connections": self.connections,
             "tenants": self.tenants,

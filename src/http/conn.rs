@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::Waker;
 
 use bytes::Bytes;
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
@@ -31,6 +31,15 @@ pub trait Stallable {
 /// What carries on a connection after a 101: given the client's socket and the bytes already read from it.
 pub type TunnelTask = Box<dyn FnOnce(Box<dyn RawIo>, Bytes) -> Pin<Box<dyn Future<Output = ()>>>>;
 
+/// How requests that come in the clear are led to https.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HttpsRedirect {
+    /// The port there.
+    pub port: u16,
+    /// The status that says so: 301, 302, 307 or 308.
+    pub status: StatusCode,
+}
+
 /// The facts of a downstream connection, and the notes that its parts leave each other.
 pub struct ConnState {
     /// Who connected: the TCP peer. Who the *client* is, [`super::client_addr`] says.
@@ -39,6 +48,8 @@ pub struct ConnState {
     pub local: SocketAddr,
     /// What the handshake of TLS has settled; `None`: the client speaks in the clear.
     pub secured: Option<Box<Secured>>,
+    /// Where requests are led that come in the clear; `None`: they are served.
+    pub https_redirect: Option<HttpsRedirect>,
     /// The peer's address as the fields that name it need it; made once a connection.
     pub peer_text: HeaderValue,
     /// Whether this is HTTP/2 (its heads don't pass the guard).
@@ -77,18 +88,24 @@ impl ConnState {
     /// The state of a connection that was just accepted, over which the client speaks in the clear.
     #[must_use]
     pub fn new(peer: SocketAddr, local: SocketAddr) -> Self {
-        Self::of(peer, local, None)
+        Self::of(peer, local, None, None)
     }
 
     /// The state of a connection that was just accepted.
     #[must_use]
-    pub fn of(peer: SocketAddr, local: SocketAddr, secured: Option<Box<Secured>>) -> Self {
+    pub fn of(
+        peer: SocketAddr,
+        local: SocketAddr,
+        secured: Option<Box<Secured>>,
+        https_redirect: Option<HttpsRedirect>,
+    ) -> Self {
         let peer_text = HeaderValue::try_from(peer.ip().to_canonical().to_string())
             .unwrap_or_else(|_| HeaderValue::from_static("unknown"));
         Self {
             peer,
             local,
             secured,
+            https_redirect,
             peer_text,
             h2: Cell::new(false),
             calls: Cell::new(0),

@@ -21,7 +21,7 @@ use super::mirroring::Mirrored;
 use super::rejection::Rejection;
 use super::snapshot::{RouteTarget, Snapshot};
 use super::sticky::StickyCookie;
-use super::{cors, own_domain};
+use super::{cors, https_redirect, own_domain};
 use crate::admission::RateRequest;
 use crate::http::body::{Bounds, RequestBody};
 use crate::http::checks::Checked;
@@ -124,6 +124,11 @@ impl Arrival<'_> {
         self.books.tenant = Some(Arc::clone(tenant));
         self.books.vary = if *by_host { None } else { self.snapshot.identify.fields().cloned() };
         self.books.cors = cors::told(tenant.terms.cors.as_ref(), &self.head.headers);
+        match https_redirect::answer(self.conn, self.client, &self.head, self.checked.host.as_ref()) {
+            Ok(None) => {}
+            Ok(Some(response)) => return Ok(Entered::Answered(self.books, response)),
+            Err(rejection) => return Err((rejection, self.books)),
+        }
         if let Some(response) = gates::file_of_brand(tenant, &self.head, self.client) {
             return Ok(Entered::Answered(self.books, response));
         }

@@ -310,6 +310,7 @@ impl Drop for Exchange {
             self.books.metrics.overhead_observe(self.overhead(total, upstream));
         }
         let Some(started) = self.started_at else { return };
+        let secured = self.in_flight.conn().secured.as_deref();
         self.books.access_log.push(&Entry {
             started,
             request_id: self.request_id.as_bytes(),
@@ -321,6 +322,10 @@ impl Drop for Exchange {
             host: self.host.as_ref().map(HeaderValue::as_bytes),
             uri: &self.uri,
             protocol: protocol(self.version),
+            tls: secured.map(|secured| (secured.version, secured.cipher)),
+            sni: secured
+                .and_then(|secured| secured.server_name.as_ref())
+                .map(|name| name.as_str().as_bytes()),
             status,
             code: self.code,
             tripped: self.tripped.map(Tripped::name),

@@ -12,6 +12,7 @@ mod expiry;
 mod forward;
 mod gates;
 mod grpc;
+mod https_redirect;
 mod mirroring;
 mod own_domain;
 mod page;

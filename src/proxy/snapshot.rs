@@ -8,6 +8,7 @@ use http::HeaderValue;
 
 use crate::brand::Brand;
 use crate::http::client_addr::TrustedProxies;
+use crate::http::conn::HttpsRedirect;
 use crate::http::hop_by_hop::Reserved;
 use crate::http::server::ServerSettings;
 use crate::tenant::{Directory, Identify, Routes};
@@ -24,6 +25,8 @@ pub struct ListenerTerms {
     pub tls: Option<Arc<ServerTls>>,
     /// Whether the application is told of clients' certificates.
     pub tells_client: bool,
+    /// Where requests are led that come in the clear; `None`: they are served.
+    pub https_redirect: Option<HttpsRedirect>,
     /// What answers say in Strict-Transport-Security.
     pub hsts: Option<HeaderValue>,
 }

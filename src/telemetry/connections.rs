@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use prometheus::proto::MetricFamily;
 
 use super::families::{self, Family, Source};
+use super::handshakes::{HandshakeMeter, HandshakeSeries};
 
 /// A protocol that a client's connection speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +25,9 @@ pub struct ListenerMeter {
     accepted: AtomicU64,
     http1: Arc<AtomicI64>,
     http2: Arc<AtomicI64>,
+    handshakes: HandshakeMeter,
+    /// The certificates that it has from files: their first names, and when they expire in seconds since 1970.
+    certificates: Mutex<Vec<(Box<str>, i64)>>,
 }
 
 /// A connection that counts as open until this is dropped.
@@ -34,6 +39,21 @@ impl ListenerMeter {
     /// A connection was accepted.
     pub fn accepted(&self) {
         self.accepted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A handshake of TLS has come to a session.
+    pub fn shaken(&self, version: &str, resumed: bool, took: Duration) {
+        self.handshakes.done(version, resumed, took);
+    }
+
+    /// A handshake of TLS has come to nothing. The reasons are those of [`HANDSHAKE_FAILURES`](super::HANDSHAKE_FAILURES).
+    pub fn not_shaken(&self, reason: &str) {
+        self.handshakes.failed(reason);
+    }
+
+    /// The certificates that it has from files now: their first names, and when they expire in seconds since 1970.
+    pub fn set_certificates(&self, certificates: Vec<(Box<str>, i64)>) {
+        *self.certificates.lock().unwrap_or_else(PoisonError::into_inner) = certificates;
     }
 
     /// A connection's protocol is known; it counts as open until the value is dropped.
@@ -74,13 +94,21 @@ impl ListenerTable {
 
 impl Source for ListenerTable {
     fn families() -> &'static [&'static Family] {
-        static FAMILIES: [&Family; 2] = [&families::CONNECTIONS, &families::CONNECTIONS_TOTAL];
+        static FAMILIES: [&Family; 6] = [
+            &families::CONNECTIONS,
+            &families::CONNECTIONS_TOTAL,
+            &families::TLS_HANDSHAKES,
+            &families::TLS_FAILURES,
+            &families::TLS_DURATION,
+            &families::CERTIFICATE_EXPIRY,
+        ];
         &FAMILIES
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
         let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut open, mut accepted) = (Vec::new(), Vec::new());
+        let (mut handshakes, mut expiries) = (HandshakeSeries::default(), Vec::new());
         for (name, listener) in &*listeners {
             for (protocol, count) in [("http1", &listener.http1), ("http2", &listener.http2)] {
                 let count = count.load(Ordering::Relaxed) as f64;
@@ -88,7 +116,14 @@ impl Source for ListenerTable {
             }
             let count = listener.accepted.load(Ordering::Relaxed) as f64;
             accepted.push(families::CONNECTIONS_TOTAL.value(&[name], count));
+            listener.handshakes.collect(name, &mut handshakes);
+            for (of, at_s) in &*listener.certificates.lock().unwrap_or_else(PoisonError::into_inner) {
+                expiries.push(families::CERTIFICATE_EXPIRY.value(&[name, of], *at_s as f64));
+            }
         }
-        vec![families::CONNECTIONS.of(open), families::CONNECTIONS_TOTAL.of(accepted)]
+        let mut all = vec![families::CONNECTIONS.of(open), families::CONNECTIONS_TOTAL.of(accepted)];
+        all.extend(handshakes.families());
+        all.push(families::CERTIFICATE_EXPIRY.of(expiries));
+        all
     }
 }

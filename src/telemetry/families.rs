@@ -137,6 +137,14 @@ families! {
         "Connections accepted from clients.";
     CONNECTIONS_REFUSED: COUNTER "tollgate_connections_refused_total" ["reason"]
         "Connections closed before their first request.";
+    TLS_HANDSHAKES: COUNTER "tollgate_tls_handshakes_total" ["listener", "version", "resumed"]
+        "Handshakes of TLS that came to a session, by its version and whether it is an earlier one.";
+    TLS_FAILURES: COUNTER "tollgate_tls_handshake_failures_total" ["listener", "reason"]
+        "Handshakes of TLS that came to nothing.";
+    TLS_DURATION: HISTOGRAM "tollgate_tls_handshake_duration_seconds" ["listener"]
+        "Time from accepting a connection to the end of its handshake, the client's part included.";
+    CERTIFICATE_EXPIRY: GAUGE "tollgate_certificate_expiry_timestamp_seconds" ["listener", "name"]
+        "When a certificate from a file expires, in seconds since 1970, by its first name.";
     MALFORMED_REQUESTS: COUNTER "tollgate_malformed_requests_total" ["reason"]
         "Requests that broke the rules of HTTP.";
 

@@ -22,7 +22,7 @@ pub enum HandshakeFailure {
 }
 
 impl HandshakeFailure {
-    /// Its name in metrics.
+    /// Its name in metrics, one of [`HANDSHAKE_FAILURES`](crate::telemetry::HANDSHAKE_FAILURES).
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -35,27 +35,6 @@ impl HandshakeFailure {
             },
         }
     }
-
-    /// All names.
-    pub const REASONS: [&'static str; 17] = [
-        "timeout",
-        "unrecognized_name",
-        "closed",
-        "not_tls",
-        "malformed",
-        "no_common_version",
-        "no_common_cipher",
-        "no_application_protocol",
-        "client_certificate_missing",
-        "client_certificate_expired",
-        "client_certificate_revoked",
-        "client_certificate_untrusted",
-        "client_certificate_invalid",
-        "certificate_rejected",
-        "alert",
-        "misbehaved",
-        "other",
-    ];
 }
 
 fn of_tls(error: &Error) -> &'static str {
@@ -127,7 +106,7 @@ mod tests {
         let mut named: Vec<_> = failures.iter().map(HandshakeFailure::reason).collect();
         named.sort_unstable();
         named.dedup();
-        let mut declared = HandshakeFailure::REASONS;
+        let mut declared = crate::telemetry::HANDSHAKE_FAILURES;
         declared.sort_unstable();
         assert_eq!(named, declared);
     }

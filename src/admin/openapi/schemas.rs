@@ -165,7 +165,7 @@ fn own() -> [(&'static str, Value); 28] {
             object(
                 &["url"],
                 json!({
-                    "url": text, "method": maybe_text, "from": maybe_text,
+                    "url": text, "method": maybe_text, "from": maybe_text, "client_certificate": maybe_text,
                     "headers": {
                         "description": "Fields of the request: a value, or a list of values, one a line.",
                         "type": ["object", "null"],

@@ -25,7 +25,7 @@ use crate::control::registry::Registry;
 use crate::control::{
     Clashes, Compiled, EndpointChange, FirstAddresses, Foundation, Ground, Kept, LastReload, LeftOut,
     ListenerSet, Live, PoolSet, PoolTls, Previous, Prover, Question, Status, TenantSet, compile, explain,
-    limits,
+    limits, meter_certificates,
 };
 use crate::listen::ConnectionCaps;
 use crate::proxy::{Snapshot, SnapshotCell};
@@ -131,6 +131,7 @@ impl Core {
             workers.push(Worker::start(index, share).context("can't start a worker thread")?);
         }
         let listeners: Vec<Bound> = sockets.iter().map(|(bound, _)| bound.clone()).collect();
+        meter_certificates(&document, &foundation.metrics);
         hand_out(&workers, sockets);
         foundation.metrics.reload_succeeded(SystemTime::now());
         loader.accept();
@@ -274,6 +275,7 @@ impl Core {
             quarantined: &running.quarantined,
             restart_required: &running.restart_required,
             listeners: running.listeners.iter().map(|bound| bound.address.to_string()).collect(),
+            document: &running.document,
             workers: self.worker_count,
             tenants: running.document.tenants.len(),
             clashes: self.clashes.to_json(),

@@ -13,7 +13,7 @@ use crate::app::worker::Command;
 use crate::config::{Difference, Document, Loaded, Look, Quarantined, Report};
 use crate::control::{
     Compiled, FirstAddresses, LastReload, ListenerSet, PoolSet, PoolTls, Previous, compile,
-    keeps_what_is_used,
+    keeps_what_is_used, meter_certificates,
 };
 
 /// The listeners of the next configuration.
@@ -119,6 +119,7 @@ impl Core {
         if main {
             self.caps.set(document.limits.max_connections, document.limits.max_connections_per_client);
             self.listen(running, listening, &document);
+            meter_certificates(&document, self.metrics());
             let _ = self.pools.send(pools.pools().cloned().collect());
             self.forget(&document, &pools);
         }

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
+use tokio::time::Instant;
 
-use crate::http::conn::ConnState;
+use crate::http::conn::{ConnState, HttpsRedirect};
 use crate::http::secured::{Secured, client_lines};
 use crate::http::server::{Connections, ServerSettings, serve};
 use crate::listen::ConnectionCaps;
@@ -45,17 +46,22 @@ impl Reception {
         drop(snapshot);
         spawn_local(async move {
             let _permit = permit;
-            let Some(tls) = &terms.tls else { return self.speak(stream, peer, None, settings).await };
+            let Some(tls) = &terms.tls else {
+                return self.speak(stream, peer, None, terms.https_redirect, settings).await;
+            };
+            let began = Instant::now();
             match tls.accept(stream).await {
                 Ok((stream, session)) => {
+                    self.meter.shaken(session.version, session.resumed, began.elapsed());
                     // Where it is kept costs memory as long as the connection lives.
                     let secured = Box::new(secured(session, &terms));
                     drop(terms);
-                    Box::pin(self.speak(stream, peer, Some(secured), settings)).await;
+                    Box::pin(self.speak(stream, peer, Some(secured), None, settings)).await;
                 }
                 Err(failure) => {
                     tracing::debug!(%peer, listener = %self.listener, "{failure}");
-                    self.metrics.connection_refused(failure.reason());
+                    self.meter.not_shaken(failure.reason());
+                    self.metrics.connection_refused("tls_handshake");
                 }
             }
         });
@@ -67,11 +73,12 @@ impl Reception {
         stream: S,
         peer: SocketAddr,
         secured: Option<Box<Secured>>,
+        https_redirect: Option<HttpsRedirect>,
         settings: ServerSettings,
     ) where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let state = Rc::new(ConnState::of(peer, self.local, secured));
+        let state = Rc::new(ConnState::of(peer, self.local, secured, https_redirect));
         let meter = Arc::clone(&self.meter);
         let opened = move |protocol| meter.opened(protocol);
         serve(stream, state, settings, Rc::clone(&self.proxy), Rc::clone(&self.connections), opened).await;

@@ -32,13 +32,41 @@ impl Builder<'_> {
             }
             let origin = self.findings.sources.origin(listener.bind.mark);
             let tls = listener.tls.as_ref().map(|tls| self.listener_tls(tls));
+            let https_redirect = listener.https_redirect.as_ref().and_then(|to| self.https_redirect(to));
+            if let Some(redirect) = listener.https_redirect.as_ref().filter(|_| tls.is_some()) {
+                self.findings
+                    .error(
+                        "conflicting-keys",
+                        redirect.key,
+                        "`https_redirect` is for listeners without `tls`",
+                    )
+                    .hint("write it at the listener that clients come to in the clear");
+            }
             let name = match listeners.iter().filter(|other| other.1.bind == bind).count() {
                 0 => bind.to_string(),
                 turn => format!("{bind}#{}", turn + 1),
             };
-            listeners.push((listener.bind.mark, Listener { name: name.into(), bind, tls, origin }));
+            listeners.push((
+                listener.bind.mark,
+                Listener { name: name.into(), bind, tls, https_redirect, origin },
+            ));
         }
         listeners.into_iter().map(|(_, listener)| listener).collect()
+    }
+
+    fn https_redirect(&self, written: &Spanned<written::HttpsRedirect>) -> Option<(u16, u16)> {
+        let to = match written.value {
+            written::HttpsRedirect::Switch(false) => return None,
+            written::HttpsRedirect::Switch(true) => return Some((443, 308)),
+            written::HttpsRedirect::To(to) => to,
+        };
+        let (port, status) = (to.port.unwrap_or(443), to.status.unwrap_or(308));
+        if !matches!(status, 301 | 302 | 307 | 308) || port == 0 {
+            self.findings
+                .error("invalid-value", written.mark, "this leads nowhere")
+                .hint("`port` is from 1 to 65535, `status` one of 301, 302, 307 and 308");
+        }
+        Some((port, status))
     }
 
     pub(super) fn admin(&mut self, written: Option<&written::Admin>) -> Admin {

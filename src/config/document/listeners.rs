@@ -17,6 +17,8 @@ pub struct Listener {
     pub bind: SocketAddr,
     /// TLS; `None`: clients speak in the clear.
     pub tls: Option<ListenerTls>,
+    /// Where requests are led that come in the clear: the port and the status that says so. `None`: they are served.
+    pub https_redirect: Option<(u16, u16)>,
     /// Where it was written.
     pub origin: Origin,
 }

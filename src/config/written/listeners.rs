@@ -7,7 +7,8 @@ use std::num::NonZeroUsize;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use serde::de::{self, Deserializer, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 use super::text::Text;
 use super::tls::Tls;
@@ -20,14 +21,59 @@ use crate::types::{ByteSize, TimeSpan};
 pub(in crate::config) struct Listener {
     /// The address and port, like 0.0.0.0:8080 or [::]:8080. Port 0 takes any free one.
     pub bind: Spanned<Text<SocketAddr>>,
-    /// Answer 308 to https. Not supported yet.
-    pub https_redirect: Option<Unsupported<bool>>,
+    /// Lead requests to https: true, or { port: 8443, status: 308 }. Those that a trusted proxy says came by https are served, and so
+    /// are ACME's challenges. Default false.
+    pub https_redirect: Option<Spanned<HttpsRedirect>>,
     /// Accept PROXY v1 and v2 from trusted proxies. Not supported yet.
     pub proxy_protocol: Option<Unsupported<bool>>,
     /// TLS. Without it clients speak in the clear.
     pub tls: Option<Spanned<Tls>>,
     /// QUIC on the same port. Not supported yet.
     pub http3: Option<Unsupported<bool>>,
+}
+
+/// Whether and how requests are led to https.
+#[derive(Clone, Copy, Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(in crate::config) enum HttpsRedirect {
+    /// Whether they are, at port 443 and by 308.
+    Switch(bool),
+    /// They are.
+    To(HttpsRedirectTo),
+}
+
+impl<'de> Deserialize<'de> for HttpsRedirect {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct HttpsRedirectVisitor;
+
+        impl<'de> Visitor<'de> for HttpsRedirectVisitor {
+            type Value = HttpsRedirect;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true, false, or where to, like { port: 8443, status: 308 }")
+            }
+
+            fn visit_bool<E: de::Error>(self, whether: bool) -> Result<HttpsRedirect, E> {
+                Ok(HttpsRedirect::Switch(whether))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<HttpsRedirect, A::Error> {
+                HttpsRedirectTo::deserialize(MapAccessDeserializer::new(map)).map(HttpsRedirect::To)
+            }
+        }
+
+        deserializer.deserialize_any(HttpsRedirectVisitor)
+    }
+}
+
+/// How requests are led to https.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct HttpsRedirectTo {
+    /// The port there. Default 443.
+    pub port: Option<u16>,
+    /// The status that says so: 301, 302, 307 or 308. Default 308, by which a request keeps its method and body.
+    pub status: Option<u16>,
 }
 
 /// The admin listener.

@@ -15,7 +15,7 @@ pub(super) const TEXT_MAX: usize = 16 << 20;
 const NONE: u32 = u32::MAX;
 
 /// How many texts a record has: see [`Record::texts`].
-pub(super) const TEXTS: usize = 9;
+pub(super) const TEXTS: usize = 10;
 
 /// What became of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,7 @@ pub(super) struct Record {
     pub(super) request_bytes: u64,
     pub(super) response_bytes: u64,
     pub(super) protocol: &'static str,
+    pub(super) tls: Option<(&'static str, &'static str)>,
     pub(super) code: Option<&'static str>,
     pub(super) tripped: Option<&'static str>,
     pub(super) client: IpAddr,
@@ -62,7 +63,7 @@ pub(super) struct Record {
     lengths: [u32; TEXTS],
 }
 
-/// An entry's texts: request id, tenant, route, pool, endpoint, method, host, path, query.
+/// An entry's texts: request id, tenant, route, pool, endpoint, method, host, path, query, SNI.
 pub(super) type Texts<'a> = [Option<&'a [u8]>; TEXTS];
 
 impl Buffer {
@@ -149,6 +150,7 @@ impl Record {
             request_bytes: entry.request_bytes,
             response_bytes: entry.response_bytes,
             protocol: entry.protocol,
+            tls: entry.tls,
             code: entry.code,
             tripped: entry.tripped,
             client: entry.client,
@@ -170,6 +172,7 @@ fn texts<'a>(entry: &Entry<'a>) -> Texts<'a> {
         entry.host,
         Some(entry.uri.path().as_bytes()),
         entry.uri.query().map(str::as_bytes),
+        entry.sni,
     ]
 }
 

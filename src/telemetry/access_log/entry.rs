@@ -30,6 +30,10 @@ pub struct Entry<'a> {
     pub uri: &'a Uri,
     /// As `HTTP/1.1`.
     pub protocol: &'static str,
+    /// The version of TLS and its cipher suite, where the client's connection has it.
+    pub tls: Option<(&'static str, &'static str)>,
+    /// The host that its handshake asked for.
+    pub sni: Option<&'a [u8]>,
     /// The status that the client received.
     pub status: u16,
     /// The code of the gateway's own refusal.

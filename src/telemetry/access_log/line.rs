@@ -18,7 +18,7 @@ pub(super) struct Formatter {
 impl Formatter {
     /// Appends one line with its newline. What an entry does not have is left out.
     pub(super) fn line(&mut self, out: &mut Vec<u8>, record: &Record, texts: Texts<'_>) {
-        let [request_id, tenant, route, pool, endpoint, method, host, path, query] = texts;
+        let [request_id, tenant, route, pool, endpoint, method, host, path, query, sni] = texts;
         out.extend_from_slice(b"{\"time\":\"");
         self.time(out, record.started);
         out.push(b'"');
@@ -32,6 +32,9 @@ impl Formatter {
         text(out, "path", path);
         text(out, "query", query);
         text(out, "protocol", Some(record.protocol.as_bytes()));
+        text(out, "tls_version", record.tls.map(|(version, _)| version.as_bytes()));
+        text(out, "tls_cipher", record.tls.map(|(_, cipher)| cipher.as_bytes()));
+        text(out, "sni", sni);
         number(out, "status", u64::from(record.status));
         text(out, "code", record.code.map(str::as_bytes));
         text(out, "tripped", record.tripped.map(str::as_bytes));

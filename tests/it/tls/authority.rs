@@ -30,10 +30,6 @@ impl Authority {
         self.0.pem()
     }
 
-    pub fn der(&self) -> CertificateDer<'static> {
-        self.0.der().clone()
-    }
-
     /// A certificate for these names.
     pub fn issue(&self, names: &[&str]) -> Issued {
         self.issue_as(&PKCS_ECDSA_P256_SHA256, names, |_| {})

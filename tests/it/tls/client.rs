@@ -106,7 +106,7 @@ impl TlsClient {
 
     /// Sends a request, and reads the response by its length.
     pub fn try_ask(&mut self, message: &Message) -> io::Result<Said> {
-        self.stream.write_all(message.bytes())?;
+        self.stream.write_all(&message.bytes())?;
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];

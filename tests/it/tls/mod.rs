@@ -1,8 +1,12 @@
 //! TLS of clients.
 
+mod agreement;
 mod authority;
 mod certificates;
 mod client;
+mod client_auth;
+mod https_only;
+mod observed;
 mod reloads;
 mod sessions;
 

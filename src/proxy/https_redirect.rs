@@ -1,0 +1,42 @@
+//! From plain HTTP to https, where a listener says so.
+
+use bytes::Bytes;
+use http::header::LOCATION;
+use http::request::Parts;
+use http::{HeaderValue, Response};
+
+use super::rejection::Rejection;
+use crate::http::client_addr::Client;
+use crate::http::conn::ConnState;
+use crate::http::forwarded;
+use crate::types::HostName;
+
+/// The answer that leads a client to https, unless it came by that. It is given to tenants' hosts alone: whoever names another is
+/// refused before, so nobody is led anywhere else by it.
+///
+/// # Errors
+/// The request names no host.
+pub(super) fn answer(
+    conn: &ConnState,
+    client: Client,
+    head: &Parts,
+    host: Option<&HostName>,
+) -> Result<Option<Response<Bytes>>, Rejection> {
+    let Some(redirect) = conn.https_redirect else { return Ok(None) };
+    if forwarded::is_https(&head.headers, client.via_trusted, conn) {
+        return Ok(None);
+    }
+    let host = host.ok_or(Rejection::UnknownTenant)?.as_str();
+    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    // `OPTIONS *` asks for the server as a whole.
+    let target = if target.starts_with('/') { target } else { "/" };
+    let to = match redirect.port {
+        443 => format!("https://{host}{target}"),
+        port => format!("https://{host}:{port}{target}"),
+    };
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = redirect.status;
+    let to = HeaderValue::try_from(to).map_err(|_| Rejection::BadPath)?;
+    response.headers_mut().insert(LOCATION, to);
+    Ok(Some(response))
+}
