@@ -295,7 +295,10 @@ fn charge_quotas(c: &mut Criterion) {
 }
 
 fn name_the_client(c: &mut Criterion) {
-    let (Ok(peer), Ok(local)) = ("192.0.2.1:50000".parse(), "192.0.2.9:80".parse()) else { return };
+    let (Ok(peer), Ok(local)) = ("192.0.2.1:50000".parse::<std::net::SocketAddr>(), "192.0.2.9:80".parse())
+    else {
+        return;
+    };
     let conn = ConnState::new(peer, local);
     let mut fields = fields();
     let survey = Survey::of(&fields, &Reserved::new(vec![IDENTITY], Vec::new()));

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use super::server::{Patience, serve_patiently};
 use super::*;
 use crate::control::EndpointChange;
+use crate::listen::Acceptor;
 
 pub(super) const TOKEN: &str = "correct-horse";
 
@@ -132,6 +133,7 @@ impl Admin {
         let metrics = Arc::new(Metrics::new(10).expect("metrics"));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
+        let listener = Acceptor::Tcp(listener);
         let state = AdminState {
             metrics: Arc::clone(&metrics),
             control: Arc::clone(&gateway) as Arc<dyn Control>,

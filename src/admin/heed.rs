@@ -1,21 +1,22 @@
 //! Clients that stop taking what they asked for.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
+
+use crate::listen::ClientStream;
+use crate::types::Peer;
 
 /// A client's connection, which fails once the client has taken nothing for too long. Whatever the answer holds (a page of an
 /// export, a snapshot of the store) goes with it. It is the connection that has to know: an answer's body is not asked for more while
 /// nothing goes out, and would never hear of it.
 pub(super) struct Heeded {
-    stream: TcpStream,
-    peer: SocketAddr,
+    stream: ClientStream,
+    peer: Peer,
     patience: Duration,
     /// While something waits to be taken.
     waiting: Option<Pin<Box<Sleep>>>,
@@ -23,7 +24,7 @@ pub(super) struct Heeded {
 
 impl Heeded {
     /// A connection whose client has so much time to take something.
-    pub(super) fn new(stream: TcpStream, peer: SocketAddr, patience: Duration) -> Self {
+    pub(super) fn new(stream: ClientStream, peer: Peer, patience: Duration) -> Self {
         Self { stream, peer, patience, waiting: None }
     }
 

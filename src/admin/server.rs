@@ -1,7 +1,6 @@
 //! The admin listener's connections: bounded in number, in patience and in age.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -20,6 +18,8 @@ use tower::ServiceExt;
 use super::heed::Heeded;
 use super::stay::Stay;
 use super::{AdminState, routes};
+use crate::listen::{Acceptor, ClientStream};
+use crate::types::Peer;
 
 /// How many connections are served at once; more wait in the listener's backlog.
 const CONNECTIONS_MAX: usize = 128;
@@ -54,7 +54,7 @@ const PATIENCE: Patience = Patience {
 /// # Errors
 /// Those of the listener that can't be waited out. Failed connections are not among them.
 pub async fn serve(
-    listener: TcpListener,
+    listener: Acceptor,
     state: AdminState,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
@@ -62,7 +62,7 @@ pub async fn serve(
 }
 
 pub(super) async fn serve_patiently(
-    listener: TcpListener,
+    listener: Acceptor,
     state: AdminState,
     shutdown: impl Future<Output = ()> + Send + 'static,
     patience: Patience,
@@ -96,9 +96,9 @@ pub(super) async fn serve_patiently(
 }
 
 async fn accept(
-    listener: &TcpListener,
+    listener: &Acceptor,
     room: &Arc<Semaphore>,
-) -> io::Result<Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)>> {
+) -> io::Result<Option<(ClientStream, Peer, OwnedSemaphorePermit)>> {
     // Never closed while this function can be called.
     let Ok(place) = Arc::clone(room).acquire_owned().await else { return Ok(None) };
     match listener.accept().await {

@@ -18,7 +18,7 @@ use super::{audit_kept, tenants_kept, wardens, watch};
 use crate::admin::{self, AdminState, Control, Explained, Limits, Reload, Token};
 use crate::control::registry::Registry;
 use crate::control::{EndpointChange, Question};
-use crate::listen;
+use crate::listen::{Acceptor, SocketFile};
 use crate::time::give_way;
 
 /// How often snapshots are freed that no request runs on any more.
@@ -29,7 +29,9 @@ const REBALANCE: Duration = Duration::from_secs(30);
 
 /// The control thread; dropping it ends it.
 pub(super) struct ControlThread {
-    admin: SocketAddr,
+    admin: Option<SocketAddr>,
+    /// Gone when this is.
+    _file: Option<SocketFile>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -37,9 +39,9 @@ pub(super) struct ControlThread {
 impl ControlThread {
     pub(super) fn start(core: Arc<Core>) -> anyhow::Result<Self> {
         let admin = core.document().admin.clone();
-        let sockets = listen::bind(admin.bind, 1).context("admin.bind")?;
-        let socket = sockets.into_iter().next().context("admin.bind")?;
-        let address = socket.local_addr()?;
+        let bound = core.take_admin().context("admin.bind")?;
+        let (address, file) = (bound.address, bound.file);
+        let socket = bound.sockets.into_iter().next().context("admin.bind")?;
         let token = admin.token.as_ref().and_then(|token| Token::new(token.expose()));
         let (stop, stopped) = oneshot::channel::<()>();
         let (started, outcome) = std::sync::mpsc::sync_channel(1);
@@ -54,7 +56,7 @@ impl ControlThread {
                 };
             let _ = started.send(Ok(()));
             runtime.block_on(async move {
-                let Ok(listener) = tokio::net::TcpListener::from_std(socket) else { return };
+                let Ok(listener) = Acceptor::new(socket) else { return };
                 let state = AdminState {
                     metrics: Arc::clone(core.metrics()),
                     control: Arc::new(Steering(Arc::clone(&core))),
@@ -85,11 +87,12 @@ impl ControlThread {
             runtime.shutdown_background();
         })?;
         outcome.recv().map_err(std::io::Error::other)??;
-        tracing::info!(%address, "admin listening");
-        Ok(Self { admin: address, stop: Some(stop), thread: Some(thread) })
+        let shown = address.map_or_else(|| admin.bind.to_string(), |address| address.to_string());
+        tracing::info!(address = %shown, "admin listening");
+        Ok(Self { admin: address, _file: file, stop: Some(stop), thread: Some(thread) })
     }
 
-    pub(super) fn admin(&self) -> SocketAddr {
+    pub(super) fn admin(&self) -> Option<SocketAddr> {
         self.admin
     }
 }

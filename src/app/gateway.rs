@@ -85,16 +85,16 @@ impl Gateway {
         Ok(Self { core, control: Some(control) })
     }
 
-    /// Where clients connect, in the order of the configuration.
+    /// The addresses that clients connect to, in the order of the configuration.
     #[must_use]
     pub fn listeners(&self) -> Vec<SocketAddr> {
         self.core.listeners()
     }
 
-    /// Where operators connect.
+    /// The address that operators connect to, where there is one.
     #[must_use]
     pub fn admin(&self) -> Option<SocketAddr> {
-        self.control.as_ref().map(ControlThread::admin)
+        self.control.as_ref().and_then(ControlThread::admin)
     }
 
     /// Loads the configuration again; an invalid one changes nothing.

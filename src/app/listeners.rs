@@ -1,25 +1,29 @@
 //! Listeners as they are bound: each once a worker.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::anyhow;
+use anyhow::Context;
 
 use super::worker::{Command, Worker};
-use crate::config::Listener;
-use crate::listen::bind;
+use crate::config::{Admin, Listener};
+use crate::listen::{self, BindOptions, ListeningSocket, SocketFile, bind};
 
 /// A listener as it is bound.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Bound {
     /// What the configuration knows it by.
     pub name: Arc<str>,
-    /// Where clients connect.
-    pub address: SocketAddr,
+    /// Where clients connect, for people and metrics.
+    pub shown: Arc<str>,
+    /// Where clients connect, if that has an address.
+    pub address: Option<SocketAddr>,
+    /// The file that stands for it; gone when this is.
+    pub file: Option<Arc<SocketFile>>,
 }
 
 /// What was bound, and a socket of it for each worker.
-pub(super) type Sockets = Vec<(Bound, Vec<TcpListener>)>;
+pub(super) type Sockets = Vec<(Bound, Vec<ListeningSocket>)>;
 
 /// Binds all of these, or none.
 pub(super) fn bind_all<'l>(
@@ -28,18 +32,34 @@ pub(super) fn bind_all<'l>(
 ) -> anyhow::Result<Sockets> {
     listeners
         .map(|listener| {
-            let sockets = bind(listener.bind, workers)?;
-            let first = sockets.first().ok_or_else(|| anyhow!("no socket for {}", listener.name))?;
-            Ok((Bound { name: Arc::clone(&listener.name), address: first.local_addr()? }, sockets))
+            let options = BindOptions { v6only: listener.v6only, mode: listener.mode };
+            let bound = bind(&listener.bind, options, workers)?;
+            let shown = match bound.address {
+                Some(address) => address.to_string(),
+                None => listener.bind.to_string(),
+            };
+            let file = bound.file.map(Arc::new);
+            let name = Arc::clone(&listener.name);
+            Ok((Bound { name, shown: shown.into(), address: bound.address, file }, bound.sockets))
         })
         .collect()
+}
+
+/// Binds the admin listener, which one thread serves.
+pub(super) fn bind_admin(admin: &Admin) -> anyhow::Result<listen::Bound> {
+    let options = BindOptions { v6only: true, mode: admin.mode };
+    bind(&admin.bind, options, 1).context("admin.bind")
 }
 
 /// Gives each worker its sockets.
 pub(super) fn hand_out(workers: &[Worker], sockets: Sockets) {
     for (bound, sockets) in sockets {
         for (worker, socket) in workers.iter().zip(sockets) {
-            worker.tell(Command::Listen(Arc::clone(&bound.name), socket));
+            worker.tell(Command::Listen {
+                name: Arc::clone(&bound.name),
+                shown: Arc::clone(&bound.shown),
+                socket,
+            });
         }
     }
 }

@@ -7,6 +7,7 @@ mod gateway;
 mod keeper;
 mod listeners;
 mod memory;
+mod privileges;
 mod tenants_kept;
 mod wardens;
 mod watch;

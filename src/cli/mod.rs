@@ -19,6 +19,7 @@ mod plan;
 mod restore;
 mod run;
 mod sample_app;
+mod supervisor;
 mod table;
 mod tenant;
 

@@ -7,10 +7,14 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::supervisor::{Standing, Supervisor};
 use crate::app::{Gateway, Options, Source};
+use crate::listen;
 use crate::telemetry::log::{self, LogFormat};
 
 pub(super) fn run(config: PathBuf) -> anyhow::Result<()> {
+    // First: whoever starts a thread may read the environment.
+    listen::take_inherited();
     log::init(LogFormat::Auto)?;
     // As HAProxy and nginx's worker_rlimit_nofile do: each proxied client takes two descriptors.
     match rlimit::increase_nofile_limit(u64::MAX) {
@@ -75,16 +79,23 @@ impl Signals {
 /// Serves until a signal ends it: the first drains, the second cuts.
 pub(super) fn serve(gateway: Gateway, signals: Signals) -> anyhow::Result<()> {
     let Signals { runtime, asked: mut signals } = signals;
+    let supervisor = Supervisor::find();
+    supervisor.tell(Standing::Ready);
     runtime.block_on(async {
         while let Some(asked) = signals.recv().await {
             match asked {
                 // A failure is logged and shown by the gateway itself.
-                Asked::Reload => drop(gateway.reload()),
+                Asked::Reload => {
+                    supervisor.tell(Standing::Reloading);
+                    drop(gateway.reload());
+                    supervisor.tell(Standing::Ready);
+                }
                 Asked::End => break,
             }
         }
     });
     tracing::info!("draining: a second signal ends at once");
+    supervisor.tell(Standing::Stopping);
     gateway.drain();
     thread::scope(|scope| {
         let (done, mut finished) = mpsc::channel::<()>(1);

@@ -18,8 +18,10 @@ use crate::admission::quota::Roster;
 use crate::config::{self, Document, IdentifyRule, UnknownTenant};
 use crate::http::Http2Limits;
 use crate::http::client_addr::TrustedProxies;
+use crate::http::conn::LifeLimits;
 use crate::http::guard::ConnDeadlines;
 use crate::http::hop_by_hop::Reserved;
+use crate::http::pace::MinRate;
 use crate::http::server::ServerSettings;
 use crate::http::wire::HeadLimits;
 use crate::proxy::Snapshot;
@@ -120,7 +122,7 @@ pub fn compile(
     let limits = &document.limits;
     let snapshot = Snapshot {
         generation,
-        trusted: TrustedProxies::new(document.trusted_proxies.clone()),
+        trusted: TrustedProxies::new(document.trusted_proxies.clone()).and_unix(document.trusts_unix),
         identify: Identify::new(document.tenancy.identify.iter().map(rule).collect(), unknown),
         directory: Directory::new(tenants.configured().clone(), foundation.kept(&mold)),
         routes: Arc::clone(mold.routes()),
@@ -137,6 +139,12 @@ pub fn compile(
                 header_read: limits.header_read_timeout,
                 keep_alive: limits.keep_alive_timeout,
                 write_stall: limits.write_timeout,
+                response_rate: limits.min_response_rate.as_ref().map(min_rate),
+            },
+            request_rate: limits.min_request_rate.as_ref().map(min_rate),
+            life: LifeLimits {
+                requests_max: limits.max_requests_per_connection.map_or(u64::MAX, |max| max as u64),
+                age_max: limits.max_connection_age,
             },
             http2: Http2Limits { streams_max: limits.max_streams_per_connection },
         },
@@ -145,6 +153,10 @@ pub fn compile(
         key_set: key_set(&document.identity),
     };
     Compiled { snapshot, pools, tenants, difference }
+}
+
+fn min_rate(written: &config::MinRate) -> MinRate {
+    MinRate { octets: written.per_second, grace: written.grace }
 }
 
 fn reserved(document: &Document) -> Reserved {

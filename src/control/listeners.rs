@@ -19,6 +19,7 @@ pub struct ListenerSet(Vec<Prepared>);
 #[derive(Debug)]
 struct Prepared {
     name: Arc<str>,
+    announced_within: Option<Duration>,
     tls: Option<Spoken>,
     https_redirect: Option<HttpsRedirect>,
 }
@@ -58,11 +59,13 @@ impl ListenerSet {
                 _ => {
                     let asks_the_same = |(of, _, _): &&Spoken| of.client_auth == written.client_auth;
                     let tickets = before.filter(asks_the_same).map(|(_, _, tls)| tls.tickets());
+            let announced_within = listener.proxy_protocol.then_some(document.limits.proxy_header_timeout);
+                return Ok(Prepared { name, announced_within, tls: None });
                     let failed = |why| ListenerError { listener: Arc::clone(&name), why };
                     Arc::new(server_tls(written, within, tickets).map_err(failed)?)
                 }
             };
-            Ok(Prepared { name, tls: Some((written.clone(), within, tls)), https_redirect })
+            Ok(Prepared { name, announced_within, tls: Some((written.clone(), within, tls)), https_redirect })
         });
         prepared.collect::<Result<_, _>>().map(Self)
     }
@@ -83,6 +86,10 @@ impl ListenerSet {
                 hsts: written.and_then(|tls| tls.hsts.as_ref()).map(hsts),
             };
             (Arc::clone(&prepared.name), Arc::new(terms))
+            (
+                Arc::clone(&prepared.name),
+                Arc::new(ListenerTerms { tls, announced_within: prepared.announced_within }),
+            )
         });
         terms.collect()
     }

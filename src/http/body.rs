@@ -11,10 +11,12 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
-use super::conn::ConnState;
+use super::conn::{ConnState, Cut};
 use super::copy::{CopyIn, CopyOut, CopyWatch, copy};
 use super::hop_by_hop::{Reserved, strip_trailers};
 use super::incoming::Incoming;
+use super::pace::MinRate;
+use super::slow::Slow;
 use crate::time::Deadline;
 
 /// Why a request's body could not be passed on to its end. Each is the client's doing.
@@ -29,8 +31,8 @@ pub enum BodyFailure {
     /// The client went away.
     #[error("the client stopped sending")]
     Aborted,
-    /// The client sent nothing for too long.
-    #[error("the client sent nothing for too long")]
+    /// The client sent nothing for too long, or too slowly.
+    #[error("the client sent too slowly")]
     Stalled,
 }
 
@@ -84,6 +86,7 @@ struct Streamed {
     pendings: u32,
     copy: Option<CopyIn>,
     deadline: Option<Deadline>,
+    slow: Option<Slow>,
 }
 
 /// What a body may be.
@@ -93,6 +96,8 @@ pub struct Bounds {
     pub bytes_max: u64,
     /// The next of them must come within this.
     pub idle: Duration,
+    /// The least rate at which it must come, while it is waited for.
+    pub rate: Option<MinRate>,
     /// The fields that name the tenant, which trailers may not.
     pub reserved: Arc<Reserved>,
 }
@@ -110,8 +115,17 @@ impl RequestBody {
         let flow = Rc::new(BodyFlow::default());
         let request = conn.requests();
         let flow_of = Rc::clone(&flow);
-        let streamed =
-            Streamed { body, flow: flow_of, conn, bounds, request, pendings: 0, copy: None, deadline: None };
+        let streamed = Streamed {
+            body,
+            flow: flow_of,
+            conn,
+            bounds,
+            request,
+            pendings: 0,
+            copy: None,
+            deadline: None,
+            slow: None,
+        };
         (Self(Source::Client(streamed)), flow)
     }
 
@@ -148,7 +162,14 @@ impl Streamed {
                 self.conn.await_body(cx);
                 let at = Instant::now() + self.bounds.idle;
                 let deadline = self.deadline.get_or_insert_with(|| Deadline::at(at));
-                ready!(deadline.poll(cx));
+                let mut why = deadline.poll(cx).map(|()| Cut::BodyTimeout);
+                if why.is_pending()
+                    && let Some(rate) = self.bounds.rate
+                {
+                    why =
+                        self.slow.get_or_insert_with(|| Slow::new(rate)).poll(cx).map(|()| Cut::SlowRequest);
+                }
+                self.conn.note_cut(ready!(why));
                 return Poll::Ready(Some(Err(self.fail(BodyFailure::Stalled))));
             }
         };
@@ -162,6 +183,9 @@ impl Streamed {
                     strip_trailers(trailers, &self.bounds.reserved);
                 }
                 let len = frame.data_ref().map_or(0, |data| data.len() as u64);
+                if let Some(slow) = &mut self.slow {
+                    slow.came(len);
+                }
                 let bytes = self.flow.bytes.get().saturating_add(len);
                 self.flow.bytes.set(bytes);
                 if bytes > self.bounds.bytes_max {

@@ -6,10 +6,15 @@ use http::HeaderMap;
 use ipnet::IpNet;
 
 use super::names::X_FORWARDED_FOR;
+use crate::types::Peer;
 
 /// The proxies in front whose word on the client, the scheme and the tenant is taken.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TrustedProxies(Vec<IpNet>);
+pub struct TrustedProxies {
+    networks: Vec<IpNet>,
+    /// Whether those are trusted that come over a Unix socket.
+    unix: bool,
+}
 
 /// The client of a request, as far as it can be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,24 +32,41 @@ impl TrustedProxies {
     /// Trusts the addresses in these networks.
     #[must_use]
     pub fn new(networks: Vec<IpNet>) -> Self {
-        Self(networks)
+        Self { networks, unix: false }
+    }
+
+    /// Trusts, or does not, whoever comes over a Unix socket.
+    #[must_use]
+    pub fn and_unix(self, unix: bool) -> Self {
+        Self { unix, ..self }
+    }
+
+    /// Whether a peer is a trusted proxy. Whom a proxy relays without naming is not.
+    #[must_use]
+    pub fn trusts(&self, peer: Peer) -> bool {
+        match peer {
+            Peer::Address(_) => self.contains(peer.ip()),
+            Peer::Unix => self.unix,
+            Peer::Behind(_) | Peer::BehindUnix => false,
+        }
     }
 
     /// Whether an address is a trusted proxy's.
     #[must_use]
     pub fn contains(&self, ip: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(&ip))
+        self.networks.iter().any(|network| network.contains(&ip))
     }
 
     /// Finds the client behind the peer: from the right of `X-Forwarded-For`, the first address that
     /// is no trusted proxy's. What stands left of it was written by the client itself.
     #[must_use]
-    pub fn client(&self, peer: IpAddr, fields: &HeaderMap) -> Client {
-        let peer = peer.to_canonical();
-        if !self.contains(peer) {
-            return Client { ip: peer, is_known: true, via_trusted: false };
+    pub fn client(&self, peer: impl Into<Peer>, fields: &HeaderMap) -> Client {
+        let peer = peer.into();
+        let is_known = peer.known_ip().is_some();
+        if !self.trusts(peer) {
+            return Client { ip: peer.ip(), is_known, via_trusted: false };
         }
-        let mut client = Client { ip: peer, is_known: true, via_trusted: true };
+        let mut client = Client { ip: peer.ip(), is_known, via_trusted: true };
         // As octets: the left of the chain is the client's own writing, and need not be text.
         let lines = fields.get_all(&X_FORWARDED_FOR);
         for entry in lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|b| *b == b',')) {
@@ -53,7 +75,7 @@ impl TrustedProxies {
                 continue;
             }
             match parse_hop(entry) {
-                Some(hop) => client.ip = hop,
+                Some(hop) => (client.ip, client.is_known) = (hop, true),
                 None => client.is_known = false,
             }
             if !client.is_known || !self.contains(client.ip) {
@@ -88,7 +110,7 @@ mod tests {
         for line in forwarded_for {
             fields.append(&X_FORWARDED_FOR, line.parse().unwrap());
         }
-        let client = trusted.client(peer.parse().unwrap(), &fields);
+        let client = trusted.client(peer.parse::<IpAddr>().unwrap(), &fields);
         (client.ip.to_string(), client.via_trusted)
     }
 

@@ -1,7 +1,7 @@
 //! What one downstream connection's parts tell each other: the guard, the server and the
 //! exchanges on it live on one thread, so a few cells are enough.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::Waker;
@@ -11,10 +11,12 @@ use http::{HeaderValue, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
+pub use super::ending::{Cut, LifeLimits};
 use super::http2::Reply;
 use super::interim::{Hearer, Interim};
 use super::secured::Secured;
 use super::wire::Malformed;
+use crate::types::Peer;
 
 /// A socket that HTTP has let go of, whatever it is made of.
 pub trait RawIo: AsyncRead + AsyncWrite + Unpin {}
@@ -24,8 +26,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> RawIo for T {}
 /// A response that is sent as fast as an HTTP/2 client opens its window, and not even looked at while the
 /// window is shut (RFC 9113 §5.2): somebody else must look after its deadlines.
 pub trait Stallable {
-    /// Lets go of everything, if it has made no progress for too long or its time is up.
-    fn cut_if_stalled(&self, now: Instant);
+    /// Lets go of everything, if it has made no progress for too long or its time is up; why, if it is the client's doing.
+    fn cut_if_stalled(&self, now: Instant) -> Option<Cut>;
 }
 
 /// What carries on a connection after a 101: given the client's socket and the bytes already read from it.
@@ -42,8 +44,8 @@ pub struct HttpsRedirect {
 
 /// The facts of a downstream connection, and the notes that its parts leave each other.
 pub struct ConnState {
-    /// Who connected: the TCP peer. Who the *client* is, [`super::client_addr`] says.
-    pub peer: SocketAddr,
+    /// Who connected, or whom a trusted proxy in front has announced. Who the *client* is, [`super::client_addr`] says.
+    pub peer: Peer,
     /// The address of ours that was connected to.
     pub local: SocketAddr,
     /// What the handshake of TLS has settled; `None`: the client speaks in the clear.
@@ -64,6 +66,10 @@ pub struct ConnState {
     early_bytes: Cell<bool>,
     unread: Cell<bool>,
     parking: Cell<bool>,
+    cut: Cell<Option<Cut>>,
+    backlog: OnceCell<Box<dyn Fn() -> Option<u64>>>,
+    life: Cell<LifeLimits>,
+    born: Instant,
     /// How often it has been parked.
     pub(super) parked: Cell<u32>,
     pub(super) interim: Interim,
@@ -87,20 +93,21 @@ pub enum Tunnel {
 impl ConnState {
     /// The state of a connection that was just accepted, over which the client speaks in the clear.
     #[must_use]
-    pub fn new(peer: SocketAddr, local: SocketAddr) -> Self {
-        Self::of(peer, local, None, None)
+    pub fn new(peer: impl Into<Peer>, local: SocketAddr) -> Self {
+        Self::of(peer.into(), local, None, None)
     }
 
     /// The state of a connection that was just accepted.
     #[must_use]
     pub fn of(
-        peer: SocketAddr,
+        peer: Peer,
         local: SocketAddr,
         secured: Option<Box<Secured>>,
         https_redirect: Option<HttpsRedirect>,
     ) -> Self {
-        let peer_text = HeaderValue::try_from(peer.ip().to_canonical().to_string())
-            .unwrap_or_else(|_| HeaderValue::from_static("unknown"));
+        // `unknown` is what both fields have for a hop without an address (RFC 7239 §6.2).
+        let peer_text = peer.known_ip().and_then(|ip| HeaderValue::try_from(ip.to_string()).ok());
+        let peer_text = peer_text.unwrap_or_else(|| HeaderValue::from_static("unknown"));
         Self {
             peer,
             local,
@@ -118,6 +125,10 @@ impl ConnState {
             early_bytes: Cell::new(false),
             unread: Cell::new(false),
             parking: Cell::new(false),
+            cut: Cell::new(None),
+            backlog: OnceCell::new(),
+            life: Cell::default(),
+            born: Instant::now(),
             parked: Cell::new(0),
             interim: Interim::default(),
             streams: RefCell::default(),
@@ -137,6 +148,27 @@ impl ConnState {
         self.secured.as_ref().is_none_or(|secured| secured.h2 == h2)
     }
 
+    /// Who is asked how many octets the client has not taken of what was written: see [`ConnState::backlog`].
+    pub fn ask_for_backlog(&self, ask: impl Fn() -> Option<u64> + 'static) {
+        let _ = self.backlog.set(Box::new(ask));
+    /// How many octets the client has not taken of what was written, where that is known. Asks the kernel, about the socket: it must be
+    /// open.
+    pub(super) fn backlog(&self) -> Option<u64> {
+        self.backlog.get().and_then(|ask| ask())
+    /// Why it was ended before its time, if it was.
+    pub fn cut(&self) -> Option<Cut> {
+        self.cut.get()
+    /// It is ended before its time, or a part of it. The first reason stays.
+    pub fn note_cut(&self, why: Cut) {
+        if self.cut.get().is_none() {
+            self.cut.set(Some(why));
+        }
+    pub(super) fn limit_life(&self, life: LifeLimits) {
+        self.life.set(life);
+    /// Whether it has brought as many requests, or is as old, as a connection may: it takes no more, then.
+    pub fn is_worn(&self) -> bool {
+        let life = self.life.get();
+        self.calls.get() >= life.requests_max || life.age_max.is_some_and(|max| self.born.elapsed() >= max)
     /// The server hands over the next request: says whether it stands for one that the guard
     /// refused. The mark ends when the exchange is over.
     pub fn begin(self: &std::rc::Rc<Self>) -> (InFlight, Option<Malformed>) {
@@ -222,7 +254,7 @@ impl ConnState {
     pub(super) fn cut_stalled(&self, now: Instant) {
         self.streams.borrow_mut().retain(|stream| match stream.upgrade() {
             Some(stream) => {
-                stream.cut_if_stalled(now);
+                stream.cut_if_stalled(now).into_iter().for_each(|why| self.note_cut(why));
                 true
             }
             None => false,
@@ -331,12 +363,15 @@ mod tests {
     struct Ended;
 
     impl Stallable for Ended {
-        fn cut_if_stalled(&self, _: Instant) {}
+        fn cut_if_stalled(&self, _: Instant) -> Option<Cut> {
+            None
+        }
     }
 
     #[test]
     fn responses_that_have_ended_take_no_memory() {
-        let conn = ConnState::new("192.0.2.1:1".parse().unwrap(), "192.0.2.2:2".parse().unwrap());
+        let conn =
+            ConnState::new("192.0.2.1:1".parse::<SocketAddr>().unwrap(), "192.0.2.2:2".parse().unwrap());
         let open: Vec<Rc<Ended>> = (0..3).map(|_| Rc::new(Ended)).collect();
         for stream in &open {
             conn.watch(Rc::downgrade(stream) as std::rc::Weak<dyn Stallable>);

@@ -120,7 +120,8 @@ mod tests {
 
     /// What goes upstream under the four names, each of which must be there once.
     fn sent(peer: &str, via_trusted: bool, fields: &[(&str, &str)]) -> Vec<String> {
-        let conn = ConnState::new(peer.parse().unwrap(), "127.0.0.1:80".parse().unwrap());
+        let conn =
+            ConnState::new(peer.parse::<std::net::SocketAddr>().unwrap(), "127.0.0.1:80".parse().unwrap());
         let mut map = HeaderMap::new();
         for (name, value) in fields {
             map.append(http::HeaderName::try_from(*name).unwrap(), value.parse().unwrap());

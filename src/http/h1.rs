@@ -15,7 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::conn::ConnState;
+use super::conn::{ConnState, Cut};
 use super::guard::Guard;
 use super::incoming::Incoming;
 use super::quiet::Quiet;
@@ -50,7 +50,10 @@ pub(super) async fn serve<S, H>(
                 return Poll::Ready(more);
             }
             // Closed as it is: nothing has been asked that was not answered.
-            quiet.poll(&state, cx).map(|()| false)
+            quiet.poll(&state, cx).map(|()| {
+                state.note_cut(Cut::Idle);
+                false
+            })
         });
         if !more.await {
             return;
@@ -102,6 +105,7 @@ where
             }
             ready!(quiet.poll_for(PARK_AFTER, state, cx));
             if quiet.poll(state, cx).is_ready() {
+                state.note_cut(Cut::Idle);
                 return Poll::Ready(false);
             }
             // hyper ends when nothing is under way, and the guard keeps the socket open.

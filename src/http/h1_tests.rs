@@ -11,6 +11,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{advance, timeout};
 
+use super::super::conn::LifeLimits;
 use super::super::guard::ConnDeadlines;
 use super::super::http2::Http2Limits;
 use super::super::incoming::Incoming;
@@ -64,6 +65,14 @@ impl Peer {
             ConnDeadlines { header_read: 10 * SECOND, keep_alive: 75 * SECOND, write_stall: 60 * SECOND };
         let settings =
             ServerSettings { head: HeadLimits::default(), deadlines, http2: Http2Limits::default() };
+        let deadlines = ConnDeadlines {
+            header_read: 10 * SECOND,
+            keep_alive: 75 * SECOND,
+            write_stall: 60 * SECOND,
+            response_rate: None,
+        };
+        let head = HeadLimits::default();
+        let settings = ServerSettings { head, deadlines, request_rate: None, life: LifeLimits::default() };
         let connections = Rc::new(Connections::default());
         let (known, open) = (Rc::clone(&state), Rc::clone(&connections));
         let server = spawn_local(async move {

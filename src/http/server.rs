@@ -12,11 +12,12 @@ use http::{Request, Response};
 use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::conn::ConnState;
+use super::conn::{ConnState, Cut, LifeLimits};
 use super::guard::{ConnDeadlines, Guard, Spoken};
 use super::h1;
 use super::http2::{self, Http2Limits};
 use super::incoming::Incoming;
+use super::pace::MinRate;
 use super::wire::HeadLimits;
 use crate::telemetry::{OpenConnection, Protocol};
 
@@ -45,6 +46,10 @@ pub struct ServerSettings {
     pub deadlines: ConnDeadlines,
     /// Bounds of HTTP/2.
     pub http2: Http2Limits,
+    /// The least rate at which a client sends a request's body.
+    pub request_rate: Option<MinRate>,
+    /// How long a connection may live.
+    pub life: LifeLimits,
 }
 
 /// A worker's open downstream connections: counted, and told when to wind up.
@@ -130,6 +135,7 @@ pub async fn serve<S, H>(
     H: Handler + 'static,
 {
     let entered = connections.enter();
+    state.limit_life(settings.life);
     // Whenever this future is dropped, a tunnel that waits to be started goes with it.
     let _waiting = DropTunnel(Rc::clone(&state));
     let mut guard = Guard::new(io, settings.head, settings.deadlines, Rc::clone(&state));
@@ -171,3 +177,6 @@ impl Drop for DropTunnel {
         drop(self.0.tunnel_task());
     }
 }
+        if !told && (entered.is_draining(cx) || over || state.is_worn()) {
+            if over {
+                state.note_cut(Cut::Idle);

@@ -2,25 +2,76 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
+
+use super::bind::ListeningSocket;
+use super::stream::ClientStream;
+use crate::types::Peer;
 
 /// How long to leave off when the process is out of descriptors or memory: connections wait in the
 /// kernel's queue meanwhile.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 
+/// How often the log says so.
+const EXHAUSTED_WORD: Duration = Duration::from_secs(10);
+
+/// A socket that connections are accepted on, of the runtime that it was made in.
+#[derive(Debug)]
+pub enum Acceptor {
+    /// Over TCP.
+    Tcp(TcpListener),
+    /// Over a Unix socket.
+    Unix(UnixListener),
+}
+
+impl Acceptor {
+    /// Accepts on a socket in this thread's runtime.
+    ///
+    /// # Errors
+    /// Those of the runtime, which has to watch it.
+    pub fn new(socket: ListeningSocket) -> io::Result<Self> {
+        Ok(match socket {
+            ListeningSocket::Tcp(socket) => Self::Tcp(TcpListener::from_std(socket)?),
+            ListeningSocket::Unix(socket) => Self::Unix(UnixListener::from_std(socket)?),
+        })
+    }
+
+    /// The next connection.
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(ClientStream, Peer)>> {
+        match self {
+            Self::Tcp(socket) => {
+                socket.poll_accept(cx).map_ok(|(stream, peer)| (ClientStream::from(stream), Peer::from(peer)))
+            }
+            Self::Unix(socket) => {
+                socket.poll_accept(cx).map_ok(|(stream, _)| (ClientStream::from(stream), Peer::Unix))
+            }
+        }
+    }
+
+    /// The next connection.
+    ///
+    /// # Errors
+    /// Those of accept(2): of the connection, which is gone again, or of the process, which has no descriptor left.
+    pub async fn accept(&self) -> io::Result<(ClientStream, Peer)> {
+        poll_fn(|cx| self.poll_accept(cx)).await
+    }
+}
+
 /// Accepts until `closed` turns true; then takes in what the kernel has already let in (its clients
-/// believe to be connected), and ends. `serve` starts a connection's own task.
+/// believe to be connected), and ends. `serve` starts a connection's own task; `exhausted` is told each time that
+/// accepting pauses because the process has no descriptor or memory left.
 pub async fn accept_loop(
-    listener: TcpListener,
+    listener: Acceptor,
     mut closed: watch::Receiver<bool>,
-    mut serve: impl FnMut(TcpStream, SocketAddr),
+    mut serve: impl FnMut(ClientStream, Peer),
+    exhausted: impl Fn(),
 ) {
+    let mut word = Word::default();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -28,9 +79,10 @@ pub async fn accept_loop(
             _ = closed.wait_for(|closed| *closed) => break,
         };
         match accepted {
-            Ok((stream, peer)) => start(stream, peer, &mut serve),
+            Ok((stream, peer)) => serve(stream, peer),
             Err(error) if is_exhaustion(&error) => {
-                tracing::warn!(%error, "accepting pauses");
+                exhausted();
+                word.say(&error);
                 tokio::select! {
                     () = sleep(EXHAUSTED_PAUSE) => {}
                     _ = closed.wait_for(|closed| *closed) => break,
@@ -46,7 +98,7 @@ pub async fn accept_loop(
             Poll::Pending => Poll::Ready(None),
         });
         match waiting.await {
-            Some(Ok((stream, peer))) => start(stream, peer, &mut serve),
+            Some(Ok((stream, peer))) => serve(stream, peer),
             Some(Err(error)) if is_exhaustion(&error) => break,
             Some(Err(_)) => {}
             None => break,
@@ -54,10 +106,17 @@ pub async fn accept_loop(
     }
 }
 
-fn start(stream: TcpStream, peer: SocketAddr, serve: &mut impl FnMut(TcpStream, SocketAddr)) {
-    // Without it, small answers would wait for the acknowledgement of the ones before (RFC 896).
-    if stream.set_nodelay(true).is_ok() {
-        serve(stream, peer);
+/// Says that accepting pauses, now and then. Nobody is turned away: whoever waits in the kernel's queue is served when another
+/// has gone.
+#[derive(Default)]
+struct Word(Option<Instant>);
+
+impl Word {
+    fn say(&mut self, error: &io::Error) {
+        if self.0.is_none_or(|said| said.elapsed() >= EXHAUSTED_WORD) {
+            self.0 = Some(Instant::now());
+            tracing::error!(%error, "accepting pauses: raise the limit of open files (LimitNOFILE=, ulimit -n), or lower limits.max_connections");
+        }
     }
 }
 

@@ -253,7 +253,9 @@ impl Gates<'_> {
             return RequestBody::empty();
         }
         let reserved = Arc::clone(&self.snapshot.reserved);
-        let bounds = Bounds { bytes_max, idle, reserved };
+        // Whoever streams calls of gRPC may have nothing to say for long.
+        let rate = self.snapshot.server.request_rate.filter(|_| !books.grpc);
+        let bounds = Bounds { bytes_max, idle, rate, reserved };
         let (body, flow) = RequestBody::streamed(body, Rc::clone(self.conn), bounds);
         books.flow = Some(flow);
         body

@@ -4,7 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::Cache;
 use http::header::{ACCEPT_LANGUAGE, CONNECTION, RETRY_AFTER, STRICT_TRANSPORT_SECURITY};
@@ -100,8 +99,10 @@ impl Proxy {
         Arc::clone(self.snapshot.borrow_mut().load())
     }
 
-    fn write_stall(&self) -> Duration {
-        self.snapshot.borrow_mut().load().server.deadlines.write_stall
+    /// A body over HTTP/2, whose client may take it slowly without anybody noticing.
+    fn watched(&self, body: ResponseBody, conn: &ConnState, expires: Option<Instant>) -> ResponseBody {
+        let deadlines = self.snapshot.borrow_mut().load().server.deadlines;
+        body.watched(conn, deadlines.write_stall, deadlines.response_rate, expires)
     }
 
     /// The spine: from a request's head to its response's head.
@@ -204,7 +205,7 @@ impl Proxy {
                     Some(transform) => ResponseBody::rewritten(body, transform, books),
                     None => ResponseBody::upstream(body, books),
                 };
-                let body = if conn.h2.get() { body.watched(conn, self.write_stall(), expires) } else { body };
+                let body = if conn.h2.get() { self.watched(body, conn, expires) } else { body };
                 Ok(Response::from_parts(head, body))
             }
             Err(upgraded) => {
@@ -236,7 +237,7 @@ impl Proxy {
         let snapshot = self.snapshot();
         let (head, body) = request.into_parts();
         let survey = Survey::of(&head.headers, &snapshot.reserved);
-        let client = snapshot.trusted.client(conn.peer.ip(), &head.headers);
+        let client = snapshot.trusted.client(conn.peer, &head.headers);
         let request_id = match head.headers.get(&X_REQUEST_ID) {
             Some(id) if client.via_trusted && is_request_id(id) => id.clone(),
             _ => self.ids.next(),
@@ -292,7 +293,8 @@ impl Handler for Proxy {
     ) -> Result<Response<ResponseBody>, Infallible> {
         let served = self.serve(&conn, request).await;
         let mut response = served.unwrap_or_else(|(rejection, books)| self.refuse(&rejection, books));
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS && conn.decline_tunnel() {
+        let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        if !switches && (conn.decline_tunnel() || conn.is_worn()) {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if conn.h2.get() {

@@ -1,6 +1,7 @@
 //! One configuration, compiled: what a request holds from its start to its end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hashbrown::HashMap;
@@ -29,6 +30,8 @@ pub struct ListenerTerms {
     pub https_redirect: Option<HttpsRedirect>,
     /// What answers say in Strict-Transport-Security.
     pub hsts: Option<HeaderValue>,
+    /// Every connection begins with a PROXY header, which must have come within this; `None`: none does.
+    pub announced_within: Option<Duration>,
 }
 
 /// How each listener, by its name, receives connections.

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::exchange::Exchange;
 use super::rejection::Rejection;
-use crate::http::conn::{RawIo, TunnelTask};
+use crate::http::conn::{Cut, RawIo, TunnelTask};
 use crate::http::hop_by_hop::{Survey, has_token};
 use crate::http::websocket::Handshake;
 use crate::time::Deadline;
@@ -119,6 +119,9 @@ pub(super) fn task(upgraded: Upgraded, books: Box<Exchange>, idle: Duration) -> 
                 .await
             };
             tally.ended = matches!(ended, Some(Ok(_)));
+            if ended.is_none() {
+                tally.books.in_flight.conn().note_cut(Cut::TunnelIdle);
+            }
         })
     })
 }

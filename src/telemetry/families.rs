@@ -145,6 +145,10 @@ families! {
         "Time from accepting a connection to the end of its handshake, the client's part included.";
     CERTIFICATE_EXPIRY: GAUGE "tollgate_certificate_expiry_timestamp_seconds" ["listener", "name"]
         "When a certificate from a file expires, in seconds since 1970, by its first name.";
+    CONNECTIONS_CUT: COUNTER "tollgate_connections_cut_total" ["reason"]
+        "Connections that the gateway ended before their clients did, because they idled or were too slow.";
+    ACCEPT_PAUSES: COUNTER "tollgate_accept_pauses_total" []
+        "How often accepting paused because the process had no file descriptor or memory left.";
     MALFORMED_REQUESTS: COUNTER "tollgate_malformed_requests_total" ["reason"]
         "Requests that broke the rules of HTTP.";
 

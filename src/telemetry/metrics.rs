@@ -28,6 +28,8 @@ pub struct Metrics {
     workers: Arc<WorkerTable>,
     overhead: Arc<Overhead>,
     connections_refused: IntCounterVec,
+    connections_cut: IntCounterVec,
+    accept_pauses: IntCounter,
     malformed_requests: IntCounterVec,
     http2_abuse: IntCounterVec,
     access_log: AccessLogMeter,
@@ -82,6 +84,8 @@ impl Metrics {
             cache: CacheMeter::new(&registry)?,
             kept: KeptMeters::new(&registry)?,
             connections_refused: counters(&registry, &families::CONNECTIONS_REFUSED)?,
+            connections_cut: counters(&registry, &families::CONNECTIONS_CUT)?,
+            accept_pauses: counter(&registry, &families::ACCEPT_PAUSES)?,
             malformed_requests: counters(&registry, &families::MALFORMED_REQUESTS)?,
             http2_abuse: counters(&registry, &families::HTTP2_ABUSE)?,
             registry,
@@ -167,6 +171,16 @@ impl Metrics {
     /// A connection was closed before its first request. The reasons are a fixed set of the caller's.
     pub fn connection_refused(&self, reason: &'static str) {
         bump(&self.connections_refused, reason);
+    }
+
+    /// A connection was ended before its time. The reasons are a fixed set of the caller's.
+    pub fn connection_cut(&self, reason: &'static str) {
+        bump(&self.connections_cut, reason);
+    }
+
+    /// Accepting pauses: there is no descriptor or memory left.
+    pub fn accept_paused(&self) {
+        self.accept_pauses.inc();
     }
 
     /// A request broke the rules of HTTP. The reasons are a fixed set of the caller's.

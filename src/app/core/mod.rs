@@ -1,6 +1,7 @@
 //! What the gateway is made of, and who is told of it.
 
 mod reload;
+mod terms;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,13 +14,13 @@ use anyhow::Context;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use self::terms::{access_log_settings, client_limits};
 use crate::app::gateway::{Options, Source};
 use crate::app::keeper::Keeper;
-use crate::app::listeners::{Bound, bind_all, hand_out};
+use crate::app::listeners::{Bound, bind_admin, bind_all, hand_out};
+use crate::app::privileges;
 use crate::app::worker::{Command, Worker, WorkerShare};
-use crate::config::{
-    self, Diagnostic, Difference, Document, Inventory, Loaded, Loader, Quarantined, Workers,
-};
+use crate::config::{Diagnostic, Difference, Document, Inventory, Loaded, Loader, Quarantined, Workers};
 use crate::control;
 use crate::control::registry::Registry;
 use crate::control::{
@@ -27,10 +28,10 @@ use crate::control::{
     ListenerSet, Live, PoolSet, PoolTls, Previous, Prover, Question, Status, TenantSet, compile, explain,
     limits, meter_certificates,
 };
-use crate::listen::ConnectionCaps;
+use crate::listen::{self, ConnectionCaps};
 use crate::proxy::{Snapshot, SnapshotCell};
 use crate::telemetry::Metrics;
-use crate::telemetry::access_log::{AccessLog, AccessLogSettings};
+use crate::telemetry::access_log::AccessLog;
 use crate::tenant::SourceFault;
 use crate::types::{KeyHash, TenantId};
 use crate::upstream::Pool;
@@ -56,6 +57,8 @@ pub(super) struct Core {
     pools: watch::Sender<Vec<Arc<Pool>>>,
     // Held for a whole reload: reloads happen one at a time.
     running: Mutex<Running>,
+    /// The admin listener's socket, until the control thread has it.
+    admin: Mutex<Option<listen::Bound>>,
     /// Snapshots that were in force, and that requests may run on still.
     outlived: Mutex<Vec<Arc<Snapshot>>>,
 }
@@ -83,6 +86,15 @@ impl Core {
         options: Options,
     ) -> anyhow::Result<Self> {
         let Loaded { document, warnings, quarantined, watched: _, difference } = loaded;
+        let worker_count = match document.workers {
+            Workers::Auto => available_parallelism().map_or(1, usize::from),
+            Workers::Count(count) => count.get(),
+        };
+        let sockets = bind_all(document.listeners.iter(), worker_count)?;
+        let admin = bind_admin(&document.admin)?;
+        // Before anything is made that is to be read again later: it would be root's.
+        let files = sockets.iter().filter_map(|(bound, _)| bound.file.as_deref()).chain(&admin.file);
+        privileges::give_up(&document, files)?;
         let metrics = Arc::new(Metrics::new(document.metrics.tenants).context("metrics")?);
         let foundation = match options.store_patience {
             Some(patience) => Foundation::with_patience(metrics, options.clock, patience),
@@ -112,14 +124,9 @@ impl Core {
         keeper.opened().into_iter().for_each(|store| registry.connect(store));
         let snapshot = Arc::new(SnapshotCell::from_pointee(snapshot));
         let limits = &document.limits;
-        let caps = Arc::new(ConnectionCaps::new(limits.max_connections, limits.max_connections_per_client));
+        let caps = Arc::new(ConnectionCaps::new(client_limits(limits)));
         let access_log = AccessLog::start(&access_log_settings(&document), foundation.metrics.access_log())
             .context("access_log.path can't be opened")?;
-        let worker_count = match document.workers {
-            Workers::Auto => available_parallelism().map_or(1, usize::from),
-            Workers::Count(count) => count.get(),
-        };
-        let sockets = bind_all(document.listeners.iter(), worker_count)?;
         let mut workers = Vec::with_capacity(worker_count);
         for index in 0..worker_count {
             let share = WorkerShare {
@@ -152,6 +159,7 @@ impl Core {
             resolve: options.resolve,
             pools: watch::Sender::new(pools.pools().cloned().collect()),
             outlived: Mutex::default(),
+            admin: Mutex::new(Some(admin)),
             running: Mutex::new(Running {
                 loader,
                 document,
@@ -170,6 +178,11 @@ impl Core {
         Ok(core)
     }
 
+    /// The admin listener's socket; once.
+    pub(super) fn take_admin(&self) -> Option<listen::Bound> {
+        self.admin.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     fn running(&self) -> MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -178,9 +191,9 @@ impl Core {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where clients connect, in the order of the configuration.
+    /// The addresses that clients connect to, in the order of the configuration.
     pub(super) fn listeners(&self) -> Vec<SocketAddr> {
-        self.running().listeners.iter().map(|bound| bound.address).collect()
+        self.running().listeners.iter().filter_map(|bound| bound.address).collect()
     }
 
     pub(super) fn metrics(&self) -> &Arc<Metrics> {
@@ -237,7 +250,7 @@ impl Core {
         let running = self.running();
         if difference.main {
             for bound in &running.listeners {
-                tracing::info!(listener = %bound.address, "listening");
+                tracing::info!(listener = %bound.shown, "listening");
             }
             for warning in &running.warnings {
                 tracing::warn!("{warning}");
@@ -274,7 +287,7 @@ impl Core {
             warnings: &running.warnings,
             quarantined: &running.quarantined,
             restart_required: &running.restart_required,
-            listeners: running.listeners.iter().map(|bound| bound.address.to_string()).collect(),
+            listeners: running.listeners.iter().map(|bound| bound.shown.to_string()).collect(),
             document: &running.document,
             workers: self.worker_count,
             tenants: running.document.tenants.len(),
@@ -341,7 +354,11 @@ impl Core {
 
     pub(super) fn drain(&self) {
         self.draining.store(true, Ordering::Release);
-        let within = self.running().document.limits.drain;
+        let mut running = self.running();
+        let within = running.document.limits.drain;
+        // Nobody is to connect any more; another gateway may bind the same paths.
+        running.listeners.iter_mut().for_each(|bound| bound.file = None);
+        drop(running);
         self.workers().iter().for_each(|worker| worker.tell(Command::Drain(within)));
     }
 
@@ -363,18 +380,5 @@ impl Core {
 fn report_quarantined(one: &Quarantined) {
     for diagnostic in &one.diagnostics {
         tracing::error!(file = %one.file.display(), "tenant file left out: {diagnostic}");
-    }
-}
-
-fn access_log_settings(document: &Document) -> AccessLogSettings {
-    match &document.access_log {
-        Some(log) => AccessLogSettings {
-            path: match &log.path {
-                config::AccessLogPath::Stdout => "-".to_owned(),
-                config::AccessLogPath::File(path) => path.to_string_lossy().into_owned(),
-            },
-            sample: log.sample,
-        },
-        None => AccessLogSettings { path: "-".to_owned(), sample: 0.0 },
     }
 }

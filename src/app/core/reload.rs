@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 
-use super::{Core, Running, access_log_settings};
+use super::{Core, Running, access_log_settings, client_limits};
 use crate::app::gateway::ReloadFailure;
 use crate::app::keeper::terms;
 use crate::app::listeners::{Bound, Sockets, bind_all, hand_out};
@@ -117,7 +117,7 @@ impl Core {
         self.outlived.lock().unwrap_or_else(PoisonError::into_inner).push(before);
         of_tenants.removed.iter().for_each(|id| self.foundation.accounts.leave(id));
         if main {
-            self.caps.set(document.limits.max_connections, document.limits.max_connections_per_client);
+            self.caps.set(client_limits(&document.limits));
             self.listen(running, listening, &document);
             meter_certificates(&document, self.metrics());
             let _ = self.pools.send(pools.pools().cloned().collect());
@@ -139,8 +139,9 @@ impl Core {
         }
         (running.pools, running.tenants) = (pools, tenants);
         // What only a restart changes stays as it runs, so that the next reload compares with that.
-        let (admin, workers) = (running.document.admin.clone(), running.document.workers);
-        running.document = Arc::new(Document { admin, workers, ..document });
+        let Document { admin, workers, user, group, .. } = &*running.document;
+        let (admin, workers, user, group) = (admin.clone(), *workers, user.clone(), group.clone());
+        running.document = Arc::new(Document { admin, workers, user, group, ..document });
         self.registry.adopt(Arc::clone(&running.document));
         (running.warnings, running.quarantined) = (warnings, quarantined);
         running.loader.accept();
@@ -153,7 +154,14 @@ impl Core {
         let (kept, gone): (Vec<&Bound>, Vec<&Bound>) = running.listeners.iter().partition(stays);
         let new = document.listeners.iter();
         let new = new.filter(|listener| !kept.iter().any(|bound| bound.name == listener.name));
-        let new = bind_all(new, self.worker_count).map_err(ReloadFailure::Resource)?;
+        let new = bind_all(new, self.worker_count);
+        let new = match running.document.user {
+            Some(_) => {
+                new.context("the gateway has given up root (`user`): what only root may bind needs a restart")
+            }
+            None => new,
+        };
+        let new = new.map_err(ReloadFailure::Resource)?;
         let (kept, gone) = (kept.into_iter().cloned().collect(), gone.into_iter().cloned().collect());
         Ok(Listening { kept, gone, new })
     }
@@ -162,6 +170,14 @@ impl Core {
     fn listen(&self, running: &mut Running, listening: Listening, document: &Document) {
         let Listening { kept, gone, new } = listening;
         running.listeners = kept;
+        for bound in &running.listeners {
+            let listener = document.listeners.iter().find(|listener| listener.name == bound.name);
+            if let Some((file, listener)) = bound.file.as_ref().zip(listener)
+                && let Err(error) = file.set_mode(listener.mode)
+            {
+                tracing::warn!(listener = %bound.shown, %error, "the mode of the socket's file can't be changed");
+            }
+        }
         running.listeners.extend(new.iter().map(|(bound, _)| bound.clone()));
         running
             .listeners
@@ -212,6 +228,16 @@ fn has_quotas(document: &Document, difference: &Difference) -> bool {
 
 fn restart_required(before: &Document, after: &Document) -> Vec<&'static str> {
     let mut keys = Vec::new();
+    let v6only = |document: &Document, name: &str| {
+        document.listeners.iter().find(|listener| *listener.name == *name).map(|listener| listener.v6only)
+    };
+    let stays = |name: &str| v6only(after, name).is_none_or(|after| v6only(before, name) == Some(after));
+    if !before.listeners.iter().all(|listener| stays(&listener.name)) {
+        keys.push("listeners[].v6only");
+    }
+    if (&before.user, &before.group) != (&after.user, &after.group) {
+        keys.push("user");
+    }
     if before.workers != after.workers {
         keys.push("workers");
     }

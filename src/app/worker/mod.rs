@@ -2,7 +2,7 @@
 
 mod reception;
 
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -17,7 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 use self::reception::Reception;
 use super::memory;
 use crate::http::server::Connections;
-use crate::listen::{ConnectionCaps, accept_loop};
+use crate::listen::{Acceptor, ConnectionCaps, ListeningSocket, accept_loop};
 use crate::proxy::{Proxy, SnapshotCell};
 use crate::telemetry::Metrics;
 use crate::telemetry::access_log::AccessLogSender;
@@ -33,8 +33,14 @@ pub(super) struct WorkerShare {
 
 /// What a worker is told. Told rarely: a reload or the end.
 pub(super) enum Command {
-    /// Accept on this socket, too, for the listener of this name.
-    Listen(Arc<str>, TcpListener),
+    /// Accept on this socket, too.
+    Listen {
+        /// For the listener of this name.
+        name: Arc<str>,
+        /// As metrics call it.
+        shown: Arc<str>,
+        socket: ListeningSocket,
+    },
     /// Accept no more for the listener of this name; connections stay.
     Unlisten(Arc<str>),
     /// Accept no more at all, and end when all connections have, at the latest then.
@@ -111,14 +117,14 @@ async fn run(share: WorkerShare, mut inbox: mpsc::Receiver<Command>) {
     let mut accepting: HashMap<Arc<str>, Accepting> = HashMap::new();
     let drain = loop {
         match inbox.recv().await {
-            Some(Command::Listen(name, socket)) => {
-                let Ok(address) = socket.local_addr() else { continue };
-                let Ok(listener) = tokio::net::TcpListener::from_std(socket) else { continue };
+            Some(Command::Listen { name, shown, socket }) => {
+                let local = local_of(&socket);
+                let Ok(listener) = Acceptor::new(socket) else { continue };
                 let (closed, is_closed) = watch::channel(false);
                 let reception = Reception {
                     listener: Arc::clone(&name),
-                    local: address,
-                    meter: share.metrics.listener(&address.to_string()),
+                    local,
+                    meter: share.metrics.listener(&shown),
                     proxy: Rc::clone(&proxy),
                     connections: Rc::clone(&connections),
                     caps: Arc::clone(&share.caps),
@@ -126,7 +132,9 @@ async fn run(share: WorkerShare, mut inbox: mpsc::Receiver<Command>) {
                 };
                 let reception = Rc::new(reception);
                 let receive = move |stream, peer| Rc::clone(&reception).receive(stream, peer);
-                let task = spawn_local(accept_loop(listener, is_closed, receive));
+                let metrics = Arc::clone(&share.metrics);
+                let exhausted = move || metrics.accept_paused();
+                let task = spawn_local(accept_loop(listener, is_closed, receive, exhausted));
                 accepting.insert(name, Accepting { closed, task });
             }
             Some(Command::Unlisten(name)) => {
@@ -166,6 +174,15 @@ async fn run(share: WorkerShare, mut inbox: mpsc::Receiver<Command>) {
     proxy.end();
     sweeper.abort();
     upstream.close_idle();
+}
+
+/// Our side's address, where a socket has one.
+fn local_of(socket: &ListeningSocket) -> SocketAddr {
+    let address = match socket {
+        ListeningSocket::Tcp(socket) => socket.local_addr().ok(),
+        ListeningSocket::Unix(_) => None,
+    };
+    address.unwrap_or_else(|| SocketAddr::from(([0; 4], 0)))
 }
 
 async fn close(accepting: Accepting) {

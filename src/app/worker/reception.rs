@@ -6,18 +6,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
 use crate::http::conn::{ConnState, HttpsRedirect};
 use crate::http::secured::{Secured, client_lines};
 use crate::http::server::{Connections, ServerSettings, serve};
-use crate::listen::ConnectionCaps;
+use crate::listen::{Backlog, ClientStream, ConnectionCaps, ConnectionPermit, Unannounced, announced};
 use crate::proxy::{ListenerTerms, Proxy};
 use crate::telemetry::{ListenerMeter, Metrics};
 use crate::tls::{Alpn, Session};
-use crate::types::HostName;
+use crate::types::{HostName, Peer};
 
 /// What receives the connections of one listener on one worker.
 pub(super) struct Reception {
@@ -33,21 +32,40 @@ pub(super) struct Reception {
 
 impl Reception {
     /// Starts the task of a connection, if it is let in.
-    pub(super) fn receive(self: Rc<Self>, stream: TcpStream, peer: SocketAddr) {
+    pub(super) fn receive(self: Rc<Self>, stream: ClientStream, peer: Peer) {
         self.meter.accepted();
         let snapshot = self.proxy.snapshot();
-        let ip = peer.ip().to_canonical();
-        let permit = match self.caps.enter(ip, !snapshot.trusted.contains(ip)) {
+        let Some(terms) = snapshot.listeners.get(&self.listener).cloned() else { return };
+        let is_trusted = snapshot.trusted.trusts(peer);
+        let settings = snapshot.server;
+        drop(snapshot);
+        if terms.announced_within.is_some() && !is_trusted {
+            return self.unannounced(peer, Unannounced::Untrusted);
+        }
+        let mut permit = match self.caps.enter() {
             Ok(permit) => permit,
             Err(refusal) => return self.metrics.connection_refused(refusal.reason()),
         };
-        let Some(terms) = snapshot.listeners.get(&self.listener).cloned() else { return };
-        let settings = snapshot.server;
-        drop(snapshot);
+        if !self.is_within_its_own(&mut permit, peer) {
+            return;
+        }
         spawn_local(async move {
-            let _permit = permit;
+            let mut permit = permit;
+            let (mut stream, mut peer) = (stream, peer);
+            if let Some(within) = terms.announced_within {
+                // Apart: it takes no room once it is done.
+                match Box::pin(announced(&mut stream, peer, within)).await {
+                    Ok(client) => peer = client,
+                    Err(why) => return self.unannounced(peer, why),
+                }
+                // It is the client that counts, and not who announced it.
+                if !self.is_within_its_own(&mut permit, peer) {
+                    return;
+                }
+            }
+            let backlog = stream.backlog();
             let Some(tls) = &terms.tls else {
-                return self.speak(stream, peer, None, terms.https_redirect, settings).await;
+                return self.speak(stream, backlog, peer, None, terms.https_redirect, settings).await;
             };
             let began = Instant::now();
             match tls.accept(stream).await {
@@ -56,7 +74,7 @@ impl Reception {
                     // Where it is kept costs memory as long as the connection lives.
                     let secured = Box::new(secured(session, &terms));
                     drop(terms);
-                    Box::pin(self.speak(stream, peer, Some(secured), None, settings)).await;
+                    Box::pin(self.speak(stream, backlog, peer, Some(secured), None, settings)).await;
                 }
                 Err(failure) => {
                     tracing::debug!(%peer, listener = %self.listener, "{failure}");
@@ -67,11 +85,26 @@ impl Reception {
         });
     }
 
+    /// Counts a connection as its client's, who may have so many.
+    fn is_within_its_own(&self, permit: &mut ConnectionPermit, peer: Peer) -> bool {
+        let Some(ip) = peer.known_ip() else { return true };
+        if self.proxy.snapshot().trusted.trusts(peer) {
+            return true;
+        }
+        permit.count_for(ip).inspect_err(|refusal| self.metrics.connection_refused(refusal.reason())).is_ok()
+    }
+
+    fn unannounced(&self, peer: Peer, why: Unannounced) {
+        tracing::debug!(%peer, listener = %self.listener, "refused: {why}");
+        self.metrics.connection_refused(why.reason());
+    }
+
     /// Speaks HTTP until the connection ends.
     async fn speak<S>(
         self: Rc<Self>,
         stream: S,
-        peer: SocketAddr,
+        backlog: Backlog,
+        peer: Peer,
         secured: Option<Box<Secured>>,
         https_redirect: Option<HttpsRedirect>,
         settings: ServerSettings,
@@ -79,9 +112,14 @@ impl Reception {
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
         let state = Rc::new(ConnState::of(peer, self.local, secured, https_redirect));
+        state.ask_for_backlog(move || backlog.octets());
+        let noted = Rc::clone(&state);
         let meter = Arc::clone(&self.meter);
         let opened = move |protocol| meter.opened(protocol);
         serve(stream, state, settings, Rc::clone(&self.proxy), Rc::clone(&self.connections), opened).await;
+        if let Some(why) = noted.cut() {
+            self.metrics.connection_cut(why.reason());
+        }
     }
 }
 

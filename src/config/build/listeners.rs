@@ -1,17 +1,28 @@
-//! Listeners, admin, limits, workers.
+//! Listeners, admin, workers.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
 
 use super::Builder;
-use crate::config::decode::{List, Spanned};
-use crate::config::document::{Admin, Limits, Listener, Workers};
+use crate::config::decode::{List, OneOrList, Spanned};
+use crate::config::document::{Admin, Listener, Workers};
 use crate::config::source::Mark;
-use crate::config::written;
-use crate::types::{ByteSize, Secret, TimeSpan};
+use crate::config::written::{self, Text};
+use crate::types::{BindAddress, Secret};
 
 /// The admin listener's address, where none is written.
 const ADMIN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9900);
+
+/// The mode of a Unix socket's file, where none is written.
+const SOCKET_MODE: u32 = 0o660;
+
+/// Whether two listeners would have to share a port.
+fn is_clash(one: (&BindAddress, bool), other: (&BindAddress, bool)) -> bool {
+    let (BindAddress::Inet(a), BindAddress::Inet(b)) = (one.0, other.0) else { return one.0 == other.0 };
+    let takes_all =
+        |address: &SocketAddr, v6only: bool| address.is_ipv6() && address.ip().is_unspecified() && !v6only;
+    let both = takes_all(a, one.1) && b.is_ipv4() || takes_all(b, other.1) && a.is_ipv4();
+    a.port() != 0 && (a == b || a.port() == b.port() && both)
+}
 
 impl Builder<'_> {
     pub(super) fn listeners(&mut self, written: &Spanned<List<written::Listener>>) -> Vec<Listener> {
@@ -22,15 +33,6 @@ impl Builder<'_> {
         }
         let mut listeners: Vec<(Mark, Listener)> = Vec::new();
         for listener in &written.value.0 {
-            let bind = listener.bind.value.0;
-            let same = |other: &&(Mark, Listener)| other.1.bind == bind && bind.port() != 0;
-            if let Some((first, _)) = listeners.iter().find(same) {
-                self.findings
-                    .error("duplicate-listener", listener.bind.mark, format!("`{bind}` is there twice"))
-                    .hint("remove one of the two")
-                    .see(*first, "the other one is");
-            }
-            let origin = self.findings.sources.origin(listener.bind.mark);
             let tls = listener.tls.as_ref().map(|tls| self.listener_tls(tls));
             let https_redirect = listener.https_redirect.as_ref().and_then(|to| self.https_redirect(to));
             if let Some(redirect) = listener.https_redirect.as_ref().filter(|_| tls.is_some()) {
@@ -50,6 +52,36 @@ impl Builder<'_> {
                 listener.bind.mark,
                 Listener { name: name.into(), bind, tls, https_redirect, origin },
             ));
+            for (mark, bind) in self.binds(&listener.bind) {
+                let v6only = listener.v6only.as_ref().is_none_or(|v6only| v6only.value);
+                let clash =
+                    |other: &&(Mark, Listener)| is_clash((&bind, v6only), (&other.1.bind, other.1.v6only));
+                if let Some((first, other)) = listeners.iter().find(clash) {
+                    let (what, hint) = if other.bind == bind {
+                        (format!("`{bind}` is there twice"), "remove one of the two")
+                    } else {
+                        (
+                            format!("`{bind}` and `{}` are the same port", other.bind),
+                            "remove `v6only: false`, with which [::] takes IPv4 connections, too",
+                        )
+                    };
+                    let finding = self.findings.error("duplicate-listener", mark, what);
+                    finding.hint(hint).see(*first, "the other one is");
+                }
+                let name = match listeners.iter().filter(|other| other.1.bind == bind).count() {
+                    0 => bind.to_string(),
+                    turn => format!("{bind}#{}", turn + 1),
+                };
+                let built = Listener {
+                    name: name.into(),
+                    bind,
+                    v6only,
+                    mode: listener.mode.as_ref().map_or(SOCKET_MODE, |mode| mode.value.0.0),
+                    proxy_protocol: listener.proxy_protocol.unwrap_or(false),
+                    tls: tls.clone(),
+                    origin: self.findings.sources.origin(mark),
+                };
+                listeners.push((mark, built));
         }
         listeners.into_iter().map(|(_, listener)| listener).collect()
     }
@@ -69,9 +101,30 @@ impl Builder<'_> {
         Some((port, status))
     }
 
+    /// Where a listener listens, each with its place.
+    fn binds(&self, written: &Spanned<OneOrList<Text<BindAddress>>>) -> Vec<(Mark, BindAddress)> {
+        match &written.value {
+            OneOrList::One(bind) => vec![(written.mark, self.bind(&bind.0))],
+            OneOrList::List(list) => {
+                if list.0.is_empty() && self.findings.errors_in(written.mark.file) == 0 {
+                    self.findings
+                        .error("invalid-value", written.key, "there is no address to listen on")
+                        .hint("write one, like `bind: 0.0.0.0:8080`");
+                }
+                list.0.iter().map(|bind| (bind.mark, self.bind(&bind.value.0))).collect()
+            }
+    /// A path is relative to the folder of the file, as all are.
+    fn bind(&self, written: &BindAddress) -> BindAddress {
+        match written {
+            BindAddress::Unix(path) => BindAddress::Unix(self.path(&path.to_string_lossy())),
+            other => other.clone(),
     pub(super) fn admin(&mut self, written: Option<&written::Admin>) -> Admin {
-        let Some(written) = written else { return Admin { bind: ADMIN_DEFAULT, token: None } };
-        let bind = written.bind.as_ref().map_or(ADMIN_DEFAULT, |bind| bind.value.0);
+        let Some(written) = written else {
+            return Admin { bind: BindAddress::Inet(ADMIN_DEFAULT), mode: SOCKET_MODE, token: None };
+        };
+        let bind =
+            written.bind.as_ref().map_or(BindAddress::Inet(ADMIN_DEFAULT), |bind| self.bind(&bind.value.0));
+        let mode = written.mode.as_ref().map_or(SOCKET_MODE, |mode| mode.value.0.0);
         let token = match (&written.token, &written.token_file) {
             (Some(_), Some(file)) => {
                 self.findings
@@ -85,7 +138,7 @@ impl Builder<'_> {
                 .and_then(|text| self.token(text.trim_end_matches(['\r', '\n']), file.mark)),
             (None, None) => None,
         };
-        Admin { bind, token }
+        Admin { bind, mode, token }
     }
 
     /// A bearer token is visible ASCII (RFC 6750 §2.1); another could never be sent.

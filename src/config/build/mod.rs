@@ -10,6 +10,7 @@ mod cors;
 mod features;
 mod headers;
 mod identity;
+mod limits;
 mod listeners;
 mod matches;
 mod mirror;
@@ -46,7 +47,7 @@ use super::document::{Document, Domain, Plan, Pool, TenantList};
 use super::findings::Findings;
 use super::source::Mark;
 use super::suggest;
-use super::written::Config;
+use super::written::{Config, Proxy};
 use crate::types::TenantId;
 
 pub(super) use tally::Tally;
@@ -125,7 +126,16 @@ impl<'b> Builder<'b> {
         Document {
             listeners: self.listeners(&config.listeners),
             admin: self.admin(config.admin.as_ref()),
-            trusted_proxies: config.trusted_proxies.0.iter().map(|net| net.0.0).collect(),
+            trusted_proxies: config
+                .trusted_proxies
+                .0
+                .iter()
+                .filter_map(|proxy| match proxy.0 {
+                    Proxy::Network(net) => Some(net),
+                    Proxy::Unix => None,
+                })
+                .collect(),
+            trusts_unix: config.trusted_proxies.0.iter().any(|proxy| matches!(proxy.0, Proxy::Unix)),
             tenancy: self.tenancy(config),
             store: self.store(config.store.as_ref()),
             stores_tenants: config.store.is_some(),
@@ -142,6 +152,8 @@ impl<'b> Builder<'b> {
             metrics: self.metrics(config.metrics.as_ref()),
             access_log: self.access_log(config.access_log.as_ref()),
             limits: self.limits(config.limits.as_ref()),
+            user: config.user.as_ref().map(|user| user.value.clone()),
+            group: config.group.as_ref().map(|group| group.value.clone()),
             workers: listeners::workers(config.workers.as_ref()),
         }
     }

@@ -19,7 +19,7 @@ use super::findings::Findings;
 use super::yaml::{Environment, Kind, Node, interpolate};
 
 pub(super) use error::DecodeError;
-pub(super) use wrappers::{Entries, List, Spanned, Unsupported, WordOr};
+pub(super) use wrappers::{Entries, List, OneOrList, Spanned, Unsupported, WordOr};
 
 use error::Flaw;
 use node::NodeDecoder;

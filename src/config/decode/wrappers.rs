@@ -5,7 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::de::value::{MapAccessDeserializer, StrDeserializer};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer, StrDeserializer};
 use serde::de::{self, Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::config::source::Mark;
@@ -49,6 +49,13 @@ pub(in crate::config) struct Unsupported<T>(PhantomData<fn() -> T>);
 pub(in crate::config) enum WordOr<W, M> {
     Word(W),
     Mapping(M),
+}
+
+/// A value that is written as one text, or several of them in a list.
+#[derive(Clone, Debug)]
+pub(in crate::config) enum OneOrList<T> {
+    One(T),
+    List(List<Spanned<T>>),
 }
 
 impl<T> Default for List<T> {
@@ -222,6 +229,30 @@ impl<'de, W: Deserialize<'de>, M: Deserialize<'de>> Deserialize<'de> for WordOr<
     }
 }
 
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrList<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Either<T> {
+            type Value = OneOrList<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("one value or a list of them")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                T::deserialize(StrDeserializer::new(text)).map(OneOrList::One)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Self::Value, A::Error> {
+                List::deserialize(SeqAccessDeserializer::new(items)).map(OneOrList::List)
+            }
+        }
+
+        deserializer.deserialize_newtype_struct(WORD_OR, Either(PhantomData))
+    }
+}
+
 /// The schema of a wrapper is that of what it wraps.
 macro_rules! schema_of {
     ($wrapper:ident, $inner:ty) => {
@@ -249,6 +280,21 @@ schema_of!(Spanned, T);
 schema_of!(Unsupported, T);
 schema_of!(List, Vec<T>);
 schema_of!(Entries, std::collections::BTreeMap<String, T>);
+
+impl<T: JsonSchema> JsonSchema for OneOrList<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("OneOrList{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<T>();
+        schemars::json_schema!({ "anyOf": [one.clone(), { "type": "array", "items": one, "minItems": 1 }] })
+    }
+}
 
 impl<W: JsonSchema, M: JsonSchema> JsonSchema for WordOr<W, M> {
     fn inline_schema() -> bool {

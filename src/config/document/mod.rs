@@ -37,7 +37,7 @@ pub use concurrency::{Concurrency, SeatLimit, Seats};
 pub use cors::{Cors, CorsNames, CorsSetting};
 pub use features::{Feature, Moment};
 pub use identity::{Identity, Signed};
-pub use listeners::{Admin, Limits, Listener, Workers};
+pub use listeners::{Admin, Limits, Listener, MinRate, Workers};
 pub use plans::{HeaderRules, Plan};
 pub use pools::{
     Backoff, CircuitBreaker, CircuitLimits, ClientCertificate, Endpoint, EndpointHost, EndpointTarget,
@@ -68,6 +68,8 @@ pub struct Document {
     pub admin: Admin,
     /// Peers whose forwarding and tenant headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether whoever comes over a Unix socket is such a peer.
+    pub trusts_unix: bool,
     /// How a request's tenant is found.
     pub tenancy: Tenancy,
     /// The store's file.
@@ -101,6 +103,10 @@ pub struct Document {
     pub access_log: Option<AccessLog>,
     /// Connection and message bounds.
     pub limits: Limits,
+    /// The user to become once everything is bound, by name or number.
+    pub user: Option<String>,
+    /// The group to be in then.
+    pub group: Option<String>,
     /// How many worker threads serve.
     pub workers: Workers,
 }

@@ -1,8 +1,7 @@
-//! Listeners, admin, limits, workers.
+//! Listeners, admin, workers.
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -10,22 +9,28 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
-use super::text::Text;
+use super::text::{FileMode, Text};
 use super::tls::Tls;
-use crate::config::decode::{Spanned, Unsupported};
-use crate::types::{ByteSize, TimeSpan};
+use crate::config::decode::{OneOrList, Spanned, Unsupported};
+use crate::types::BindAddress;
 
 /// A public listener: HTTP/1.1 and h2c (prior knowledge) on one port.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Listener {
-    /// The address and port, like 0.0.0.0:8080 or [::]:8080. Port 0 takes any free one.
-    pub bind: Spanned<Text<SocketAddr>>,
+    /// Where to listen, or a list of it: an address and port like 0.0.0.0:8080 or [::]:8080 (port 0 takes any free one), a Unix socket
+    /// like unix:/run/tollgate/tollgate.sock, or a socket that systemd has opened: systemd:NAME or fd:3.
+    pub bind: Spanned<OneOrList<Text<BindAddress>>>,
+    /// Whether an IPv6 address takes IPv6 connections only. With false, [::]:8080 takes IPv4 connections, too. Default true.
+    pub v6only: Option<Spanned<bool>>,
+    /// Who may connect to a Unix socket, as the mode of its file. Default 0660.
+    pub mode: Option<Spanned<Text<FileMode>>>,
     /// Lead requests to https: true, or { port: 8443, status: 308 }. Those that a trusted proxy says came by https are served, and so
     /// are ACME's challenges. Default false.
     pub https_redirect: Option<Spanned<HttpsRedirect>>,
-    /// Accept PROXY v1 and v2 from trusted proxies. Not supported yet.
-    pub proxy_protocol: Option<Unsupported<bool>>,
+    /// Every connection begins with a PROXY header, version 1 or 2, from one of `trusted_proxies`: others are closed. Default false:
+    /// none does.
+    pub proxy_protocol: Option<bool>,
     /// TLS. Without it clients speak in the clear.
     pub tls: Option<Spanned<Tls>>,
     /// QUIC on the same port. Not supported yet.
@@ -80,8 +85,10 @@ pub(in crate::config) struct HttpsRedirectTo {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Admin {
-    /// The address and port. Default 127.0.0.1:9900.
-    pub bind: Option<Spanned<Text<SocketAddr>>>,
+    /// The address and port, or unix:PATH, systemd:NAME or fd:N. Default 127.0.0.1:9900.
+    pub bind: Option<Spanned<Text<BindAddress>>>,
+    /// Who may connect to a Unix socket, as the mode of its file. Default 0660.
+    pub mode: Option<Spanned<Text<FileMode>>>,
     /// The bearer token of the API. Better kept in a file: see `token_file`.
     pub token: Option<Spanned<String>>,
     /// A file with the bearer token of the API.

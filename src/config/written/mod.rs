@@ -10,6 +10,7 @@ mod cors;
 mod features;
 mod headers;
 mod identity;
+mod limits;
 mod listeners;
 mod matches;
 mod plans;
@@ -40,6 +41,8 @@ pub(super) use features::{Feature, FeatureTerms};
 pub(super) use headers::HeaderRules;
 pub(super) use identity::{Identity, Signed, SigningAlgorithm};
 pub(super) use listeners::{Admin, HttpsRedirect, Limits, Listener, Workers};
+pub(super) use limits::{Limits, MinRate, RateWord};
+pub(super) use listeners::{Admin, Listener, Workers};
 pub(super) use matches::{Match, ValueCondition, ValueMatch};
 pub(super) use plans::Plan;
 pub(super) use pools::{
@@ -54,7 +57,7 @@ pub(super) use split::Split;
 pub(super) use telemetry::{AccessLog, Metering, Metrics, Tracing};
 pub(super) use tenancy::{Cache, IdentifyRule, Tenancy, Unknown, Verification};
 pub(super) use tenants::{Access, Tenant, TenantFile};
-pub(super) use text::{FromText, Network, Text};
+pub(super) use text::{FromText, Proxy, Text};
 pub(super) use tls::{Alpn, Certificate, ClientAuth, ClientAuthMode, Hsts, Tls, TlsVersion};
 
 /// The configuration of Tollgate, a tenant-aware reverse proxy gateway.
@@ -67,9 +70,10 @@ pub(super) struct Config {
     pub listeners: Spanned<List<Listener>>,
     /// Health, metrics and the API: never on a public listener.
     pub admin: Option<Admin>,
-    /// Peers whose X-Forwarded-*, Forwarded and tenant headers are believed: addresses or networks.
+    /// Peers whose X-Forwarded-*, Forwarded, tenant and PROXY headers are believed: addresses, networks, or `unix` for those that come
+    /// over a Unix socket.
     #[serde(default)]
-    pub trusted_proxies: List<Text<Network>>,
+    pub trusted_proxies: List<Text<Proxy>>,
     /// How a request's tenant is found.
     pub tenancy: Option<Tenancy>,
     /// Where tenants of the API and usage live durably: sqlite:PATH. Default: no store, or, where a quota is configured,
@@ -111,6 +115,10 @@ pub(super) struct Config {
     pub tracing: Option<Unsupported<Tracing>>,
     /// Bounds on connections and messages.
     pub limits: Option<Limits>,
+    /// The user that the gateway becomes once everything is bound: a name or a number. Default: it stays who it is.
+    pub user: Option<Spanned<String>>,
+    /// The group that it is in then: a name or a number. Default: the user's own.
+    pub group: Option<Spanned<String>>,
     /// How many threads serve: `auto` for one a core, or a number. Default auto.
     pub workers: Option<Spanned<Workers>>,
 }

@@ -11,7 +11,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
 use crate::config::document::{Domain, HostPattern};
-use crate::types::TenantId;
+use crate::types::{BindAddress, TenantId};
 
 /// A value that is made from a text.
 pub(in crate::config) trait FromText: Sized {
@@ -83,6 +83,45 @@ impl FromText for SocketAddr {
                 _ => format!("`{text}` is not an address with a port\n{what}"),
             }
         })
+    }
+}
+
+impl FromText for BindAddress {
+    const WHAT: &'static str = "an address with a port, like 0.0.0.0:8080, or unix:PATH";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        Self::parse_special(text).unwrap_or_else(|| SocketAddr::from_text(text).map(Self::Inet))
+    }
+}
+
+/// The mode of a file, in octal digits.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::config) struct FileMode(pub u32);
+
+impl FromText for FileMode {
+    const WHAT: &'static str = "the mode of a file, like \"0660\"";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777 && !text.starts_with('+'));
+        mode.map(Self).ok_or_else(|| {
+            format!("`{text}` is no mode of a file\nwrite octal digits, like \"0660\" for the owner and the group, or \"0666\" for everybody")
+        })
+    }
+}
+
+/// Who may be a trusted proxy.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::config) enum Proxy {
+    Network(IpNet),
+    /// Whoever comes over a Unix socket.
+    Unix,
+}
+
+impl FromText for Proxy {
+    const WHAT: &'static str = "an address or network, like 10.0.0.0/8";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        if text == "unix" { Ok(Self::Unix) } else { Network::from_text(text).map(|net| Self::Network(net.0)) }
     }
 }
 

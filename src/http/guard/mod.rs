@@ -10,6 +10,7 @@
 //! It also keeps the connection's own deadlines: a head that comes too slowly (408), a
 //! connection that idles (closed), a peer that stops reading (reset).
 
+mod taking;
 mod write;
 
 use std::io;
@@ -22,7 +23,9 @@ use hyper::rt::{Read, ReadBufCursor};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use super::conn::{ConnState, Tunnel};
+use self::taking::Taking;
+use super::conn::{ConnState, Cut, Tunnel};
+use super::pace::MinRate;
 use super::wire::{HeadLimits, Malformed, Rest, Scanner};
 use crate::time::Deadline;
 
@@ -41,6 +44,8 @@ pub struct ConnDeadlines {
     pub keep_alive: Duration,
     /// Without the peer taking a byte of what is being sent.
     pub write_stall: Duration,
+    /// The least rate at which the peer takes what is being sent.
+    pub response_rate: Option<MinRate>,
 }
 
 /// What a new connection speaks.
@@ -70,7 +75,7 @@ pub struct Guard<S> {
     refused: Refused,
     head_since: Option<Instant>,
     read_deadline: Option<Deadline>,
-    write_deadline: Option<Deadline>,
+    taking: Option<Box<Taking>>,
     linger: Option<Deadline>,
     framed: bool,
 }
@@ -100,7 +105,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             // The first head is awaited from the start.
             head_since: Some(Instant::now()),
             read_deadline: None,
-            write_deadline: None,
+            taking: None,
             linger: None,
             framed: true,
         }
@@ -122,7 +127,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             }
             let read = std::future::poll_fn(|cx| match self.poll_read_held(cx) {
                 Poll::Ready(result) => Poll::Ready(result),
-                Poll::Pending => self.poll_head_deadline(cx).map(|()| Ok(0)),
+                Poll::Pending => self.poll_head_deadline(cx).map(|()| {
+                    self.state.note_cut(Cut::HeaderTimeout);
+                    Ok(0)
+                }),
             });
             if !matches!(read.await, Ok(1..)) {
                 return Spoken::Closed;
@@ -330,6 +338,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Read for Guard<S> {
                 Poll::Ready(None) => {}
                 Poll::Pending => {
                     ready!(this.poll_head_deadline(cx));
+                    this.state.note_cut(Cut::HeaderTimeout);
                     this.set_head_since(None);
                     this.held = Vec::new();
                     (this.sent, this.ready) = (0, 0);

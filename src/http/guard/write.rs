@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::Guard;
+use super::taking::Taking;
 use crate::time::Deadline;
 
 /// How long what a peer still sends is read after the last answer.
@@ -20,13 +21,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match Pin::new(&mut self.io).poll_write(cx, buf) {
             Poll::Ready(result) => {
-                self.write_deadline = None;
+                if let (Some(taking), Ok(octets)) = (&mut self.taking, &result) {
+                    taking.written(*octets, &self.state);
+                }
                 Poll::Ready(result)
             }
             Poll::Pending => {
-                let stall = self.deadlines.write_stall;
-                let timer = self.write_deadline.get_or_insert_with(|| Deadline::at(Instant::now() + stall));
-                ready!(timer.poll(cx));
+                let deadlines = &self.deadlines;
+                let taking = self.taking.get_or_insert_with(|| Box::new(Taking::new(deadlines)));
+                let why = ready!(taking.poll_slow(&self.state, cx));
+                self.state.note_cut(why);
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
         }

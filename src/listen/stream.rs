@@ -1,0 +1,122 @@
+//! A client's connection, over TCP or a Unix socket.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+use super::backlog::Backlog;
+
+/// A client's connection.
+#[derive(Debug)]
+pub struct ClientStream {
+    io: Io,
+    /// What was read and is the client's: it comes first.
+    early: Option<Box<Early>>,
+}
+
+#[derive(Debug)]
+enum Io {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+#[derive(Debug)]
+struct Early {
+    bytes: Vec<u8>,
+    given: usize,
+}
+
+impl ClientStream {
+    /// Gives back what was read too much.
+    pub(super) fn unread(&mut self, bytes: Vec<u8>) {
+        if !bytes.is_empty() {
+            self.early = Some(Box::new(Early { bytes, given: 0 }));
+        }
+    }
+
+    /// What tells how much of what was sent the client has not taken. It must be asked no longer than this lives.
+    #[must_use]
+    pub fn backlog(&self) -> Backlog {
+        match &self.io {
+            Io::Tcp(stream) => Backlog::of(stream),
+            Io::Unix(stream) => Backlog::of(stream),
+        }
+    }
+}
+
+impl From<TcpStream> for ClientStream {
+    fn from(stream: TcpStream) -> Self {
+        // Without it, small answers would wait for the acknowledgement of the ones before (RFC 896). It fails only where the
+        // client is gone, which reading will tell.
+        let _ = stream.set_nodelay(true);
+        Self { io: Io::Tcp(stream), early: None }
+    }
+}
+
+impl From<UnixStream> for ClientStream {
+    fn from(stream: UnixStream) -> Self {
+        Self { io: Io::Unix(stream), early: None }
+    }
+}
+
+impl AsyncRead for ClientStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(early) = &mut self.early {
+            let left = early.bytes.get(early.given..).unwrap_or_default();
+            let len = left.len().min(buf.remaining());
+            buf.put_slice(left.get(..len).unwrap_or_default());
+            early.given += len;
+            if early.given == early.bytes.len() {
+                self.early = None;
+            }
+            return Poll::Ready(Ok(()));
+        }
+        match &mut self.io {
+            Io::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Io::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for ClientStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.io {
+            Io::Tcp(stream) => Pin::new(stream).poll_write(cx, data),
+            Io::Unix(stream) => Pin::new(stream).poll_write(cx, data),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.io {
+            Io::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, data),
+            Io::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, data),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Sockets hold nothing back.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.io {
+            Io::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Io::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
