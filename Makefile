@@ -5,7 +5,7 @@ CARGO ?= cargo
 # database can't be fetched.
 AUDIT ?=
 # The fuzz targets of `make fuzz`, and how many seconds each runs.
-FUZZ ?= host wire forwarded facade yaml
+FUZZ ?= host wire forwarded facade proxy_header yaml
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help

@@ -257,7 +257,7 @@ fn files_and_variables_are_read_and_never_shown() {
         _ => None,
     };
     let loaded = config::load_from(&path, &environment).unwrap_or_else(|report| panic!("{report}"));
-    assert_eq!(loaded.document.listeners[0].bind.port(), 8080);
+    assert_eq!(loaded.document.listeners[0].bind.inet().unwrap().port(), 8080);
     assert_eq!(loaded.document.workers, config::Workers::Count(3.try_into().unwrap()));
     assert_eq!(loaded.document.admin.token.as_ref().map(|token| token.expose()), Some("hunter2"));
     assert!(!format!("{:?}", loaded.document).contains("hunter2"));

@@ -61,6 +61,44 @@ pub fn requests() -> impl Strategy<Value = Vec<u8>> {
     vec(request, 1..4).prop_map(|requests| requests.concat())
 }
 
+/// PROXY headers of both versions, some of them wrong in one thing.
+pub fn proxy_header() -> impl Strategy<Value = Vec<u8>> {
+    let line = (
+        "(TCP4|TCP6|UNKNOWN|UDP4)",
+        vec("[0-9a-f:.]{1,20}", 0..5),
+        select(vec!["\r\n", "\n", ""]),
+        "[ -~]{0,40}",
+    )
+        .prop_map(|(family, words, end, rest)| {
+            format!("PROXY {family} {}{end}{rest}", words.join(" ")).into_bytes()
+        });
+    let tlv = (
+        prop_oneof![Just(1_u8), Just(2), Just(3), Just(4), Just(5), Just(0x20), Just(0x30), any::<u8>()],
+        vec(any::<u8>(), 0..12),
+    )
+        .prop_map(|(kind, value)| [&[kind, 0, value.len() as u8][..], &value].concat());
+    let fixed = (
+        select(vec![0x20_u8, 0x21, 0x21, 0x21, 0x11]),
+        select(vec![0_u8, 0x11, 0x11, 0x21, 0x31, 0x12, 0x41]),
+    );
+    let header = (fixed, vec(any::<u8>(), 0..40), vec(tlv, 0..4), 0..3_u8, vec(any::<u8>(), 0..30)).prop_map(
+        |((command, family), addresses, tlvs, more, rest)| {
+            let size = match family {
+                0x11 | 0x12 => 12,
+                0x21 => 36,
+                0x31 => 216,
+                _ => 0,
+            };
+            let mut block = addresses;
+            block.resize(size, 7);
+            block.extend(tlvs.concat());
+            let len = (block.len() as u16 + u16::from(more)).to_be_bytes();
+            [b"\r\n\r\n\0\r\nQUIT\n".as_slice(), &[command, family], &len, &block, &rest].concat()
+        },
+    );
+    prop_oneof![line, header]
+}
+
 /// `X-Forwarded-For` as proxies and their clients write it, on a line or several.
 pub fn chain() -> impl Strategy<Value = String> {
     let hop = prop_oneof![

@@ -13,6 +13,8 @@ mod forwarded;
 #[path = "../../fuzz/properties/host.rs"]
 mod host;
 mod inputs;
+#[path = "../../fuzz/properties/proxy_header.rs"]
+mod proxy_header;
 #[path = "../../fuzz/properties/wire.rs"]
 mod wire;
 #[path = "../../fuzz/properties/yaml.rs"]
@@ -32,6 +34,16 @@ proptest! {
         text in "\\[?[a-zA-Z0-9_:.-]{0,30}(\\.[a-zA-Z0-9-]{0,70}){0,5}\\]?\\.?(:[0-9]{0,6})?",
     ) {
         host::parses_or_is_refused(text.as_bytes());
+    }
+
+    #[test]
+    fn any_bytes_are_a_proxy_header_or_none(bytes in vec(any::<u8>(), 0..300)) {
+        proxy_header::has_one_end(&bytes);
+    }
+
+    #[test]
+    fn what_looks_like_a_proxy_header_has_one_end(bytes in inputs::proxy_header()) {
+        proxy_header::has_one_end(&bytes);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! test is about replaced.
 
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use tollgate::upstream::dns::Resolve;
@@ -118,10 +119,22 @@ impl Config {
         TestGateway::start(self)
     }
 
+    /// Why no gateway starts in this process.
+    #[track_caller]
+    pub fn refused(self) -> String {
+        TestGateway::refused(&self)
+    }
+
     /// Starts the binary.
     #[track_caller]
     pub fn spawn(self) -> Process {
         Process::start(self)
+    }
+
+    /// Starts the binary by a shell that runs `script` with the command as its arguments, and this as its standard input.
+    #[track_caller]
+    pub fn spawn_by(self, script: &str, stdin: Option<OwnedFd>) -> Process {
+        Process::start_by(self, script, stdin)
     }
 
     /// The text of the file for this directory.

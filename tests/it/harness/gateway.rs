@@ -30,6 +30,16 @@ pub struct TestGateway {
 }
 
 impl TestGateway {
+    /// Why a gateway does not start.
+    pub(super) fn refused(config: &Config) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        let path = config.write(directory.path());
+        match Gateway::start(Source::File(path), Options::default()) {
+            Ok(_) => panic!("it starts:\n{}", config.text(directory.path())),
+            Err(error) => format!("{error:#}"),
+        }
+    }
+
     #[track_caller]
     pub(super) fn start(config: Config) -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -49,6 +59,11 @@ impl TestGateway {
             directory,
             _watchdog: watchdog(&test_name()),
         }
+    }
+
+    /// The addresses of its listeners.
+    pub fn listeners(&self) -> Vec<SocketAddr> {
+        self.gateway.as_ref().unwrap().listeners()
     }
 
     /// Its first listener.

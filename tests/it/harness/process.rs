@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -37,7 +38,29 @@ impl Process {
     #[track_caller]
     fn start_in(config: Config, directory: Arc<tempfile::TempDir>) -> Self {
         let path = config.write(directory.path());
-        let mut command = tollgate(&["run", "--config", path.to_str().unwrap()]);
+        let command = tollgate(&["run", "--config", path.to_str().unwrap()]);
+        Self::run(config, directory, command)
+    }
+
+    #[track_caller]
+    pub(super) fn start_by(config: Config, script: &str, stdin: Option<OwnedFd>) -> Self {
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        let path = config.write(directory.path());
+        let mut command = Command::new("sh");
+        command.args([
+            "-c",
+            script,
+            env!("CARGO_BIN_EXE_tollgate"),
+            "run",
+            "--config",
+            path.to_str().unwrap(),
+        ]);
+        command.stdin(stdin.map_or_else(Stdio::null, Stdio::from));
+        Self::run(config, directory, command)
+    }
+
+    #[track_caller]
+    fn run(config: Config, directory: Arc<tempfile::TempDir>, mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         let (lines, stderr) = (Arc::clone(&log), child.stderr.take().unwrap());
@@ -114,6 +137,11 @@ impl Process {
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
         eventually_some("the binary ends", || self.child.try_wait().unwrap())
+    }
+
+    /// What the kernel says of it (Linux).
+    pub fn status(&self) -> String {
+        std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap()
     }
 
     /// Its resident memory in octets (Linux).

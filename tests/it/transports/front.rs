@@ -53,8 +53,12 @@ pub(super) async fn post(scene: &Rc<Scene>, fields: &str, body: &[u8]) -> Result
 async fn pass(scene: &Scene, request: http::Request<hyper::body::Incoming>) -> Result<String, SendFailure> {
     let here = (Ipv4Addr::LOCALHOST, 1).into();
     let conn = Rc::new(ConnState::new(here, here));
-    let bounds =
-        Bounds { bytes_max: u64::MAX, idle: Duration::from_secs(5), reserved: Arc::new(Reserved::default()) };
+    let bounds = Bounds {
+        bytes_max: u64::MAX,
+        idle: Duration::from_secs(5),
+        rate: None,
+        reserved: Arc::new(Reserved::default()),
+    };
     let (head, body) = request.into_parts();
     let (body, flow) = RequestBody::streamed(Incoming::Http1(body), conn, bounds);
     let mut outgoing = Some(Outbox::new(&head, &[], body, scene.client.text()));
