@@ -50,8 +50,9 @@ impl ListenerSet {
             let https_redirect = listener.https_redirect.and_then(|(port, status)| {
                 Some(HttpsRedirect { port, status: StatusCode::from_u16(status).ok()? })
             });
+            let announced_within = listener.proxy_protocol.then_some(document.limits.proxy_header_timeout);
             let Some(written) = &listener.tls else {
-                return Ok(Prepared { name, tls: None, https_redirect });
+                return Ok(Prepared { name, announced_within, tls: None, https_redirect });
             };
             let before = before.tls(&name);
             let tls = match before {
@@ -59,8 +60,6 @@ impl ListenerSet {
                 _ => {
                     let asks_the_same = |(of, _, _): &&Spoken| of.client_auth == written.client_auth;
                     let tickets = before.filter(asks_the_same).map(|(_, _, tls)| tls.tickets());
-            let announced_within = listener.proxy_protocol.then_some(document.limits.proxy_header_timeout);
-                return Ok(Prepared { name, announced_within, tls: None });
                     let failed = |why| ListenerError { listener: Arc::clone(&name), why };
                     Arc::new(server_tls(written, within, tickets).map_err(failed)?)
                 }
@@ -83,13 +82,10 @@ impl ListenerSet {
                 tells_client: written
                     .is_some_and(|tls| tls.client_auth.as_ref().is_some_and(|auth| auth.forward)),
                 https_redirect: prepared.https_redirect,
+                announced_within: prepared.announced_within,
                 hsts: written.and_then(|tls| tls.hsts.as_ref()).map(hsts),
             };
             (Arc::clone(&prepared.name), Arc::new(terms))
-            (
-                Arc::clone(&prepared.name),
-                Arc::new(ListenerTerms { tls, announced_within: prepared.announced_within }),
-            )
         });
         terms.collect()
     }

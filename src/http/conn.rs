@@ -151,24 +151,38 @@ impl ConnState {
     /// Who is asked how many octets the client has not taken of what was written: see [`ConnState::backlog`].
     pub fn ask_for_backlog(&self, ask: impl Fn() -> Option<u64> + 'static) {
         let _ = self.backlog.set(Box::new(ask));
+    }
+
     /// How many octets the client has not taken of what was written, where that is known. Asks the kernel, about the socket: it must be
     /// open.
     pub(super) fn backlog(&self) -> Option<u64> {
         self.backlog.get().and_then(|ask| ask())
+    }
+
     /// Why it was ended before its time, if it was.
+    #[must_use]
     pub fn cut(&self) -> Option<Cut> {
         self.cut.get()
+    }
+
     /// It is ended before its time, or a part of it. The first reason stays.
     pub fn note_cut(&self, why: Cut) {
         if self.cut.get().is_none() {
             self.cut.set(Some(why));
         }
+    }
+
     pub(super) fn limit_life(&self, life: LifeLimits) {
         self.life.set(life);
+    }
+
     /// Whether it has brought as many requests, or is as old, as a connection may: it takes no more, then.
+    #[must_use]
     pub fn is_worn(&self) -> bool {
         let life = self.life.get();
         self.calls.get() >= life.requests_max || life.age_max.is_some_and(|max| self.born.elapsed() >= max)
+    }
+
     /// The server hands over the next request: says whether it stands for one that the guard
     /// refused. The mark ends when the exchange is over.
     pub fn begin(self: &std::rc::Rc<Self>) -> (InFlight, Option<Malformed>) {

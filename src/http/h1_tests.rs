@@ -61,10 +61,6 @@ impl Peer {
         let (io, served) = duplex(64 * 1024);
         let address = ([127, 0, 0, 1], 80).into();
         let state = Rc::new(ConnState::new(address, address));
-        let deadlines =
-            ConnDeadlines { header_read: 10 * SECOND, keep_alive: 75 * SECOND, write_stall: 60 * SECOND };
-        let settings =
-            ServerSettings { head: HeadLimits::default(), deadlines, http2: Http2Limits::default() };
         let deadlines = ConnDeadlines {
             header_read: 10 * SECOND,
             keep_alive: 75 * SECOND,
@@ -72,7 +68,8 @@ impl Peer {
             response_rate: None,
         };
         let head = HeadLimits::default();
-        let settings = ServerSettings { head, deadlines, request_rate: None, life: LifeLimits::default() };
+        let (http2, life) = (Http2Limits::default(), LifeLimits::default());
+        let settings = ServerSettings { head, deadlines, http2, request_rate: None, life };
         let connections = Rc::new(Connections::default());
         let (known, open) = (Rc::clone(&state), Rc::clone(&connections));
         let server = spawn_local(async move {

@@ -12,7 +12,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::conn::{ConnState, Cut, LifeLimits};
+use super::conn::{ConnState, LifeLimits};
 use super::guard::{ConnDeadlines, Guard, Spoken};
 use super::h1;
 use super::http2::{self, Http2Limits};
@@ -177,6 +177,3 @@ impl Drop for DropTunnel {
         drop(self.0.tunnel_task());
     }
 }
-        if !told && (entered.is_draining(cx) || over || state.is_worn()) {
-            if over {
-                state.note_cut(Cut::Idle);

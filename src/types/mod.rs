@@ -4,8 +4,8 @@
 
 mod access;
 mod attribute;
-mod certificate;
 mod bind;
+mod certificate;
 mod color;
 mod cookie;
 mod host;
@@ -28,8 +28,8 @@ mod wording;
 
 pub use access::Access;
 pub use attribute::{Place, is_safe_url};
-pub use certificate::Certificate;
 pub use bind::BindAddress;
+pub use certificate::Certificate;
 pub use color::{Color, InvalidColor};
 pub use cookie::cookie;
 pub use host::{HostName, InvalidHost};

@@ -18,6 +18,7 @@ impl Builder<'_> {
             max_header_bytes: self.bytes(written.max_header_bytes.as_ref(), kib(64), kib(8)),
             max_headers: self.count(written.max_headers.as_ref(), 100),
             max_request_target_bytes: self.bytes(written.max_request_target_bytes.as_ref(), kib(8), 256),
+            max_streams_per_connection: self.streams(written.max_streams_per_connection.as_ref()),
             max_connections: self.count(written.max_connections.as_ref(), 100_000),
             max_connections_per_client: self.count(written.max_connections_per_client.as_ref(), 1_000),
             client_ipv6_prefix: self.prefix(written.client_ipv6_prefix.as_ref()),
@@ -84,6 +85,16 @@ impl Builder<'_> {
             self.findings
                 .error("invalid-value", count.mark, "a limit of zero lets nothing in")
                 .hint(format!("leave it out for {default}"));
+        }
+        count.value
+    }
+
+    fn streams(&self, written: Option<&Spanned<u32>>) -> u32 {
+        let Some(count) = written else { return 250 };
+        if !(1..=1000).contains(&count.value) {
+            self.findings
+                .error("invalid-value", count.mark, format!("`{}` is not from 1 to 1000", count.value))
+                .hint("leave it out for 250; clients open a connection more when one is full");
         }
         count.value
     }

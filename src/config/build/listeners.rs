@@ -44,14 +44,6 @@ impl Builder<'_> {
                     )
                     .hint("write it at the listener that clients come to in the clear");
             }
-            let name = match listeners.iter().filter(|other| other.1.bind == bind).count() {
-                0 => bind.to_string(),
-                turn => format!("{bind}#{}", turn + 1),
-            };
-            listeners.push((
-                listener.bind.mark,
-                Listener { name: name.into(), bind, tls, https_redirect, origin },
-            ));
             for (mark, bind) in self.binds(&listener.bind) {
                 let v6only = listener.v6only.as_ref().is_none_or(|v6only| v6only.value);
                 let clash =
@@ -79,9 +71,11 @@ impl Builder<'_> {
                     mode: listener.mode.as_ref().map_or(SOCKET_MODE, |mode| mode.value.0.0),
                     proxy_protocol: listener.proxy_protocol.unwrap_or(false),
                     tls: tls.clone(),
+                    https_redirect,
                     origin: self.findings.sources.origin(mark),
                 };
                 listeners.push((mark, built));
+            }
         }
         listeners.into_iter().map(|(_, listener)| listener).collect()
     }
@@ -113,11 +107,17 @@ impl Builder<'_> {
                 }
                 list.0.iter().map(|bind| (bind.mark, self.bind(&bind.value.0))).collect()
             }
+        }
+    }
+
     /// A path is relative to the folder of the file, as all are.
     fn bind(&self, written: &BindAddress) -> BindAddress {
         match written {
             BindAddress::Unix(path) => BindAddress::Unix(self.path(&path.to_string_lossy())),
             other => other.clone(),
+        }
+    }
+
     pub(super) fn admin(&mut self, written: Option<&written::Admin>) -> Admin {
         let Some(written) = written else {
             return Admin { bind: BindAddress::Inet(ADMIN_DEFAULT), mode: SOCKET_MODE, token: None };
@@ -169,69 +169,6 @@ impl Builder<'_> {
                     .hint("paths are relative to the folder of the file that names them");
             })
             .ok()
-    }
-
-    pub(super) fn limits(&self, written: Option<&written::Limits>) -> Limits {
-        let nothing = written::Limits::default();
-        let written = written.unwrap_or(&nothing);
-        let kib = |kib: usize| kib * 1024;
-        Limits {
-            header_read_timeout: self.deadline(written.header_read_timeout.as_ref(), 10),
-            max_header_bytes: self.bytes(written.max_header_bytes.as_ref(), kib(64), kib(8)),
-            max_headers: self.count(written.max_headers.as_ref(), 100),
-            max_request_target_bytes: self.bytes(written.max_request_target_bytes.as_ref(), kib(8), 256),
-            max_streams_per_connection: self.streams(written.max_streams_per_connection.as_ref()),
-            max_connections: self.count(written.max_connections.as_ref(), 100_000),
-            max_connections_per_client: self.count(written.max_connections_per_client.as_ref(), 1_000),
-            tls_handshake_timeout: self.deadline(written.tls_handshake_timeout.as_ref(), 10),
-            keep_alive_timeout: self.deadline(written.keep_alive_timeout.as_ref(), 75),
-            write_timeout: self.deadline(written.write_timeout.as_ref(), 60),
-            drain: written.drain.map_or(Duration::from_secs(30), |drain| drain.value.0),
-        }
-    }
-
-    /// A deadline, which can't be zero: nothing would ever meet it.
-    pub(super) fn deadline(&self, written: Option<&Spanned<TimeSpan>>, default_seconds: u64) -> Duration {
-        let Some(span) = written else { return Duration::from_secs(default_seconds) };
-        if span.value.0.is_zero() {
-            self.findings
-                .error("invalid-value", span.mark, "a deadline of zero can't be met")
-                .hint(format!("leave it out for {default_seconds}s, or write a duration above zero"));
-        }
-        span.value.0
-    }
-
-    fn count(&self, written: Option<&Spanned<usize>>, default: usize) -> usize {
-        let Some(count) = written else { return default };
-        if count.value == 0 {
-            self.findings
-                .error("invalid-value", count.mark, "a limit of zero lets nothing in")
-                .hint(format!("leave it out for {default}"));
-        }
-        count.value
-    }
-
-    fn streams(&self, written: Option<&Spanned<u32>>) -> u32 {
-        let Some(count) = written else { return 250 };
-        if !(1..=1000).contains(&count.value) {
-            self.findings
-                .error("invalid-value", count.mark, format!("`{}` is not from 1 to 1000", count.value))
-                .hint("leave it out for 250; clients open a connection more when one is full");
-        }
-        count.value
-    }
-
-    fn bytes(&self, written: Option<&Spanned<ByteSize>>, default: usize, min: usize) -> usize {
-        let Some(size) = written else { return default };
-        let bytes = usize::try_from(size.value.0).unwrap_or(usize::MAX);
-        let max = 16 << 20;
-        if !(min..=max).contains(&bytes) {
-            let (min, max) = (ByteSize(min as u64), ByteSize(max as u64));
-            self.findings
-                .error("invalid-value", size.mark, format!("`{}` is not from {min} to {max}", size.value))
-                .hint(format!("leave it out for {}", ByteSize(default as u64)));
-        }
-        bytes
     }
 }
 

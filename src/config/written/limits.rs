@@ -19,6 +19,9 @@ pub(in crate::config) struct Limits {
     pub max_headers: Option<Spanned<usize>>,
     /// The longest request target. Default 8KiB.
     pub max_request_target_bytes: Option<Spanned<ByteSize>>,
+    /// The most requests that one HTTP/2 connection may have under way (SETTINGS_MAX_CONCURRENT_STREAMS). Default 250, at most 1000.
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_streams_per_connection: Option<Spanned<u32>>,
     /// The most connections at once. Default 100000.
     #[schemars(range(min = 1))]
     pub max_connections: Option<Spanned<usize>>,

@@ -95,38 +95,6 @@ pub(in crate::config) struct Admin {
     pub token_file: Option<Spanned<String>>,
 }
 
-/// Bounds on connections and messages.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct Limits {
-    /// How long a client may take for a request's head. Default 10s.
-    pub header_read_timeout: Option<Spanned<TimeSpan>>,
-    /// The largest head. Default 64KiB.
-    pub max_header_bytes: Option<Spanned<ByteSize>>,
-    /// The most header fields in one head. Default 100.
-    #[schemars(range(min = 1))]
-    pub max_headers: Option<Spanned<usize>>,
-    /// The longest request target. Default 8KiB.
-    pub max_request_target_bytes: Option<Spanned<ByteSize>>,
-    /// The most requests that one HTTP/2 connection may have under way (SETTINGS_MAX_CONCURRENT_STREAMS). Default 250, at most 1000.
-    #[schemars(range(min = 1, max = 1000))]
-    pub max_streams_per_connection: Option<Spanned<u32>>,
-    /// The most connections at once. Default 100000.
-    #[schemars(range(min = 1))]
-    pub max_connections: Option<Spanned<usize>>,
-    /// The most connections at once of one client address. Default 1000.
-    #[schemars(range(min = 1))]
-    pub max_connections_per_client: Option<Spanned<usize>>,
-    /// How long a client may take for the handshake of TLS. Default 10s.
-    pub tls_handshake_timeout: Option<Spanned<TimeSpan>>,
-    /// How long a connection without a request is kept. Default 75s.
-    pub keep_alive_timeout: Option<Spanned<TimeSpan>>,
-    /// How long a client may take none of what it is being sent. Default 60s.
-    pub write_timeout: Option<Spanned<TimeSpan>>,
-    /// How long requests may finish after the signal to stop. Default 30s.
-    pub drain: Option<Spanned<TimeSpan>>,
-}
-
 /// How many threads serve.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::config) enum Workers {

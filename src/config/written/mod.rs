@@ -40,9 +40,8 @@ pub(super) use cors::{Cors, CorsSetting, CorsWord, NameOrAny};
 pub(super) use features::{Feature, FeatureTerms};
 pub(super) use headers::HeaderRules;
 pub(super) use identity::{Identity, Signed, SigningAlgorithm};
-pub(super) use listeners::{Admin, HttpsRedirect, Limits, Listener, Workers};
 pub(super) use limits::{Limits, MinRate, RateWord};
-pub(super) use listeners::{Admin, Listener, Workers};
+pub(super) use listeners::{Admin, HttpsRedirect, Listener, Workers};
 pub(super) use matches::{Match, ValueCondition, ValueMatch};
 pub(super) use plans::Plan;
 pub(super) use pools::{

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -17,11 +16,12 @@ use tokio::time::{Instant, timeout};
 use super::budget::{Abuse, Budget};
 use super::exchange;
 use super::wire::{Notes, Wire};
-use crate::http::conn::ConnState;
+use crate::http::conn::{ConnState, Cut};
 use crate::http::guard::Guard;
 use crate::http::quiet::Quiet;
 use crate::http::server::{Entered, Handler, ServerSettings};
 use crate::time::Deadline;
+use crate::types::Peer;
 
 /// Bounds of HTTP/2 connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,8 +156,11 @@ where
             if self.told {
                 return if over { Poll::Ready(()) } else { Poll::Pending };
             }
-            if !over && !entered.is_draining(cx) {
+            if !over && !entered.is_draining(cx) && !self.state.is_worn() {
                 return Poll::Pending;
+            }
+            if over {
+                self.state.note_cut(Cut::Idle);
             }
             // In two steps (RFC 9113 §6.8): a GOAWAY that refuses nothing yet, and the one that says where it ends when the client
             // has heard of it.
@@ -199,7 +202,7 @@ thread_local! {
     static TOLD: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-fn tell(peer: SocketAddr, abuse: Abuse) {
+fn tell(peer: Peer, abuse: Abuse) {
     let now = Instant::now();
     if TOLD.get().is_none_or(|told| now.duration_since(told) >= TELL_EVERY) {
         TOLD.set(Some(now));
