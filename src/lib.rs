@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 pub mod admin;
+pub mod acme;
 pub mod admission;
 pub mod app;
 pub mod balance;

@@ -11,12 +11,12 @@ use super::yaml::Filled;
 /// probably a misspelt one, and the message about it shows the line.
 pub(super) fn is_secret_key(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    if key.ends_with("_file") {
+    if key.ends_with("_file") || key.ends_with("_files") {
         return false;
     }
     // Every key is asked about, and few share enough letters with `token` to be worth comparing.
     let shared = "token".chars().filter(|letter| key.contains(*letter)).count();
-    ["token", "secret", "passw"].iter().any(|word| key.contains(word))
+    ["token", "secret", "passw", "encryption_key", "hmac"].iter().any(|word| key.contains(word))
         || (shared >= 3 && key.len() <= 7 && strsim::osa_distance(&key, "token") <= 2)
 }
 

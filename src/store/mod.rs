@@ -16,8 +16,14 @@
 //! The schema is brought up to date when the store is opened ([`schema`]). Each kind of record has a module of
 //! its own over the same connections.
 
+mod acme_accounts;
+mod acme_names;
+mod acme_orders;
+#[cfg(test)]
+mod acme_tests;
 mod at_hand;
 mod audit;
+mod certificates;
 mod connection;
 #[cfg(test)]
 mod domain_tests;
@@ -67,7 +73,11 @@ use rusqlite::Connection;
 use crate::admission::quota::{Backend, Holdings, Lane, Order};
 use crate::telemetry::StoreMeter;
 use crate::types::TenantId;
+pub use acme_accounts::KeptAccount;
+pub use acme_names::{DueName, NameWork};
+pub use acme_orders::{AcmeBudget, AcmeBudgets, Begin, Begun};
 pub use audit::{AuditEntry, AuditFound, AuditQuery};
+pub use certificates::{CertificateCounts, KeptCertificate, NameFound};
 pub use domains::{Claim, ClaimTerms, DomainRecord};
 pub use fault::{StoreFault, WriteError};
 pub use feed::{Change, Feed};

@@ -6,7 +6,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Step `n` makes version `n + 1` of version `n`.
-pub(super) const STEPS: [&str; 4] = [
+pub(super) const STEPS: [&str; 5] = [
     // Units of quotas, used or reserved, by the period that they count in (its start, milliseconds since 1970).
     "CREATE TABLE quota_usage (
         tenant TEXT    NOT NULL,
@@ -78,6 +78,49 @@ pub(super) const STEPS: [&str; 4] = [
     // Tenants that have routes of their own, which name what of the configuration must stay.
     "CREATE INDEX tenants_with_routes ON tenants (id)
         WHERE CASE WHEN json_valid(settings) THEN settings ->> '$.routes' END IS NOT NULL",
+    // Certificates from an authority, and how it stands with the names that are to have one: when is something to be done
+    // (`next_ms`), and who is doing it until when. Private keys and accounts are encrypted with the key of `key_id`. A renewal counts
+    // for no tenant and no registered domain. What a name had goes with it.
+    "CREATE TABLE certificates (
+        name          TEXT    NOT NULL PRIMARY KEY,
+        tenant        TEXT    NOT NULL,
+        chain         TEXT    NOT NULL,
+        key           BLOB    NOT NULL,
+        key_id        TEXT    NOT NULL,
+        serial        TEXT    NOT NULL,
+        issuer        TEXT    NOT NULL,
+        not_before_ms INTEGER NOT NULL,
+        not_after_ms  INTEGER NOT NULL,
+        issued_ms     INTEGER NOT NULL,
+        renew_ms      INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX certificates_by_end ON certificates (not_after_ms);
+    CREATE TABLE acme_names (
+        name          TEXT    NOT NULL PRIMARY KEY,
+        tenant        TEXT    NOT NULL,
+        next_ms       INTEGER NOT NULL,
+        failures      INTEGER NOT NULL,
+        error         TEXT,
+        error_kind    TEXT,
+        error_ms      INTEGER,
+        holder        TEXT,
+        held_until_ms INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX acme_names_due ON acme_names (next_ms, held_until_ms, tenant);
+    CREATE TABLE acme_accounts (
+        directory   TEXT    NOT NULL PRIMARY KEY,
+        credentials BLOB    NOT NULL,
+        key_id      TEXT    NOT NULL,
+        created_ms  INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE acme_orders (at_ms INTEGER NOT NULL, tenant TEXT, registered TEXT) STRICT;
+    CREATE INDEX acme_orders_by_time ON acme_orders (at_ms);
+    CREATE INDEX acme_orders_by_tenant ON acme_orders (tenant, at_ms) WHERE tenant IS NOT NULL;
+    CREATE INDEX acme_orders_by_domain ON acme_orders (registered, at_ms) WHERE registered IS NOT NULL;
+    CREATE TRIGGER domains_gone AFTER DELETE ON domains WHEN old.verified = 1 BEGIN
+        DELETE FROM certificates WHERE name = old.name AND tenant = old.tenant;
+        DELETE FROM acme_names WHERE name = old.name AND tenant = old.tenant;
+    END",
 ];
 
 /// The version that all steps make.

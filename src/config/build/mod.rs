@@ -3,6 +3,7 @@
 //! Nothing here stops at an error: it is reported, and something harmless takes the place of
 //! the value, so that what follows is checked too. Whoever called looks at the findings.
 
+mod acme;
 mod answer_file;
 mod branding;
 mod concurrency;
@@ -125,6 +126,7 @@ impl<'b> Builder<'b> {
         self.watched.extend(self.answer_files(config));
         Document {
             listeners: self.listeners(&config.listeners),
+            acme: self.acme(config),
             admin: self.admin(config.admin.as_ref()),
             trusted_proxies: config
                 .trusted_proxies

@@ -15,10 +15,11 @@ const HSTS_DEFAULT_S: u64 = 365 * 24 * 60 * 60;
 impl Builder<'_> {
     pub(super) fn listener_tls(&mut self, written: &Spanned<written::Tls>) -> ListenerTls {
         let tls = &written.value;
-        if tls.certificates.0.is_empty() && self.findings.errors_in(written.mark.file) == 0 {
+        let on_demand = written.value.acme.is_some();
+        if tls.certificates.0.is_empty() && !on_demand && self.findings.errors_in(written.mark.file) == 0 {
             self.findings
                 .error("missing-key", written.key, "`tls` has no certificate to show")
-                .hint("add `certificates: [{ cert: app.pem, key: app.key }]`");
+                .hint("add `certificates: [{ cert: app.pem, key: app.key }]`, or `acme:`");
         }
         let (certificates, names) = self.server_certificates(&tls.certificates.0);
         ListenerTls {
@@ -60,6 +61,7 @@ impl Builder<'_> {
             required: !matches!(written.mode, Some(written::ClientAuthMode::Optional)),
             forward: written.forward.unwrap_or(true),
         })
+        ListenerTls { certificates: built.collect(), on_demand }
     }
 
     fn revocations(&mut self, written: &Spanned<String>) -> Option<PemFile> {

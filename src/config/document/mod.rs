@@ -3,6 +3,7 @@
 //! What operators write lives in `written`; these are the same things after interpolation,
 //! defaults and validation. No name in here dangles: a plan or pool that is named exists.
 
+mod acme;
 mod branding;
 mod cert_pattern;
 mod concurrency;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+pub use acme::{Acme, AcmeBudgets, AcmeChallenge, ExternalAccount};
 pub use branding::{Branding, HtmlRewrite, Image, PageText};
 pub use cert_pattern::{CertPart, CertPattern, InvalidCertPattern};
 pub use concurrency::{Concurrency, SeatLimit, Seats};
@@ -64,6 +66,8 @@ pub use tls::{AlpnProtocol, ClientAuth, Hsts, ListenerTls, ServerCertificate};
 pub struct Document {
     /// Where the gateway listens; at least one.
     pub listeners: Vec<Listener>,
+    /// Where certificates of tenants' domains come from, on the listeners that have them so.
+    pub acme: Option<Acme>,
     /// The admin listener.
     pub admin: Admin,
     /// Peers whose forwarding and tenant headers are believed.

@@ -9,6 +9,7 @@ use crate::types::Secret;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerTls {
     /// Its certificates; the first, with others of its first name, is for clients that name no host, or one that none is for.
+    /// Its certificates; the first, where there is one, is for clients that name no host, or one that none is for.
     pub certificates: Vec<ServerCertificate>,
     /// A name of the certificates that are for those instead.
     pub default_certificate: Option<String>,
@@ -22,6 +23,8 @@ pub struct ListenerTls {
     pub alpn: Vec<AlpnProtocol>,
     /// What browsers are told in Strict-Transport-Security.
     pub hsts: Option<Hsts>,
+    /// Whether tenants' domains have certificates of their own, from the authority of the document.
+    pub on_demand: bool,
 }
 
 /// A certificate that clients are shown, with its key.

@@ -3,6 +3,7 @@
 //! One file a section. These types make the JSON Schema too, so their doc comments are what
 //! editors show. [`Unsupported`] marks keys of the surface that later versions give a meaning.
 
+mod acme;
 mod audit;
 mod branding;
 mod concurrency;
@@ -33,6 +34,7 @@ use super::decode::{Entries, List, Spanned, Unsupported, WordOr};
 use super::document::StoreLocation;
 use crate::types::TimeSpan;
 
+pub(super) use acme::{Acme, Budgets as AcmeBudgets, Challenge as AcmeChallenge, ExternalAccount};
 pub(super) use audit::{Audit, Retain};
 pub(super) use branding::{Branding, HtmlRewrite, PageText};
 pub(super) use concurrency::{Adaptive, Concurrency, Seats};

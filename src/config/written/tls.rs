@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::acme::Acme;
 use crate::config::decode::{List, Spanned, Unsupported};
 use crate::types::TimeSpan;
 
@@ -20,8 +21,8 @@ pub(in crate::config) struct Tls {
     /// Turn such clients away instead, by the alert unrecognized_name. Default false.
     #[serde(default)]
     pub strict_sni: bool,
-    /// Certificates on demand for verified domains. Not supported yet.
-    pub acme: Option<Unsupported<Acme>>,
+    /// Certificates on demand for tenants' verified domains.
+    pub acme: Option<Spanned<Acme>>,
     /// Certificates of clients (mTLS).
     pub client_auth: Option<ClientAuth>,
     /// The lowest version of TLS: "1.2" or "1.3". Default "1.2".
@@ -42,16 +43,6 @@ pub(in crate::config) struct Certificate {
     pub cert: Spanned<String>,
     /// The file of the private key, in PEM, not encrypted.
     pub key: Spanned<String>,
-}
-
-/// An ACME authority.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct Acme {
-    /// The URL of its directory.
-    directory: String,
-    /// Whom it may write to, like mailto:ops@example.com.
-    contact: Option<String>,
 }
 
 /// Authentication of clients by certificate.
