@@ -6,13 +6,14 @@
 
 #![warn(missing_docs)]
 
-pub mod admin;
 pub mod acme;
+pub mod admin;
 pub mod admission;
 pub mod app;
 pub mod balance;
 pub mod brand;
 pub mod breaker;
+pub mod certificates;
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -160,7 +160,8 @@ impl Authority {
             return Err(refused(&mut order, name, by).await);
         }
         let chain = again(async || order.certificate().await).await.map_err(failed(by))?;
-        let chain = chain.ok_or_else(|| Trouble::new(Kind::Authority, "the authority gave no certificate"))?;
+        let chain =
+            chain.ok_or_else(|| Trouble::new(Kind::Authority, "the authority gave no certificate"))?;
         let leaf = Leaf::of_chain(&chain)
             .ok_or_else(|| Trouble::new(Kind::Authority, "what the authority gave is no certificate"))?;
         Ok(Issued { chain, key, leaf })
@@ -223,7 +224,10 @@ async fn challenge(
             authorization.challenges.iter().any(|offered| offered.r#type == kind(**challenge))
         };
         let chosen = wanted.challenges.iter().find(offered).copied().ok_or_else(|| {
-            Trouble::new(Kind::Rejected, "the authority offers none of the challenges in `tls.acme.challenges`")
+            Trouble::new(
+                Kind::Rejected,
+                "the authority offers none of the challenges in `tls.acme.challenges`",
+            )
         })?;
         let Some(mut challenge) = authorization.challenge(kind(chosen)) else { return Ok(None) };
         let proof = challenge.key_authorization();
@@ -266,7 +270,8 @@ async fn refused(order: &mut instant_acme::Order, name: &str, by: Option<Challen
         let Some(Ok(mut authorization)) = authorizations.next().await else { break };
         match authorization.refresh().await {
             Ok(state) => {
-                if let Some(problem) = state.challenges.iter().find_map(|challenge| challenge.error.as_ref()) {
+                if let Some(problem) = state.challenges.iter().find_map(|challenge| challenge.error.as_ref())
+                {
                     return Trouble::told(problem, name, by);
                 }
                 break;

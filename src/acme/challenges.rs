@@ -54,11 +54,7 @@ impl Challenges {
     ///
     /// # Errors
     /// No certificate can be made.
-    pub fn place_certificate(
-        self: &Arc<Self>,
-        name: &str,
-        digest: &[u8],
-    ) -> Result<Placement, rcgen::Error> {
+    pub fn place_certificate(self: &Arc<Self>, name: &str, digest: &[u8]) -> Result<Placement, rcgen::Error> {
         let certified = Arc::new(challenge_certificate(name, digest)?);
         self.place(|placed| placed.certificates.insert(name.into(), certified).is_none());
         Ok(Placement { challenges: Arc::clone(self), key: Key::Name(name.into()) })

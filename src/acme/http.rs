@@ -42,8 +42,7 @@ impl Server {
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(CONNECT_MAX));
         tcp.set_nodelay(true);
-        let connector =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_all_versions();
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_all_versions();
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(IDLE_MAX)

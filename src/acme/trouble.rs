@@ -104,7 +104,9 @@ impl Trouble {
         let (kind, words) = match short {
             "dns" => (
                 Kind::Dns,
-                format!("the authority found no address for {name} in DNS: is there an A, AAAA or CNAME record?"),
+                format!(
+                    "the authority found no address for {name} in DNS: is there an A, AAAA or CNAME record?"
+                ),
             ),
             "connection" | "tls" => (
                 Kind::Connection,
@@ -114,24 +116,32 @@ impl Trouble {
             ),
             "unauthorized" | "incorrectResponse" => (
                 Kind::WrongAnswer,
-                format!("the authority reached another server at {place} than this gateway: does DNS point here?"),
+                format!(
+                    "the authority reached another server at {place} than this gateway: does DNS point here?"
+                ),
             ),
             "caa" => (
                 Kind::Caa,
-                format!("a CAA record of {name}, or of a domain above it, forbids this authority: it has to be changed in DNS"),
+                format!(
+                    "a CAA record of {name}, or of a domain above it, forbids this authority: it has to be changed in DNS"
+                ),
             ),
             "rejectedIdentifier" | "unsupportedIdentifier" => {
                 (Kind::Rejected, format!("the authority issues no certificates for {name}"))
             }
             "rateLimited" => (
                 Kind::RateLimited,
-                "the authority's limits are reached: it has to be waited, or the limits raised there".to_owned(),
+                "the authority's limits are reached: it has to be waited, or the limits raised there"
+                    .to_owned(),
             ),
             "accountDoesNotExist" => {
                 (Kind::AccountGone, "the authority knows nothing of the account: another is made".to_owned())
             }
-            "externalAccountRequired" | "userActionRequired" | "invalidContact"
-            | "unsupportedContact" | "badPublicKey" => {
+            "externalAccountRequired"
+            | "userActionRequired"
+            | "invalidContact"
+            | "unsupportedContact"
+            | "badPublicKey" => {
                 (Kind::Account, "the authority does not accept the account: see `tls.acme`".to_owned())
             }
             "serverInternal" => (Kind::Authority, "the authority has failed itself".to_owned()),
@@ -183,7 +193,8 @@ mod tests {
     use super::*;
 
     fn problem(kind: &str, detail: &str) -> Problem {
-        let json = format!(r#"{{"type":"urn:ietf:params:acme:error:{kind}","detail":"{detail}","status":400}}"#);
+        let json =
+            format!(r#"{{"type":"urn:ietf:params:acme:error:{kind}","detail":"{detail}","status":400}}"#);
         serde_json::from_str(&json).unwrap()
     }
 

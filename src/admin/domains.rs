@@ -24,6 +24,7 @@ pub(super) fn paths() -> Paths {
         .delete("/tenants/{id}/domains/{domain}", release)
         .post("/tenants/{id}/domains/{domain}/verify", verify)
         .get("/domains/{domain}", whose)
+        .post("/domains/{domain}/certificate", order)
 }
 
 async fn list(
@@ -86,6 +87,16 @@ async fn whose(
 ) -> Result<Response, Problem> {
     let Path(domain) = domain.map_err(|_| unknown())?;
     Ok(json(&state.control.registry().domain(&domain).await?))
+}
+
+async fn order(
+    State(state): State<AdminState>,
+    domain: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let Path(domain) = domain.map_err(|_| unknown())?;
+    let mut response = json(&state.control.registry().order_certificate(&domain).await?);
+    *response.status_mut() = StatusCode::ACCEPTED;
+    Ok(response)
 }
 
 /// The domain of a claim, and whether the operator vouches for it.

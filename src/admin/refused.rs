@@ -37,7 +37,8 @@ impl From<Refusal> for Problem {
             Refusal::Store(StoreFault::Busy | StoreFault::Locked)
             | Refusal::TooManyImports
             | Refusal::TooManyBackups
-            | Refusal::TooManyProofs => {
+            | Refusal::TooManyProofs
+            | Refusal::TooManyOrders => {
                 const AFTER: HeaderName = RETRY_AFTER;
                 problem.header(AFTER, HeaderValue::from_static("1"))
             }
@@ -63,6 +64,9 @@ pub(super) fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::ClaimLapsed(_) => (StatusCode::CONFLICT, "claim_lapsed"),
         Refusal::TooManyProofs => (StatusCode::SERVICE_UNAVAILABLE, "too_many_proofs"),
         Refusal::NoResolver => (StatusCode::SERVICE_UNAVAILABLE, "no_resolver"),
+        Refusal::NoAuthority => (StatusCode::CONFLICT, "no_acme"),
+        Refusal::NoCertificateFor(_) => (StatusCode::CONFLICT, "no_certificate_for"),
+        Refusal::TooManyOrders => (StatusCode::SERVICE_UNAVAILABLE, "too_many_orders"),
         Refusal::TooManyImports => (StatusCode::SERVICE_UNAVAILABLE, "too_many_imports"),
         Refusal::TooManyBackups => (StatusCode::SERVICE_UNAVAILABLE, "too_many_backups"),
         Refusal::BadBackup(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_backup"),

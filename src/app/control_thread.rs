@@ -69,6 +69,7 @@ impl ControlThread {
                 let keeping = tokio::spawn(keep_quotas(Arc::clone(&core)));
                 let tending = spawn_local(tenants_kept::look_after(Arc::clone(&core)));
                 let retaining = tokio::spawn(audit_kept::keep(Arc::clone(&core)));
+                let issuing = spawn_local(Arc::clone(&core.foundation().certificates).run());
                 let served = admin::serve(listener, state, async {
                     let _ = stopped.await;
                 });
@@ -82,6 +83,7 @@ impl ControlThread {
                 tending.abort();
                 retaining.abort();
                 guarding.abort();
+                issuing.abort();
             });
             // A reload that is under way on a blocking thread is not waited for: it holds what it needs.
             runtime.shutdown_background();

@@ -103,7 +103,8 @@ async fn follow(
             continue;
         }
         let hosts = changes.iter().flat_map(|change| change.hosts.iter().map(AsRef::as_ref));
-        cache.forget(changes.iter().map(|change| &change.tenant), hosts);
+        cache.forget(changes.iter().map(|change| &change.tenant), hosts.clone());
+        foundation.certificates.forget(hosts);
     }
     if told > 0 {
         // Keys may have been issued: the feed doesn't know them.

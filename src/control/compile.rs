@@ -15,6 +15,7 @@ use super::pool_tls::PoolTls;
 use super::tenants::{TenantDifference, TenantSet};
 use crate::admission::fair_share::SeatTable;
 use crate::admission::quota::Roster;
+use crate::certificates::Certificates;
 use crate::config::{self, Document, IdentifyRule, UnknownTenant};
 use crate::http::Http2Limits;
 use crate::http::client_addr::TrustedProxies;
@@ -36,6 +37,8 @@ use crate::time::Clock;
 pub struct Foundation {
     /// All metrics.
     pub metrics: Arc<Metrics>,
+    /// Certificates of tenants' own domains.
+    pub certificates: Arc<Certificates>,
     /// All tenants' accounts.
     pub accounts: Arc<Accounts>,
     /// All pools' seats.
@@ -58,7 +61,17 @@ impl Foundation {
         let tenants: Weak<dyn MeteredTenants> = Arc::downgrade(&accounts) as _;
         metrics.ask_tenants(tenants);
         let roster = Roster::new(clock.clone(), metrics.quotas());
-        Self { metrics, accounts, seats, cache: OnceLock::new(), roster, clock, seat_clock: Clock::system() }
+        let certificates = Certificates::new(metrics.acme());
+        Self {
+            metrics,
+            certificates,
+            accounts,
+            seats,
+            cache: OnceLock::new(),
+            roster,
+            clock,
+            seat_clock: Clock::system(),
+        }
     }
 
     /// The way to the tenants of the store, under a configuration.
@@ -149,6 +162,7 @@ pub fn compile(
             http2: Http2Limits { streams_max: limits.max_streams_per_connection },
         },
         listeners: listeners.terms(),
+        challenges: Arc::clone(foundation.certificates.challenges()),
         access_log: document.access_log.is_some(),
         key_set: key_set(&document.identity),
     };

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};
 
+use crate::certificates::{AtHandshakes, Certificates};
 use crate::config::{AlpnProtocol, Document, Hsts, ListenerTls};
 use crate::http::conn::HttpsRedirect;
 use crate::proxy::{ListenerTerms, Listeners};
 use crate::tls::{
     Alpn, CertificatePem, ClientAuthTerms, ServerTerms, ServerTls, ServerTlsError, Tickets, TlsVersion,
 };
+use crate::tls::{CertificatePem, OnDemand, ServerTerms, ServerTls, ServerTlsError};
 
 /// How the listeners of a document receive connections, and what that was made of.
 #[derive(Debug, Default)]
@@ -43,7 +45,11 @@ impl ListenerSet {
     ///
     /// # Errors
     /// The first listener that can't be prepared. `config` finds what is wrong in files.
-    pub fn of(document: &Document, before: &Self) -> Result<Self, ListenerError> {
+    pub fn of(
+        document: &Document,
+        before: &Self,
+        on_demand: &Arc<Certificates>,
+    ) -> Result<Self, ListenerError> {
         let within = document.limits.tls_handshake_timeout;
         let prepared = document.listeners.iter().map(|listener| {
             let name = Arc::clone(&listener.name);
@@ -61,7 +67,7 @@ impl ListenerSet {
                     let asks_the_same = |(of, _, _): &&Spoken| of.client_auth == written.client_auth;
                     let tickets = before.filter(asks_the_same).map(|(_, _, tls)| tls.tickets());
                     let failed = |why| ListenerError { listener: Arc::clone(&name), why };
-                    Arc::new(server_tls(written, within, tickets).map_err(failed)?)
+                    Arc::new(server_tls(written, within, tickets, on_demand).map_err(failed)?)
                 }
             };
             Ok(Prepared { name, announced_within, tls: Some((written.clone(), within, tls)), https_redirect })
@@ -96,17 +102,27 @@ fn server_tls(
     written: &ListenerTls,
     within: Duration,
     tickets: Option<Tickets>,
+    on_demand: &Arc<Certificates>,
 ) -> Result<ServerTls, ServerTlsError> {
+    // For names that have no certificate, where no file has one either: there has to be something to show.
+    let stand_in = match written.certificates.is_empty() {
+        true => Some(stand_in().map_err(|_| ServerTlsError::StandIn)?),
+        false => None,
+    };
+    let stand_in =
+        stand_in.iter().map(|(chain, key)| CertificatePem { chain: chain.as_bytes(), key: key.as_bytes() });
     let certificates = written.certificates.iter().map(|certificate| CertificatePem {
         chain: certificate.chain.text.as_bytes(),
         key: certificate.key.expose().as_bytes(),
     });
+    let on_demand =
+        written.on_demand.then(|| Arc::new(AtHandshakes(Arc::clone(on_demand))) as Arc<dyn OnDemand>);
     let alpn: Vec<Alpn> = written.alpn.iter().map(alpn).collect();
     ServerTls::new(ServerTerms {
-        certificates: certificates.collect(),
+        certificates: certificates.chain(stand_in).collect(),
         default: written.default_certificate.as_deref(),
         strict_sni: written.strict_sni,
-        on_demand: None,
+        on_demand,
         min_version: if written.tls13_only { TlsVersion::V13 } else { TlsVersion::V12 },
         alpn: &alpn,
         client_auth: written.client_auth.as_ref().map(|auth| ClientAuthTerms {
@@ -135,4 +151,11 @@ fn alpn(written: &AlpnProtocol) -> Alpn {
         AlpnProtocol::H2 => Alpn::H2,
         AlpnProtocol::Http11 => Alpn::Http11,
     }
+    let on_demand =
+        written.on_demand.then(|| Arc::new(AtHandshakes(Arc::clone(on_demand))) as Arc<dyn OnDemand>);
+    ServerTls::new(ServerTerms { certificates: certificates.chain(stand_in).collect(), on_demand, within })
+/// A certificate that nobody believes, with its key.
+fn stand_in() -> Result<(String, String), rcgen::Error> {
+    let made = rcgen::generate_simple_self_signed(vec!["tollgate.invalid".to_owned()])?;
+    Ok((made.cert.pem(), made.signing_key.serialize_pem()))
 }

@@ -27,6 +27,7 @@ mod route_names;
 mod routes;
 mod status;
 mod stored;
+mod tenant_certificates;
 mod tenants;
 
 pub use certificates::meter_certificates;
@@ -46,4 +47,5 @@ pub use pools::{EndpointChange, change_endpoint, pool, pools};
 pub use proof::Prover;
 pub use status::{LastReload, Status};
 pub use stored::{StoredTenants, keeps_what_is_used};
+pub use tenant_certificates::certificates_in_force;
 pub use tenants::{TenantDifference, TenantSet};

@@ -44,6 +44,13 @@ pub(super) fn said(tenant: &Tenant, route: &Route<RouteTarget>, facts: &Facts<'_
     response
 }
 
+/// What an authority finds that looks whether a name leads here (RFC 8555 §8.3).
+pub(super) fn page_for_authority(page: &str) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::copy_from_slice(page.as_bytes()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    response
+}
+
 /// An answer of the gateway's own that is no refusal.
 pub(super) fn answer(response: Response<Bytes>, mut books: Box<Exchange>) -> Response<ResponseBody> {
     books.answered(response.status().as_u16());

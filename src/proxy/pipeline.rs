@@ -33,7 +33,7 @@ use crate::http::websocket::Handshake;
 use crate::telemetry::access_log::AccessLogSender;
 use crate::telemetry::{Metrics, UnknownMeter};
 use crate::tenant::{Key, LookedUp, Unidentified};
-use crate::types::RequestIds;
+use crate::types::{HostName, RequestIds};
 use crate::upstream::{Answer, UpstreamClient};
 
 /// One worker's share of the gateway.
@@ -258,6 +258,11 @@ impl Proxy {
             Ok(checked) => checked,
             Err(why) => return Err((Rejection::BadRequest(why), books)),
         };
+        // Before anything asks whose it is, and before any redirect: an authority follows few, and the host may be new here.
+        let host = checked.host.as_ref().map(HostName::as_str);
+        if let Some(page) = snapshot.challenges.page(host, head.uri.path()) {
+            return Ok(Received::Entered(Entered::Answered(books, edge::page_for_authority(&page))));
+        }
         let text = self.upstream.text();
         let arrival = Arrival { snapshot, conn, survey, client, handshake, head, body, checked, text, books };
         match arrival.identify(&LookedUp::default()) {

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use hashbrown::HashMap;
 use http::HeaderValue;
 
+use crate::acme::Challenges;
 use crate::brand::Brand;
 use crate::http::client_addr::TrustedProxies;
 use crate::http::conn::HttpsRedirect;
@@ -61,6 +62,8 @@ pub struct Snapshot {
     pub server: ServerSettings,
     /// How each listener, by its name, receives the connections that are accepted from now on.
     pub listeners: Listeners,
+    /// What authorities that certificates are ordered from are answered.
+    pub challenges: Arc<Challenges>,
     /// Whether requests are logged.
     pub access_log: bool,
     /// The public keys that what applications are told is signed with, as they are published; `None` where nothing is.

@@ -112,7 +112,9 @@ impl Store {
 fn begin_order(connection: &Connection, begin: &Begin) -> Made<Begun> {
     let now_ms = begin.now_ms;
     let known: Option<(String, i64, u32, Option<String>, i64)> = connection
-        .prepare_cached("SELECT tenant, next_ms, failures, holder, held_until_ms FROM acme_names WHERE name = ?1")?
+        .prepare_cached(
+            "SELECT tenant, next_ms, failures, holder, held_until_ms FROM acme_names WHERE name = ?1",
+        )?
         .query_row([&begin.name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
         .optional()?;
     let mut failures = 0;
@@ -165,11 +167,10 @@ fn begin_order(connection: &Connection, begin: &Begin) -> Made<Begun> {
 /// The first budget that is used up, and until when.
 fn over_budget(connection: &Connection, begin: &Begin) -> rusqlite::Result<Option<(AcmeBudget, i64)>> {
     let AcmeBudgets { tenant, registered, account } = begin.budgets;
-    let of_account = "SELECT at_ms FROM acme_orders WHERE at_ms > ?2 AND ?1 = ?1 ORDER BY at_ms DESC LIMIT 1 OFFSET ?3";
-    let of_tenant =
-        "SELECT at_ms FROM acme_orders WHERE tenant = ?1 AND at_ms > ?2 ORDER BY at_ms DESC LIMIT 1 OFFSET ?3";
-    let of_domain =
-        "SELECT at_ms FROM acme_orders WHERE registered = ?1 AND at_ms > ?2 ORDER BY at_ms DESC LIMIT 1 OFFSET ?3";
+    let of_account =
+        "SELECT at_ms FROM acme_orders WHERE at_ms > ?2 AND ?1 = ?1 ORDER BY at_ms DESC LIMIT 1 OFFSET ?3";
+    let of_tenant = "SELECT at_ms FROM acme_orders WHERE tenant = ?1 AND at_ms > ?2 ORDER BY at_ms DESC LIMIT 1 OFFSET ?3";
+    let of_domain = "SELECT at_ms FROM acme_orders WHERE registered = ?1 AND at_ms > ?2 ORDER BY at_ms DESC LIMIT 1 OFFSET ?3";
     let mut all = vec![(AcmeBudget::Account, of_account, "", ACCOUNT_MS, account)];
     if !begin.renewal {
         all.push((AcmeBudget::Tenant, of_tenant, begin.tenant.as_str(), TENANT_MS, tenant));

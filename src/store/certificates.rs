@@ -126,7 +126,11 @@ fn look_up(connection: &Connection, name: &str, known: bool) -> rusqlite::Result
     if owner.is_none() && !known {
         return Ok(NameFound::default());
     }
-    Ok(NameFound { owner, certificate: certificate(connection, name)?, work: acme_names::work(connection, name)? })
+    Ok(NameFound {
+        owner,
+        certificate: certificate(connection, name)?,
+        work: acme_names::work(connection, name)?,
+    })
 }
 
 fn certificate(connection: &Connection, name: &str) -> rusqlite::Result<Option<KeptCertificate>> {

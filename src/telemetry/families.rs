@@ -90,6 +90,19 @@ families! {
     CACHE_ABSENT: GAUGE "tollgate_tenant_cache_negative_entries" []
         "Hosts and ids that are known to have no tenant.";
 
+    ACME_ORDERS: COUNTER "tollgate_acme_orders_total" ["outcome"]
+        "Orders for certificates, by what became of them.";
+    ACME_IN_FLIGHT: GAUGE "tollgate_acme_orders_in_flight" []
+        "Orders for certificates that are under way now.";
+    ACME_QUEUE: GAUGE "tollgate_acme_queue" []
+        "Names that wait for an order of theirs to begin.";
+    ACME_OVER_BUDGET: COUNTER "tollgate_acme_over_budget_total" ["budget"]
+        "Orders that were put off because a budget was used up.";
+    CERTIFICATES: GAUGE "tollgate_certificates" ["source", "state"]
+        "Certificates that are kept: that hold, that have ended, and names whose last order failed.";
+    CERTIFICATE_SOONEST: GAUGE "tollgate_certificate_soonest_expiry_timestamp_seconds" []
+        "When the first of the certificates that are kept ends, in seconds since 1970; absent where there is none.";
+
     UPSTREAM_DURATION: HISTOGRAM "tollgate_upstream_duration_seconds" ["pool"]
         "Time from sending a request to a pool's endpoint to its response's head.";
     UPSTREAM_CONNECTIONS_TOTAL: COUNTER "tollgate_upstream_connections_total" ["pool"]

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use prometheus::core::Collector;
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
 
+use super::acme::AcmeMeter;
 use super::cache::CacheMeter;
 use super::circuits::CircuitSource;
 use super::connections::{ListenerMeter, ListenerTable};
@@ -33,6 +34,7 @@ pub struct Metrics {
     malformed_requests: IntCounterVec,
     http2_abuse: IntCounterVec,
     access_log: AccessLogMeter,
+    pub(super) acme: AcmeMeter,
     pub(super) cache: CacheMeter,
     pub(super) kept: KeptMeters,
     reload_successful: IntGauge,
@@ -81,6 +83,7 @@ impl Metrics {
         let reload_timestamp = Gauge::with_opts(families::RELOAD_TIMESTAMP.opts())?;
         register(&registry, &reload_timestamp)?;
         Ok(Self {
+            acme: AcmeMeter::new(&registry)?,
             cache: CacheMeter::new(&registry)?,
             kept: KeptMeters::new(&registry)?,
             connections_refused: counters(&registry, &families::CONNECTIONS_REFUSED)?,

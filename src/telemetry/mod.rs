@@ -4,6 +4,7 @@
 //! decides anything about a request, and nothing here blocks the thread that serves one.
 
 pub mod access_log;
+mod acme;
 mod cache;
 mod circuits;
 mod connections;
@@ -24,6 +25,7 @@ mod stripe;
 mod tenants;
 mod workers;
 
+pub use acme::{AcmeMeter, AcmeOrder, CertificateReading, OrderOutcome};
 pub use cache::{CacheMeter, CacheReading};
 pub use circuits::{CircuitLevel, CircuitReading};
 pub use connections::{ListenerMeter, OpenConnection, Protocol};

@@ -70,6 +70,9 @@ pub enum ServerTlsError {
     /// Whom clients' certificates are to be from.
     #[error("certificates of clients can't be checked")]
     ClientAuth(#[from] ClientAuthError),
+    /// There is no certificate, and none can be made that stands in for it.
+    #[error("there is no certificate, and none can be made to stand in for it")]
+    StandIn,
     /// What was asked for together does not fit.
     #[error(transparent)]
     Tls(#[from] rustls::Error),

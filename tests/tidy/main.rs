@@ -13,6 +13,7 @@ const LAYERS: [&[&str]; 8] = [
     &["types", "time"],
     &["telemetry"],
     &[
+        "acme",
         "config",
         "listen",
         "http",
@@ -27,7 +28,7 @@ const LAYERS: [&[&str]; 8] = [
         "upstream",
     ],
     &["tenant", "store"],
-    &["proxy"],
+    &["proxy", "certificates"],
     &["control"],
     &["admin"],
     &["app", "cli"],

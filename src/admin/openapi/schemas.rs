@@ -44,6 +44,15 @@ fn own() -> [(&'static str, Value); 28] {
     let domain = json!({
         "domain": text, "state": { "enum": ["verified", "pending", "lapsed"] }, "method": maybe_text, "created_at": time,
         "verified_at": time, "tenant": text, "challenge": reference("Challenge"),
+        "certificate": {
+            "description": "How it stands with its certificate, where certificates are ordered.", "type": "object",
+            "properties": {
+                "state": { "enum": ["valid", "expired", "unreadable", "ordering", "failing", "waiting", "none"] },
+                "issuer": text, "serial": text, "issued_at": time, "not_before": time, "not_after": time, "renew_at": time,
+                "detail": text, "order": any_object, "last_error": any_object, "failures": number, "next_try": time,
+                "dns": any_object,
+            },
+        },
     });
     [
         ("Any", json!({ "type": "object" })),

@@ -25,8 +25,8 @@ use crate::control;
 use crate::control::registry::Registry;
 use crate::control::{
     Clashes, Compiled, EndpointChange, FirstAddresses, Foundation, Ground, Kept, LastReload, LeftOut,
-    ListenerSet, Live, PoolSet, PoolTls, Previous, Prover, Question, Status, TenantSet, compile, explain,
-    limits, meter_certificates,
+    ListenerSet, Live, PoolSet, PoolTls, Previous, Prover, Question, Status, TenantSet,
+    certificates_in_force, compile, explain, limits, meter_certificates,
 };
 use crate::listen::{self, ConnectionCaps};
 use crate::proxy::{Snapshot, SnapshotCell};
@@ -105,12 +105,14 @@ impl Core {
         let foundation = Arc::new(foundation);
         let (none, nobody) = (PoolSet::default(), TenantSet::default());
         let tls = PoolTls::of(&document, &none)?;
-        let receiving = ListenerSet::of(&document, &ListenerSet::default())?;
+        let receiving = ListenerSet::of(&document, &ListenerSet::default(), &foundation.certificates)?;
+        let ordering = certificates_in_force(&document, keeper.opened())?;
         let addresses = FirstAddresses::of(&document, &none, &options.resolve);
         let previous = Previous { pools: &none, tenants: &nobody };
         let Compiled { snapshot, pools, tenants, .. } =
             compile(&document, 0, &previous, &tls, &receiving, &addresses, &foundation);
         keeper.adopt(&document);
+        foundation.certificates.adopt(ordering);
         let document = Arc::new(document);
         let remembered = Arc::clone(&foundation);
         let forget = move |tenants: &[TenantId], hosts: &[Box<str>], keys: &[KeyHash]| {
@@ -118,9 +120,12 @@ impl Core {
                 cache.forget_keys(keys);
                 cache.forget(tenants, hosts.iter().map(AsRef::as_ref));
             }
+            remembered.certificates.forget(hosts.iter().map(AsRef::as_ref));
         };
         let prover = Prover::new(options.resolve.clone(), options.challenge_port);
-        let registry = Registry::new(Arc::clone(&document), Arc::new(forget)).with_prover(prover);
+        let registry = Registry::new(Arc::clone(&document), Arc::new(forget))
+            .with_prover(prover)
+            .with_certificates(Arc::clone(&foundation.certificates));
         keeper.opened().into_iter().for_each(|store| registry.connect(store));
         let snapshot = Arc::new(SnapshotCell::from_pointee(snapshot));
         let limits = &document.limits;

@@ -12,8 +12,8 @@ use crate::app::listeners::{Bound, Sockets, bind_all, hand_out};
 use crate::app::worker::Command;
 use crate::config::{Difference, Document, Loaded, Look, Quarantined, Report};
 use crate::control::{
-    Compiled, FirstAddresses, LastReload, ListenerSet, PoolSet, PoolTls, Previous, compile,
-    keeps_what_is_used, meter_certificates,
+    Compiled, FirstAddresses, LastReload, ListenerSet, PoolSet, PoolTls, Previous, certificates_in_force,
+    compile, keeps_what_is_used, meter_certificates,
 };
 
 /// The listeners of the next configuration.
@@ -93,7 +93,7 @@ impl Core {
         }
         let tls =
             PoolTls::of(&document, &running.pools).map_err(|error| ReloadFailure::Resource(error.into()))?;
-        let receiving = ListenerSet::of(&document, &running.receiving)
+        let receiving = ListenerSet::of(&document, &running.receiving, &self.foundation.certificates)
             .map_err(|error| ReloadFailure::Resource(error.into()))?;
         let addresses = FirstAddresses::of(&document, &running.pools, &self.resolve);
         let listening = if main { self.listening(running, &document)? } else { Listening::default() };
@@ -101,6 +101,8 @@ impl Core {
         if concerns_store {
             self.keeper.open_for(&document, &self.foundation).map_err(ReloadFailure::Resource)?;
         }
+        let ordering =
+            certificates_in_force(&document, self.keeper.opened()).map_err(ReloadFailure::Resource)?;
         if main {
             self.reopen_access_log(&document)?;
         }
@@ -113,6 +115,7 @@ impl Core {
         let Compiled { snapshot, pools, tenants, difference: of_tenants } =
             compile(&document, running.generation, &previous, &tls, &receiving, &addresses, &self.foundation);
         running.receiving = receiving;
+        self.foundation.certificates.adopt(ordering);
         let before = self.snapshot.swap(Arc::new(snapshot));
         self.outlived.lock().unwrap_or_else(PoisonError::into_inner).push(before);
         of_tenants.removed.iter().for_each(|id| self.foundation.accounts.leave(id));

@@ -1,6 +1,7 @@
 //! `tollgate domain`: whose a domain is, claims of domains and their proof.
 
 mod challenge;
+mod status;
 mod wait;
 
 use std::time::Duration;
@@ -63,6 +64,16 @@ enum Verb {
         #[arg(long)]
         yes: bool,
     },
+    /// Tell a domain's whole life: whose it is, where DNS leads, its certificate, what went wrong last, and what comes next.
+    Status {
+        /// The domain.
+        domain: String,
+    },
+    /// Order a domain's certificate now, whether it is time or not.
+    Renew {
+        /// The domain.
+        domain: String,
+    },
     /// Say whose a domain is.
     Whois {
         /// The domain.
@@ -117,6 +128,20 @@ impl Domain {
                 client.done(Call::delete(&["tenants", &tenant, "domains", &domain]))?;
                 let removed = json!({ "tenant": tenant, "domain": domain, "removed": true });
                 output.done(&removed, &format!("{domain} is no domain of tenant {tenant} any more"))
+            }
+            Verb::Status { domain } => {
+                let document = client.json(Call::get(&["domains", &domain]))?;
+                match output {
+                    Output::Text => print(plain(&status::told(&document))),
+                    _ => output.document(&document),
+                }
+            }
+            Verb::Renew { domain } => {
+                let document = client.json(Call::post(&["domains", &domain, "certificate"]))?;
+                output.done(
+                    &document,
+                    &format!("the certificate of {domain} is ordered: tollgate domain status {domain}"),
+                )
             }
             Verb::Whois { domain } => output.document(&client.json(Call::get(&["domains", &domain]))?),
         }

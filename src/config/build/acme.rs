@@ -32,14 +32,22 @@ impl Builder<'_> {
                 None => {
                     if config.store.is_none() {
                         self.findings
-                            .error("missing-key", written.key, "`acme` keeps certificates in the store, and there is none")
+                            .error(
+                                "missing-key",
+                                written.key,
+                                "`acme` keeps certificates in the store, and there is none",
+                            )
                             .hint("add `store: sqlite:state/tollgate.db`");
                     }
                     first = Some((written.key, acme));
                 }
                 Some((mark, other)) if *other != acme => {
                     self.findings
-                        .error("conflicting-keys", written.key, "`acme` is another one than on another listener")
+                        .error(
+                            "conflicting-keys",
+                            written.key,
+                            "`acme` is another one than on another listener",
+                        )
                         .hint("write the same on both: there is one authority for all listeners")
                         .see(*mark, "the other one is");
                 }
@@ -90,7 +98,11 @@ impl Builder<'_> {
         let current = match (&acme.encryption_key_file, &acme.encryption_key) {
             (Some(_), Some(key)) => {
                 self.findings
-                    .error("conflicting-keys", key.key, "`encryption_key_file` and `encryption_key` are both there")
+                    .error(
+                        "conflicting-keys",
+                        key.key,
+                        "`encryption_key_file` and `encryption_key` are both there",
+                    )
                     .hint("keep one of them");
                 None
             }

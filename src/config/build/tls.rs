@@ -24,6 +24,7 @@ impl Builder<'_> {
         let (certificates, names) = self.server_certificates(&tls.certificates.0);
         ListenerTls {
             certificates,
+            on_demand,
             default_certificate: tls
                 .default_certificate
                 .as_ref()
@@ -61,7 +62,6 @@ impl Builder<'_> {
             required: !matches!(written.mode, Some(written::ClientAuthMode::Optional)),
             forward: written.forward.unwrap_or(true),
         })
-        ListenerTls { certificates: built.collect(), on_demand }
     }
 
     fn revocations(&mut self, written: &Spanned<String>) -> Option<PemFile> {

@@ -9,7 +9,6 @@ use crate::types::Secret;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerTls {
     /// Its certificates; the first, with others of its first name, is for clients that name no host, or one that none is for.
-    /// Its certificates; the first, where there is one, is for clients that name no host, or one that none is for.
     pub certificates: Vec<ServerCertificate>,
     /// A name of the certificates that are for those instead.
     pub default_certificate: Option<String>,

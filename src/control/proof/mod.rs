@@ -11,6 +11,7 @@ mod page;
 mod reach;
 mod sign;
 
+use std::net::IpAddr;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -76,6 +77,13 @@ impl Prover {
     #[must_use]
     pub fn new(resolve: Resolve, port: Option<u16>) -> Self {
         Self { resolve, port: port.unwrap_or(HTTP_PORT), turns: Semaphore::new(LOOKS_MAX) }
+    }
+
+    /// The addresses of a name at this moment; `None` where there is no answer.
+    pub async fn addresses(&self, name: &str) -> Option<Vec<IpAddr>> {
+        let resolver = self.resolve.resolver().ok()?;
+        let found = resolver.addresses(&format!("{name}."), 0).await.ok()?;
+        Some(found.into_iter().map(|address| address.ip()).collect())
     }
 
     /// Looks for the proof of a claim, in one way or in all that there are for the domain; the way that it was found in.

@@ -94,7 +94,9 @@ impl Registry {
         let store = self.readable();
         for domain in at_and_above(asked) {
             if let Some(owner) = in_force.owner(&domain) {
-                return Ok(shown_configured(&domain, Some(&owner.id)));
+                let mut document = shown_configured(&domain, Some(&owner.id));
+                self.add_certificate(&mut document, &domain, &owner.id).await?;
+                return Ok(document);
             }
             if let Some(store) = &store
                 && let Some(record) = store.domain(&domain.to_string()).await?
@@ -103,10 +105,24 @@ impl Registry {
                 if let Value::Object(members) = &mut document {
                     members.insert("tenant".to_owned(), record.tenant.as_str().into());
                 }
+                self.add_certificate(&mut document, &domain, &record.tenant).await?;
                 return Ok(document);
             }
         }
         Err(Refusal::UnknownDomain(text.to_owned()))
+    }
+
+    async fn add_certificate(
+        &self,
+        document: &mut Value,
+        domain: &Domain,
+        tenant: &TenantId,
+    ) -> Result<(), Refusal> {
+        let certificate = self.certificate_of(domain, tenant).await?;
+        if let (Some(certificate), Value::Object(members)) = (certificate, document) {
+            members.insert("certificate".to_owned(), certificate);
+        }
+        Ok(())
     }
 
     /// A domain has come to a tenant, or gone from it.

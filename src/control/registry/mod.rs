@@ -11,6 +11,7 @@
 
 mod audit;
 mod backup;
+mod certificates;
 mod documents;
 mod domains;
 mod import;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::certificates::Certificates;
 use crate::config::Document;
 use crate::control::proof::Prover;
 use crate::store::Store;
@@ -81,6 +83,7 @@ pub struct Registry {
     imports: Arc<Semaphore>,
     backups: Arc<Semaphore>,
     prover: Prover,
+    certificates: Option<Arc<Certificates>>,
 }
 
 impl Registry {
@@ -90,13 +93,20 @@ impl Registry {
         let in_force = ArcSwap::from_pointee(InForce::new(document));
         let imports = Arc::new(Semaphore::new(IMPORTS_MAX));
         let backups = Arc::new(Semaphore::new(BACKUPS_MAX));
-        Self { in_force, store: ArcSwapOption::empty(), cache, imports, backups, prover: Prover::default() }
+        let (store, prover) = (ArcSwapOption::empty(), Prover::default());
+        Self { in_force, store, cache, imports, backups, prover, certificates: None }
     }
 
     /// The same, with proofs of domains looked for by this one.
     #[must_use]
     pub fn with_prover(self, prover: Prover) -> Self {
         Self { prover, ..self }
+    }
+
+    /// The same, with certificates of domains from these.
+    #[must_use]
+    pub fn with_certificates(self, certificates: Arc<Certificates>) -> Self {
+        Self { certificates: Some(certificates), ..self }
     }
 
     /// Takes over another configuration, once it is in force.

@@ -84,6 +84,15 @@ pub enum Refusal {
     /// The system's resolver can't be used.
     #[error("names can't be resolved here: the log says why the system's resolver can't be used")]
     NoResolver,
+    /// No certificates are ordered here.
+    #[error("no certificates are ordered here: add `acme:` to `tls:` of a listener")]
+    NoAuthority,
+    /// None is ordered for such a domain.
+    #[error("no certificate is ordered for `{0}`: only for single names, not for wildcards")]
+    NoCertificateFor(String),
+    /// Too many certificates are ordered.
+    #[error("too many certificates are ordered at this time: try again")]
+    TooManyOrders,
     /// Too many imports are under way.
     #[error("two imports are under way already: wait for one of them")]
     TooManyImports,
