@@ -1,0 +1,63 @@
+//! Many domains at once, and what is in the store at a start.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use super::pebble::{Terms, until};
+use super::world::{World, life, orders, put_tenant};
+
+#[test]
+fn what_the_store_has_is_shown_after_a_restart_and_another_key_is_told_of() {
+    let world = World::new(Terms::default());
+    let store = tempfile::tempdir().unwrap();
+    let at = format!("'sqlite:{}/kept.db'", store.path().display());
+    let gateway = world.config("").set("store", &at).start();
+    put_tenant(&gateway, "globex", "active", &["www.globex.test".to_owned()]);
+    let before = world.wait_for("www.globex.test");
+    drop(gateway);
+    let gateway = world.config("").set("store", &at).start();
+    assert_eq!(world.show("www.globex.test").unwrap(), before);
+    assert_eq!(orders(&gateway, "issued"), 0);
+    drop(gateway);
+    let other = "ff".repeat(32);
+    let gateway = world.config("").set("store", &at).file("key.b64", &other).start();
+    assert!(!world.show("www.globex.test").unwrap().is_of_authority());
+    let told = life(&gateway, "www.globex.test");
+    assert_eq!(told["state"], "unreadable");
+    assert!(told["detail"].as_str().unwrap().contains("former_encryption_key_files"), "{told}");
+    drop(gateway);
+    // The old key beside the new one is all that it takes.
+    let more = ", former_encryption_key_files: [old.b64]";
+    let rotated =
+        world.config(more).set("store", &at).file("key.b64", &other).file("old.b64", super::world::KEY);
+    let _gateway = rotated.start();
+    assert_eq!(world.show("www.globex.test").unwrap(), before);
+}
+
+#[test]
+fn two_hundred_at_once_one_of_them_broken_are_served_within_half_a_minute() {
+    let world = World::new(Terms { bad_nonces: 5, ..Terms::default() });
+    world.pebble.lead("d0.t0.test", "127.0.0.9");
+    let gateway = world.config(", budgets: { per_tenant: 1000, account: 10000 }").start();
+    let start = Instant::now();
+    let mut wanted = HashSet::new();
+    for tenant in 0..20 {
+        let domains: Vec<_> = (0..10).map(|number| format!("d{number}.t{tenant}.test")).collect();
+        put_tenant(&gateway, &format!("t{tenant}"), "active", &domains);
+        wanted.extend(domains);
+    }
+    wanted.remove("d0.t0.test");
+    until("199 are issued", || orders(&gateway, "issued") >= 199);
+    let took = start.elapsed();
+    for name in &wanted {
+        let shown = world.show(name).unwrap();
+        assert!(shown.is_of_authority() && shown.names[0].contains(name.as_str()), "{name}: {shown:?}");
+    }
+    assert_eq!(life(&gateway, "d0.t0.test")["state"], "failing");
+    println!("199 domains issued in {took:?}, shown in {:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(30),
+        "issued in {took:?}, all shown in {:?}",
+        start.elapsed()
+    );
+}
