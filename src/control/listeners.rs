@@ -10,9 +10,9 @@ use crate::config::{AlpnProtocol, Document, Hsts, ListenerTls};
 use crate::http::conn::HttpsRedirect;
 use crate::proxy::{ListenerTerms, Listeners};
 use crate::tls::{
-    Alpn, CertificatePem, ClientAuthTerms, ServerTerms, ServerTls, ServerTlsError, Tickets, TlsVersion,
+    Alpn, CertificatePem, ClientAuthTerms, OnDemand, ServerTerms, ServerTls, ServerTlsError, Tickets,
+    TlsVersion,
 };
-use crate::tls::{CertificatePem, OnDemand, ServerTerms, ServerTls, ServerTlsError};
 
 /// How the listeners of a document receive connections, and what that was made of.
 #[derive(Debug, Default)]
@@ -151,9 +151,8 @@ fn alpn(written: &AlpnProtocol) -> Alpn {
         AlpnProtocol::H2 => Alpn::H2,
         AlpnProtocol::Http11 => Alpn::Http11,
     }
-    let on_demand =
-        written.on_demand.then(|| Arc::new(AtHandshakes(Arc::clone(on_demand))) as Arc<dyn OnDemand>);
-    ServerTls::new(ServerTerms { certificates: certificates.chain(stand_in).collect(), on_demand, within })
+}
+
 /// A certificate that nobody believes, with its key.
 fn stand_in() -> Result<(String, String), rcgen::Error> {
     let made = rcgen::generate_simple_self_signed(vec!["tollgate.invalid".to_owned()])?;

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::acme::Acme;
-use crate::config::decode::{List, Spanned, Unsupported};
+use crate::config::decode::{List, Spanned};
 use crate::types::TimeSpan;
 
 /// TLS on a listener.
