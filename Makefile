@@ -9,7 +9,7 @@ FUZZ ?= host wire forwarded facade proxy_header yaml
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint schema audit bench bench-compare bench-fairness bench-syscalls bench-reload bench-idle bench-resilience bench-scale fuzz
+.PHONY: help demo test lint schema audit bench bench-compare bench-fairness bench-syscalls bench-reload bench-idle bench-resilience bench-abuse bench-scale fuzz
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -64,6 +64,11 @@ bench-idle: ## Measure what an idle connection costs in memory
 bench-resilience: ## Kill, restart and stall endpoints under load: nobody may notice
 	$(CARGO) build --release --locked
 	benches/resilience/run
+
+bench-abuse: ## Attack the gateway in every way there is a case for, and write docs/security.md
+	$(CARGO) build --release --locked
+	benches/compare/install
+	benches/abuse/run --write
 
 bench-scale: ## Measure a million tenants, and peers with many, and write benches/scale/README.md
 	$(CARGO) build --release --locked

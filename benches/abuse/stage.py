@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from case import HOST
+from certificate import Certificate
 from process import Child, Failure, Workspace, free_port, wait_until
 
 BODY = "x" * 1023 + "\n"
@@ -28,19 +29,6 @@ class Ports:
 
     def of(self, layer: str) -> int:
         return {"h2": self.tls, "tls": self.tls, "plain": self.plain, "proxy": self.proxy}[layer]
-
-
-class Certificate:
-    """Self-signed, P-256."""
-
-    def __init__(self, folder: Path):
-        self.cert, self.key, self.both = folder / "cert.pem", folder / "key.pem", folder / "both.pem"
-        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"]
-        command += ["-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}", "-keyout", str(self.key), "-out", str(self.cert)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise Failure(f"openssl made no certificate: {done.stderr}")
-        self.both.write_text(self.cert.read_text() + self.key.read_text())
 
 
 class Origin:
@@ -123,6 +111,7 @@ listeners:
   - {{ bind: 127.0.0.1:{ports.plain} }}
 {proxy}
 {trusted}
+admin: {{ bind: 127.0.0.1:{free_port()} }}
 workers: 1
 tenancy: {{ identify: [domain] }}
 tenants: [{{ id: bench, domains: [{HOST}] }}]

@@ -13,11 +13,13 @@ from pathlib import Path
 import endings
 import stage
 from case import HOST, Case
+from certificate import Certificate
 from process import Child, Failure, Workspace, tree, tree_cpu, wait_until
 
 HERE = Path(__file__).resolve().parent
 WARMUP_S = 1.0
-SETTLE_S = 0.5  # after the attack: what is its is not the next phase's
+SETTLE_S = 0.3  # a look at the proxy's CPU time after the attack
+SETTLED_MAX_S = 15.0  # by then it must be what it was before
 PATIENCE_S = 20.0
 
 
@@ -25,7 +27,7 @@ PATIENCE_S = 20.0
 class Bench:
     workspace: Workspace
     origin: stage.Origin
-    certificate: stage.Certificate
+    certificate: Certificate
     proxy_core: int
     load_core: int
     seconds: float
@@ -56,6 +58,7 @@ class Sample:
     endings: dict[str, dict]
     answered: dict[str, int]
     died: str  # what the proxy said last, if it did not survive
+    settled_s: float  # from the attack's end to when the proxy had as little to do as before
 
     @property
     def ratio(self) -> float:
@@ -91,7 +94,7 @@ def measure(bench: Bench, proxy: stage.Proxy, case: Case, round_: int) -> Sample
         peak = peak_kib(child)
         told = [_report(attacker) for attacker in attackers]
         died = child.log_tail(5) if child.has_ended() else ""
-        time.sleep(SETTLE_S)
+        settled_s = _settle(child, before.cpu)
         after = _Phase(child, bench.seconds)
 
         os.kill(quiet.pid, signal.SIGTERM)
@@ -100,7 +103,16 @@ def measure(bench: Bench, proxy: stage.Proxy, case: Case, round_: int) -> Sample
     finally:
         for one in reversed(started):
             one.kill()
-    return _sample(case, proxy, round_, found, (before, during, after), (idle, peak), told, died)
+    return _sample(case, proxy, round_, found, (before, during, after), (idle, peak), told, died, settled_s)
+
+
+def _settle(proxy: Child, cpu_before: float) -> float:
+    """Waits until the proxy is done with what the attack has left it, and tells how long that took."""
+    began = time.monotonic()
+    while (passed := time.monotonic() - began) < SETTLED_MAX_S:
+        if _Phase(proxy, SETTLE_S).cpu <= cpu_before * 1.3 + 0.03:
+            break
+    return passed
 
 
 class _Phase:
@@ -143,7 +155,7 @@ def _report(attacker: Child) -> dict:
     return json.loads(last)
 
 
-def _sample(case, proxy, round_, found, phases, memory, told, died) -> Sample:
+def _sample(case, proxy, round_, found, phases, memory, told, died, settled_s) -> Sample:
     before, during, after = phases
     idle, peak = memory
     # Before and after together, so that a machine that drifts does not pass for an attack that works.
@@ -177,6 +189,7 @@ def _sample(case, proxy, round_, found, phases, memory, told, died) -> Sample:
         endings=endings.merged([one["endings"] for one in told]),
         answered=dict(answered.most_common(8)),
         died=died,
+        settled_s=settled_s,
     )
 
 

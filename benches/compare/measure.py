@@ -3,8 +3,10 @@
 import time
 from dataclasses import asdict, dataclass
 
+import load as loads
 import sanity
 import wrk
+from certificate import Certificate
 from origin import Origin
 from peers import Peer, Setup
 from process import Child, Failure, Workspace, core_busy_s, free_port, tree_cpu, wait_until
@@ -24,6 +26,10 @@ class Bench:
     connections: int
     duration_s: int
     warmup_s: int
+
+    def certificate(self) -> Certificate:
+        """The one that all measurements of the run show."""
+        return Certificate.of(self.workspace.folder)
 
 
 @dataclass(frozen=True)
@@ -59,12 +65,12 @@ def start(bench: Bench, peer: Peer, scenario: Scenario) -> tuple[Child, int]:
         raise Failure(f"{peer.name} is not installed")
     folder = bench.workspace.subfolder(f"{peer.name}-{scenario.name}-{time.monotonic_ns()}")
     port = free_port()
-    setup = Setup(scenario, folder, port, bench.origin.port, free_port())
+    setup = Setup(scenario, folder, port, bench.origin.port, free_port(), bench.certificate() if scenario.tls else None)
     child = bench.workspace.start(folder.name, peer.command(binary, setup), bench.proxy_core, peer.env)
 
     def serves() -> bool:
         child.check_alive()
-        answer = sanity.get(port, scenario.hosts[0])
+        answer = sanity.get(port, scenario.hosts[0], tls=scenario.tls)
         return answer is not None and answer.status == 200
 
     try:
@@ -79,13 +85,13 @@ def measure(bench: Bench, peer: Peer, scenario: Scenario, round_: int) -> Sample
     child, port = start(bench, peer, scenario)
     try:
         sanity.check(port, scenario)
-        script = wrk.script(bench.workspace.folder, scenario)
+        ask = loads.asker(scenario, port, bench.connections, bench.load_core, bench.workspace.folder)
         # Every peer of a round sees the same sequence of tenants, every round another one.
         seed = round_ + 1
         if bench.warmup_s:
-            wrk.run(port, script, bench.connections, bench.warmup_s, seed, bench.load_core)
+            ask(bench.warmup_s, seed)
         before = _Clocks(bench, child)
-        load = wrk.run(port, script, bench.connections, bench.duration_s, seed, bench.load_core)
+        load = ask(bench.duration_s, seed)
         after = _Clocks(bench, child)
         child.check_alive()
     finally:

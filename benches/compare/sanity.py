@@ -2,10 +2,16 @@
 
 import contextlib
 import http.client
+import socket
+import ssl
 from dataclasses import dataclass
 
 from process import Failure
 from scenario import BODY, Scenario
+
+
+# What OpenSSL's clients ask for first, and each of the peers gives.
+SUITE = "TLS_AES_256_GCM_SHA384"
 
 
 @dataclass(frozen=True)
@@ -15,9 +21,21 @@ class Answer:
     headers: dict[str, str]  # lower-case names
 
 
-def get(port: int, host: str, headers: dict[str, str] | None = None) -> Answer | None:
+class _Tls(http.client.HTTPConnection):
+    """To 127.0.0.1, under a name of which the certificate is not checked: it is the run's own."""
+
+    def __init__(self, port: int, host: str):
+        super().__init__("127.0.0.1", port, timeout=5)
+        self._name = host
+
+    def connect(self):
+        super().connect()
+        self.sock = _context("http/1.1").wrap_socket(self.sock, server_hostname=self._name)
+
+
+def get(port: int, host: str, headers: dict[str, str] | None = None, tls: bool = False) -> Answer | None:
     """One GET on a connection of its own; None while nobody answers."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = _Tls(port, host) if tls else http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     with contextlib.closing(connection):
         try:
             connection.request("GET", "/", headers={"Host": host, "Connection": "close", **(headers or {})})
@@ -34,17 +52,48 @@ def check(port: int, scenario: Scenario) -> None:
     for index in range(0, len(scenario.hosts), max(1, len(scenario.hosts) // 7)):
         _check_host(port, scenario, index)
     _check_host(port, scenario, len(scenario.hosts) - 1)
+    if scenario.tls:
+        check_tls(port, scenario)
     if scenario.tenants:
         stranger = get(port, "stranger.example.net")
         if stranger is None or not 400 <= stranger.status < 500:
             raise Failure(f"an unknown tenant was not refused: {stranger}")
 
 
+def check_tls(port: int, scenario: Scenario) -> None:
+    """The same version, suite, signature key, resumption and ALPN everywhere, or the work is not the same."""
+    context = _context("h2" if scenario.load == "h2load" and scenario.streams > 1 else "http/1.1")
+    session = None
+    for resumed in (False, True):
+        with socket.create_connection(("127.0.0.1", port), 5) as plain:
+            with context.wrap_socket(plain, server_hostname=scenario.hosts[0], session=session) as peer:
+                found = (peer.version(), peer.cipher()[0], peer.selected_alpn_protocol())
+                wanted = ("TLSv1.3", SUITE, "h2" if scenario.streams > 1 else "http/1.1")
+                if found != wanted:
+                    raise Failure(f"TLS came to {found}, not {wanted}")
+                if peer.session_reused != resumed:
+                    raise Failure("a ticket was not taken" if resumed else "a session was resumed that there was not")
+                if scenario.streams > 1:
+                    peer.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5))
+                else:
+                    peer.sendall(f"GET / HTTP/1.1\r\nHost: {scenario.hosts[0]}\r\n\r\n".encode())
+                # Tickets come with what is read first.
+                peer.recv(65536)
+                session = peer.session
+
+
+def _context(protocol: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols([protocol])
+    return context
+
+
 def _check_host(port: int, scenario: Scenario, index: int) -> None:
     host = scenario.hosts[index]
     # A tenant that the client claims must not reach the origin where the proxy is to name it.
     claimed = {"X-Tenant-Id": "forged"} if scenario.tenants else {}
-    answer = get(port, host, claimed)
+    answer = get(port, host, claimed, scenario.tls)
     if answer is None or answer.status != 200 or answer.body != BODY:
         shown = "no answer" if answer is None else f"status {answer.status}, {len(answer.body)} bytes: {answer.body[:200]!r}"
         raise Failure(f"Host {host}: expected 200 with {len(BODY)} bytes, got {shown}")

@@ -16,6 +16,9 @@ class Scenario:
     title: str
     hosts: tuple[str, ...]
     tenants: tuple[str, ...]  # empty: no tenancy features are on
+    load: str = "wrk"  # who asks: see load.py
+    tls: bool = False  # one P-256 certificate, tickets on: a peer comes to TLS 1.3, or `sanity` fails
+    streams: int = 1  # requests at a time on a connection
 
     def tenant_of(self) -> list[tuple[str, str]]:
         return list(zip(self.hosts, self.tenants))
@@ -35,4 +38,8 @@ TENANTS = Scenario(
     tuple(f"{tenant}.{TENANT_SUFFIX}" for tenant in TENANT_IDS),
     TENANT_IDS,
 )
-SCENARIOS = {scenario.name: scenario for scenario in (PLAIN, TENANTS)}
+HTTPS = Scenario("https", "the same over TLS 1.3, connections kept alive", (PLAIN_HOST,), (), "h2load", tls=True)
+H2 = Scenario("h2", "the same over HTTP/2 under TLS 1.3, 32 streams a connection", (PLAIN_HOST,), (), "h2load", tls=True, streams=32)
+NEW_TLS = Scenario("new_tls", "a new TLS 1.3 connection for each request, a full handshake", (PLAIN_HOST,), (), "handshakes", tls=True)
+RESUMED_TLS = Scenario("resumed_tls", "a new TLS 1.3 connection for each request, resumed by a ticket", (PLAIN_HOST,), (), "handshakes", tls=True)
+SCENARIOS = {scenario.name: scenario for scenario in (PLAIN, TENANTS, HTTPS, H2, NEW_TLS, RESUMED_TLS)}

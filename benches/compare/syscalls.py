@@ -82,7 +82,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tollgate", type=Path, default=ROOT / "target/release/tollgate")
     parser.add_argument("--peer", choices=NAMES, default="tollgate")
-    parser.add_argument("--scenario", choices=SCENARIOS, default="plain")
+    parser.add_argument("--scenario", choices=[one.name for one in SCENARIOS.values() if one.load == "wrk"], default="plain")
     parser.add_argument("--duration", type=int, default=3, metavar="S")
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--proxy-core", type=int, default=0)

@@ -9,6 +9,7 @@ from scenario import IN_FLIGHT_MAX, RATE_PER_S
 class Haproxy(Peer):
     name = "haproxy"
     label = "HAProxy (Debian)"
+    tls = True
 
     def binary(self) -> Path | None:
         return on_path("haproxy")
@@ -21,6 +22,7 @@ class Haproxy(Peer):
 
 def _config(setup: Setup) -> str:
     rules = _tenancy(setup) if setup.scenario.tenants else ""
+    tls = f" ssl crt {setup.certificate.both} alpn h2,http/1.1 ssl-min-ver TLSv1.2" if setup.certificate else ""
     return f"""
 global
     nbthread 1
@@ -36,7 +38,7 @@ defaults
     timeout http-keep-alive 1h
 
 frontend edge
-    bind 127.0.0.1:{setup.port} backlog 4096
+    bind 127.0.0.1:{setup.port}{tls} backlog 4096
 {rules}
     default_backend origin
 

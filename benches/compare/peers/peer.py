@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from certificate import Certificate
 from scenario import Scenario
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -23,6 +24,7 @@ class Setup:
     port: int
     origin_port: int
     spare_port: int  # for a peer that can't do without a second listener
+    certificate: Certificate | None = None  # if it is to speak TLS
 
 
 class Peer:
@@ -32,6 +34,8 @@ class Peer:
     # In which respect a scenario is not the same work for this peer, by scenario name.
     differs: dict[str, str] = {}
     env: dict[str, str] = {}
+    # Whether its configuration here knows the scenarios under TLS.
+    tls = False
 
     def binary(self) -> Path | None:
         raise NotImplementedError

@@ -10,6 +10,7 @@ class Tollgate(Peer):
     name = "tollgate"
     label = "Tollgate"
     version_args = ["--version"]
+    tls = True
 
     def __init__(self, binary: Path):
         self._binary = binary
@@ -36,8 +37,13 @@ def config(setup: Setup, rate_per_s: int = RATE_PER_S) -> str:
         identify = "[ domain ]"
         plan = "{}"
         tenants = [f"  - {{ id: bench, plan: std, domains: [{PLAIN_HOST}] }}"]
+    tls = ""
+    if setup.certificate:
+        pair = f"{{ cert: {setup.certificate.cert}, key: {setup.certificate.key} }}"
+        tls = f", tls: {{ certificates: [{pair}] }}"
     lines = [
-        f"listeners: [ {{ bind: 127.0.0.1:{setup.port} }} ]",
+        f"listeners: [ {{ bind: 127.0.0.1:{setup.port}{tls} }} ]",
+        f"admin: {{ bind: 127.0.0.1:{setup.spare_port} }}",
         "workers: 1",
         f"tenancy: {{ identify: {identify} }}",
         f"plans: {{ std: {plan} }}",
