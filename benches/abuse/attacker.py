@@ -191,10 +191,11 @@ class Connection:
         return True
 
     def last_words(self):
-        """What had come before the connection broke: a GOAWAY may be among it."""
+        """What had come before the connection broke: a GOAWAY may be among it, and more would come for whoever reads on."""
         try:
-            while not self.over and self.take(self.socket.recv(PIECE)):
-                pass
+            for _ in range(READS_MAX):
+                if self.over or not self.take(self.socket.recv(PIECE)):
+                    break
         except OSError:
             pass
 
@@ -280,7 +281,7 @@ class Attack:
 
     def report(self, took_s):
         for one in list(self.by_fd.values()):
-            if not self.case.reads:
+            if not self.case.reads and self.case.layer == "h2":
                 one.last_words()
             if not one.over:
                 held = "held" if one.made and (one.opening is not None) else "never made"
