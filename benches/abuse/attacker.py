@@ -227,7 +227,8 @@ class Attack:
         # 127.0.0.1 is the quiet client's.
         self.addresses = [f"127.0.{1 + options.number}.{1 + one}" for one in range(max(1, self.case.addresses // part))]
         if self.case.addresses == 1:
-            self.addresses = ["127.0.1.1"]
+            # The PROXY header is read from who is trusted, whom other bounds do not hold for.
+            self.addresses = ["127.0.200.1" if self.case.layer == "proxy" else "127.0.1.1"]
         self.again: collections.deque[float] = collections.deque()
         self.answers = {"h2": Http2, "tls": Records}.get(self.case.layer, Http1)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 HOST = "bench.example.test"
+RATED_S = 26.0  # who is too slow for a least rate has had Tollgate's 20 s of grace by then
 
 
 @dataclass(frozen=True)

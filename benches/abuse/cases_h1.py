@@ -1,6 +1,6 @@
 """Abuse of HTTP/1.1 and of connections, in clear text: that is what costs an attacker least."""
 
-from case import HOST, Case, Script
+from case import HOST, RATED_S, Case, Script
 
 LINES = f"Host: {HOST}\r\n".encode()
 GET = b"GET / HTTP/1.1\r\n" + LINES
@@ -81,11 +81,12 @@ def _case(name, title, script, known_as="", **further) -> Case:
 
 # Of eight addresses: a limit per address is not to be what saves the day.
 MANY = {"connections": 4_000, "addresses": 8, "pause_s": 1.0, "at_least_s": 14}
+RATED = {**MANY, "at_least_s": RATED_S}
 
 CASES = (
     _case("slow_headers", "a field a second, 4,000 connections", slow_headers, "Slowloris", **MANY),
-    _case("slow_body", "an octet of body a second, 4,000 connections", slow_body, "R-U-Dead-Yet", **MANY),
-    _case("slow_read", "4,000 long responses that nobody reads", slow_read, "", reads=False, receive_buffer=4096, **MANY),
+    _case("slow_body", "an octet of body a second, 4,000 connections", slow_body, "R-U-Dead-Yet", **RATED),
+    _case("slow_read", "4,000 long responses that nobody reads", slow_read, "", reads=False, receive_buffer=4096, **RATED),
     _case("silent", "4,000 connections that say nothing", silent, "", **MANY),
     _case("one_address", "as many connections as one address gets, of 6,000", silent, "", connections=6_000, pause_s=1.0),
     _case("connect_and_leave", "1,000 connections a second that say nothing and leave", leaves, "", rate=1_000),

@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 import frames as f
-from case import HOST, Case, Script
+from case import HOST, RATED_S, Case, Script
 
 MANY = 60_000  # streams that one connection gets through before it has to be another
 BURST = 4_000  # frames of a flood that is sent again and again
@@ -85,6 +85,11 @@ def cookie_crumbs() -> Script:
 def empty_names() -> Script:
     block = f.request(HOST) + f.literal(b"", b"") * 5_000
     return Script(opened(*(f.headers(stream, block) for stream in streams(300))))
+
+
+def empty_headers() -> Script:
+    """Requests without a field, each of which is malformed."""
+    return Script(opened(*(f.headers(stream, b"") for stream in streams(MANY))))
 
 
 def settings_flood() -> Script:
@@ -192,6 +197,7 @@ CASES = (
     _case("tiny_headers", "16,000 fields a request of one octet each", tiny_headers, "CVE-2019-9516"),
     _case("cookie_crumbs", "16,000 empty cookie crumbs a request", cookie_crumbs),
     _case("empty_names", "fields without name and value", empty_names, "CVE-2019-9516"),
+    _case("empty_headers", "HEADERS without an octet", empty_headers, "CVE-2019-9518"),
     _case("settings_flood", "SETTINGS, no acknowledgement is read", settings_flood, "CVE-2019-9515", reads=False),
     _case("settings_table", "SETTINGS that empty the header table again and again", settings_table, "CVE-2019-9515"),
     _case("settings_window", "SETTINGS that move the windows of a hundred streams", settings_window, "CVE-2019-9515"),
@@ -204,9 +210,9 @@ CASES = (
     _case("window_overflow", "a window beyond 2³¹ − 1", window_overflow),
     _case("unknown_frames", "frames of a type that there is not", unknown_frames),
     _case("rst_flood", "RST_STREAM of a stream that is closed", rst_flood, "CVE-2019-9514"),
-    _case("zero_window", "100 long responses a connection, and no window", zero_window, "CVE-2019-9517", connections=20),
-    _case("dribble", "the same, the window an octet at a time", dribble, "CVE-2019-9511"),
-    _case("buffering", "the same, all window there is, and nobody reads", buffering, "CVE-2019-9517", connections=20, reads=False, receive_buffer=4096),
+    _case("zero_window", "100 long responses a connection, and no window", zero_window, "CVE-2019-9517", connections=20, at_least_s=RATED_S),
+    _case("dribble", "the same, the window an octet at a time", dribble, "CVE-2019-9511", at_least_s=RATED_S),
+    _case("buffering", "the same, all window there is, and nobody reads", buffering, "CVE-2019-9517", connections=20, reads=False, receive_buffer=4096, at_least_s=RATED_S),
     _case("last_stream_id", "the last stream id, then others", last_stream_id),
     _case("too_many_streams", "20,000 requests at once on a connection", too_many_streams),
     _case("preface_stall", "half a preface", preface_stall, connections=400, pause_s=1, at_least_s=14),

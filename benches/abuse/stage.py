@@ -103,8 +103,8 @@ class Tollgate(Proxy):
 
     def _config(self, ports, origin, certificate) -> str:
         proxy = f"  - {{ bind: 127.0.0.1:{ports.proxy}, proxy_protocol: true }}" if self.takes_proxy_protocol else ""
-        # The attack comes from 127.0.x.y, which is trusted for the PROXY protocol's sake alone: no case claims another address in HTTP.
-        trusted = "trusted_proxies: [127.0.1.1/32]" if self.takes_proxy_protocol else ""
+        # Nobody is trusted but who attacks by the PROXY protocol: bounds of connections do not hold for those.
+        trusted = "trusted_proxies: [127.0.200.1/32]" if self.takes_proxy_protocol else ""
         return f"""
 listeners:
   - {{ bind: 127.0.0.1:{ports.tls}, tls: {{ certificates: [{{ cert: {certificate.cert}, key: {certificate.key} }}] }} }}
