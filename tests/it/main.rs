@@ -58,6 +58,7 @@ mod replay;
 mod resilience;
 mod retirement;
 mod retries;
+mod rfc9112;
 mod route_actions;
 mod route_bounds;
 mod route_overrides;
