@@ -23,6 +23,7 @@ mod reserved;
 pub mod secured;
 pub mod server;
 mod slow;
+mod taking;
 pub mod timeouts;
 pub mod websocket;
 pub mod wire;

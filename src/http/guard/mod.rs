@@ -10,7 +10,6 @@
 //! It also keeps the connection's own deadlines: a head that comes too slowly (408), a
 //! connection that idles (closed), a peer that stops reading (reset).
 
-mod taking;
 mod write;
 
 use std::io;
@@ -23,9 +22,9 @@ use hyper::rt::{Read, ReadBufCursor};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use self::taking::Taking;
 use super::conn::{ConnState, Cut, Tunnel};
 use super::pace::MinRate;
+use super::taking::Taking;
 use super::wire::{HeadLimits, Malformed, Rest, Scanner};
 use crate::time::Deadline;
 

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::Guard;
-use super::taking::Taking;
+use crate::http::taking::Taking;
 use crate::time::Deadline;
 
 /// How long what a peer still sends is read after the last answer.

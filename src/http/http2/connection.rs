@@ -71,7 +71,7 @@ pub(in crate::http) async fn serve<S, H>(
     let notes = Rc::new(Notes::default());
     let (io, early) = guard.into_inner();
     let budget = Budget::new(settings.head.head_bytes_max);
-    let wire = Wire::new(io, early, budget, settings.deadlines.write_stall, Rc::clone(&notes));
+    let wire = Wire::new(io, early, budget, settings.deadlines, Rc::clone(&state), Rc::clone(&notes));
     let greeting = terms(&settings).handshake::<_, Bytes>(wire);
     let Ok(Ok(mut connection)) = timeout(settings.deadlines.header_read, greeting).await else { return };
     let Some(pulse) = connection.ping_pong().map(Pulse::new) else { return };

@@ -13,6 +13,9 @@ use tokio::time::Instant;
 
 use super::budget::{Abuse, Budget};
 use super::frames::{Frames, kind};
+use crate::http::conn::ConnState;
+use crate::http::guard::ConnDeadlines;
+use crate::http::taking::Taking;
 use crate::time::Deadline;
 
 /// Octets of the preface (RFC 9113 §3.4), which come before the first frame.
@@ -44,8 +47,9 @@ pub(super) struct Wire<S> {
     going: Frames,
     budget: Budget,
     notes: Rc<Notes>,
-    write_stall: Duration,
-    stalled: Option<Deadline>,
+    state: Rc<ConnState>,
+    deadlines: ConnDeadlines,
+    taking: Option<Box<Taking>>,
     /// Whether an error was said farewell with.
     failed: bool,
     linger: Option<Deadline>,
@@ -57,7 +61,8 @@ impl<S> Wire<S> {
         io: S,
         early: Vec<u8>,
         budget: Budget,
-        write_stall: Duration,
+        deadlines: ConnDeadlines,
+        state: Rc<ConnState>,
         notes: Rc<Notes>,
     ) -> Self {
         Self {
@@ -68,8 +73,9 @@ impl<S> Wire<S> {
             going: Frames::default(),
             budget,
             notes,
-            write_stall,
-            stalled: None,
+            state,
+            deadlines,
+            taking: None,
             failed: false,
             linger: None,
             lingered: 0,
@@ -105,11 +111,20 @@ impl<S> Wire<S> {
         });
     }
 
-    /// Ready when the client has taken nothing for too long.
-    fn poll_stalled<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        let stall = self.write_stall;
-        let timer = self.stalled.get_or_insert_with(|| Deadline::at(Instant::now() + stall));
-        timer.poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    /// Something was taken, at the pace of the client.
+    fn taken(&mut self, octets: usize) {
+        if let Some(taking) = &mut self.taking {
+            taking.written(octets, &self.state);
+        }
+    }
+
+    /// Ready when the client has taken nothing for too long, or too little.
+    fn poll_slow<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        let deadlines = &self.deadlines;
+        let taking = self.taking.get_or_insert_with(|| Box::new(Taking::new(deadlines)));
+        let why = ready!(taking.poll_slow(&self.state, cx));
+        self.state.note_cut(why);
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -150,12 +165,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         let this = &mut *self;
         match Pin::new(&mut this.io).poll_write(cx, bytes) {
             Poll::Ready(Ok(len)) => {
-                this.stalled = None;
+                this.taken(len);
                 this.sent(bytes.get(..len).unwrap_or_default());
                 Poll::Ready(Ok(len))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => this.poll_stalled(cx),
+            Poll::Pending => this.poll_slow(cx),
         }
     }
 
@@ -167,7 +182,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         let this = &mut *self;
         match Pin::new(&mut this.io).poll_write_vectored(cx, pieces) {
             Poll::Ready(Ok(len)) => {
-                this.stalled = None;
+                this.taken(len);
                 let mut left = len;
                 for piece in pieces {
                     let taken = left.min(piece.len());
@@ -177,7 +192,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
                 Poll::Ready(Ok(len))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => this.poll_stalled(cx),
+            Poll::Pending => this.poll_slow(cx),
         }
     }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::ConnDeadlines;
-use crate::http::conn::{ConnState, Cut};
-use crate::http::pace::Pace;
+use super::conn::{ConnState, Cut};
+use super::guard::ConnDeadlines;
+use super::pace::Pace;
 use crate::time::Deadline;
 
 /// How often it is looked at what a client has taken that nothing more can be written to.
