@@ -139,7 +139,8 @@ class Frames:
 
 
 def certificate(folder, name, host, *key):
-    command = ["openssl", "req", "-x509", "-nodes", "-days", "2", "-newkey", *key, "-subj", f"/CN={host}"]
+    """Self-signed, and good for longer than what is warned of."""
+    command = ["openssl", "req", "-x509", "-nodes", "-days", "90", "-newkey", *key, "-subj", f"/CN={host}"]
     command += ["-addext", f"subjectAltName=DNS:{host}", "-keyout", f"{folder}/{name}.key", "-out", f"{folder}/{name}.pem"]
     subprocess.run(command, check=True, capture_output=True)
 
