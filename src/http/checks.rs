@@ -82,6 +82,10 @@ pub fn request(head: &Parts, survey: &Survey, limits: &HeadLimits) -> Result<Che
     }
     if head.version == Version::HTTP_2 {
         // The guard has not seen this one.
+        let is_http = |scheme: &str| ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+        if !head.uri.scheme_str().is_none_or(is_http) {
+            return Err(BAD_TARGET);
+        }
         if head.uri.path_and_query().is_some_and(|target| target.as_str().len() > limits.target_bytes_max) {
             return Err(malformed(Malformed::TargetTooLong));
         }
@@ -169,6 +173,8 @@ mod tests {
         assert_eq!(check(v1, "/", &[("host", "a"), ("host", "a")]), Err("bad_host"));
         assert_eq!(check(v2, "http://a.test/", &[]), Ok(Some("a.test".into())));
         assert_eq!(check(v2, "http://a.test/", &[("host", "b.test")]), Err("host_conflict"));
+        assert_eq!(check(v2, "https://a.test/", &[]), Ok(Some("a.test".into())));
+        assert_eq!(check(v2, "ftp://a.test/", &[]), Err("bad_target"));
         assert_eq!(check(Version::HTTP_10, "/", &[]), Ok(None));
     }
 

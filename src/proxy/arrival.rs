@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, Version};
 use http_body::Body;
 use tokio::time::Instant;
 
@@ -34,7 +34,7 @@ use crate::http::incoming::Incoming;
 use crate::http::timeouts::Timeouts;
 use crate::http::websocket::Handshake;
 use crate::routing::{Facts, Route};
-use crate::tenant::{Clues, Identified, Key, LookedUp, Tenant, Unidentified};
+use crate::tenant::{Clues, Identified, Key, LookedUp, OpenStream, Tenant, Unidentified};
 use crate::types::HostName;
 use crate::upstream::Pool;
 
@@ -175,6 +175,7 @@ impl Gates<'_> {
         books: &mut Exchange,
     ) -> Result<Admitted, Rejection> {
         let Decided { route, leads } = self.decide(tenant, &mut head, &body, books)?;
+        self.open_stream(tenant, books)?;
         let Some(Leads { pool, switch, cookie }) = leads else {
             charge(tenant, &self.asks(route, &head), books)?;
             let (tenant, route) = (Arc::clone(tenant), Arc::clone(route));
@@ -206,6 +207,15 @@ impl Gates<'_> {
         books.outgoing = Some(outbox);
         let (tenant, route, pool) = (Arc::clone(tenant), Arc::clone(route), Arc::clone(pool));
         Ok(Admitted { tenant, route, onward: Some(Onward { pool, switch, expiry, mirrored }) })
+    }
+
+    /// Over HTTP/2, one request more of the tenant's, where it may have that many.
+    fn open_stream(&self, tenant: &Tenant, books: &mut Exchange) -> Result<(), Rejection> {
+        if let Some(max) = self.snapshot.tenant_streams_max.filter(|_| books.version == Version::HTTP_2) {
+            let opened = OpenStream::open(&tenant.account, max);
+            books.stream = Some(opened.ok_or(Rejection::ConcurrencyExceeded)?);
+        }
+        Ok(())
     }
 
     /// How the client sees the application, where that has hosts of its own.

@@ -29,7 +29,7 @@ use crate::http::facade::Facade;
 use crate::routing::{Facts, Route};
 use crate::telemetry::access_log::Entry;
 use crate::telemetry::{EndpointFailure, RequestRecord, TenantMeter};
-use crate::tenant::Tenant;
+use crate::tenant::{OpenStream, Tenant};
 use crate::upstream::{Endpoint, Outbox, ResponseFailure};
 
 /// The status that the log gives a request whose client left before any (nginx's).
@@ -69,6 +69,8 @@ pub(super) struct Exchange {
     seated: Option<Seated>,
     /// What the circuit breakers count of it.
     _permits: Option<Permits>,
+    /// Its place among the tenant's requests over HTTP/2.
+    pub(super) stream: Option<OpenStream>,
     /// Which of them refused it.
     tripped: Option<Tripped>,
     /// Whether it was let in, and counts as in flight.
@@ -142,6 +144,7 @@ impl Exchange {
             tenant: None,
             seated: None,
             _permits: None,
+            stream: None,
             tripped: None,
             admitted: false,
             queue_wait: None,

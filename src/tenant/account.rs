@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use arc_swap::ArcSwapOption;
 
 use super::per_pool::PerPool;
+use super::streams::Streams;
 use crate::admission::RateStates;
 use crate::admission::fair_share::{Seats, Share};
 use crate::admission::quota::{Quota, QuotaSpec, QuotaState, Roster};
@@ -29,6 +30,8 @@ pub struct Account {
     rare: OnceLock<Box<Rare>>,
     /// Whether it is among those to be closed.
     leaving: AtomicBool,
+    /// Its requests over HTTP/2.
+    pub(super) streams: Streams,
 }
 
 /// What it has used of its quotas, and of those that were configured before; and what of that is shown.
@@ -59,6 +62,7 @@ impl Account {
             share: ArcSwapOption::empty(),
             rare: OnceLock::new(),
             leaving: AtomicBool::new(false),
+            streams: Streams::default(),
         }
     }
 

@@ -11,6 +11,7 @@ mod features;
 mod identify;
 mod per_pool;
 mod shards;
+mod streams;
 mod terms;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub use context::{Context, ContextLine, Signer, Signing};
 pub use directory::{Directory, KeptTenants, LookedUp};
 pub use features::{FeatureList, FeatureTerm, Features, FeaturesNow, is_rolled_out};
 pub use identify::{Clues, HostPattern, Identified, Identify, Rule, Said, Unidentified, Witness};
+pub use streams::OpenStream;
 pub use terms::{Routes, Terms};
 
 use crate::admission::RateLimits;

@@ -52,6 +52,8 @@ pub struct Limits {
     pub max_request_target_bytes: usize,
     /// The most streams that one HTTP/2 connection may have open.
     pub max_streams_per_connection: u32,
+    /// The most requests over HTTP/2 that one tenant may have under way.
+    pub max_streams_per_tenant: Option<u32>,
     /// The most connections at once.
     pub max_connections: usize,
     /// The most connections at once of one client.

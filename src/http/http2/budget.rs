@@ -10,9 +10,6 @@ use tokio::time::Instant;
 
 use super::frames::{Frame, kind};
 
-/// DATA frames from so many octets on are work: who is sent an octet at a time, as its windows have it, has done nothing for it. gRPC's
-/// smallest message has five.
-const WORK_MIN: u32 = 5;
 /// NO_ERROR, with which a stream is reset whose answer came before the end of its request (RFC 9113 §8.1), and
 /// what is said of it that is no fault of the client's.
 const BLAMELESS: [u32; 4] = [0, 2, 7, 8];
@@ -159,9 +156,7 @@ impl Budget {
                 (&mut self.empty_data, Abuse::EmptyData)
             }
             kind::DATA => {
-                if frame.octets() >= WORK_MIN {
-                    self.ping.give(1);
-                }
+                self.ping.give(1);
                 return None;
             }
             kind::HEADERS => {
@@ -191,10 +186,10 @@ impl Budget {
         (!bucket.take(opened)).then_some(abuse)
     }
 
-    /// Takes account of a frame of ours.
-    pub(super) fn sent(&mut self, frame: &Frame) -> Option<Abuse> {
+    /// Takes account of a frame of ours. A piece that was cut to a window of few octets is no work: its client has such windows.
+    pub(super) fn sent(&mut self, frame: &Frame, is_dribble: bool) -> Option<Abuse> {
         match frame.kind {
-            kind::DATA if frame.octets() >= WORK_MIN => {
+            kind::DATA if !is_dribble => {
                 // One of the stream and one of the connection, and as many again.
                 self.window_update.give(4);
                 self.ping.give(1);
@@ -298,8 +293,8 @@ mod tests {
                 ] {
                     assert_eq!(budget.received(&frame(kind, flags, length)), None);
                 }
-                budget.sent(&frame(kind::HEADERS, 4, 50));
-                budget.sent(&frame(kind::DATA, 1, 16_384));
+                budget.sent(&frame(kind::HEADERS, 4, 50), false);
+                budget.sent(&frame(kind::DATA, 1, 16_384), false);
                 for kind in [kind::WINDOW_UPDATE, kind::WINDOW_UPDATE, kind::PING, kind::RST_STREAM] {
                     assert_eq!(budget.received(&frame(kind, 0, 4)), None);
                 }
@@ -312,7 +307,7 @@ mod tests {
         on_paused_time(async || {
             let mut budget = Budget::new(64 * 1024);
             let spent = (0..100_000).take_while(|_| {
-                budget.sent(&frame(kind::DATA, 0, 1));
+                budget.sent(&frame(kind::DATA, 0, 1), true);
                 budget.received(&frame(kind::WINDOW_UPDATE, 0, 4)).is_none()
             });
             assert!(spent.count() <= 4_000);
@@ -325,10 +320,10 @@ mod tests {
             let mut budget = Budget::new(64 * 1024);
             let reset = |code| Frame { start: [0, 0, 0, code, 0, 0, 0, 0], ..frame(kind::RST_STREAM, 0, 4) };
             for code in [0, 2, 7, 8] {
-                assert!((0..1_000).all(|_| budget.sent(&reset(code)).is_none()));
+                assert!((0..1_000).all(|_| budget.sent(&reset(code), false).is_none()));
             }
-            let provoked = (0..1_000).take_while(|_| budget.sent(&reset(1)).is_none()).count();
-            assert_eq!((provoked, budget.sent(&reset(1))), (100, Some(Abuse::ProvokedReset)));
+            let provoked = (0..1_000).take_while(|_| budget.sent(&reset(1), false).is_none()).count();
+            assert_eq!((provoked, budget.sent(&reset(1), false)), (100, Some(Abuse::ProvokedReset)));
         });
     }
 }

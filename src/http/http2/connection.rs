@@ -149,6 +149,11 @@ where
                 self.farewell = Some(Deadline::at(Instant::now() + FAREWELL));
                 continue;
             }
+            if self.notes.wrong_size.get() {
+                self.connection.abrupt_shutdown(Reason::FRAME_SIZE_ERROR);
+                self.farewell = Some(Deadline::at(Instant::now() + FAREWELL));
+                continue;
+            }
             if self.pulse.poll(self.notes.heard.get(), cx).is_ready() {
                 return Poll::Ready(());
             }
@@ -177,7 +182,8 @@ where
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     let (handler, state) = (Rc::clone(&self.handler), Rc::clone(&self.state));
                     let write_stall = self.settings.deadlines.write_stall;
-                    spawn_local(exchange::serve(handler, state, request, respond, write_stall));
+                    let notes = Rc::clone(&self.notes);
+                    spawn_local(exchange::serve(handler, state, request, respond, write_stall, notes));
                 }
                 Poll::Ready(Some(Err(why))) => {
                     if why.is_go_away() && why.is_library() && why.reason() == Some(Reason::ENHANCE_YOUR_CALM)

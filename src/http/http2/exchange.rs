@@ -19,6 +19,7 @@ use super::body::StreamBody;
 use super::date::date;
 use super::reply::Reply;
 use super::tunnel::StreamIo;
+use super::wire::Notes;
 use crate::http::conn::ConnState;
 use crate::http::incoming::Incoming;
 use crate::http::server::Handler;
@@ -40,6 +41,7 @@ pub(super) async fn serve<H: Handler>(
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
     write_stall: Duration,
+    notes: Rc<Notes>,
 ) {
     let (head, coming) = request.into_parts();
     let reply = Reply::new(respond);
@@ -67,7 +69,7 @@ pub(super) async fn serve<H: Handler>(
         head.headers.remove(CONTENT_LENGTH);
         if let Some(going) = reply.answer(Response::from_parts(head, ()), false) {
             // Where nobody waits for it any more, it is reset.
-            let _ = opening.send(StreamIo::new(coming, going));
+            let _ = opening.send(StreamIo::new(coming, going, notes));
         }
         return;
     }
@@ -81,7 +83,7 @@ pub(super) async fn serve<H: Handler>(
         && !ends
     {
         let mut sending =
-            Sending { going, body, piece: Bytes::new(), is_last: false, write_stall, stalled: None };
+            Sending { going, body, piece: Bytes::new(), is_last: false, write_stall, notes, stalled: None };
         poll_fn(|cx| sending.poll(cx)).await;
     }
 }
@@ -94,6 +96,7 @@ struct Sending<B> {
     piece: Bytes,
     is_last: bool,
     write_stall: Duration,
+    notes: Rc<Notes>,
     /// Until when the client must have taken something of it.
     stalled: Option<Deadline>,
 }
@@ -162,6 +165,7 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         self.stalled = None;
         let piece = self.piece.split_to(room.min(self.piece.len()));
         let ends = self.is_last && self.piece.is_empty();
+        self.notes.note_cut(piece.len(), self.piece.is_empty());
         Poll::Ready(self.going.send_data(piece, ends).is_ok())
     }
 }

@@ -21,6 +21,9 @@ pub(super) mod kind {
     pub(in super::super) const CONTINUATION: u8 = 9;
 }
 
+/// What a window that is opened by few octets lets through at a time.
+pub(super) const SMALL: u32 = 256;
+
 const ACK_OR_END_STREAM: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
 const PADDED: u8 = 0x8;
@@ -39,6 +42,22 @@ pub(super) struct Frame {
 }
 
 impl Frame {
+    /// Whether it is DATA of few octets.
+    pub(super) fn is_small_data(&self) -> bool {
+        self.kind == kind::DATA && self.octets() < SMALL
+    }
+
+    /// The error of a frame that is not as long as its type has it (RFC 9113 §6), FRAME_SIZE_ERROR: h2 calls it PROTOCOL_ERROR.
+    pub(super) fn is_of_wrong_size(&self) -> bool {
+        match self.kind {
+            kind::PING => self.length != 8,
+            kind::RST_STREAM | kind::WINDOW_UPDATE => self.length != 4,
+            kind::SETTINGS if self.flags & ACK_OR_END_STREAM != 0 => self.length != 0,
+            kind::SETTINGS => !self.length.is_multiple_of(6),
+            _ => false,
+        }
+    }
+
     /// Whether it is the last of its side of the stream.
     pub(super) fn ends_stream(&self) -> bool {
         matches!(self.kind, kind::DATA | kind::HEADERS) && self.flags & ACK_OR_END_STREAM != 0

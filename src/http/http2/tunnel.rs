@@ -2,11 +2,14 @@
 
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::{RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::wire::Notes;
 
 /// Such a stream. When it is dropped before both ends, it is reset: what a TCP connection's RST is.
 #[derive(Debug)]
@@ -15,11 +18,12 @@ pub struct StreamIo {
     going: SendStream<Bytes>,
     /// What came and was not taken yet.
     left: Bytes,
+    notes: Rc<Notes>,
 }
 
 impl StreamIo {
-    pub(super) fn new(coming: RecvStream, going: SendStream<Bytes>) -> Self {
-        Self { coming, going, left: Bytes::new() }
+    pub(super) fn new(coming: RecvStream, going: SendStream<Bytes>, notes: Rc<Notes>) -> Self {
+        Self { coming, going, left: Bytes::new(), notes }
     }
 }
 
@@ -46,7 +50,7 @@ impl AsyncRead for StreamIo {
 
 impl AsyncWrite for StreamIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let going = &mut self.going;
+        let Self { going, notes, .. } = &mut *self;
         if bytes.is_empty() {
             return Poll::Ready(Ok(0));
         }
@@ -57,7 +61,8 @@ impl AsyncWrite for StreamIo {
                 None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
             };
         }
-        let (piece, _) = bytes.split_at_checked(going.capacity()).unwrap_or((bytes, &[]));
+        let (piece, rest) = bytes.split_at_checked(going.capacity()).unwrap_or((bytes, &[]));
+        notes.note_cut(piece.len(), rest.is_empty());
         let sent = going.send_data(Bytes::copy_from_slice(piece), false);
         Poll::Ready(sent.map(|()| piece.len()).map_err(io::Error::other))
     }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::budget::{Abuse, Budget};
-use super::frames::{Frames, kind};
+use super::frames::{Frames, SMALL, kind};
 use crate::http::conn::ConnState;
 use crate::http::guard::ConnDeadlines;
 use crate::http::taking::Taking;
@@ -31,8 +31,26 @@ const LINGER_OCTETS: usize = 1024 * 1024;
 pub(super) struct Notes {
     /// What there was too much of. Nothing is read from then on.
     pub(super) abuse: Cell<Option<Abuse>>,
+    /// A frame of the wrong size has come. Nothing is read from then on.
+    pub(super) wrong_size: Cell<bool>,
+    /// Pieces of answers that were cut to windows of few octets, and have not been written.
+    pub(super) dribbles: Cell<u32>,
     /// Counts up with everything that comes.
     pub(super) heard: Cell<u64>,
+}
+
+impl Notes {
+    /// Whether nothing more is read.
+    fn is_over(&self) -> bool {
+        self.abuse.get().is_some() || self.wrong_size.get()
+    }
+
+    /// A piece of so many octets is sent; whether it is all that there was to send.
+    pub(super) fn note_cut(&self, octets: usize, is_all: bool) {
+        if !is_all && octets < SMALL as usize {
+            self.dribbles.set(self.dribbles.get().saturating_add(1));
+        }
+    }
 }
 
 /// Such a socket.
@@ -88,12 +106,13 @@ impl<S> Wire<S> {
         let skipped = (*preface).min(bytes.len());
         *preface -= skipped;
         coming.pass(bytes.get(skipped..).unwrap_or_default(), |frame| {
-            if notes.abuse.get().is_none() {
+            if !notes.is_over() {
+                notes.wrong_size.set(frame.is_of_wrong_size());
                 notes.abuse.set(budget.received(frame));
             }
         });
         notes.heard.set(notes.heard.get().wrapping_add(1));
-        notes.abuse.get().is_none()
+        !notes.is_over()
     }
 
     /// Takes account of what went.
@@ -103,7 +122,13 @@ impl<S> Wire<S> {
             if frame.kind == kind::GOAWAY && frame.code() != 0 {
                 *failed = true;
             }
-            if let Some(abuse) = budget.sent(frame)
+            // Which stream's it is makes no difference to the account.
+            let dribbles = notes.dribbles.get();
+            let is_dribble = dribbles > 0 && frame.is_small_data();
+            if is_dribble {
+                notes.dribbles.set(dribbles - 1);
+            }
+            if let Some(abuse) = budget.sent(frame, is_dribble)
                 && notes.abuse.get().is_none()
             {
                 notes.abuse.set(Some(abuse));
@@ -135,7 +160,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.notes.abuse.get().is_some() {
+        if this.notes.is_over() {
             // The connection ends; whoever polls it looks at the notes next.
             return Poll::Pending;
         }
