@@ -20,7 +20,9 @@ use tollgate::admission::{
     StandingList,
 };
 use tollgate::config;
-use tollgate::control::{FirstAddresses, Foundation, PoolSet, PoolTls, Previous, TenantSet, compile};
+use tollgate::control::{
+    FirstAddresses, Foundation, ListenerSet, PoolSet, PoolTls, Previous, TenantSet, compile,
+};
 use tollgate::http::body::RequestBody;
 use tollgate::http::conn::ConnState;
 use tollgate::http::forwarded;
@@ -425,6 +427,7 @@ fn compiled(tenants: usize, routes: usize, more: &str) -> Snapshot {
         1,
         &Previous { pools: &PoolSet::default(), tenants: &TenantSet::default() },
         &PoolTls::default(),
+        &ListenerSet::default(),
         &FirstAddresses::default(),
         &foundation,
     )

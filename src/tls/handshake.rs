@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls::server::{Acceptor, ClientHello};
-use rustls::{HandshakeKind, ServerConfig};
+use rustls::{CipherSuite, HandshakeKind, ProtocolVersion, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
@@ -102,17 +102,33 @@ impl ServerTls {
         }
         let session = Session {
             server_name: connection.server_name().map(Into::into),
-            version: connection.protocol_version().and_then(|version| version.as_str()).unwrap_or("TLS"),
-            cipher: connection
-                .negotiated_cipher_suite()
-                .and_then(|suite| suite.suite().as_str())
-                .unwrap_or_default(),
+            version: connection.protocol_version().map_or("TLS", version),
+            cipher: connection.negotiated_cipher_suite().map_or("", |suite| cipher(suite.suite())),
             resumed,
             alpn: connection.alpn_protocol().and_then(Alpn::of),
             names,
             client,
         };
         Ok((stream, session))
+    }
+}
+
+/// As OpenSSL and the logs of others have it.
+fn version(version: ProtocolVersion) -> &'static str {
+    match version {
+        ProtocolVersion::TLSv1_2 => "TLSv1.2",
+        ProtocolVersion::TLSv1_3 => "TLSv1.3",
+        other => other.as_str().unwrap_or("TLS"),
+    }
+}
+
+/// As the IANA's registry has it: rustls has names of its own for those of TLS 1.3.
+fn cipher(suite: CipherSuite) -> &'static str {
+    match suite {
+        CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",
+        CipherSuite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384",
+        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => "TLS_CHACHA20_POLY1305_SHA256",
+        other => other.as_str().unwrap_or_default(),
     }
 }
 

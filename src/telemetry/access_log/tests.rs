@@ -102,7 +102,7 @@ fn a_line_has_the_documented_fields() {
             host: Some(b"acme.app.example.com:8080"),
             status: 504,
             code: Some("upstream_timeout"),
-            tls: Some(("TLSv1.3", "TLS13_AES_128_GCM_SHA256")),
+            tls: Some(("TLSv1.3", "TLS_AES_128_GCM_SHA256")),
             sni: Some(b"acme.test"),
             tripped: Some("pool.requests"),
             request_bytes: 7,
@@ -124,7 +124,7 @@ fn a_line_has_the_documented_fields() {
         "route": "reports", "pool": "shared", "endpoint": "http://127.0.0.1:9001", "method": "POST",
         "host": "acme.app.example.com:8080", "path": "/a/b", "query": "c=d&e",
         "protocol": "HTTP/1.1", "tls_version": "TLSv1.3",
-        "tls_cipher": "TLS13_AES_128_GCM_SHA256", "sni": "acme.test", "status": 504, "code": "upstream_timeout", "tripped": "pool.requests", "bytes_in": 7,
+        "tls_cipher": "TLS_AES_128_GCM_SHA256", "sni": "acme.test", "status": 504, "code": "upstream_timeout", "tripped": "pool.requests", "bytes_in": 7,
         "bytes_out": 1024, "duration_ms": 1.25, "queue_ms": 0.003, "upstream_ms": 1000.0,
         "client": "2001:db8::1", "retries": 2,
     });

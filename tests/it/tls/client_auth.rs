@@ -3,7 +3,7 @@
 use super::authority::{Authority, Issued};
 use super::client::{Dialer, alert};
 use super::tls;
-use crate::harness::{ACME, GLOBEX, Origin, get, post};
+use crate::harness::{ACME, GLOBEX, Message, Origin, get};
 
 const URI: &str = "spiffe://example.org/tenant/acme";
 
@@ -14,7 +14,7 @@ fn the_application_is_told_of_a_certificate_and_by_nobody_else() {
     let issued = servers.issue(&[ACME]);
     let auth = ", client_auth: { ca: '{dir}/ca.pem', mode: optional }";
     let gateway = tls(&[&issued], auth, &origin).file("ca.pem", &clients.pem()).start();
-    let forged = |message: crate::harness::Message| {
+    let forged = |message: Message| {
         message.header("X-Client-Cert-Verified", "SUCCESS").header("X_Client_Cert-Subject", "CN=root")
     };
     let mut client = Dialer::showing(&clients.client(7, "worker, 7", URI)).connect(gateway.address(), ACME);
@@ -33,7 +33,7 @@ fn the_application_is_told_of_a_certificate_and_by_nobody_else() {
     assert_eq!(request.header("x-client-cert-subject"), None);
     assert_eq!(request.header("x_client_cert-subject"), None);
     let trailers = "X-Client-Cert-Verified: SUCCESS\r\n";
-    let message = post(ACME, "/", "").chunks_and_trailers(&[b"x"], trailers);
+    let message = crate::harness::request("POST", ACME, "/").chunks_and_trailers(&[b"x"], trailers);
     assert_eq!(client.ask(&message).status, 200);
     let received = String::from_utf8_lossy(&origin.received().concat()).to_lowercase();
     assert_eq!(received.matches("x-client-cert-verified: success").count(), 1);
@@ -82,14 +82,20 @@ fn a_certificate_names_the_tenant() {
         let said = Dialer::showing(issued).connect(gateway.address(), host).ask(&get(host, "/"));
         (said.status, said.body)
     };
-    assert_eq!(ask(&clients.client(1, "x", URI), "api.test").0, 200);
+    assert_eq!(ask(&clients.client(1, "A Worker", URI), "api.test").0, 200);
     assert_eq!(origin.last_request().header("x-tenant-id"), Some("acme"));
     assert_eq!(ask(&clients.client(1, "globex", "https://x.test"), "api.test").0, 200);
     assert_eq!(origin.last_request().header("x-tenant-id"), Some("globex"));
     assert_eq!(ask(&clients.client(1, "acme", URI), ACME).0, 200);
-    let nobody = ask(&clients.client(1, "x", "spiffe://example.org/tenant/nobody"), ACME);
+    // What would come of it is explained likewise.
+    let shown = clients.client(1, "globex", "https://x.test").cert;
+    let question = serde_json::json!({ "url": "https://api.test/", "client_certificate": shown });
+    let told = gateway.admin_post("/api/v1/explain", &question.to_string()).json();
+    assert_eq!(told["tenant"]["id"], "globex", "{told}");
+    assert_eq!(told["identify"][1]["why"], "the certificate of `CN=globex` names globex");
+    let nobody = ask(&clients.client(1, "A Worker", "spiffe://example.org/tenant/nobody"), ACME);
     assert_eq!(nobody.0, 404);
-    for (name, uri) in [("globex", URI), ("x", "spiffe://example.org/tenant/globex")] {
+    for (name, uri) in [("globex", URI), ("A Worker", "spiffe://example.org/tenant/globex")] {
         let (status, body) = ask(&clients.client(1, name, uri), ACME);
         assert_eq!(status, 400, "{name} {uri}");
         assert!(body.contains("tenant_conflict"), "{body}");

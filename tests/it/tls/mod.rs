@@ -9,6 +9,8 @@ mod https_only;
 mod observed;
 mod reloads;
 mod sessions;
+mod tools;
+mod under_load;
 
 use crate::harness::{Config, Origin, config};
 use authority::Issued;
