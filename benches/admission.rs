@@ -19,7 +19,9 @@ use tollgate::admission::fair_share::{
 use tollgate::admission::quota::{Backend, Grant, Lane, Order, QuotaCharges};
 use tollgate::admission::{RateCharges, RateRequest};
 use tollgate::config;
-use tollgate::control::{FirstAddresses, Foundation, PoolSet, PoolTls, Previous, TenantSet, compile};
+use tollgate::control::{
+    FirstAddresses, Foundation, ListenerSet, PoolSet, PoolTls, Previous, TenantSet, compile,
+};
 use tollgate::telemetry::Metrics;
 use tollgate::tenant::State;
 use tollgate::time::Clock;
@@ -64,6 +66,7 @@ fn a_whole_admission(c: &mut Criterion) {
         1,
         &Previous { pools: &PoolSet::default(), tenants: &TenantSet::default() },
         &PoolTls::default(),
+        &ListenerSet::default(),
         &FirstAddresses::default(),
         &foundation,
     )
