@@ -56,14 +56,15 @@ impl Certificates {
             // Whoever waits for it finds it.
             let _ = self.put(force, kept);
             if owned.found.work.as_ref().is_none_or(|work| work.next_ms <= now) {
-                self.ask_window(force, &owned, kept).await;
+                self.ask_window(force, kept).await;
             }
             return Ok(());
         }
-        match self.begin(force, item, &owned, kept.is_some()).await? {
+        let begin = self.terms_of(force, item, &owned, kept.is_some());
+        match store.begin_order(begin.clone()).await? {
             Begun::Granted { failures } => {
                 let order = self.meter.begin();
-                match self.order(force, item, &owned, kept, failures).await {
+                match self.order(force, begin, &owned, kept, failures).await {
                     Ok(true) => {
                         order.end(if kept.is_some() { OrderOutcome::Renewed } else { OrderOutcome::Issued })
                     }
@@ -87,15 +88,9 @@ impl Certificates {
         Ok(())
     }
 
-    async fn begin(
-        &self,
-        force: &InForce,
-        item: &Item,
-        owned: &Owned,
-        renewal: bool,
-    ) -> Result<Begun, WriteError> {
+    fn terms_of(&self, force: &InForce, item: &Item, owned: &Owned, renewal: bool) -> Begin {
         let now_ms = now_ms();
-        let begin = Begin {
+        Begin {
             name: item.name.clone(),
             tenant: owned.tenant.clone(),
             registered: registered(&item.name).into(),
@@ -105,20 +100,19 @@ impl Certificates {
             renewal,
             at_once: item.at_once,
             budgets: force.terms.budgets,
-        };
-        force.store.begin_order(begin).await
+        }
     }
 
     /// Orders, and keeps what comes of it. Whether there is a certificate.
     async fn order(
         self: &Arc<Self>,
         force: &Arc<InForce>,
-        item: &Item,
+        begun: Begin,
         owned: &Owned,
         kept: Option<&KeptCertificate>,
         failures: u32,
     ) -> Result<bool, WriteError> {
-        let name = &*item.name;
+        let name = &*begun.name.clone();
         let issuing = timeout(ORDER_MAX, self.issue(force, name, kept, failures));
         let issued = tokio::select! {
             issued = issuing => issued,
@@ -142,6 +136,9 @@ impl Certificates {
                 Ok(is_kept)
             }
             Err(trouble) => {
+                if self.step(name).is_none() && trouble.kind.is_general() {
+                    force.store.uncount_order(begun).await?;
+                }
                 if trouble.kind == Kind::AccountGone {
                     *self.authority.lock().await = None;
                     force.store.forget_acme_account(&force.terms.authority.directory).await?;

@@ -72,27 +72,29 @@ impl Certificates {
     async fn take(&self, force: &InForce, ask: Ask, queue: &mut Queue) {
         match ask {
             Ask::Order { name, tenant, at_once } => queue.push(Item { name, tenant, at_once }, true),
-            Ask::Look(name) => {
-                let Ok(owned) = Self::find(force, &name).await else { return };
-                match owned {
-                    None => self.shelf.is_nobodys(&name),
-                    Some(owned) => {
-                        let tenant = owned.tenant.clone();
-                        let kept = owned.found.certificate.as_ref();
-                        match kept.filter(|kept| kept.tenant == tenant) {
-                            Some(kept) if self.shelf.ready(&name).is_some() => drop(self.put(force, kept)),
-                            Some(_) => {}
-                            None if owned.may_order && owned.found.work.is_none() => {
-                                self.shelf.forget(&name);
-                                let due = DueName { name: name.clone(), tenant: tenant.clone() };
-                                let _ = force.store.enqueue_names(vec![due], now_ms()).await;
-                                queue.push(Item { name, tenant, at_once: false }, false);
-                            }
-                            None => self.shelf.forget(&name),
-                        }
-                    }
-                }
+            Ask::Look(name) => self.look(force, name, queue).await,
+        }
+    }
+
+    /// Something about a name has changed, or may have.
+    async fn look(&self, force: &InForce, name: Box<str>, queue: &mut Queue) {
+        // What the store can't say now is found when it is looked through.
+        let Ok(owned) = Self::find(force, &name).await else { return };
+        let Some(owned) = owned else { return self.shelf.is_nobodys(&name) };
+        let kept = owned.found.certificate.as_ref().filter(|kept| kept.tenant == owned.tenant);
+        if let Some(kept) = kept {
+            if self.shelf.ready(&name).is_some() {
+                let _ = self.put(force, kept);
             }
+            return;
+        }
+        self.shelf.forget(&name);
+        let work = owned.found.work.as_ref();
+        let was_suspended = work.is_some_and(|work| work.error_kind.as_deref() == Some("suspended"));
+        if owned.may_order && (work.is_none() || was_suspended) {
+            let due = DueName { name: name.clone(), tenant: owned.tenant.clone() };
+            let _ = force.store.enqueue_names(vec![due], now_ms()).await;
+            queue.push(Item { name, tenant: owned.tenant, at_once: was_suspended }, false);
         }
     }
 

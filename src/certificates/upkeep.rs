@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::names::Owned;
 use super::{Certificates, InForce, now_ms};
 use crate::acme::{Leaf, within_window_ms};
 use crate::store::KeptCertificate;
@@ -31,7 +30,8 @@ impl Certificates {
             }
         }
         for page in force.owners.names().chunks(PAGE as usize) {
-            if force.store.enqueue_names(page.to_vec(), now_ms()).await.is_err() {
+            let Ok(unknown) = force.store.unknown_names(page.to_vec()).await else { break };
+            if !unknown.is_empty() && force.store.enqueue_names(unknown, now_ms()).await.is_err() {
                 break;
             }
         }
@@ -42,7 +42,7 @@ impl Certificates {
     }
 
     /// Asks the authority when it would have a certificate renewed that holds still, and has the name looked at again in time.
-    pub(super) async fn ask_window(&self, force: &Arc<InForce>, owned: &Owned, kept: &KeptCertificate) {
+    pub(super) async fn ask_window(&self, force: &Arc<InForce>, kept: &KeptCertificate) {
         let now_ms = now_ms();
         let mut renew_ms = kept.renew_ms;
         let mut again = WINDOW_DEFAULT;
@@ -62,7 +62,6 @@ impl Certificates {
             }
         }
         let next_ms = next_look_ms(now_ms, renew_ms, again);
-        let _ = owned;
         if let Err(error) = force.store.renew_at(&kept.name, renew_ms, next_ms).await {
             tracing::warn!(domain = %kept.name, %error, "when a certificate is renewed can't be kept");
         }

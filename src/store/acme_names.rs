@@ -65,6 +65,27 @@ impl Store {
         self.readers.search(search).await
     }
 
+    /// Those of these names of which nothing is known for their tenants.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub async fn unknown_names(&self, mut names: Vec<DueName>) -> Result<Vec<DueName>, StoreFault> {
+        let search = move |connection: &Connection| {
+            let mut known =
+                connection.prepare_cached("SELECT 1 FROM acme_names WHERE name = ?1 AND tenant = ?2")?;
+            let mut fault = Ok(());
+            names.retain(|DueName { name, tenant }| match known.exists(params![name, tenant.as_str()]) {
+                Ok(known) => !known,
+                Err(error) => {
+                    fault = Err(error);
+                    false
+                }
+            });
+            fault.map(|()| names)
+        };
+        self.readers.search(search).await
+    }
+
     /// Has something done with these names, from now on, where nothing is known of them for these tenants.
     ///
     /// # Errors

@@ -95,6 +95,24 @@ impl Store {
         self.write(move |connection| begin_order(connection, &begin)).await
     }
 
+    /// Takes an order out of the budgets that the authority has not heard of: as it was begun.
+    ///
+    /// # Errors
+    /// [`WriteError::Fault`].
+    pub async fn uncount_order(&self, begun: Begin) -> Result<(), WriteError> {
+        self.write(move |connection| {
+            let (tenant, registered) = counted(&begun).unzip();
+            connection
+                .prepare_cached(
+                    "DELETE FROM acme_orders WHERE rowid = (SELECT max(rowid) FROM acme_orders
+                     WHERE at_ms = ?1 AND tenant IS ?2 AND registered IS ?3)",
+                )?
+                .execute(params![begun.now_ms, tenant, registered])?;
+            Ok(Ok(()))
+        })
+        .await
+    }
+
     /// Goes on holding a name. Whether it is held still.
     ///
     /// # Errors
@@ -152,16 +170,21 @@ fn begin_order(connection: &Connection, begin: &Begin) -> Made<Begun> {
             begin.until_ms,
             failures
         ])?;
-    let counted = (!begin.renewal).then_some((begin.tenant.as_str(), &*begin.registered));
+    let (tenant, registered) = counted(begin).unzip();
     connection
         .prepare_cached("INSERT INTO acme_orders (at_ms, tenant, registered) VALUES (?1, ?2, ?3)")?
-        .execute(params![now_ms, counted.map(|(tenant, _)| tenant), counted.map(|(_, domain)| domain)])?;
+        .execute(params![now_ms, tenant, registered])?;
     connection
         .prepare_cached(
             "DELETE FROM acme_orders WHERE rowid IN (SELECT rowid FROM acme_orders WHERE at_ms < ?1 LIMIT ?2)",
         )?
         .execute(params![now_ms - REGISTERED_MS, FORGOTTEN])?;
     Ok(Ok(Begun::Granted { failures }))
+}
+
+/// For whom an order counts beside the account.
+fn counted(begin: &Begin) -> Option<(&str, &str)> {
+    (!begin.renewal).then_some((begin.tenant.as_str(), &*begin.registered))
 }
 
 /// The first budget that is used up, and until when.

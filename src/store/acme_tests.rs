@@ -98,6 +98,9 @@ fn budgets_bound_orders_and_are_free_again_in_time() {
     }
     let over = Begun::OverBudget { budget: AcmeBudget::Tenant, until_ms: 1_000 + 24 * HOUR_MS };
     assert_eq!(desk.begin(with("c.test", 2_000, tight)), over);
+    // What the authority has not heard of does not count.
+    desk.wait(desk.store.uncount_order(with("b.test", 1_000, tight))).unwrap();
+    assert!(matches!(desk.begin(with("b2.test", 1_000, tight)), Begun::Granted { .. }));
     // A renewal is no new name.
     let renewal = Begin { renewal: true, ..with("d.test", 2_000, tight) };
     assert!(matches!(desk.begin(renewal), Begun::Granted { .. }));

@@ -84,12 +84,13 @@ impl Builder<'_> {
             contact: acme.contact.as_ref().map(|contact| contact.value.clone()),
             ca,
             external_account,
-            encryption: encryption?,
             challenges: self.challenges(acme),
             issue_timeout: self.issue_timeout(acme, handshake),
             on_demand: acme.on_demand.unwrap_or(true),
             budgets: self.budgets(acme.budgets.as_ref()),
             addresses: acme.addresses.0.iter().filter_map(|address| self.address(address)).collect(),
+            // Last, so that everything else is checked, too.
+            encryption: encryption?,
         })
     }
 

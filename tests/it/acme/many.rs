@@ -61,3 +61,53 @@ fn two_hundred_at_once_one_of_them_broken_are_served_within_half_a_minute() {
         start.elapsed()
     );
 }
+
+/// Makes a store of ten thousand domains, each with a certificate that holds.
+fn fill(path: &std::path::Path) {
+    let key = tollgate::types::EncryptionKey::parse(super::world::KEY).unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["kept.test".to_owned()]).unwrap();
+    let (chain, private) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let mut connection = rusqlite::Connection::open(path).unwrap();
+    let transaction = connection.transaction().unwrap();
+    for number in 0..10_000 {
+        let (name, tenant) = (format!("d{number}.test"), format!("t{}", number / 10));
+        if number % 10 == 0 {
+            let sql = "INSERT INTO tenants (id, revision, created_ms, updated_ms, plan, state) VALUES (?1, 1, 1, 1, 'free', 'active')";
+            transaction.execute(sql, [&tenant]).unwrap();
+        }
+        let sql = "INSERT INTO domains (name, tenant, verified, method, created_ms, verified_ms) VALUES (?1, ?2, 1, 'dns', 1, 1)";
+        transaction.execute(sql, [&name, &tenant]).unwrap();
+        let sealed = key.encrypt(&name, private.as_bytes()).unwrap();
+        let (end, never) = (4_000_000_000_000_i64, 3_000_000_000_000_i64);
+        let sql = "INSERT INTO certificates VALUES (?1, ?2, ?3, ?4, ?5, '01', 'Kept CA', 1, ?6, 1, ?7)";
+        transaction
+            .execute(sql, rusqlite::params![name, tenant, chain, sealed, key.id(), end, never])
+            .unwrap();
+        let sql = "INSERT INTO acme_names (name, tenant, next_ms, failures, held_until_ms) VALUES (?1, ?2, ?3, 0, 0)";
+        transaction.execute(sql, rusqlite::params![name, tenant, never]).unwrap();
+    }
+    transaction.commit().unwrap();
+}
+
+#[test]
+fn ten_thousand_certificates_in_the_store_don_t_hold_a_start_up() {
+    let world = World::new(Terms::default());
+    let store = tempfile::tempdir().unwrap();
+    let path = store.path().join("kept.db");
+    let at = format!("'sqlite:{}'", path.display());
+    drop(world.config("").set("store", &at).start());
+    fill(&path);
+    let start = Instant::now();
+    let gateway = world.config("").set("store", &at).start();
+    for number in [0, 17, 4_711, 9_999] {
+        let shown = world.show(&format!("d{number}.test")).unwrap();
+        assert!(shown.names[0].contains("kept.test"), "{shown:?}");
+    }
+    let took = start.elapsed();
+    println!("10,000 certificates: started and shown in {took:?}");
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    until("they are counted", || {
+        gateway.metric("tollgate_certificates", &[("state", "valid")]) as u64 == 10_000
+    });
+    assert_eq!(orders(&gateway, "issued") + orders(&gateway, "failed"), 0);
+}

@@ -56,6 +56,7 @@ impl World {
                     self.http, self.tls
                 ),
             )
+            .set("tenants", "[{ id: acme, plan: free }]")
             .set("store", "'sqlite:{dir}/tollgate.db'")
             .file("ca.pem", self.pebble.ca())
             .file("key.b64", KEY)
