@@ -2,8 +2,8 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use super::*;
-use crate::telemetry::EndpointFailure;
 use crate::telemetry::tenants::tests::Plain;
+use crate::telemetry::{CertificateReading, EndpointFailure};
 use crate::telemetry::{CircuitLevel, CircuitReading, Mirroring, Protocol, RequestRecord, SeatReading};
 use crate::types::TenantId;
 
@@ -94,6 +94,7 @@ fn busy() -> (Metrics, (Arc<Waiting>, Arc<Plain>)) {
     metrics.worker_started(0, || 3);
     metrics.listener("0.0.0.0:8080").accepted();
     metrics.overhead_observe(Duration::from_micros(20));
+    metrics.acme().kept(CertificateReading { valid: 1, soonest_ms: Some(1_000), ..Default::default() });
     metrics.connection_refused("limit");
     metrics.malformed_request("host");
     metrics.reload_succeeded(UNIX_EPOCH + Duration::from_millis(1_700_000_000_500));
@@ -195,8 +196,8 @@ fn an_open_connection_counts_as_long_as_it_lives() {
 #[test]
 fn several_gateways_share_a_process() {
     let (one, two) = (busy(), Metrics::new(1).expect("metrics"));
-    assert!(one.0.render().contains("acme"));
-    assert!(!two.render().contains("acme"));
+    assert!(one.0.render().contains("tenant=\"acme\""));
+    assert!(!two.render().contains("tenant=\"acme\""));
 }
 
 #[test]
