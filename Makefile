@@ -9,7 +9,7 @@ FUZZ ?= host wire forwarded facade proxy_header yaml
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint schema audit bench bench-compare bench-fairness bench-syscalls bench-reload bench-idle bench-resilience bench-abuse bench-scale fuzz
+.PHONY: help demo test lint schema audit bench bench-compare bench-fairness bench-syscalls bench-reload bench-idle bench-resilience bench-abuse bench-scale bench-slow fuzz
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -69,6 +69,10 @@ bench-abuse: ## Attack the gateway in every way there is a case for, and write d
 	$(CARGO) build --release --locked
 	benches/compare/install
 	benches/abuse/run --write
+
+bench-slow: ## Attack with 4,000 slow clients: nobody else may notice
+	$(CARGO) build --release --locked
+	benches/slow_clients.py
 
 bench-scale: ## Measure a million tenants, and peers with many, and write benches/scale/README.md
 	$(CARGO) build --release --locked

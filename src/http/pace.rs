@@ -7,8 +7,6 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 /// The least rate that is put up with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MinRate {
@@ -23,32 +21,22 @@ pub struct MinRate {
 pub struct Pace {
     rate: MinRate,
     allowance: Duration,
-    waiting: Option<Instant>,
 }
 
 impl Pace {
     /// With the whole allowance.
     #[must_use]
     pub fn new(rate: MinRate) -> Self {
-        Self { rate, allowance: rate.grace, waiting: None }
+        Self { rate, allowance: rate.grace }
     }
 
-    /// From now on the client is waited for, if it wasn't already. When its allowance will be used up.
-    pub fn wait(&mut self, now: Instant) -> Instant {
-        let since = *self.waiting.get_or_insert(now);
-        since + self.allowance
-    }
-
-    /// The client is waited for no longer, and has taken or sent this.
-    pub fn moved(&mut self, now: Instant, octets: u64) {
-        let waited = self.waiting.take().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
-        self.passed(waited, octets);
-    }
-
-    /// The client goes on being waited for: so much time of it is over, and this has come of it.
-    pub fn passed(&mut self, waited: Duration, octets: u64) {
+    /// The client was waited for so long, and this has come of it. Whether its allowance had lasted until then: an octet at the last
+    /// moment, again and again, would otherwise buy as much time again.
+    pub fn passed(&mut self, waited: Duration, octets: u64) -> bool {
+        let lasted = waited < self.allowance;
         let left = self.allowance.saturating_sub(waited);
         self.allowance = left.saturating_add(self.earned(octets)).min(self.rate.grace);
+        lasted
     }
 
     /// Whether nothing of the allowance is left.
@@ -78,78 +66,55 @@ mod tests {
     use proptest::prelude::*;
 
     const RATE: MinRate = MinRate { octets: 240, grace: Duration::from_secs(20) };
+    const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
     fn nothing_at_all_ends_with_the_grace() {
         let mut pace = Pace::new(RATE);
-        let start = Instant::now();
-        assert_eq!(pace.wait(start), start + RATE.grace);
-        // Being asked again changes nothing.
-        assert_eq!(pace.wait(start + Duration::from_secs(7)), start + RATE.grace);
-    }
-
-    #[test]
-    fn time_without_waiting_costs_nothing() {
-        let mut pace = Pace::new(RATE);
-        let start = Instant::now();
-        pace.wait(start);
-        pace.moved(start + Duration::from_secs(1), 240);
-        let later = start + Duration::from_secs(100_000);
-        assert_eq!(pace.wait(later), later + RATE.grace);
+        for second in 1..=20 {
+            pace.passed(SECOND, 0);
+            assert_eq!(pace.is_used_up(), second == 20, "{second}");
+        }
+        assert_eq!(Pace::new(RATE).allowed_for(480), 22 * SECOND);
     }
 
     #[test]
     fn haste_is_no_excuse_for_what_comes_after() {
         let mut pace = Pace::new(RATE);
-        let start = Instant::now();
-        pace.wait(start);
-        pace.moved(start, 1 << 40);
-        assert_eq!(pace.wait(start), start + RATE.grace);
+        pace.passed(SECOND, 1 << 40);
+        assert_eq!(pace.allowed_for(0), RATE.grace);
     }
 
     #[test]
     fn a_drip_is_cut_after_the_grace() {
         let mut pace = Pace::new(RATE);
-        let start = Instant::now();
-        let mut now = start;
         // An octet every five seconds, as slow readers and writers do.
-        loop {
-            let until = pace.wait(now);
-            now += Duration::from_secs(5);
-            if until <= now {
-                break;
-            }
-            pace.moved(now, 1);
-        }
-        assert!(now - start <= Duration::from_secs(25), "{:?}", now - start);
+        let steps = (1..100).take_while(|_| pace.passed(5 * SECOND, 1)).count();
+        assert_eq!(steps, 4);
     }
 
     proptest! {
         /// Against a model that keeps the whole history: the client is cut at the first moment at which there is a stretch,
         /// ending now, in which it has fallen short of the rate by more than the grace.
         #[test]
-        fn it_is_cut_just_when_it_has_fallen_short(steps in proptest::collection::vec((0..12_000_u64, 0..6_000_u64), 1..60)) {
+        fn it_is_cut_just_when_it_has_fallen_short(
+            steps in proptest::collection::vec((0..12_000_u64, 0..6_000_u64), 1..60),
+        ) {
             let mut pace = Pace::new(RATE);
-            let start = Instant::now();
-            let mut now = start;
-            let mut shortfalls: Vec<f64> = Vec::new();
+            let mut shortfalls = vec![0.0_f64];
             for (millis, octets) in steps {
                 let waited = Duration::from_millis(millis);
-                let until = pace.wait(now);
-                now += waited;
                 let seconds = waited.as_secs_f64();
                 let worst = shortfalls.iter().copied().fold(0.0, f64::max) + seconds;
                 let margin = worst - RATE.grace.as_secs_f64();
+                let lasted = pace.passed(waited, octets);
                 if margin.abs() > 0.01 {
-                    prop_assert_eq!(until <= now, margin > 0.0, "{}", margin);
+                    prop_assert_eq!(lasted, margin < 0.0, "{}", margin);
                 }
-                if until <= now {
+                if !lasted {
                     break;
                 }
-                pace.moved(now, octets);
-                let change = seconds - octets as f64 / 240.0;
-                shortfalls.iter_mut().for_each(|shortfall| *shortfall += change);
-                shortfalls.push(change);
+                shortfalls.iter_mut().for_each(|shortfall| *shortfall += seconds - octets as f64 / 240.0);
                 shortfalls.push(0.0);
             }
         }

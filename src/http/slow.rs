@@ -20,24 +20,35 @@ pub(super) struct Slow {
     pace: Pace,
     every: Duration,
     waiting: Option<Instant>,
+    /// It has been too slow already.
+    over: bool,
     timer: Deadline,
 }
 
 impl Slow {
     pub(super) fn new(rate: MinRate) -> Self {
         let every = LOOK.min(rate.grace / 4).max(Duration::from_millis(1));
-        Self { pace: Pace::new(rate), every, waiting: None, timer: Deadline::at(Instant::now() + every) }
+        Self {
+            pace: Pace::new(rate),
+            every,
+            waiting: None,
+            over: false,
+            timer: Deadline::at(Instant::now() + every),
+        }
     }
 
     /// Something has come.
     pub(super) fn came(&mut self, octets: u64) {
         if let Some(since) = self.waiting.take() {
-            self.pace.passed(since.elapsed().min(self.every), octets);
+            self.over |= !self.pace.passed(since.elapsed().min(self.every), octets);
         }
     }
 
     /// Nothing is there. Ready when it comes too slowly.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.over {
+            return Poll::Ready(());
+        }
         loop {
             let since = *self.waiting.get_or_insert_with(Instant::now);
             self.timer.set(since + self.every);

@@ -21,6 +21,8 @@ pub(super) struct Taking {
     every: Duration,
     /// Since when nothing can be written; `None`: something can.
     waiting: Option<Waiting>,
+    /// It has been too slow already.
+    over: bool,
     timer: Deadline,
 }
 
@@ -40,7 +42,7 @@ impl Taking {
         let shortest = deadlines.response_rate.map_or(stall, |rate| rate.grace.min(stall));
         let every = LOOK.min(shortest / 4).max(Duration::from_millis(1));
         let pace = deadlines.response_rate.map(Pace::new);
-        Self { pace, stall, every, waiting: None, timer: Deadline::at(Instant::now() + every) }
+        Self { pace, stall, every, waiting: None, over: false, timer: Deadline::at(Instant::now() + every) }
     }
 
     /// Something was written.
@@ -52,12 +54,15 @@ impl Taking {
             taken = (left + taken).saturating_sub(conn.backlog().unwrap_or(left));
         }
         if let Some(pace) = &mut self.pace {
-            pace.passed(waiting.since.elapsed(), taken);
+            self.over |= !pace.passed(waiting.since.elapsed(), taken);
         }
     }
 
     /// Nothing can be written. Ready when the client has been too slow.
     pub(super) fn poll_slow(&mut self, conn: &ConnState, cx: &mut Context<'_>) -> Poll<Cut> {
+        if self.over {
+            return Poll::Ready(Cut::SlowResponse);
+        }
         let waiting = self.waiting.get_or_insert_with(|| {
             let now = Instant::now();
             Waiting { since: now, moved: now, left: None }
