@@ -9,6 +9,7 @@ See benches/README.md.
 import argparse
 import http.server
 import json
+import multiprocessing
 import os
 import pathlib
 import resource
@@ -62,7 +63,14 @@ class OriginServer(http.server.ThreadingHTTPServer):
         """Connections that the gateway cuts are what this is about."""
 
 
-def configuration(origin, patience):
+def origin():
+    """Starts an origin in a process of its own; its port."""
+    server = OriginServer(("127.0.0.1", 0), Origin)
+    multiprocessing.get_context("fork").Process(target=server.serve_forever, daemon=True).start()
+    return server.server_address[1]
+
+
+def configuration(attacked, asked, patience):
     # One machine is one client here; `max_connections_per_client` would end the attack at once.
     return f"""
 listeners: [{{ bind: 127.0.0.1:0 }}]
@@ -70,8 +78,11 @@ admin: {{ bind: 127.0.0.1:0 }}
 tenancy: {{ identify: [domain], unknown: {{ tenant: acme }} }}
 plans: {{ free: {{}} }}
 tenants: [{{ id: acme, plan: free }}]
-pools: {{ shared: {{ endpoints: [http://127.0.0.1:{origin}] }} }}
-default_pool: shared
+# Apart, so that it is the gateway that is measured and not what Python does with the attackers' requests.
+pools: {{ attacked: {{ endpoints: [http://127.0.0.1:{attacked}] }}, asked: {{ endpoints: [http://127.0.0.1:{asked}] }} }}
+routes:
+  - {{ match: {{ path: /probe }}, pool: asked }}
+  - {{ match: {{ path_prefix: / }}, pool: attacked }}
 workers: 2
 limits:
   max_connections_per_client: 100000
@@ -152,7 +163,7 @@ class Probe(threading.Thread):
         while not self.over.wait(0.05):
             start = time.monotonic()
             try:
-                head, _ = ask(self.address, "/", self.within)
+                head, _ = ask(self.address, "/probe", self.within)
                 if not head.startswith(b"HTTP/1.1 200 "):
                     raise OSError(head[:60])
                 self.took.append(time.monotonic() - start)
@@ -213,9 +224,7 @@ def main():
     if hard < arguments.connections * 2 + 200:
         print(f"only {hard} descriptors: {arguments.connections * 2 + 200} are needed", file=sys.stderr)
         return 1
-    origin = OriginServer(("127.0.0.1", 0), Origin)
-    threading.Thread(target=origin.serve_forever, daemon=True).start()
-    gateway = Gateway(arguments.gateway, configuration(origin.server_address[1], arguments.patience))
+    gateway = Gateway(arguments.gateway, configuration(origin(), origin(), arguments.patience))
     wrong = []
     try:
         print("| mode | connections open | good requests | of them failed | median, ms | p99, ms | worst, ms | memory, MiB | CPU |")
