@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Builder;
 use crate::config::decode::{Spanned, WordOr};
 use crate::config::document::{Limits, MinRate};
+use crate::config::source::Mark;
 use crate::config::written::{self, RateWord};
 use crate::types::{ByteSize, TimeSpan};
 
@@ -28,14 +29,14 @@ impl Builder<'_> {
             write_timeout: self.deadline(written.write_timeout.as_ref(), 60),
             min_request_rate: self.min_rate(written.min_request_rate.as_ref()),
             min_response_rate: self.min_rate(written.min_response_rate.as_ref()),
-            max_requests_per_connection: written
-                .max_requests_per_connection
-                .as_ref()
-                .map(|count| self.count(Some(count), 1_000)),
-            max_connection_age: written
-                .max_connection_age
-                .as_ref()
-                .map(|age| self.deadline(Some(age), 3_600)),
+            max_requests_per_connection: written.max_requests_per_connection.as_ref().map(|count| {
+                self.above_zero(count.value > 0, count.mark, "any number of requests");
+                count.value
+            }),
+            max_connection_age: written.max_connection_age.as_ref().map(|age| {
+                self.above_zero(!age.value.0.is_zero(), age.mark, "any age");
+                age.value.0
+            }),
             drain: written.drain.map_or(Duration::from_secs(30), |drain| drain.value.0),
         }
     }
@@ -49,6 +50,15 @@ impl Builder<'_> {
                 .hint(format!("leave it out for {default_seconds}s, or write a duration above zero"));
         }
         span.value.0
+    }
+
+    /// A bound that there is only where it is written.
+    fn above_zero(&self, is_above: bool, mark: Mark, without: &str) {
+        if !is_above {
+            self.findings
+                .error("invalid-value", mark, "a limit of zero lets nothing in")
+                .hint(format!("leave it out for {without}"));
+        }
     }
 
     fn prefix(&self, written: Option<&Spanned<u8>>) -> u8 {

@@ -25,7 +25,11 @@ fn is_clash(one: (&BindAddress, bool), other: (&BindAddress, bool)) -> bool {
 }
 
 impl Builder<'_> {
-    pub(super) fn listeners(&mut self, written: &Spanned<List<written::Listener>>) -> Vec<Listener> {
+    pub(super) fn listeners(
+        &mut self,
+        written: &Spanned<List<written::Listener>>,
+        trusts_any: bool,
+    ) -> Vec<Listener> {
         if written.value.0.is_empty() && self.findings.errors_in(written.mark.file) == 0 {
             self.findings
                 .error("invalid-value", written.key, "there is no listener")
@@ -33,6 +37,11 @@ impl Builder<'_> {
         }
         let mut listeners: Vec<(Mark, Listener)> = Vec::new();
         for listener in &written.value.0 {
+            if listener.proxy_protocol == Some(true) && !trusts_any {
+                self.findings
+                    .warning("no-trusted-proxies", listener.bind.mark, "every connection here is refused: there are no `trusted_proxies` that could announce clients")
+                    .hint("add the addresses of your load balancers under `trusted_proxies:`, or remove `proxy_protocol`");
+            }
             let tls = listener.tls.as_ref().map(|tls| self.listener_tls(tls));
             let https_redirect = listener.https_redirect.as_ref().and_then(|to| self.https_redirect(to));
             if let Some(redirect) = listener.https_redirect.as_ref().filter(|_| tls.is_some()) {

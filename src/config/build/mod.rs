@@ -125,7 +125,7 @@ impl<'b> Builder<'b> {
     pub fn document(&mut self, config: &Config, file: Mark) -> Document {
         self.watched.extend(self.answer_files(config));
         Document {
-            listeners: self.listeners(&config.listeners),
+            listeners: self.listeners(&config.listeners, !config.trusted_proxies.0.is_empty()),
             acme: self.acme(config),
             admin: self.admin(config.admin.as_ref()),
             trusted_proxies: config
