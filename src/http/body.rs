@@ -86,7 +86,7 @@ struct Streamed {
     pendings: u32,
     copy: Option<CopyIn>,
     deadline: Option<Deadline>,
-    slow: Option<Slow>,
+    slow: Option<Box<Slow>>,
 }
 
 /// What a body may be.
@@ -166,8 +166,11 @@ impl Streamed {
                 if why.is_pending()
                     && let Some(rate) = self.bounds.rate
                 {
-                    why =
-                        self.slow.get_or_insert_with(|| Slow::new(rate)).poll(cx).map(|()| Cut::SlowRequest);
+                    why = self
+                        .slow
+                        .get_or_insert_with(|| Box::new(Slow::new(rate)))
+                        .poll(cx)
+                        .map(|()| Cut::SlowRequest);
                 }
                 self.conn.note_cut(ready!(why));
                 return Poll::Ready(Some(Err(self.fail(BodyFailure::Stalled))));

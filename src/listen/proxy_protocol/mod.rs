@@ -43,6 +43,8 @@ pub enum Origin {
 }
 
 /// What the bytes so far are.
+// Lives for a moment, once a connection: a box would cost more than its size.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, PartialEq, Eq)]
 pub enum Parsed<'b> {
     /// The beginning of a header, all of them; `need` more at least complete it.
