@@ -20,6 +20,7 @@ impl Builder<'_> {
             max_headers: self.count(written.max_headers.as_ref(), 100),
             max_request_target_bytes: self.bytes(written.max_request_target_bytes.as_ref(), kib(8), 256),
             max_streams_per_connection: self.streams(written.max_streams_per_connection.as_ref()),
+            max_streams_per_tenant: self.tenant_streams(written.max_streams_per_tenant.as_ref()),
             max_connections: self.count(written.max_connections.as_ref(), 100_000),
             max_connections_per_client: self.count(written.max_connections_per_client.as_ref(), 1_000),
             client_ipv6_prefix: self.prefix(written.client_ipv6_prefix.as_ref()),
@@ -97,6 +98,16 @@ impl Builder<'_> {
                 .hint(format!("leave it out for {default}"));
         }
         count.value
+    }
+
+    fn tenant_streams(&self, written: Option<&Spanned<u32>>) -> Option<u32> {
+        let count = written?;
+        if count.value == 0 {
+            self.findings
+                .error("invalid-value", count.mark, "a limit of zero lets nothing in")
+                .hint("leave it out for no bound but those of plans");
+        }
+        Some(count.value)
     }
 
     fn streams(&self, written: Option<&Spanned<u32>>) -> u32 {

@@ -179,11 +179,6 @@ impl Builder<'_> {
             })
             .ok()
     }
-            max_streams_per_tenant: self.tenant_streams(written.max_streams_per_tenant.as_ref()),
-    fn tenant_streams(&self, written: Option<&Spanned<u32>>) -> Option<u32> {
-        let count = written?;
-                .hint("leave it out for no bound but those of plans");
-        Some(count.value)
 }
 
 pub(super) fn workers(written: Option<&Spanned<written::Workers>>) -> Workers {

@@ -22,6 +22,10 @@ pub(in crate::config) struct Limits {
     /// The most requests that one HTTP/2 connection may have under way (SETTINGS_MAX_CONCURRENT_STREAMS). Default 250, at most 1000.
     #[schemars(range(min = 1, max = 1000))]
     pub max_streams_per_connection: Option<Spanned<u32>>,
+    /// The most requests over HTTP/2 that one tenant may have under way, on all connections of its clients together. One more is refused
+    /// (429 `concurrency_exceeded`). Default: no bound but those of its plan.
+    #[schemars(range(min = 1))]
+    pub max_streams_per_tenant: Option<Spanned<u32>>,
     /// The most connections at once. Default 100000.
     #[schemars(range(min = 1))]
     pub max_connections: Option<Spanned<usize>>,

@@ -95,9 +95,6 @@ pub(in crate::config) struct Admin {
     pub token_file: Option<Spanned<String>>,
 }
 
-    /// The most requests over HTTP/2 that one tenant may have under way, on all connections of its clients together. One more is refused
-    /// (429 `concurrency_exceeded`). Default: no bound but those of its plan.
-    pub max_streams_per_tenant: Option<Spanned<u32>>,
 /// How many threads serve.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::config) enum Workers {
