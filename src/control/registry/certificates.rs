@@ -102,7 +102,7 @@ fn shown(force: &InForce, found: &NameFound, tenant: &TenantId, step: Option<Ste
             ("not_after", kept.not_after_ms),
             ("renew_at", kept.renew_ms),
         ] {
-            members.insert(name.to_owned(), time(at_ms).into());
+            members.insert(name.to_owned(), time(at_ms));
         }
     }
     if let Some(why) = unreadable {
@@ -122,7 +122,7 @@ fn shown(force: &InForce, found: &NameFound, tenant: &TenantId, step: Option<Ste
             let error = json!({ "kind": work.error_kind, "detail": words, "at": at });
             members.insert("last_error".to_owned(), error);
         }
-        members.insert("next_try".to_owned(), time(work.next_ms).into());
+        members.insert("next_try".to_owned(), time(work.next_ms));
     }
     document
 }
