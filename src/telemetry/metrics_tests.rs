@@ -93,6 +93,10 @@ fn busy() -> (Metrics, (Arc<Waiting>, Arc<Plain>)) {
     pool.show_circuit(Arc::downgrade(&seats) as _);
     metrics.worker_started(0, || 3);
     metrics.listener("0.0.0.0:8080").accepted();
+    let listener = metrics.listener("0.0.0.0:8443");
+    listener.shaken("TLSv1.3", false, Duration::from_millis(1));
+    listener.not_shaken("closed");
+    listener.set_certificates(vec![("acme.test".into(), 2_000_000_000)]);
     metrics.overhead_observe(Duration::from_micros(20));
     metrics.acme().kept(CertificateReading { valid: 1, soonest_ms: Some(1_000), ..Default::default() });
     metrics.connection_refused("limit");
