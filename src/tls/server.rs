@@ -127,6 +127,10 @@ impl ServerTls {
         // All of them are good; the cheapest for us comes first.
         config.ignore_client_order = true;
         config.alpn_protocols = terms.alpn.iter().map(|protocol| protocol.id().to_vec()).collect();
+        if terms.alpn.contains(&Alpn::Http11) {
+            // For old clients that offer nothing else; they are spoken to as ever.
+            config.alpn_protocols.push(b"http/1.0".to_vec());
+        }
         let tickets = match terms.tickets {
             Some(tickets) => tickets,
             None => Tickets(aws_lc_rs::Ticketer::new()?),

@@ -30,7 +30,7 @@ struct Inner {
 
 enum Kind {
     Ed25519(Box<Ed25519KeyPair>),
-    Hs256(hmac::Key),
+    Hs256(Box<hmac::Key>),
 }
 
 /// A text is no key. Says nothing of the text.
@@ -87,7 +87,7 @@ impl SigningKey {
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
         let id = hmac::sign(&key, b"the id of a key");
         let id = encode(id.as_ref().get(..12).unwrap_or_default());
-        Ok(Self::new(id, "HS256", secret, Kind::Hs256(key)))
+        Ok(Self::new(id, "HS256", secret, Kind::Hs256(Box::new(key))))
     }
 
     fn new(id: String, algorithm: &str, text: &str, kind: Kind) -> Self {

@@ -44,7 +44,7 @@ const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 /// short of 256. A stream's window full of messages of three octets, as gRPC sends them, has to fit: it costs 7.8 MiB.
 const PIECES_MAX: usize = 8 * 1024 * 1024;
 /// Octets of answers that h2 keeps to be written, for each stream.
-const SEND_BUFFER: usize = 256 * 1024;
+const SEND_BUFFER: usize = 64 * 1024;
 /// Streams that may have been reset by their client before anybody looked at them.
 const RESET_UNSEEN_MAX: usize = 32;
 /// Streams that h2 may have had to reset, over a connection's life.
