@@ -100,6 +100,9 @@ fn busy() -> (Metrics, (Arc<Waiting>, Arc<Plain>)) {
     metrics.overhead_observe(Duration::from_micros(20));
     metrics.acme().kept(CertificateReading { valid: 1, soonest_ms: Some(1_000), ..Default::default() });
     metrics.connection_refused("limit");
+    metrics.connection_cut("idle");
+    metrics.accept_paused();
+    metrics.http2_abused("ping");
     metrics.malformed_request("host");
     metrics.reload_succeeded(UNIX_EPOCH + Duration::from_millis(1_700_000_000_500));
     (metrics, (seats, acme))
