@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,6 +35,13 @@ static COUNTED: Counted = Counted;
 static LIVE: AtomicI64 = AtomicI64::new(0);
 /// The most that was.
 static PEAK: AtomicI64 = AtomicI64::new(0);
+
+/// Held by the test that counts: all tests of a process share the counts.
+static COUNTING: Mutex<()> = Mutex::new(());
+
+fn counting() -> MutexGuard<'static, ()> {
+    COUNTING.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The binary's allocator, counted.
 struct Counted;
@@ -210,6 +218,7 @@ fn measure(count: u32) -> (i64, i64) {
 
 #[test]
 fn a_cached_tenant_is_small_and_gives_back_what_it_took() {
+    let _counting = counting();
     let count =
         std::env::var("FOOTPRINT_TENANTS").ok().and_then(|count| count.parse().ok()).unwrap_or(20_000);
     let (each, left) = measure(count);
@@ -219,6 +228,7 @@ fn a_cached_tenant_is_small_and_gives_back_what_it_took() {
 
 #[test]
 fn a_tenant_has_routes_in_memory_only_if_it_has_some_of_its_own() {
+    let _counting = counting();
     let text = "
 listeners: [{ bind: 127.0.0.1:8080 }]
 plans: { free: {}, pro: { routes: [{ name: all, timeout: 5s }] } }
@@ -261,6 +271,7 @@ fn page(of: &str) -> Vec<u8> {
 
 #[test]
 fn a_page_on_its_way_is_bounded_whatever_it_is() {
+    let _counting = counting();
     let set = |select: &str| Rule {
         select: select.to_owned(),
         change: Change { inner: Some("{{brand.name}}".to_owned()), ..Change::default() },

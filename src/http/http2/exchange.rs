@@ -20,7 +20,7 @@ use super::date::date;
 use super::reply::Reply;
 use super::tunnel::StreamIo;
 use super::wire::Notes;
-use crate::http::conn::ConnState;
+use crate::http::conn::{ConnState, Cut};
 use crate::http::incoming::Incoming;
 use crate::http::server::Handler;
 use crate::time::Deadline;
@@ -52,7 +52,7 @@ pub(super) async fn serve<H: Handler>(
         (Incoming::Http2(Box::new(StreamBody::new(coming, &head, reply.clone()))), None)
     };
     let answered = {
-        let mut handled = pin!(handler.handle(state, Request::from_parts(head, body)));
+        let mut handled = pin!(handler.handle(Rc::clone(&state), Request::from_parts(head, body)));
         poll_fn(|cx| match handled.as_mut().poll(cx) {
             Poll::Ready(Ok(response)) => Poll::Ready(Some(response)),
             Poll::Pending => reply.poll_reset(cx).map(|()| None),
@@ -82,14 +82,23 @@ pub(super) async fn serve<H: Handler>(
     if let Some(going) = reply.answer(Response::from_parts(head, ()), ends)
         && !ends
     {
-        let mut sending =
-            Sending { going, body, piece: Bytes::new(), is_last: false, write_stall, notes, stalled: None };
+        let mut sending = Sending {
+            state,
+            going,
+            body,
+            piece: Bytes::new(),
+            is_last: false,
+            write_stall,
+            notes,
+            stalled: None,
+        };
         poll_fn(|cx| sending.poll(cx)).await;
     }
 }
 
 /// An answer's body on its way. When it is dropped before the end, the stream is reset.
 struct Sending<B> {
+    state: Rc<ConnState>,
     going: SendStream<Bytes>,
     body: B,
     /// What has no room in the client's window yet.
@@ -153,6 +162,7 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
                     let stall = self.write_stall;
                     let stalled = self.stalled.get_or_insert_with(|| Deadline::at(Instant::now() + stall));
                     ready!(stalled.poll(cx));
+                    self.state.note_cut(Cut::WriteTimeout);
                     self.going.send_reset(Reason::CANCEL);
                     return Poll::Ready(false);
                 }
