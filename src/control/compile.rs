@@ -162,6 +162,7 @@ pub fn compile(
             http2: Http2Limits { streams_max: limits.max_streams_per_connection },
         },
         tenant_streams_max: limits.max_streams_per_tenant,
+        tenant_connections_max: limits.max_connections_per_tenant,
         listeners: listeners.terms(),
         challenges: Arc::clone(foundation.certificates.challenges()),
         access_log: document.access_log.is_some(),

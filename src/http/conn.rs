@@ -14,6 +14,7 @@ use tokio::time::Instant;
 pub use super::ending::{Cut, LifeLimits};
 use super::http2::Reply;
 use super::interim::{Hearer, Interim};
+use super::kept::Kept;
 use super::secured::Secured;
 use super::wire::Malformed;
 use crate::types::Peer;
@@ -75,6 +76,8 @@ pub struct ConnState {
     pub(super) interim: Interim,
     streams: RefCell<Vec<std::rc::Weak<dyn Stallable>>>,
     tunnel_task: RefCell<Option<TunnelTask>>,
+    /// What whoever serves its requests keeps until it ends.
+    pub kept: Kept,
     /// The forwarding fields for the last `Host` seen: clients keep to one.
     pub(super) forwarded_memo: RefCell<Option<(HeaderValue, Bytes)>>,
 }
@@ -133,6 +136,7 @@ impl ConnState {
             interim: Interim::default(),
             streams: RefCell::default(),
             tunnel_task: RefCell::new(None),
+            kept: Kept::default(),
             forwarded_memo: RefCell::new(None),
         }
     }
@@ -170,6 +174,11 @@ impl ConnState {
         if self.cut.get().is_none() {
             self.cut.set(Some(why));
         }
+    }
+
+    /// It takes no more requests than it has.
+    pub fn wear_out(&self) {
+        self.life.set(LifeLimits { requests_max: 0, ..self.life.get() });
     }
 
     pub(super) fn limit_life(&self, life: LifeLimits) {
@@ -370,31 +379,5 @@ impl Drop for InFlight {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::rc::Rc;
-
-    struct Ended;
-
-    impl Stallable for Ended {
-        fn cut_if_stalled(&self, _: Instant) -> Option<Cut> {
-            None
-        }
-    }
-
-    #[test]
-    fn responses_that_have_ended_take_no_memory() {
-        let conn =
-            ConnState::new("192.0.2.1:1".parse::<SocketAddr>().unwrap(), "192.0.2.2:2".parse().unwrap());
-        let open: Vec<Rc<Ended>> = (0..3).map(|_| Rc::new(Ended)).collect();
-        for stream in &open {
-            conn.watch(Rc::downgrade(stream) as std::rc::Weak<dyn Stallable>);
-        }
-        for _ in 0..10_000 {
-            conn.watch(Rc::downgrade(&Rc::new(Ended)) as std::rc::Weak<dyn Stallable>);
-        }
-        let held = conn.streams.borrow();
-        assert!(held.len() <= 16, "{} are held", held.len());
-        assert_eq!(held.iter().filter(|stream| stream.strong_count() > 0).count(), open.len());
-    }
-}
+#[path = "conn_tests.rs"]
+mod tests;

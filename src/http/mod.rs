@@ -16,6 +16,7 @@ pub mod hop_by_hop;
 mod http2;
 pub mod incoming;
 pub mod interim;
+pub mod kept;
 pub mod names;
 pub mod pace;
 mod quiet;

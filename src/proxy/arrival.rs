@@ -34,7 +34,7 @@ use crate::http::incoming::Incoming;
 use crate::http::timeouts::Timeouts;
 use crate::http::websocket::Handshake;
 use crate::routing::{Facts, Route};
-use crate::tenant::{Clues, Identified, Key, LookedUp, OpenStream, Tenant, Unidentified};
+use crate::tenant::{Clues, Identified, Key, LookedUp, OpenStream, Tenant, TenantConnection, Unidentified};
 use crate::types::HostName;
 use crate::upstream::Pool;
 
@@ -119,11 +119,32 @@ impl Arrival<'_> {
         Ok(identified)
     }
 
+    /// A connection counts for each tenant that is asked for by it; not a trusted proxy's, which speaks for many clients.
+    fn count_connection(&self, tenant: &Tenant) -> Result<(), Rejection> {
+        let Some(max) = self.snapshot.tenant_connections_max.filter(|_| !self.client.via_trusted) else {
+            return Ok(());
+        };
+        if self.conn.kept.has(|counted: &TenantConnection| counted.is_of(&tenant.account)) {
+            return Ok(());
+        }
+        match TenantConnection::open(&tenant.account, max) {
+            Some(counted) => self.conn.kept.add(counted),
+            None => {
+                self.conn.wear_out();
+                return Err(Rejection::TenantConnections);
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn enter(mut self, identified: &Identified) -> Result<Entered, Refused> {
         let Identified { tenant, by_host } = identified;
         self.books.tenant = Some(Arc::clone(tenant));
         self.books.vary = if *by_host { None } else { self.snapshot.identify.fields().cloned() };
         self.books.cors = cors::told(tenant.terms.cors.as_ref(), &self.head.headers);
+        if let Err(rejection) = self.count_connection(tenant) {
+            return Err((rejection, self.books));
+        }
         match https_redirect::answer(self.conn, self.client, &self.head, self.checked.host.as_ref()) {
             Ok(None) => {}
             Ok(Some(response)) => return Ok(Entered::Answered(self.books, response)),

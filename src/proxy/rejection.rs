@@ -51,6 +51,8 @@ pub enum Rejection {
     QuotaUnavailable,
     /// The tenant has as many requests in flight, and waiting, as it may.
     ConcurrencyExceeded,
+    /// The tenant's requests come by too many connections.
+    TenantConnections,
     /// The pool has no seat for it, and it has waited as long as it may.
     NoCapacity,
     /// As much of the pool is in use as its circuit breaker allows, by everyone or by the tenant.
@@ -164,7 +166,7 @@ impl Rejection {
                 let (status, error) = (StatusCode::SERVICE_UNAVAILABLE, "proxy_internal_error");
                 row(status, "quota_unavailable", "Quota Unavailable", error, Unavailable)
             }
-            Self::ConcurrencyExceeded | Self::CircuitOpen(Tripped::Tenant(_)) => {
+            Self::ConcurrencyExceeded | Self::TenantConnections | Self::CircuitOpen(Tripped::Tenant(_)) => {
                 let (status, title) = (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests in Flight");
                 row(status, "concurrency_exceeded", title, denied, ResourceExhausted)
             }
@@ -207,7 +209,9 @@ impl Rejection {
     pub fn problem_type(&self) -> &'static str {
         match self {
             Self::RateLimited(_) | Self::QuotaExceeded(_) => QUOTA_EXCEEDED,
-            Self::ConcurrencyExceeded | Self::NoCapacity | Self::CircuitOpen(_) => REDUCED_CAPACITY,
+            Self::ConcurrencyExceeded | Self::TenantConnections | Self::NoCapacity | Self::CircuitOpen(_) => {
+                REDUCED_CAPACITY
+            }
             _ => "about:blank",
         }
     }
@@ -246,6 +250,7 @@ impl Rejection {
             }
             Self::QuotaUnavailable => "This tenant's quota can't be checked at the moment.".to_owned(),
             Self::ConcurrencyExceeded => "Too many requests of this tenant are in flight.".to_owned(),
+            Self::TenantConnections => "This tenant has too many connections.".to_owned(),
             Self::NoCapacity => "The application is busy, and no place became free in time.".to_owned(),
             Self::CircuitOpen(Tripped::Tenant(_)) => {
                 "This tenant has as much of the application in use as it may.".to_owned()
@@ -269,7 +274,9 @@ impl Rejection {
         match self {
             Self::RateLimited(violation) | Self::QuotaExceeded(violation) => Some(violation.retry_after_s),
             Self::QuotaUnavailable | Self::TenantUnavailable => Some(1),
-            Self::ConcurrencyExceeded | Self::NoCapacity | Self::CircuitOpen(_) => Some(1),
+            Self::ConcurrencyExceeded | Self::TenantConnections | Self::NoCapacity | Self::CircuitOpen(_) => {
+                Some(1)
+            }
             Self::Maintenance => Some(120),
             _ => None,
         }

@@ -62,6 +62,8 @@ pub struct Snapshot {
     pub server: ServerSettings,
     /// Requests over HTTP/2 that one tenant may have under way.
     pub tenant_streams_max: Option<u32>,
+    /// Connections that one tenant's requests may come by.
+    pub tenant_connections_max: Option<u32>,
     /// How each listener, by its name, receives the connections that are accepted from now on.
     pub listeners: Listeners,
     /// What authorities that certificates are ordered from are answered.

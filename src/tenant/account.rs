@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::ArcSwapOption;
 
+use super::connections::Connections;
 use super::per_pool::PerPool;
 use super::streams::Streams;
 use crate::admission::RateStates;
@@ -32,6 +33,8 @@ pub struct Account {
     leaving: AtomicBool,
     /// Its requests over HTTP/2.
     pub(super) streams: Streams,
+    /// Connections that its requests come by.
+    pub(super) connections: Connections,
 }
 
 /// What it has used of its quotas, and of those that were configured before; and what of that is shown.
@@ -63,6 +66,7 @@ impl Account {
             rare: OnceLock::new(),
             leaving: AtomicBool::new(false),
             streams: Streams::default(),
+            connections: Connections::default(),
         }
     }
 

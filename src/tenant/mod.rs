@@ -5,6 +5,7 @@ mod accounts;
 mod cache;
 mod client_cert;
 mod configured;
+mod connections;
 mod context;
 mod directory;
 mod features;
@@ -23,6 +24,7 @@ pub use cache::{
 };
 pub use client_cert::{CertPart, ClientCertRule};
 pub use configured::Configured;
+pub use connections::TenantConnection;
 pub use context::{Context, ContextLine, Signer, Signing};
 pub use directory::{Directory, KeptTenants, LookedUp};
 pub use features::{FeatureList, FeatureTerm, Features, FeaturesNow, is_rolled_out};

@@ -53,7 +53,7 @@ impl ServerTls {
     async fn config_for(&self, hello: &ClientHello<'_>) -> Result<Answer, rustls::Error> {
         let name = hello.server_name();
         if let Some((on_demand, name)) = self.certificates.on_demand.as_ref().zip(name) {
-            if hello.alpn().is_some_and(|mut offered| offered.any(|protocol| protocol == ACME_TLS))
+            if hello.alpn().is_some_and(|offered| offered.eq([ACME_TLS]))
                 && let Some(certified) = on_demand.challenge(name)
             {
                 return challenged(certified).map(|config| Answer::Challenge(Arc::new(config)));
@@ -66,11 +66,11 @@ impl ServerTls {
         Ok(if self.certificates.refuses(name) { Answer::Refuse } else { Answer::Serve })
     }
 
-    /// Shakes hands with a client.
+    /// Shakes hands with a client; `None`: it was an authority that has seen what it wanted, and the connection has ended (RFC 8737 §3).
     ///
     /// # Errors
     /// [`HandshakeFailure`]; the client was told by an alert where TLS has one for it.
-    pub async fn accept<S>(&self, io: S) -> Result<(TlsStream<S>, Session), HandshakeFailure>
+    pub async fn accept<S>(&self, io: S) -> Result<Option<(TlsStream<S>, Session)>, HandshakeFailure>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -80,8 +80,12 @@ impl ServerTls {
             let config = self.config_for(&hello).await;
             let names = self.certificates.names(hello.server_name(), hello.signature_schemes());
             match config.map_err(io::Error::other)? {
-                Answer::Serve => Ok((start.into_stream(Arc::clone(&self.config)).await?, names)),
-                Answer::Challenge(config) => Ok((start.into_stream(config).await?, names)),
+                Answer::Serve => Ok(Some((start.into_stream(Arc::clone(&self.config)).await?, names))),
+                Answer::Challenge(config) => {
+                    // Nothing of what the listener asks of its clients was asked here: no request may come of it.
+                    let _ = start.into_stream(config).await?.shutdown().await;
+                    Ok(None)
+                }
                 Answer::Refuse => {
                     // Whether it still arrives is the client's affair.
                     let _ = start.io.write_all(&UNRECOGNIZED_NAME).await;
@@ -90,8 +94,8 @@ impl ServerTls {
                 }
             }
         };
-        let (stream, names) =
-            timeout(self.within, shaking).await.map_err(|_| HandshakeFailure::Timeout)??;
+        let shaken = timeout(self.within, shaking).await.map_err(|_| HandshakeFailure::Timeout)??;
+        let Some((stream, names)) = shaken else { return Ok(None) };
         let (_, connection) = stream.get_ref();
         let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
         let shown = connection.peer_certificates().and_then(<[_]>::first);
@@ -109,7 +113,7 @@ impl ServerTls {
             names,
             client,
         };
-        Ok((stream, session))
+        Ok(Some((stream, session)))
     }
 }
 
@@ -136,3 +140,7 @@ fn now_s() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+#[path = "handshake_tests.rs"]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{ACME, Client, Gate, Origin, Silence, config, eventually, get};
+use crate::harness::{ACME, Client, GLOBEX, Gate, Origin, Silence, config, eventually, get};
 
 #[test]
 fn a_head_that_takes_too_long_is_408_and_closed() {
@@ -152,4 +152,26 @@ fn a_client_that_never_reads_is_cut_off_in_the_end() {
     client.send(get(ACME, "/").bytes());
     eventually("it is served", || origin.connections() == 1);
     eventually("it is cut off", || origin.open_connections() == 0);
+}
+
+#[test]
+fn a_tenant_has_as_many_connections_as_it_may() {
+    let origin = Origin::saying("hello");
+    let gateway = config().to(&origin).set("limits", "{ max_connections_per_tenant: 2 }").start();
+    let mut clients: Vec<_> = (0..2).map(|_| gateway.connect()).collect();
+    for client in &mut clients {
+        client.ask(&get(ACME, "/")).assert_status(200);
+        client.ask(&get(ACME, "/")).assert_status(200);
+    }
+    let mut third = gateway.connect();
+    let refused = third.ask(&get(ACME, "/"));
+    refused.assert_refused(429, "concurrency_exceeded");
+    assert_eq!(refused.header("connection"), Some("close"), "it is not kept");
+    // Other tenants have places of their own, also by the same connections.
+    clients[0].ask(&get(GLOBEX, "/")).assert_status(200);
+    gateway.ask(&get(GLOBEX, "/")).assert_status(200);
+    clients.pop();
+    eventually("a place is free", || {
+        gateway.ask(&get(ACME, "/").header("Connection", "close")).status == 200
+    });
 }

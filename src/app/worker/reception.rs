@@ -69,7 +69,8 @@ impl Reception {
             };
             let began = Instant::now();
             match tls.accept(stream).await {
-                Ok((stream, session)) => {
+                Ok(None) => {}
+                Ok(Some((stream, session))) => {
                     self.meter.shaken(session.version, session.resumed, began.elapsed());
                     // Where it is kept costs memory as long as the connection lives.
                     let secured = Box::new(secured(session, &terms));

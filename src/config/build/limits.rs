@@ -20,9 +20,10 @@ impl Builder<'_> {
             max_headers: self.count(written.max_headers.as_ref(), 100),
             max_request_target_bytes: self.bytes(written.max_request_target_bytes.as_ref(), kib(8), 256),
             max_streams_per_connection: self.streams(written.max_streams_per_connection.as_ref()),
-            max_streams_per_tenant: self.tenant_streams(written.max_streams_per_tenant.as_ref()),
+            max_streams_per_tenant: self.of_tenant(written.max_streams_per_tenant.as_ref()),
             max_connections: self.count(written.max_connections.as_ref(), 100_000),
             max_connections_per_client: self.count(written.max_connections_per_client.as_ref(), 1_000),
+            max_connections_per_tenant: self.of_tenant(written.max_connections_per_tenant.as_ref()),
             client_ipv6_prefix: self.prefix(written.client_ipv6_prefix.as_ref()),
             proxy_header_timeout: self.deadline(written.proxy_header_timeout.as_ref(), 5),
             tls_handshake_timeout: self.deadline(written.tls_handshake_timeout.as_ref(), 10),
@@ -100,7 +101,7 @@ impl Builder<'_> {
         count.value
     }
 
-    fn tenant_streams(&self, written: Option<&Spanned<u32>>) -> Option<u32> {
+    fn of_tenant(&self, written: Option<&Spanned<u32>>) -> Option<u32> {
         let count = written?;
         if count.value == 0 {
             self.findings

@@ -58,6 +58,8 @@ pub struct Limits {
     pub max_connections: usize,
     /// The most connections at once of one client.
     pub max_connections_per_client: usize,
+    /// The most connections at once that the requests of one tenant come by.
+    pub max_connections_per_tenant: Option<u32>,
     /// The leading bits of an IPv6 address that make out a client.
     pub client_ipv6_prefix: u8,
     /// How long a trusted proxy may take for the PROXY header.

@@ -32,6 +32,10 @@ pub(in crate::config) struct Limits {
     /// The most connections at once of one client. Default 1000.
     #[schemars(range(min = 1))]
     pub max_connections_per_client: Option<Spanned<usize>>,
+    /// The most connections at once that the requests of one tenant come by. A request by one more is refused (429
+    /// `concurrency_exceeded`), and the connection closed. Those of `trusted_proxies` don't count. Default: any number.
+    #[schemars(range(min = 1))]
+    pub max_connections_per_tenant: Option<Spanned<u32>>,
     /// The leading bits of an IPv6 address that make out a client for `max_connections_per_client`: all addresses of a network are one
     /// client's. Default 64.
     #[schemars(range(min = 1, max = 128))]
