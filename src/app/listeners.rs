@@ -8,6 +8,7 @@ use anyhow::Context;
 use super::worker::{Command, Worker};
 use crate::config::{Admin, Listener};
 use crate::listen::{self, BindOptions, ListeningSocket, SocketFile, bind};
+use crate::types::BindAddress;
 
 /// A listener as it is bound.
 #[derive(Debug, Clone)]
@@ -25,14 +26,17 @@ pub(super) struct Bound {
 /// What was bound, and a socket of it for each worker.
 pub(super) type Sockets = Vec<(Bound, Vec<ListeningSocket>)>;
 
-/// Binds all of these, or none.
+/// Binds all of these, or none. Some ports are this gateway's own already, by other addresses.
 pub(super) fn bind_all<'l>(
     listeners: impl Iterator<Item = &'l Listener>,
     workers: usize,
+    own_ports: &[u16],
 ) -> anyhow::Result<Sockets> {
     listeners
         .map(|listener| {
-            let options = BindOptions { v6only: listener.v6only, mode: listener.mode };
+            let is_own =
+                matches!(&listener.bind, BindAddress::Inet(address) if own_ports.contains(&address.port()));
+            let options = BindOptions { v6only: listener.v6only, mode: listener.mode, is_own };
             let bound = bind(&listener.bind, options, workers)?;
             let shown = match bound.address {
                 Some(address) => address.to_string(),
@@ -47,7 +51,7 @@ pub(super) fn bind_all<'l>(
 
 /// Binds the admin listener, which one thread serves.
 pub(super) fn bind_admin(admin: &Admin) -> anyhow::Result<listen::Bound> {
-    let options = BindOptions { v6only: true, mode: admin.mode };
+    let options = BindOptions { v6only: true, mode: admin.mode, is_own: false };
     bind(&admin.bind, options, 1).context("admin.bind")
 }
 

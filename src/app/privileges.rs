@@ -1,5 +1,8 @@
 //! Becoming another user, once what only root may do is done.
 
+use std::io;
+use std::path::PathBuf;
+
 use anyhow::{Context, anyhow, bail};
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, initgroups, setgroups, setresgid, setresuid};
 
@@ -55,6 +58,19 @@ pub(super) fn give_up<'f>(
     }
     tracing::info!(user = %uid, group = %gid, "privileges given up");
     Ok(())
+}
+
+/// Says which files of the configuration can't be read again: root could read them, and the first reload would fail.
+pub(super) fn warn_of_unreadable(watched: &[PathBuf]) {
+    for path in watched {
+        let opened = std::fs::File::open(path);
+        if opened.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
+            tracing::warn!(
+                path = %path.display(),
+                "the user that the gateway has become can't read this file: every reload will fail, as when a certificate is renewed. Give it to a group that the user is in"
+            );
+        }
+    }
 }
 
 struct Found {

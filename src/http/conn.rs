@@ -25,10 +25,10 @@ pub trait RawIo: AsyncRead + AsyncWrite + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Unpin> RawIo for T {}
 
 /// A response that is sent as fast as an HTTP/2 client opens its window, and not even looked at while the
-/// window is shut (RFC 9113 §5.2): somebody else must look after its deadlines.
-pub trait Stallable {
-    /// Lets go of everything, if it has made no progress for too long or its time is up; why, if it is the client's doing.
-    fn cut_if_stalled(&self, now: Instant) -> Option<Cut>;
+/// window is shut (RFC 9113 §5.2): somebody else must look after its end.
+pub trait Expiring {
+    /// Lets go of everything, if its time is up.
+    fn cut_if_expired(&self, now: Instant);
 }
 
 /// What carries on a connection after a 101: given the client's socket and the bytes already read from it.
@@ -74,7 +74,7 @@ pub struct ConnState {
     /// How often it has been parked.
     pub(super) parked: Cell<u32>,
     pub(super) interim: Interim,
-    streams: RefCell<Vec<std::rc::Weak<dyn Stallable>>>,
+    streams: RefCell<Vec<std::rc::Weak<dyn Expiring>>>,
     tunnel_task: RefCell<Option<TunnelTask>>,
     /// What whoever serves its requests keeps until it ends.
     pub kept: Kept,
@@ -273,19 +273,19 @@ impl ConnState {
         self.parking.get()
     }
 
-    /// Has the stalled among this (HTTP/2) connection's responses let go of what they hold.
-    pub(super) fn cut_stalled(&self, now: Instant) {
+    /// Has the expired among this (HTTP/2) connection's responses let go of what they hold.
+    pub(super) fn cut_expired(&self, now: Instant) {
         self.streams.borrow_mut().retain(|stream| match stream.upgrade() {
             Some(stream) => {
-                stream.cut_if_stalled(now).into_iter().for_each(|why| self.note_cut(why));
+                stream.cut_if_expired(now);
                 true
             }
             None => false,
         });
     }
 
-    /// A response whose client may stop taking it without anybody being told: see [`Stallable`].
-    pub fn watch(&self, stream: std::rc::Weak<dyn Stallable>) {
+    /// A response whose client may stop taking it without anybody being told: see [`Expiring`].
+    pub fn watch(&self, stream: std::rc::Weak<dyn Expiring>) {
         let mut streams = self.streams.borrow_mut();
         // Those that have ended are let go of each time that the list has doubled: a busy connection would
         // otherwise hold the memory of every response until the next look at the stalled.

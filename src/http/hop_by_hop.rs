@@ -81,7 +81,7 @@ impl Survey {
             _ if text.starts_with(CLIENT_CERT) => self.client_cert = true,
             _ => {
                 self.identity |= reserved.is_own(text);
-                self.disguised |= text.contains('_') && is_reserved(&text.replace('_', "-"));
+                self.disguised |= is_disguised(text);
             }
         }
         // Any name at all may be configured to identify.
@@ -92,6 +92,17 @@ impl Survey {
 
 /// How fields begin that tell of a client's certificate: nobody but the gateway has seen one.
 const CLIENT_CERT: &str = "x-client-cert-";
+
+/// A name as it is to who takes all that is no letter and no digit for `-`: CGI in some servers has `_` for each of them.
+fn dashed(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
+}
+
+/// Whether a name is a reserved one in another spelling.
+fn is_disguised(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    !name.bytes().all(plain) && is_reserved(&dashed(name))
+}
 
 /// Names that the gateway or the message itself says, besides [`Reserved`].
 fn is_reserved(dashed: &str) -> bool {
@@ -146,9 +157,7 @@ pub fn strip_request(fields: &mut HeaderMap, survey: &Survey, via_trusted: bool,
         });
     }
     if survey.disguised {
-        remove_where(fields, |name| {
-            name.contains('_') && is_reserved(&name.replace('_', "-")) || reserved.is_disguised_key(name)
-        });
+        remove_where(fields, |name| is_disguised(name) || reserved.is_disguised_key(name));
     }
     if survey.cookies > 1 {
         join_cookies(fields);
@@ -159,7 +168,7 @@ pub fn strip_request(fields: &mut HeaderMap, survey: &Survey, via_trusted: bool,
 /// (RFC 9110 §6.5.1). A recipient may merge trailers into the head's fields.
 pub fn strip_trailers(fields: &mut HeaderMap, reserved: &Reserved) {
     remove_where(fields, |name| {
-        is_reserved(&name.replace('_', "-"))
+        is_reserved(&dashed(name))
             || reserved.is_own(name)
             || reserved.is_claim(name)
             || reserved.is_key(name)
@@ -369,6 +378,8 @@ mod tests {
         let fields = [
             ("x-forwarded-for", "1.1.1.1"),
             ("x_forwarded_for", "1.1.1.1"),
+            ("x.client.cert.subject", "CN=evil"),
+            ("x~client-cert!verified", "SUCCESS"),
             ("x-forwarded-port", "1"),
             ("forwarded", "for=1.1.1.1"),
             ("x-real-ip", "1.1.1.1"),

@@ -30,6 +30,8 @@ pub struct BindOptions {
     pub v6only: bool,
     /// Who may connect to a Unix socket, as of a file.
     pub mode: u32,
+    /// Whether this process has the port already, by another address that is to go.
+    pub is_own: bool,
 }
 
 /// What a listener was bound to.
@@ -71,7 +73,7 @@ fn advice(error: &io::Error) -> &'static str {
 /// [`BindFailure`] names the address, and what to do about it.
 pub fn bind(address: &BindAddress, options: BindOptions, workers: usize) -> Result<Bound, BindFailure> {
     let bound = match address {
-        BindAddress::Inet(inet) => bind_inet(*inet, options.v6only, workers),
+        BindAddress::Inet(inet) => bind_inet(*inet, options, workers),
         BindAddress::Unix(path) => unix::bind(path, options.mode).and_then(|(socket, file)| {
             let sockets = shared(ListeningSocket::Unix(socket), workers)?;
             Ok(Bound { sockets, address: None, file: Some(file) })
@@ -87,10 +89,11 @@ pub fn bind(address: &BindAddress, options: BindOptions, workers: usize) -> Resu
     bound.map_err(|cause| BindFailure { address: address.clone(), cause })
 }
 
-fn bind_inet(address: SocketAddr, v6only: bool, workers: usize) -> io::Result<Bound> {
+fn bind_inet(address: SocketAddr, options: BindOptions, workers: usize) -> io::Result<Bound> {
+    let v6only = options.v6only;
     // SO_REUSEPORT would let a second gateway of the same user share the port in silence: whoever
     // holds it without that option shows here.
-    if address.port() != 0 {
+    if address.port() != 0 && !options.is_own {
         probe(address, v6only)?;
     }
     let first = open(address, v6only)?;
@@ -148,7 +151,7 @@ fn open(address: SocketAddr, v6only: bool) -> io::Result<TcpListener> {
 mod tests {
     use super::*;
 
-    const OPTIONS: BindOptions = BindOptions { v6only: true, mode: 0o660 };
+    const OPTIONS: BindOptions = BindOptions { v6only: true, mode: 0o660, is_own: false };
 
     fn inet(text: &str) -> BindAddress {
         BindAddress::Inet(text.parse().unwrap())

@@ -145,7 +145,8 @@ impl Arrival<'_> {
         if let Err(rejection) = self.count_connection(tenant) {
             return Err((rejection, self.books));
         }
-        match https_redirect::answer(self.conn, self.client, &self.head, self.checked.host.as_ref()) {
+        match https_redirect::answer(self.conn, self.client, &self.head, self.checked.host.as_ref(), *by_host)
+        {
             Ok(None) => {}
             Ok(Some(response)) => return Ok(Entered::Answered(self.books, response)),
             Err(rejection) => return Err((rejection, self.books)),

@@ -15,18 +15,20 @@ use crate::types::HostName;
 /// refused before, so nobody is led anywhere else by it.
 ///
 /// # Errors
-/// The request names no host.
+/// The request names no host, or one that is no tenant's.
 pub(super) fn answer(
     conn: &ConnState,
     client: Client,
     head: &Parts,
     host: Option<&HostName>,
+    by_host: bool,
 ) -> Result<Option<Response<Bytes>>, Rejection> {
     let Some(redirect) = conn.https_redirect else { return Ok(None) };
     if forwarded::is_https(&head.headers, client.via_trusted, conn) {
         return Ok(None);
     }
-    let host = host.ok_or(Rejection::UnknownTenant)?.as_str();
+    // A tenant that was found by something else says nothing of the host.
+    let host = host.filter(|_| by_host).ok_or(Rejection::UnknownTenant)?.as_str();
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
     // `OPTIONS *` asks for the server as a whole.
     let target = if target.starts_with('/') { target } else { "/" };

@@ -100,11 +100,6 @@ impl Proxy {
     }
 
     /// A body over HTTP/2, whose client may take it slowly without anybody noticing.
-    fn watched(&self, body: ResponseBody, conn: &ConnState, expires: Option<Instant>) -> ResponseBody {
-        let deadlines = self.snapshot.borrow_mut().load().server.deadlines;
-        body.watched(conn, deadlines.write_stall, deadlines.response_rate, expires)
-    }
-
     /// The spine: from a request's head to its response's head.
     async fn serve(
         &self,
@@ -205,7 +200,7 @@ impl Proxy {
                     Some(transform) => ResponseBody::rewritten(body, transform, books),
                     None => ResponseBody::upstream(body, books),
                 };
-                let body = if conn.h2.get() { self.watched(body, conn, expires) } else { body };
+                let body = if conn.h2.get() { body.watched(conn, expires) } else { body };
                 Ok(Response::from_parts(head, body))
             }
             Err(upgraded) => {

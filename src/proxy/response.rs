@@ -1,10 +1,9 @@
 //! What goes back to the client: what every response says, and its body, with which the exchange ends.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::VARY;
@@ -17,9 +16,8 @@ use super::rewriting::Rewriting;
 use crate::admission::StandingList;
 use crate::admission::quota::QuotaCharges;
 use crate::brand::html::Transform;
-use crate::http::conn::{ConnState, Cut, Stallable};
+use crate::http::conn::{ConnState, Expiring};
 use crate::http::names::{QUOTA_WARNING, RATELIMIT, RATELIMIT_POLICY, X_REQUEST_ID};
-use crate::http::pace::{MinRate, Pace};
 use crate::upstream::{ResponseFailure, UpstreamBody};
 
 /// A response's body. Dropping it, read or not, closes the exchange's books.
@@ -29,7 +27,7 @@ pub struct ResponseBody(Held);
 #[derive(Debug)]
 enum Held {
     Own(Sending),
-    /// Over HTTP/2, also held by the connection: see [`Stallable`].
+    /// Over HTTP/2, also held by the connection: see [`Expiring`].
     Watched(Rc<Watched>),
 }
 
@@ -53,13 +51,7 @@ enum Content {
 #[derive(Debug)]
 struct Watched {
     sending: RefCell<Sending>,
-    /// Since when the client has been owed its taking of what was given; `None` while the endpoint is waited for.
-    given: Cell<Option<Instant>>,
-    patience: Duration,
-    expires: Option<Instant>,
-    /// How the client keeps to the least rate, and the octets that it was given last.
-    pace: Cell<Option<Pace>>,
-    size: Cell<u64>,
+    expires: Instant,
 }
 
 impl ResponseBody {
@@ -85,23 +77,15 @@ impl ResponseBody {
         Self(Held::Own(Sending { content: Content::Empty, exchange: None }))
     }
 
-    /// Lets the connection look after it: it is cut when the client takes nothing for `patience`, or has not
-    /// taken all of it when it expires.
-    pub(super) fn watched(
-        self,
-        conn: &ConnState,
-        patience: Duration,
-        rate: Option<MinRate>,
-        expires: Option<Instant>,
-    ) -> Self {
-        let Held::Own(sending) = self.0 else { return self };
+    /// Lets the connection look after it: it is cut when it expires, also while the client takes nothing. How fast that takes it is
+    /// the connection's affair.
+    pub(super) fn watched(self, conn: &ConnState, expires: Option<Instant>) -> Self {
+        let (Held::Own(sending), Some(expires)) = (&self.0, expires) else { return self };
         if sending.is_end_stream() {
-            return Self(Held::Own(sending));
+            return self;
         }
-        let given = Cell::new(Some(Instant::now()));
-        let (pace, size) = (Cell::new(rate.map(Pace::new)), Cell::new(0));
-        let sending = RefCell::new(sending);
-        let watched = Rc::new(Watched { sending, given, patience, expires, pace, size });
+        let Held::Own(sending) = self.0 else { return self };
+        let watched = Rc::new(Watched { sending: RefCell::new(sending), expires });
         let stream = Rc::downgrade(&watched);
         conn.watch(stream);
         Self(Held::Watched(watched))
@@ -109,45 +93,17 @@ impl ResponseBody {
 }
 
 impl Watched {
-    /// Whether the client takes longer for what it was given than the least rate leaves it.
-    fn is_slow(&self, now: Instant) -> bool {
-        let Some((pace, given)) = self.pace.get().zip(self.given.get()) else { return false };
-        now.duration_since(given) >= pace.allowed_for(self.size.get())
-    }
-
-    /// What was given before has been taken; what is there to be given now.
     fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ResponseFailure>>> {
-        let polled = self.sending.borrow_mut().poll(cx);
-        let size = match &polled {
-            Poll::Ready(Some(Ok(frame))) => frame.data_ref().map_or(0, |data| data.len() as u64),
-            _ => 0,
-        };
-        let now = polled.is_ready().then(Instant::now);
-        if let (Some(mut pace), Some(given)) = (self.pace.get(), self.given.replace(now)) {
-            let until = now.unwrap_or_else(Instant::now);
-            pace.passed(until.saturating_duration_since(given), self.size.get());
-            self.pace.set(Some(pace));
-        }
-        self.given.set(now);
-        self.size.set(size);
-        polled
+        self.sending.borrow_mut().poll(cx)
     }
 }
 
-impl Stallable for Watched {
-    fn cut_if_stalled(&self, now: Instant) -> Option<Cut> {
-        let stalled = self.given.get().is_some_and(|given| now.duration_since(given) >= self.patience);
-        let slow = self.is_slow(now);
-        let expired = self.expires.is_some_and(|expires| expires <= now);
-        if !(stalled || slow || expired) {
-            return None;
-        }
-        let mut sending = self.sending.try_borrow_mut().ok()?;
-        sending.cut(if expired { ResponseFailure::Expired } else { ResponseFailure::Stalled });
-        match (expired, stalled) {
-            (true, _) => None,
-            (false, true) => Some(Cut::WriteTimeout),
-            (false, false) => Some(Cut::SlowResponse),
+impl Expiring for Watched {
+    fn cut_if_expired(&self, now: Instant) {
+        if self.expires <= now
+            && let Ok(mut sending) = self.sending.try_borrow_mut()
+        {
+            sending.cut(ResponseFailure::Expired);
         }
     }
 }

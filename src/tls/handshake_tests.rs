@@ -66,7 +66,8 @@ fn listener() -> (ServerTls, RootCertStore) {
 async fn shake(name: &str, offered: &[&[u8]]) -> (std::io::Result<usize>, Option<bool>) {
     let (tls, roots) = listener();
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let mut config = builder.with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = offered.iter().map(|protocol| protocol.to_vec()).collect();
     let (client, served) = duplex(64 * 1024);

@@ -1,6 +1,7 @@
 //! Where a gateway listens: several addresses, IPv6, Unix sockets.
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -107,4 +108,24 @@ fn operators_come_over_a_unix_socket_too() {
     assert!(ask_at(&path, get("admin", "/readyz")).starts_with("HTTP/1.1 200 "));
     drop(gateway);
     assert!(!path.exists());
+}
+
+#[test]
+fn a_reload_widens_an_address_on_its_port() {
+    let origin = Origin::echo();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let listeners = |ip: &str| format!("[{{ bind: '{ip}:{port}' }}]");
+    let mut gateway = config().to(&origin).set("listeners", &listeners("127.0.0.1")).start();
+    // Whoever comes while the narrower socket is closed may be reset: the kernel has given it to that.
+    let is_served = || {
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+        let mut text = String::new();
+        let _ = stream.write_all(&get(ACME, "/").header("Connection", "close").bytes());
+        stream.read_to_string(&mut text).is_ok() && text.starts_with("HTTP/1.1 200 ")
+    };
+    assert!(is_served());
+    gateway.reload(|config| config.set("listeners", &listeners("0.0.0.0"))).unwrap();
+    eventually("it is served by the wider one", is_served);
+    gateway.reload(|config| config.set("listeners", &listeners("127.0.0.1"))).unwrap();
+    eventually("it is served by the narrower one", is_served);
 }

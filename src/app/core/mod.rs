@@ -85,16 +85,19 @@ impl Core {
         loaded: Loaded,
         options: Options,
     ) -> anyhow::Result<Self> {
-        let Loaded { document, warnings, quarantined, watched: _, difference } = loaded;
+        let Loaded { document, warnings, quarantined, watched, difference } = loaded;
         let worker_count = match document.workers {
             Workers::Auto => available_parallelism().map_or(1, usize::from),
             Workers::Count(count) => count.get(),
         };
-        let sockets = bind_all(document.listeners.iter(), worker_count)?;
+        let sockets = bind_all(document.listeners.iter(), worker_count, &[])?;
         let admin = bind_admin(&document.admin)?;
         // Before anything is made that is to be read again later: it would be root's.
         let files = sockets.iter().filter_map(|(bound, _)| bound.file.as_deref()).chain(&admin.file);
         privileges::give_up(&document, files)?;
+        if document.user.is_some() {
+            privileges::warn_of_unreadable(&watched);
+        }
         let metrics = Arc::new(Metrics::new(document.metrics.tenants).context("metrics")?);
         let foundation = match options.store_patience {
             Some(patience) => Foundation::with_patience(metrics, options.clock, patience),

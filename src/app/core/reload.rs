@@ -157,7 +157,9 @@ impl Core {
         let (kept, gone): (Vec<&Bound>, Vec<&Bound>) = running.listeners.iter().partition(stays);
         let new = document.listeners.iter();
         let new = new.filter(|listener| !kept.iter().any(|bound| bound.name == listener.name));
-        let new = bind_all(new, self.worker_count);
+        // A port of an address that goes is ours already.
+        let own: Vec<u16> = gone.iter().filter_map(|bound| Some(bound.address?.port())).collect();
+        let new = bind_all(new, self.worker_count, &own);
         let new = match running.document.user {
             Some(_) => {
                 new.context("the gateway has given up root (`user`): what only root may bind needs a restart")

@@ -1,6 +1,7 @@
 //! One core's share: a thread with a runtime of its own, its sockets, its connections both ways.
 
 mod reception;
+mod turned_away;
 
 use std::net::SocketAddr;
 use std::rc::Rc;

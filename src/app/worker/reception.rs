@@ -9,7 +9,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
-use crate::http::conn::{ConnState, HttpsRedirect};
+use super::turned_away::tell;
+use crate::http::conn::{ConnState, Cut, HttpsRedirect};
 use crate::http::secured::{Secured, client_lines};
 use crate::http::server::{Connections, ServerSettings, serve};
 use crate::listen::{Backlog, ClientStream, ConnectionCaps, ConnectionPermit, Unannounced, announced};
@@ -44,7 +45,7 @@ impl Reception {
         }
         let mut permit = match self.caps.enter() {
             Ok(permit) => permit,
-            Err(refusal) => return self.metrics.connection_refused(refusal.reason()),
+            Err(refusal) => return self.refused(peer, refusal.reason()),
         };
         if !self.is_within_its_own(&mut permit, peer) {
             return;
@@ -86,18 +87,23 @@ impl Reception {
         });
     }
 
+    fn refused(&self, peer: Peer, reason: &'static str) {
+        self.metrics.connection_refused(reason);
+        tell(peer, &self.listener, reason);
+    }
+
     /// Counts a connection as its client's, who may have so many.
     fn is_within_its_own(&self, permit: &mut ConnectionPermit, peer: Peer) -> bool {
         let Some(ip) = peer.known_ip() else { return true };
         if self.proxy.snapshot().trusted.trusts(peer) {
             return true;
         }
-        permit.count_for(ip).inspect_err(|refusal| self.metrics.connection_refused(refusal.reason())).is_ok()
+        permit.count_for(ip).inspect_err(|refusal| self.refused(peer, refusal.reason())).is_ok()
     }
 
     fn unannounced(&self, peer: Peer, why: Unannounced) {
         tracing::debug!(%peer, listener = %self.listener, "refused: {why}");
-        self.metrics.connection_refused(why.reason());
+        self.refused(peer, why.reason());
     }
 
     /// Speaks HTTP until the connection ends.
@@ -120,6 +126,10 @@ impl Reception {
         serve(stream, state, settings, Rc::clone(&self.proxy), Rc::clone(&self.connections), opened).await;
         if let Some(why) = noted.cut() {
             self.metrics.connection_cut(why.reason());
+            // One that has nothing to ask any more is no news.
+            if why != Cut::Idle {
+                tell(peer, &self.listener, why.reason());
+            }
         }
     }
 }

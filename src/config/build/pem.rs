@@ -1,8 +1,11 @@
 //! What files of PEM (RFC 7468) hold: certificates and keys, checked before they are used.
 
+use std::sync::Arc;
+
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys, RootCertStore, SignatureScheme};
 use x509_parser::prelude::FromDer as _;
@@ -61,6 +64,22 @@ pub(super) fn check_revocations(text: &str) -> Result<Option<i64>, String> {
         until = until.into_iter().chain(next).min();
     }
     if lists == 0 { Err("it has no list of revoked certificates in PEM".to_owned()) } else { Ok(until) }
+}
+
+/// Checks that clients can be judged by a list of revoked certificates: it may be well formed, and lack what is asked of one.
+///
+/// # Errors
+/// Why they can't.
+pub(super) fn check_usable(crl: &str, ca: &str) -> Result<(), String> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(ca.as_bytes()).flatten());
+    let lists = CertificateRevocationListDer::pem_slice_iter(crl.as_bytes()).flatten();
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).with_crls(lists);
+    match builder.build() {
+        Err(why @ VerifierBuilderError::InvalidCrl(_)) => Err(why.to_string()),
+        _ => Ok(()),
+    }
 }
 
 /// Why a certificate and a key are no identity.

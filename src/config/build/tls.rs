@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Builder;
-use super::pem::check_revocations;
+use super::pem::{check_revocations, check_usable};
 use super::server_certificates::now_s;
 use crate::config::decode::{List, Spanned};
 use crate::config::document::{AlpnProtocol, ClientAuth, Hsts, ListenerTls, PemFile};
@@ -55,9 +55,20 @@ impl Builder<'_> {
 
     fn client_auth(&mut self, written: &written::ClientAuth) -> Option<ClientAuth> {
         let ca = self.authorities(&written.ca);
-        let crl = written.crl.0.iter().filter_map(|file| self.revocations(file)).collect();
+        let ca = ca?;
+        let mut crl = Vec::new();
+        for file in &written.crl.0 {
+            let Some(list) = self.revocations(file) else { continue };
+            if let Err(why) = check_usable(&list.text, &ca.text) {
+                let message = format!("the file `{}` can't be used: {why}", file.value);
+                self.findings
+                    .error("invalid-value", file.mark, message)
+                    .hint("it needs a list of version 2 with a number, as `openssl ca -gencrl` makes it where `crlnumber` is set");
+            }
+            crl.push(list);
+        }
         Some(ClientAuth {
-            ca: ca?,
+            ca,
             crl,
             required: !matches!(written.mode, Some(written::ClientAuthMode::Optional)),
             forward: written.forward.unwrap_or(true),

@@ -133,7 +133,7 @@ where
         let write_stall = self.settings.deadlines.write_stall;
         while self.stalls.poll(cx).is_ready() {
             let now = Instant::now();
-            self.state.cut_stalled(now);
+            self.state.cut_expired(now);
             self.stalls.set(now + write_stall / 4);
         }
         loop {
@@ -159,7 +159,8 @@ where
             }
             let over = self.quiet.poll(&self.state, cx).is_ready();
             if self.told {
-                return if over { Poll::Ready(()) } else { Poll::Pending };
+                // Answers may still be on their way out: whoever is slow to take them is looked after by the wire.
+                return if over && !self.notes.blocked.get() { Poll::Ready(()) } else { Poll::Pending };
             }
             if !over && !entered.is_draining(cx) && !self.state.is_worn() {
                 return Poll::Pending;
@@ -181,9 +182,9 @@ where
             match self.connection.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     let (handler, state) = (Rc::clone(&self.handler), Rc::clone(&self.state));
-                    let write_stall = self.settings.deadlines.write_stall;
+                    let deadlines = self.settings.deadlines;
                     let notes = Rc::clone(&self.notes);
-                    spawn_local(exchange::serve(handler, state, request, respond, write_stall, notes));
+                    spawn_local(exchange::serve(handler, state, request, respond, deadlines, notes));
                 }
                 Poll::Ready(Some(Err(why))) => {
                     if why.is_go_away() && why.is_library() && why.reason() == Some(Reason::ENHANCE_YOUR_CALM)

@@ -21,7 +21,9 @@ use super::reply::Reply;
 use super::tunnel::StreamIo;
 use super::wire::Notes;
 use crate::http::conn::{ConnState, Cut};
+use crate::http::guard::ConnDeadlines;
 use crate::http::incoming::Incoming;
+use crate::http::pace::Pace;
 use crate::http::server::Handler;
 use crate::time::Deadline;
 
@@ -40,7 +42,7 @@ pub(super) async fn serve<H: Handler>(
     state: Rc<ConnState>,
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
-    write_stall: Duration,
+    deadlines: ConnDeadlines,
     notes: Rc<Notes>,
 ) {
     let (head, coming) = request.into_parts();
@@ -88,9 +90,11 @@ pub(super) async fn serve<H: Handler>(
             body,
             piece: Bytes::new(),
             is_last: false,
-            write_stall,
+            deadlines,
             notes,
-            stalled: None,
+            pace: deadlines.response_rate.map(Pace::new),
+            waiting: None,
+            timer: None,
         };
         poll_fn(|cx| sending.poll(cx)).await;
     }
@@ -104,10 +108,13 @@ struct Sending<B> {
     /// What has no room in the client's window yet.
     piece: Bytes,
     is_last: bool,
-    write_stall: Duration,
+    deadlines: ConnDeadlines,
     notes: Rc<Notes>,
-    /// Until when the client must have taken something of it.
-    stalled: Option<Deadline>,
+    /// How the client keeps to the least rate.
+    pace: Option<Pace>,
+    /// Since when its window has been shut.
+    waiting: Option<Instant>,
+    timer: Option<Deadline>,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
@@ -159,10 +166,8 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
                 Poll::Ready(Some(Ok(room))) => room,
                 Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(false),
                 Poll::Pending => {
-                    let stall = self.write_stall;
-                    let stalled = self.stalled.get_or_insert_with(|| Deadline::at(Instant::now() + stall));
-                    ready!(stalled.poll(cx));
-                    self.state.note_cut(Cut::WriteTimeout);
+                    let why = ready!(self.poll_slow(cx));
+                    self.state.note_cut(why);
                     self.going.send_reset(Reason::CANCEL);
                     return Poll::Ready(false);
                 }
@@ -172,10 +177,31 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         if room == 0 {
             return Poll::Ready(true);
         }
-        self.stalled = None;
         let piece = self.piece.split_to(room.min(self.piece.len()));
+        let waited = self.waiting.take().map_or(Duration::ZERO, |since| since.elapsed());
+        let octets = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+        if let Some(pace) = &mut self.pace
+            && !pace.passed(waited, octets)
+        {
+            self.state.note_cut(Cut::SlowResponse);
+            self.going.send_reset(Reason::CANCEL);
+            return Poll::Ready(false);
+        }
         let ends = self.is_last && self.piece.is_empty();
         self.notes.note_cut(piece.len(), self.piece.is_empty());
         Poll::Ready(self.going.send_data(piece, ends).is_ok())
+    }
+
+    /// The client's window is shut. Ready when it has been for too long: altogether, by the least rate, or at one time.
+    fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<Cut> {
+        let since = *self.waiting.get_or_insert_with(Instant::now);
+        let stall = self.deadlines.write_stall;
+        let (within, why) = match self.pace.map(|pace| pace.allowed_for(0)) {
+            Some(allowed) if allowed < stall => (allowed, Cut::SlowResponse),
+            _ => (stall, Cut::WriteTimeout),
+        };
+        let timer = self.timer.get_or_insert_with(|| Deadline::at(since + within));
+        timer.set(since + within);
+        timer.poll(cx).map(|()| why)
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct Notes {
     pub(super) wrong_size: Cell<bool>,
     /// Pieces of answers that were cut to windows of few octets, and have not been written.
     pub(super) dribbles: Cell<u32>,
+    /// Whether something waits to be written.
+    pub(super) blocked: Cell<bool>,
     /// Counts up with everything that comes.
     pub(super) heard: Cell<u64>,
 }
@@ -138,6 +140,7 @@ impl<S> Wire<S> {
 
     /// Something was taken, at the pace of the client.
     fn taken(&mut self, octets: usize) {
+        self.notes.blocked.set(false);
         if let Some(taking) = &mut self.taking {
             taking.written(octets, &self.state);
         }
@@ -145,6 +148,7 @@ impl<S> Wire<S> {
 
     /// Ready when the client has taken nothing for too long, or too little.
     fn poll_slow<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        self.notes.blocked.set(true);
         let deadlines = &self.deadlines;
         let taking = self.taking.get_or_insert_with(|| Box::new(Taking::new(deadlines)));
         let why = ready!(taking.poll_slow(&self.state, cx));

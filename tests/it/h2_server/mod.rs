@@ -4,3 +4,4 @@ mod abuse;
 mod foreign;
 mod frames;
 mod letter;
+mod windows;

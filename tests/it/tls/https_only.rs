@@ -52,3 +52,15 @@ fn who_came_to_a_trusted_proxy_by_https_is_served() {
     let answer = gateway.ask(&get(ACME, "/x").header("X-Forwarded-Proto", "http"));
     assert_eq!(answer.header("location"), Some("https://acme.app.test/x"));
 }
+
+#[test]
+fn nobody_is_led_to_a_host_that_is_no_tenants() {
+    let origin = Origin::echo();
+    let gateway = config()
+        .to(&origin)
+        .set("listeners", "[{ bind: 127.0.0.1:0, https_redirect: true }]")
+        .set("tenancy", "{ identify: [{ host: '{tenant}.app.test' }], unknown: { tenant: acme } }")
+        .start();
+    gateway.ask(&get("evil.test", "//x")).assert_refused(404, "unknown_tenant");
+    gateway.ask(&get(ACME, "/")).assert_status(308);
+}
