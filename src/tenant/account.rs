@@ -33,8 +33,6 @@ pub struct Account {
     leaving: AtomicBool,
     /// Its requests over HTTP/2.
     pub(super) streams: Streams,
-    /// Connections that its requests come by.
-    pub(super) connections: Connections,
 }
 
 /// What it has used of its quotas, and of those that were configured before; and what of that is shown.
@@ -53,6 +51,8 @@ struct Rare {
     budgets: PerPool<Seats, Budget>,
     /// Its circuit breakers in pools that bound each tenant.
     breakers: PerPool<Circuit, Breaker>,
+    /// Connections that its requests come by, where they are bounded.
+    connections: Connections,
 }
 
 impl Account {
@@ -66,7 +66,6 @@ impl Account {
             rare: OnceLock::new(),
             leaving: AtomicBool::new(false),
             streams: Streams::default(),
-            connections: Connections::default(),
         }
     }
 
@@ -169,6 +168,11 @@ impl Account {
         let further = self.rare.get().and_then(|rare| rare.shares.load_full());
         let further = further.iter().flat_map(|shares| shares.iter()).cloned();
         self.share.load_full().into_iter().chain(further).collect()
+    }
+
+    /// Connections that its requests come by, where they are bounded.
+    pub(super) fn connections(&self) -> &Connections {
+        &self.rare().connections
     }
 
     fn rare(&self) -> &Rare {

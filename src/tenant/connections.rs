@@ -18,7 +18,7 @@ impl TenantConnection {
     #[must_use]
     pub fn open(account: &Arc<Account>, max: u32) -> Option<Self> {
         let one_more = |open: u32| open.checked_add(1).filter(|open| *open <= max);
-        let opened = account.connections.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        let opened = account.connections().0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
         opened.is_ok().then(|| Self(Arc::clone(account)))
     }
 
@@ -31,7 +31,7 @@ impl TenantConnection {
 
 impl Drop for TenantConnection {
     fn drop(&mut self) {
-        self.0.connections.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.connections().0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -53,7 +53,7 @@ mod tests {
         assert!(TenantConnection::open(&globex, 2).is_some(), "others have places of their own");
         drop(open);
         assert_eq!(
-            (acme.connections.0.load(Ordering::Relaxed), globex.connections.0.load(Ordering::Relaxed)),
+            (acme.connections().0.load(Ordering::Relaxed), globex.connections().0.load(Ordering::Relaxed)),
             (0, 0)
         );
     }
