@@ -1,5 +1,7 @@
 //! A request's body as its connection brings it, whatever that speaks.
 
+use std::rc::Rc;
+
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -7,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::oneshot;
 
-use super::http2::{Reply, StreamBody, StreamIo};
+use super::http2::{Notes, Reply, StreamBody, StreamIo};
 
 /// A request's body, with no bound but its connection's own.
 #[derive(Debug)]
@@ -19,7 +21,7 @@ pub enum Incoming {
     /// That of a request over HTTP/2.
     Http2(Box<StreamBody>),
     /// None: the stream may become another protocol's, once it is answered so (RFC 8441).
-    Connect(oneshot::Receiver<StreamIo>),
+    Connect(oneshot::Receiver<StreamIo<Rc<Notes>>>),
 }
 
 impl Incoming {

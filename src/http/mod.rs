@@ -13,7 +13,7 @@ pub mod forwarded;
 pub mod guard;
 mod h1;
 pub mod hop_by_hop;
-mod http2;
+pub mod http2;
 pub mod incoming;
 pub mod interim;
 pub mod kept;
@@ -28,5 +28,3 @@ mod taking;
 pub mod timeouts;
 pub mod websocket;
 pub mod wire;
-
-pub use http2::Http2Limits;

@@ -2,6 +2,8 @@
 //!
 //! Towards the endpoint the gateway is the WebSocket client that shakes hands (RFC 6455 §4.1): HTTP/2 has no key of its own.
 
+use std::rc::Rc;
+
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
@@ -12,7 +14,7 @@ use sha1::{Digest, Sha1};
 use tokio::sync::oneshot;
 
 use super::conn::RawIo;
-use super::http2::StreamIo;
+use super::http2::{Notes, StreamIo};
 use super::incoming::Incoming;
 
 /// What a server mixes into its answer (RFC 6455 §1.3).
@@ -21,7 +23,7 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// A handshake under way.
 #[derive(Debug)]
 pub struct Handshake {
-    stream: oneshot::Receiver<StreamIo>,
+    stream: oneshot::Receiver<StreamIo<Rc<Notes>>>,
     key: String,
 }
 

@@ -9,8 +9,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
-use super::http2::StreamIo;
+use super::http2::Carried;
 use super::retirement::Cord;
+use crate::http::http2::StreamIo;
 
 /// A connected socket.
 #[derive(Debug)]
@@ -99,7 +100,7 @@ pub enum Io {
     /// Under TLS. Boxed, so that a plain connection doesn't carry its size.
     Tls(Box<TlsStream<Socket>>),
     /// One of the streams of a connection that others use too.
-    Stream(Box<StreamIo>),
+    Stream(Box<StreamIo<Carried>>),
 }
 
 impl Io {

@@ -19,4 +19,5 @@ pub use body::StreamBody;
 pub use connection::Http2Limits;
 pub(super) use connection::serve;
 pub use reply::Reply;
-pub use tunnel::StreamIo;
+pub use tunnel::{StreamIo, Watcher};
+pub use wire::Notes;

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::budget::{Abuse, Budget};
 use super::frames::{Frames, SMALL, kind};
+use super::tunnel::Watcher;
 use crate::http::conn::ConnState;
 use crate::http::guard::ConnDeadlines;
 use crate::http::taking::Taking;
@@ -28,7 +29,7 @@ const LINGER_OCTETS: usize = 1024 * 1024;
 
 /// What the wire tells the connection above it.
 #[derive(Debug, Default)]
-pub(super) struct Notes {
+pub struct Notes {
     /// What there was too much of. Nothing is read from then on.
     pub(super) abuse: Cell<Option<Abuse>>,
     /// A frame of the wrong size has come. Nothing is read from then on.
@@ -52,6 +53,14 @@ impl Notes {
         if !is_all && octets < SMALL as usize {
             self.dribbles.set(self.dribbles.get().saturating_add(1));
         }
+    }
+}
+
+impl Watcher for Rc<Notes> {
+    fn came(&self) {}
+
+    fn sent(&self, octets: usize, is_all: bool) {
+        self.note_cut(octets, is_all);
     }
 }
 

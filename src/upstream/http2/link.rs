@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::Instant;
 
+use crate::http::http2::Watcher;
 use crate::time::Deadline;
 use crate::upstream::connect::ConnectFailure;
 use crate::upstream::open::Open;
@@ -164,7 +165,7 @@ impl Link {
 
 /// A request's place on a connection, which it keeps open.
 #[derive(Debug)]
-pub(in crate::upstream) struct Carried {
+pub struct Carried {
     link: Rc<Link>,
     /// Its response has come to its end.
     ended: Cell<bool>,
@@ -207,6 +208,14 @@ impl Carried {
         self.link.usage.served.set(true);
         self.link.usage.heard.set(Instant::now());
     }
+}
+
+impl Watcher for Carried {
+    fn came(&self) {
+        self.heard();
+    }
+
+    fn sent(&self, _: usize, _: bool) {}
 }
 
 impl Drop for Carried {

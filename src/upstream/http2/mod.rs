@@ -10,7 +10,6 @@ mod head;
 mod link;
 mod links;
 mod site;
-mod tunnel;
 mod upload;
 
 pub(super) use body::StreamBody;
@@ -18,4 +17,3 @@ pub(super) use exchange::exchange;
 pub(super) use link::{Carried, Link, Unopened};
 pub(super) use links::Links;
 pub(super) use site::{Site, Turn};
-pub(super) use tunnel::StreamIo;

@@ -35,7 +35,7 @@ pub struct Said {
 
 /// Believes every certificate; offers these signatures.
 #[derive(Debug)]
-struct Credulous(Vec<SignatureScheme>);
+pub struct Credulous(pub Vec<SignatureScheme>);
 
 impl Dialer {
     /// All that rustls offers, and ALPN as given.

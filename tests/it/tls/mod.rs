@@ -12,6 +12,8 @@ mod sessions;
 mod tools;
 mod under_load;
 
+pub use client::Credulous;
+
 use crate::harness::{Config, Origin, config};
 use authority::Issued;
 
