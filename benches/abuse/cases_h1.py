@@ -4,7 +4,7 @@ from case import HOST, RATED_S, Case, Script
 
 LINES = f"Host: {HOST}\r\n".encode()
 GET = b"GET / HTTP/1.1\r\n" + LINES
-POST = b"POST / HTTP/1.1\r\n" + LINES
+POST = b"POST /upload HTTP/1.1\r\n" + LINES
 
 
 def slow_headers() -> Script:

@@ -113,13 +113,13 @@ def ping_flood() -> Script:
 
 
 def empty_data() -> Script:
-    return Script(opened(f.headers(1, f.request(HOST, method=f.POST), end_stream=False)), repeat=f.frame(f.DATA, 0, 1) * BURST)
+    return Script(opened(f.headers(1, f.request(HOST, "/upload", method=f.POST), end_stream=False)), repeat=f.frame(f.DATA, 0, 1) * BURST)
 
 
 def padded_data() -> Script:
     """An octet of body in 256 of padding."""
     one = f.frame(f.DATA, f.PADDED, 1, b"\xff" + b"x" + bytes(255))
-    return Script(opened(f.headers(1, f.request(HOST, method=f.POST), end_stream=False)), repeat=one * 200)
+    return Script(opened(f.headers(1, f.request(HOST, "/upload", method=f.POST), end_stream=False)), repeat=one * 200)
 
 
 def priority_flood() -> Script:

@@ -32,7 +32,7 @@ class Ports:
 
 
 class Origin:
-    """One nginx worker: / is 1 KiB, /big is 4 MiB, /slow is 100 octets a second."""
+    """One nginx worker: / is 1 KiB, /big is 4 MiB, /slow is 100 octets a second, /upload is / once the whole body is there."""
 
     def __init__(self, workspace: Workspace, core: int, first: list[str]):
         self.port = free_port()
@@ -53,6 +53,7 @@ http {{
         root {folder};
         location / {{ return 200 "{BODY}"; }}
         location = /big {{ }}
+        location = /upload {{ proxy_pass http://127.0.0.1:{self.port}/; }}
         location = /slow {{ limit_rate 100; error_page 405 =200 $uri; }}
     }}
 }}
