@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
 use super::bind::ListeningSocket;
@@ -16,6 +17,9 @@ use crate::types::Peer;
 /// How long to leave off when the process is out of descriptors or memory: connections wait in the
 /// kernel's queue meanwhile.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
+
+/// Connections that are taken in one after the other before those that are open have their turn.
+const TURN: u32 = 16;
 
 /// How often the log says so.
 const EXHAUSTED_WORD: Duration = Duration::from_secs(10);
@@ -72,6 +76,7 @@ pub async fn accept_loop(
     exhausted: impl Fn(),
 ) {
     let mut word = Word::default();
+    let mut turn = 0_u32;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -79,7 +84,13 @@ pub async fn accept_loop(
             _ = closed.wait_for(|closed| *closed) => break,
         };
         match accepted {
-            Ok((stream, peer)) => serve(stream, peer),
+            Ok((stream, peer)) => {
+                serve(stream, peer);
+                turn = turn.wrapping_add(1);
+                if turn.is_multiple_of(TURN) {
+                    yield_now().await;
+                }
+            }
             Err(error) if is_exhaustion(&error) => {
                 exhausted();
                 word.say(&error);
