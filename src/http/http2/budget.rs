@@ -12,7 +12,9 @@ use super::frames::{Frame, kind};
 
 /// NO_ERROR, with which a stream is reset whose answer came before the end of its request (RFC 9113 §8.1), and
 /// what is said of it that is no fault of the client's.
-const BLAMELESS: [u32; 4] = [0, 2, 7, 8];
+const BLAMELESS: [u32; 3] = [0, 2, 8];
+/// REFUSED_STREAM: there were as many as the client may have open.
+const REFUSED: u32 = 7;
 
 /// Of what there was too much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +33,8 @@ pub(super) enum Abuse {
     Reset,
     /// Streams that the gateway had to reset because of the client's frames (CVE-2025-8671).
     ProvokedReset,
+    /// Streams beyond those that the client was told it may have open.
+    RefusedStream,
     /// CONTINUATION in one header block (CVE-2024-27316).
     Continuation,
     /// Octets of one header block, as they are sent.
@@ -54,6 +58,7 @@ impl Abuse {
             Self::WindowUpdate => "window_update",
             Self::Reset => "reset",
             Self::ProvokedReset => "provoked_reset",
+            Self::RefusedStream => "refused_stream",
             Self::Continuation => "continuation",
             Self::HeaderBlock => "header_block",
             Self::EmptyHeaders => "empty_headers",
@@ -111,6 +116,7 @@ pub(super) struct Budget {
     window_update: Bucket,
     reset: Bucket,
     provoked_reset: Bucket,
+    refused_stream: Bucket,
     empty_headers: Bucket,
     unknown: Bucket,
     block: Block,
@@ -138,6 +144,8 @@ impl Budget {
             window_update: Bucket::new(4_000, 200),
             reset: Bucket::new(200, 20),
             provoked_reset: Bucket::new(100, 5),
+            // Before it has heard of the bound, a client opens a hundred or so at once.
+            refused_stream: Bucket::new(500, 50),
             empty_headers: Bucket::new(10, 1),
             unknown: Bucket::new(400, 20),
             block: Block::default(),
@@ -196,6 +204,9 @@ impl Budget {
             }
             // A stream that is answered may be given up.
             kind::HEADERS => self.reset.give(1),
+            kind::RST_STREAM if frame.code() == REFUSED => {
+                return (!self.refused_stream.take(self.opened)).then_some(Abuse::RefusedStream);
+            }
             kind::RST_STREAM if !BLAMELESS.contains(&frame.code()) => {
                 return (!self.provoked_reset.take(self.opened)).then_some(Abuse::ProvokedReset);
             }
@@ -319,11 +330,13 @@ mod tests {
         on_paused_time(async || {
             let mut budget = Budget::new(64 * 1024);
             let reset = |code| Frame { start: [0, 0, 0, code, 0, 0, 0, 0], ..frame(kind::RST_STREAM, 0, 4) };
-            for code in [0, 2, 7, 8] {
+            for code in [0, 2, 8] {
                 assert!((0..1_000).all(|_| budget.sent(&reset(code), false).is_none()));
             }
             let provoked = (0..1_000).take_while(|_| budget.sent(&reset(1), false).is_none()).count();
             assert_eq!((provoked, budget.sent(&reset(1), false)), (100, Some(Abuse::ProvokedReset)));
+            let refused = (0..10_000).take_while(|_| budget.sent(&reset(7), false).is_none()).count();
+            assert_eq!((refused, budget.sent(&reset(7), false)), (500, Some(Abuse::RefusedStream)));
         });
     }
 }

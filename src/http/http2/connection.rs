@@ -1,20 +1,21 @@
 //! An HTTP/2 connection: its terms, its streams, and its end.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::{Builder, Connection};
 use h2::{Ping, PingPong, Reason};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::task::spawn_local;
 use tokio::time::{Instant, timeout};
 
 use super::budget::{Abuse, Budget};
 use super::exchange;
+use super::outlet::Outlet;
+use super::streams::Streams;
 use super::wire::{Notes, Wire};
 use crate::http::conn::{ConnState, Cut};
 use crate::http::guard::Guard;
@@ -44,7 +45,7 @@ const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 /// short of 256. A stream's window full of messages of three octets, as gRPC sends them, has to fit: it costs 7.8 MiB.
 const PIECES_MAX: usize = 8 * 1024 * 1024;
 /// Octets of answers that h2 keeps to be written, for each stream.
-const SEND_BUFFER: usize = 64 * 1024;
+const SEND_BUFFER: usize = 32 * 1024;
 /// Streams that may have been reset by their client before anybody looked at them.
 const RESET_UNSEEN_MAX: usize = 32;
 /// Streams that h2 may have had to reset, over a connection's life.
@@ -71,14 +72,20 @@ pub(in crate::http) async fn serve<S, H>(
     let notes = Rc::new(Notes::default());
     let (io, early) = guard.into_inner();
     let budget = Budget::new(settings.head.head_bytes_max);
-    let wire = Wire::new(io, early, budget, settings.deadlines, Rc::clone(&state), Rc::clone(&notes));
+    let outlet = Outlet::new(io, settings.deadlines, Rc::clone(&state), Rc::clone(&notes));
+    let outlet = Rc::new(RefCell::new(outlet));
+    let wire = Wire::new(Rc::clone(&outlet), early, budget, Rc::clone(&notes));
+    notes.begin_turn();
     let greeting = terms(&settings).handshake::<_, Bytes>(wire);
     let Ok(Ok(mut connection)) = timeout(settings.deadlines.header_read, greeting).await else { return };
     let Some(pulse) = connection.ping_pong().map(Pulse::new) else { return };
+    notes.gathers.set(true);
     let quiet = Quiet::new(settings.deadlines);
     let stalls = Deadline::at(Instant::now() + settings.deadlines.write_stall / 4);
     let mut driver = Driver {
+        streams: Streams::default(),
         connection,
+        outlet,
         state,
         settings,
         handler,
@@ -108,9 +115,12 @@ fn terms(settings: &ServerSettings) -> Builder {
     terms
 }
 
-/// A connection while it lasts. When it is dropped, its streams' tasks find them ended.
+/// A connection while it lasts.
 struct Driver<S, H> {
+    // Before the connection, which resets those that are not answered.
+    streams: Streams,
     connection: Connection<Wire<S>, Bytes>,
+    outlet: Rc<RefCell<Outlet<S>>>,
     state: Rc<ConnState>,
     settings: ServerSettings,
     handler: Rc<H>,
@@ -130,6 +140,7 @@ where
     H: Handler + 'static,
 {
     fn poll(&mut self, entered: &Entered, cx: &mut Context<'_>) -> Poll<()> {
+        self.notes.begin_turn();
         let write_stall = self.settings.deadlines.write_stall;
         while self.stalls.poll(cx).is_ready() {
             let now = Instant::now();
@@ -137,7 +148,7 @@ where
             self.stalls.set(now + write_stall / 4);
         }
         loop {
-            if self.poll_streams(cx).is_ready() {
+            if self.poll_frames(cx).is_ready() {
                 return Poll::Ready(());
             }
             if let Some(farewell) = &mut self.farewell {
@@ -176,25 +187,42 @@ where
         }
     }
 
-    /// Moves frames, and starts what comes; ready when the connection has ended.
-    fn poll_streams(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Moves frames, and answers what comes; ready when the connection has ended.
+    fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.streams.poll(cx);
         loop {
-            match self.connection.poll_accept(cx) {
-                Poll::Ready(Some(Ok((request, respond)))) => {
+            if self.poll_connection(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            // Those that have just come. What they have said already wakes the task again.
+            self.streams.poll_new(cx);
+            let mut outlet = self.outlet.borrow_mut();
+            match outlet.poll_flush(cx) {
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                // There is room again for what h2 was not rid of.
+                Poll::Ready(Ok(())) if outlet.was_starved() => {}
+                _ => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Reads and writes frames, and starts what comes; ready when the connection has ended.
+    fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match ready!(self.connection.poll_accept(cx)) {
+                Some(Ok((request, respond))) => {
                     let (handler, state) = (Rc::clone(&self.handler), Rc::clone(&self.state));
-                    let deadlines = self.settings.deadlines;
-                    let notes = Rc::clone(&self.notes);
-                    spawn_local(exchange::serve(handler, state, request, respond, deadlines, notes));
+                    let (deadlines, notes) = (self.settings.deadlines, Rc::clone(&self.notes));
+                    self.streams.start(exchange::serve(handler, state, request, respond, deadlines, notes));
                 }
-                Poll::Ready(Some(Err(why))) => {
+                Some(Err(why)) => {
                     if why.is_go_away() && why.is_library() && why.reason() == Some(Reason::ENHANCE_YOUR_CALM)
                     {
                         self.report(Abuse::Other);
                     }
                     return Poll::Ready(());
                 }
-                Poll::Ready(None) => return Poll::Ready(()),
-                Poll::Pending => return Poll::Pending,
+                None => return Poll::Ready(()),
             }
         }
     }

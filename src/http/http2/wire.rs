@@ -1,8 +1,7 @@
-//! The socket under an HTTP/2 connection: every frame that passes is accounted for, a client that takes nothing is cut,
-//! and the last words arrive.
+//! The socket under an HTTP/2 connection: every frame that passes is accounted for, and the last words arrive.
 
-use std::cell::Cell;
-use std::io::{self, IoSlice};
+use std::cell::{Cell, RefCell};
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -13,10 +12,8 @@ use tokio::time::Instant;
 
 use super::budget::{Abuse, Budget};
 use super::frames::{Frames, SMALL, kind};
+use super::outlet::Outlet;
 use super::tunnel::Watcher;
-use crate::http::conn::ConnState;
-use crate::http::guard::ConnDeadlines;
-use crate::http::taking::Taking;
 use crate::time::Deadline;
 
 /// Octets of the preface (RFC 9113 §3.4), which come before the first frame.
@@ -27,9 +24,14 @@ const LINGER: Duration = Duration::from_secs(1);
 /// And how many octets.
 const LINGER_OCTETS: usize = 1024 * 1024;
 
+/// Frames that are read before other connections have their turn; what one read brings is looked at as a whole.
+const TURN: u32 = 128;
+
 /// What the wire tells the connection above it.
 #[derive(Debug, Default)]
 pub struct Notes {
+    /// Frames that are still read in this turn.
+    turn: Cell<u32>,
     /// What there was too much of. Nothing is read from then on.
     pub(super) abuse: Cell<Option<Abuse>>,
     /// A frame of the wrong size has come. Nothing is read from then on.
@@ -38,11 +40,18 @@ pub struct Notes {
     pub(super) dribbles: Cell<u32>,
     /// Whether something waits to be written.
     pub(super) blocked: Cell<bool>,
+    /// Whoever polls the connection flushes what it wrote.
+    pub(super) gathers: Cell<bool>,
     /// Counts up with everything that comes.
     pub(super) heard: Cell<u64>,
 }
 
 impl Notes {
+    /// The connection is polled: it has a turn.
+    pub(super) fn begin_turn(&self) {
+        self.turn.set(TURN);
+    }
+
     /// Whether nothing more is read.
     fn is_over(&self) -> bool {
         self.abuse.get().is_some() || self.wrong_size.get()
@@ -67,7 +76,7 @@ impl Watcher for Rc<Notes> {
 /// Such a socket.
 #[derive(Debug)]
 pub(super) struct Wire<S> {
-    io: S,
+    io: Rc<RefCell<Outlet<S>>>,
     /// What was read from it before.
     early: Vec<u8>,
     /// Octets of the preface that have not passed.
@@ -76,9 +85,6 @@ pub(super) struct Wire<S> {
     going: Frames,
     budget: Budget,
     notes: Rc<Notes>,
-    state: Rc<ConnState>,
-    deadlines: ConnDeadlines,
-    taking: Option<Box<Taking>>,
     /// Whether an error was said farewell with.
     failed: bool,
     linger: Option<Deadline>,
@@ -86,14 +92,7 @@ pub(super) struct Wire<S> {
 }
 
 impl<S> Wire<S> {
-    pub(super) fn new(
-        io: S,
-        early: Vec<u8>,
-        budget: Budget,
-        deadlines: ConnDeadlines,
-        state: Rc<ConnState>,
-        notes: Rc<Notes>,
-    ) -> Self {
+    pub(super) fn new(io: Rc<RefCell<Outlet<S>>>, early: Vec<u8>, budget: Budget, notes: Rc<Notes>) -> Self {
         Self {
             io,
             early,
@@ -102,9 +101,6 @@ impl<S> Wire<S> {
             going: Frames::default(),
             budget,
             notes,
-            state,
-            deadlines,
-            taking: None,
             failed: false,
             linger: None,
             lingered: 0,
@@ -117,6 +113,7 @@ impl<S> Wire<S> {
         let skipped = (*preface).min(bytes.len());
         *preface -= skipped;
         coming.pass(bytes.get(skipped..).unwrap_or_default(), |frame| {
+            notes.turn.set(notes.turn.get().saturating_sub(1));
             if !notes.is_over() {
                 notes.wrong_size.set(frame.is_of_wrong_size());
                 notes.abuse.set(budget.received(frame));
@@ -146,24 +143,6 @@ impl<S> Wire<S> {
             }
         });
     }
-
-    /// Something was taken, at the pace of the client.
-    fn taken(&mut self, octets: usize) {
-        self.notes.blocked.set(false);
-        if let Some(taking) = &mut self.taking {
-            taking.written(octets, &self.state);
-        }
-    }
-
-    /// Ready when the client has taken nothing for too long, or too little.
-    fn poll_slow<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        self.notes.blocked.set(true);
-        let deadlines = &self.deadlines;
-        let taking = self.taking.get_or_insert_with(|| Box::new(Taking::new(deadlines)));
-        let why = ready!(taking.poll_slow(&self.state, cx));
-        self.state.note_cut(why);
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
@@ -177,9 +156,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
             // The connection ends; whoever polls it looks at the notes next.
             return Poll::Pending;
         }
+        if this.notes.turn.get() == 0 {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
         if this.early.is_empty() {
-            ready!(Pin::new(&mut this.io).poll_read(cx, buf)?);
+            ready!(this.io.borrow_mut().poll_read(cx, buf)?);
         } else {
             let len = this.early.len().min(buf.remaining());
             buf.put_slice(this.early.get(..len).unwrap_or_default());
@@ -200,52 +183,20 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let this = &mut *self;
-        match Pin::new(&mut this.io).poll_write(cx, bytes) {
-            Poll::Ready(Ok(len)) => {
-                this.taken(len);
-                this.sent(bytes.get(..len).unwrap_or_default());
-                Poll::Ready(Ok(len))
-            }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => this.poll_slow(cx),
-        }
+        let taken = ready!(self.io.borrow_mut().poll_take(cx, bytes)?);
+        self.sent(bytes.get(..taken).unwrap_or_default());
+        Poll::Ready(Ok(taken))
     }
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        pieces: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = &mut *self;
-        match Pin::new(&mut this.io).poll_write_vectored(cx, pieces) {
-            Poll::Ready(Ok(len)) => {
-                this.taken(len);
-                let mut left = len;
-                for piece in pieces {
-                    let taken = left.min(piece.len());
-                    this.sent(piece.get(..taken).unwrap_or_default());
-                    left -= taken;
-                }
-                Poll::Ready(Ok(len))
-            }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => this.poll_slow(cx),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // h2 flushes behind each DATA frame.
+        if self.notes.gathers.get() { Poll::Ready(Ok(())) } else { self.io.borrow_mut().poll_flush(cx) }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.linger.is_none() {
-            ready!(Pin::new(&mut this.io).poll_shutdown(cx)?);
+            ready!(this.io.borrow_mut().poll_shutdown(cx)?);
             this.linger = Some(Deadline::at(Instant::now() + LINGER));
         }
         if !this.failed {
@@ -254,7 +205,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         let mut buffer = [0_u8; 4096];
         while this.lingered < LINGER_OCTETS {
             let mut buf = ReadBuf::new(&mut buffer);
-            match Pin::new(&mut this.io).poll_read(cx, &mut buf) {
+            match this.io.borrow_mut().poll_read(cx, &mut buf) {
                 Poll::Ready(Ok(())) if !buf.filled().is_empty() => this.lingered += buf.filled().len(),
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
                 Poll::Pending => {

@@ -1,0 +1,133 @@
+//! The streams of a connection that are being answered: its own task polls them, so that a connection has one turn among the
+//! others however many streams it has, and all end with it.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
+/// Streams that are polled in one turn of their connection.
+const TURN: u32 = 16;
+
+/// Such streams.
+#[derive(Default)]
+pub(super) struct Streams {
+    under_way: FuturesUnordered<Answering>,
+    /// How many may still be polled in this turn.
+    turn: Rc<Cell<u32>>,
+    /// Some have been started, and nobody would wake the task for them.
+    new: bool,
+}
+
+impl Streams {
+    /// One more stream is answered, once it is polled.
+    pub(super) fn start(&mut self, answer: impl Future<Output = ()> + 'static) {
+        self.new = true;
+        self.under_way.push(Answering { answer: Box::pin(answer), turn: Rc::clone(&self.turn) });
+    }
+
+    /// Has a turn: polls those that have something to do, or the first of them; whoever has to wait has the task woken.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) {
+        self.turn.set(TURN);
+        self.poll_on(cx);
+    }
+
+    /// Goes on with the turn if some have been started since.
+    pub(super) fn poll_new(&mut self, cx: &mut Context<'_>) {
+        if self.new {
+            self.poll_on(cx);
+        }
+    }
+
+    fn poll_on(&mut self, cx: &mut Context<'_>) {
+        self.new = false;
+        while let Poll::Ready(Some(())) = self.under_way.poll_next_unpin(cx) {}
+    }
+}
+
+/// One of them.
+struct Answering {
+    answer: Pin<Box<dyn Future<Output = ()>>>,
+    turn: Rc<Cell<u32>>,
+}
+
+impl Future for Answering {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(left) = self.turn.get().checked_sub(1) else {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        };
+        self.turn.set(left);
+        // A panic ends its own stream, which is reset, and no other of the client's; the hook has told of it.
+        catch_unwind(AssertUnwindSafe(|| self.answer.as_mut().poll(cx))).unwrap_or(Poll::Ready(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+
+    fn polled(streams: &mut Streams) {
+        streams.poll(&mut Context::from_waker(std::task::Waker::noop()));
+    }
+
+    #[test]
+    fn a_turn_has_an_end_and_everybody_has_a_turn() {
+        let (mut streams, polls) = (Streams::default(), Rc::new(Cell::new(0)));
+        let each: Vec<_> = (0..100).map(|_| Rc::new(Cell::new(0))).collect();
+        for own in &each {
+            let (own, polls) = (Rc::clone(own), Rc::clone(&polls));
+            streams.start(poll_fn(move |cx| {
+                own.set(own.get() + 1);
+                polls.set(polls.get() + 1);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }));
+        }
+        for _ in 0..200 {
+            let before = polls.get();
+            polled(&mut streams);
+            assert!(polls.get() - before <= TURN);
+        }
+        let (least, most) = (each.iter().map(|own| own.get()).min(), each.iter().map(|own| own.get()).max());
+        assert!(
+            least.zip(most).is_some_and(|(least, most)| least > 0 && most <= 2 * least + 2),
+            "{least:?} {most:?}"
+        );
+    }
+
+    #[test]
+    fn a_panic_ends_its_own_stream_only() {
+        let (mut streams, ended) = (Streams::default(), Rc::new(Cell::new(false)));
+        streams.start(async { panic!("of one stream") });
+        streams.start({
+            let ended = Rc::clone(&ended);
+            async move { ended.set(true) }
+        });
+        (0..4).for_each(|_| polled(&mut streams));
+        assert!(ended.get());
+        assert!(streams.under_way.is_empty());
+    }
+
+    #[test]
+    fn all_end_with_it() {
+        let (mut streams, held) = (Streams::default(), Rc::new(()));
+        for _ in 0..10 {
+            let held = Rc::clone(&held);
+            streams.start(async move {
+                let _held = held;
+                std::future::pending::<()>().await;
+            });
+        }
+        assert_eq!(Rc::strong_count(&held), 11);
+        drop(streams);
+        assert_eq!(Rc::strong_count(&held), 1);
+    }
+}
