@@ -16,6 +16,7 @@ use super::http2::Reply;
 use super::interim::{Hearer, Interim};
 use super::kept::Kept;
 use super::secured::Secured;
+use super::way_out::WayOut;
 use super::wire::Malformed;
 use crate::types::Peer;
 
@@ -74,6 +75,7 @@ pub struct ConnState {
     /// How often it has been parked.
     pub(super) parked: Cell<u32>,
     pub(super) interim: Interim,
+    pub(super) way_out: WayOut,
     streams: RefCell<Vec<std::rc::Weak<dyn Expiring>>>,
     tunnel_task: RefCell<Option<TunnelTask>>,
     /// What whoever serves its requests keeps until it ends.
@@ -134,6 +136,7 @@ impl ConnState {
             born: Instant::now(),
             parked: Cell::new(0),
             interim: Interim::default(),
+            way_out: WayOut::default(),
             streams: RefCell::default(),
             tunnel_task: RefCell::new(None),
             kept: Kept::default(),

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use http::Request;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -20,6 +21,7 @@ use super::guard::Guard;
 use super::incoming::Incoming;
 use super::quiet::Quiet;
 use super::server::{Entered, Handler, ServerSettings};
+use super::way_out::Heeding;
 
 /// How long a connection is quiet before it is parked: longer than a client pauses between the parts of a page.
 const PARK_AFTER: Duration = Duration::from_secs(5);
@@ -82,7 +84,9 @@ where
     }
     builder.max_buf_size(settings.head.head_bytes_max.max(64 * 1024) + 8 * 1024);
     let service = service_fn(|request: Request<hyper::body::Incoming>| {
-        Rc::clone(handler).handle(Rc::clone(state), request.map(Incoming::Http1))
+        let handled = Rc::clone(handler).handle(Rc::clone(state), request.map(Incoming::Http1));
+        let state = Rc::clone(state);
+        handled.map(|answer| answer.map(|answer| answer.map(|body| Heeding::new(body, state))))
     });
     let mut conn = builder.serve_connection(guard, service);
     let mut told = false;

@@ -26,5 +26,6 @@ pub mod server;
 mod slow;
 mod taking;
 pub mod timeouts;
+mod way_out;
 pub mod websocket;
 pub mod wire;

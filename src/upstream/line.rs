@@ -26,7 +26,7 @@ use crate::types::TenantId;
 /// Octets to make room for before a read.
 const READ_MIN: usize = 8 * 1024;
 /// And at most, when a long body is under way.
-const READ_MAX: usize = 64 * 1024;
+const READ_MAX: usize = 32 * 1024;
 
 /// A connection to an endpoint. Its I/O is done on the task of whoever uses it: a response wakes one
 /// task, once.

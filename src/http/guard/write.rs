@@ -21,12 +21,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match Pin::new(&mut self.io).poll_write(cx, buf) {
             Poll::Ready(result) => {
+                self.state.way_out.note_taken();
                 if let (Some(taking), Ok(octets)) = (&mut self.taking, &result) {
                     taking.written(*octets, &self.state);
                 }
                 Poll::Ready(result)
             }
             Poll::Pending => {
+                self.state.way_out.note_clogged();
                 let deadlines = &self.deadlines;
                 let taking = self.taking.get_or_insert_with(|| Box::new(Taking::new(deadlines)));
                 let why = ready!(taking.poll_slow(&self.state, cx));
