@@ -85,7 +85,8 @@ def measure(bench: Bench, peer: Peer, scenario: Scenario, round_: int) -> Sample
     child, port = start(bench, peer, scenario)
     try:
         sanity.check(port, scenario)
-        ask = loads.asker(scenario, port, bench.connections, bench.load_core, bench.workspace.folder)
+        # A folder apart: h2load logs each request, and a proxy may watch the one of its certificate.
+        ask = loads.asker(scenario, port, bench.connections, bench.load_core, bench.workspace.subfolder(f"load-{time.monotonic_ns()}"))
         # Every peer of a round sees the same sequence of tenants, every round another one.
         seed = round_ + 1
         if bench.warmup_s:

@@ -1,6 +1,6 @@
 //! Reloading when the configuration's files change.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf, absolute};
@@ -38,25 +38,28 @@ pub(super) async fn reload_on_change(core: Arc<Core>) {
         }
     };
     let mut watched = BTreeMap::new();
-    follow(&mut watcher, &mut watched, &core.watched());
+    let mut follow = |paths: &[PathBuf]| {
+        signs.attend_to(paths);
+        follow(&mut watcher, &mut watched, paths)
+    };
+    follow(&core.watched());
     // What has changed since the files were read, before they were watched, left no sign.
     let mut comparison = Comparison::new();
     loop {
-        let paths = core.watched();
         let look = tokio::select! {
             look = comparison.ended(&core) => Some(look),
-            look = signs.settled(&paths) => look,
+            look = signs.settled() => look,
         };
         let Some(look) = look else {
             comparison.ask();
             continue;
         };
         // What was written in a folder before it was watched left no sign either: a link to a folder may lead to another by now.
-        let was_new = follow(&mut watcher, &mut watched, &core.watched());
+        let was_new = follow(&core.watched());
         let begun = Instant::now();
         let reloading = Arc::clone(&core);
         let _ = spawn_blocking(move || reloading.reload_changed(&look)).await;
-        if follow(&mut watcher, &mut watched, &core.watched()) || was_new {
+        if follow(&core.watched()) || was_new {
             comparison.ask();
         }
         // Whoever writes all the time gets half of a core at most.
@@ -121,9 +124,19 @@ struct Heard {
     open: BTreeSet<PathBuf>,
     /// Whether something was missed, so that every file is to be looked at.
     missed: bool,
+    /// The files and folders that are watched, and what they are links to.
+    watched: HashSet<PathBuf>,
 }
 
 impl Signs {
+    /// These are watched from now on.
+    fn attend_to(&self, paths: &[PathBuf]) {
+        let shown = paths.iter().filter_map(|path| absolute(path).ok());
+        let meant = paths.iter().filter_map(|path| path.canonicalize().ok());
+        let watched = shown.chain(meant).collect();
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).watched = watched;
+    }
+
     fn hear(&self, event: notify::Result<Event>) {
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
@@ -137,7 +150,14 @@ impl Signs {
                     event.kind,
                     EventKind::Modify(ModifyKind::Data(_)) | EventKind::Create(CreateKind::File)
                 );
+                let is_written =
+                    is_end || matches!(event.kind, EventKind::Modify(ModifyKind::Data(_)));
                 for path in event.paths {
+                    // Others write in these folders, too, a log a thousand times a second. What is created or moved there may
+                    // be what a link leads to.
+                    if is_written && !heard.is_of_ours(&path) {
+                        continue;
+                    }
                     match is_writing {
                         true => _ = heard.open.insert(path.clone()),
                         false => _ = heard.open.remove(&path),
@@ -152,36 +172,45 @@ impl Signs {
             heard.paths.clear();
             heard.open.clear();
         }
-        drop(heard);
-        self.news.notify_one();
+        if heard.is_something() {
+            drop(heard);
+            self.news.notify_one();
+        }
     }
 
     /// Waits for a sign, and until none has come for a while; not for ever, as something else may be writing there. `None` where
     /// every file is to be compared. Dropped, it has taken nothing.
-    async fn settled(&self, watched: &[PathBuf]) -> Option<Look> {
-        let watched: Vec<PathBuf> = watched.iter().filter_map(|path| absolute(path).ok()).collect();
-        let of = |path: &Path| watched.iter().any(|of| path == of || path.parent() == Some(of));
+    async fn settled(&self) -> Option<Look> {
         while !self.heard.lock().unwrap_or_else(PoisonError::into_inner).is_something() {
             self.news.notified().await;
         }
         let end = Instant::now() + SETTLE_MAX;
         loop {
-            // Others are written in these folders, too: a log, which is never closed.
-            let is_open =
-                self.heard.lock().unwrap_or_else(PoisonError::into_inner).open.iter().any(|open| of(open));
+            let is_open = self.heard.lock().unwrap_or_else(PoisonError::into_inner).is_open();
             let quiet = if is_open { SETTLE_OPEN } else { SETTLE };
             if Instant::now() >= end || timeout(quiet, self.news.notified()).await.is_err() {
                 break;
             }
         }
-        let heard = std::mem::take(&mut *self.heard.lock().unwrap_or_else(PoisonError::into_inner));
-        (!heard.missed).then_some(Look::Paths(heard.paths))
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.open.clear();
+        let paths = std::mem::take(&mut heard.paths);
+        (!std::mem::take(&mut heard.missed)).then_some(Look::Paths(paths))
     }
 }
 
 impl Heard {
     fn is_something(&self) -> bool {
         self.missed || !self.paths.is_empty()
+    }
+
+    /// Whether one of ours is being written.
+    fn is_open(&self) -> bool {
+        self.open.iter().any(|path| self.is_of_ours(path))
+    }
+
+    fn is_of_ours(&self, path: &Path) -> bool {
+        self.watched.contains(path) || path.parent().is_some_and(|folder| self.watched.contains(folder))
     }
 }
 
@@ -219,5 +248,38 @@ fn folder_of(path: &Path) -> PathBuf {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use notify::event::DataChange;
+
+    #[test]
+    fn what_others_write_beside_our_files_is_no_sign() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().canonicalize().unwrap().join(name);
+        fs::write(at("cert-1.pem"), "").unwrap();
+        std::os::unix::fs::symlink(at("cert-1.pem"), at("cert.pem")).unwrap();
+        let signs = Signs::default();
+        signs.attend_to(&[at("cert.pem")]);
+        let is_sign = |kind: EventKind, name: &str| {
+            signs.hear(Ok(Event::new(kind).add_path(at(name))));
+            let mut heard = signs.heard.lock().unwrap();
+            heard.open.clear();
+            let is_sign = heard.is_something();
+            heard.paths.clear();
+            is_sign
+        };
+        let written = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+        let closed = EventKind::Access(AccessKind::Close(AccessMode::Write));
+        for kind in [written, closed] {
+            assert!(!is_sign(kind, "access.log"));
+            assert!(is_sign(kind, "cert.pem"));
+            assert!(is_sign(kind, "cert-1.pem"), "the link leads to it");
+        }
+        // It may be what a link leads to from now on.
+        assert!(is_sign(EventKind::Create(CreateKind::File), "..data"));
     }
 }
