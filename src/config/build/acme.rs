@@ -39,6 +39,7 @@ impl Builder<'_> {
                             )
                             .hint("add `store: sqlite:state/tollgate.db`");
                     }
+                    self.finds_domains(config, written.key);
                     first = Some((written.key, acme));
                 }
                 Some((mark, other)) if *other != acme => {
@@ -55,6 +56,28 @@ impl Builder<'_> {
             }
         }
         first.map(|(_, acme)| acme)
+    }
+
+    /// Warns where no request can be one of the domains that certificates are ordered for.
+    fn finds_domains(&self, config: &written::Config, mark: Mark) {
+        let rules = config.tenancy.as_ref().and_then(|tenancy| tenancy.identify.as_ref());
+        // Without rules there is an error about that.
+        let Some(rules) = rules.filter(|rules| !rules.value.0.is_empty()) else { return };
+        // A key or a certificate tells whose a request is at any host.
+        let finds = |rule: &written::IdentifyRule| {
+            use written::IdentifyRule::{ApiKey, ClientCert, Domain};
+            matches!(rule, Domain | ApiKey(_) | ClientCert(_))
+        };
+        if !rules.value.0.iter().any(|rule| finds(&rule.value)) {
+            self.findings
+                .warning(
+                    "no-domain-rule",
+                    mark,
+                    "certificates are ordered for tenants' own domains, and no rule of `tenancy.identify` finds a tenant by those",
+                )
+                .hint("add the rule `- domain`, or remove `acme`")
+                .see(rules.mark, "the rules are");
+        }
     }
 
     fn deadline_of_handshakes(&self, config: &written::Config) -> Duration {
