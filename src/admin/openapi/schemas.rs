@@ -43,12 +43,15 @@ fn own() -> [(&'static str, Value); 28] {
     });
     let domain = json!({
         "domain": text, "state": { "enum": ["verified", "pending", "lapsed"] }, "method": maybe_text, "created_at": time,
-        "verified_at": time, "tenant": text, "challenge": reference("Challenge"),
+        "verified_at": time, "tenant": maybe_text, "challenge": reference("Challenge"),
+        "claims": { "description": "Who claims it, where nobody has proven it.", "type": "array", "items": any_object },
+        "ordered": { "description": "What became of the order that was asked for.", "enum": ["now", "under_way"] },
+        "detail": text,
         "certificate": {
             "description": "How it stands with its certificate, where certificates are ordered.", "type": "object",
             "properties": {
-                "state": { "enum": ["valid", "expired", "unreadable", "ordering", "failing", "waiting", "none"] },
-                "issuer": text, "serial": text, "issued_at": time, "not_before": time, "not_after": time, "renew_at": time,
+                "state": { "enum": ["valid", "expired", "unreadable", "ordering", "failing", "waiting", "file", "none"] },
+                "file": text, "issuer": text, "serial": text, "issued_at": time, "not_before": time, "not_after": time, "renew_at": time,
                 "detail": text, "order": any_object, "last_error": any_object, "failures": number, "next_try": time,
                 "dns": any_object,
             },

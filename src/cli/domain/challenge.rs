@@ -43,7 +43,7 @@ pub(super) fn missing(problem: &Value) -> String {
     }
 }
 
-fn ways(text: &mut String, document: &Value) {
+pub(super) fn ways(text: &mut String, document: &Value) {
     let at = |pointer: &str| document.pointer(pointer).and_then(Value::as_str);
     if let (Some(name), Some(value)) = (at("/challenge/dns/name"), at("/challenge/dns/value")) {
         let _ = write!(text, "\n  DNS    {name}  TXT  \"{value}\"");

@@ -30,6 +30,8 @@ use page::Door;
 const LOOKS_MAX: usize = 32;
 /// For one place.
 const LOOK: Duration = Duration::from_secs(5);
+/// For what is told beside other things.
+const GLANCE: Duration = Duration::from_secs(2);
 /// Where web servers are.
 const HTTP_PORT: u16 = 80;
 
@@ -84,6 +86,20 @@ impl Prover {
         let resolver = self.resolve.resolver().ok()?;
         let found = resolver.addresses(&format!("{name}."), 0).await.ok()?;
         Some(found.into_iter().map(|address| address.ip()).collect())
+    }
+
+    /// What DNS has now in the place of the tokens of a domain's claims: for each of them `None` where it is there.
+    pub async fn seen_in_dns(&self, domain: &str, tokens: &[&str]) -> Vec<Option<Sign>> {
+        let name = format!("{}.", Challenge { domain, token: "" }.dns_name());
+        let asked = async { self.resolve.resolver().ok()?.texts(&name).await.ok() };
+        let texts = timeout(GLANCE, asked).await.ok().flatten();
+        let seen = tokens.iter().map(|token| match &texts {
+            None => Some(Sign::NoDns),
+            Some(texts) if texts.iter().any(|text| Challenge { domain, token }.is_met_by(text)) => None,
+            Some(texts) if texts.is_empty() => Some(Sign::NoRecord),
+            Some(texts) => Some(Sign::other_texts(texts)),
+        });
+        seen.collect()
     }
 
     /// Looks for the proof of a claim, in one way or in all that there are for the domain; the way that it was found in.

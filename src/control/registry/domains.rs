@@ -84,19 +84,47 @@ impl Registry {
         Ok(())
     }
 
-    /// Whose a domain is: exactly this one, else the longest wildcard above it.
+    /// Whose a domain is: exactly this one, else the longest wildcard above it. Where exactly this one is nobody's, also who claims it,
+    /// and what is awaited.
     ///
     /// # Errors
-    /// [`Refusal`]: nobody's.
+    /// [`Refusal`]: nobody's, and nobody claims it.
     pub async fn domain(&self, text: &str) -> Result<Value, Refusal> {
         let asked = pages::domain(text)?;
+        let owned = self.owned(&asked).await?;
+        if let Some((_, document)) = owned.as_ref().filter(|(domain, _)| *domain == asked) {
+            return Ok(document.clone());
+        }
+        let claims = self.claims_on(&asked).await?;
+        let document = match (owned, claims.is_empty()) {
+            (owned, true) => owned.map(|(_, document)| document),
+            (Some((_, mut document)), false) => {
+                if let Value::Object(members) = &mut document {
+                    members.insert("claims".to_owned(), claims.into());
+                }
+                Some(document)
+            }
+            (None, false) => {
+                let waits = |claim: &Value| claim.get("state").is_some_and(|state| state == "pending");
+                let state = if claims.iter().any(waits) { "pending" } else { "lapsed" };
+                let domain = asked.to_string();
+                Some(
+                    json!({ "domain": domain, "state": state, "method": null, "tenant": null, "claims": claims }),
+                )
+            }
+        };
+        document.ok_or_else(|| Refusal::UnknownDomain(text.to_owned()))
+    }
+
+    /// The domain that is somebody's, exactly this one or the longest wildcard above it, as it is told.
+    async fn owned(&self, asked: &Domain) -> Result<Option<(Domain, Value)>, Refusal> {
         let in_force = self.in_force();
         let store = self.readable();
-        for domain in at_and_above(asked) {
+        for domain in at_and_above(asked.clone()) {
             if let Some(owner) = in_force.owner(&domain) {
                 let mut document = shown_configured(&domain, Some(&owner.id));
                 self.add_certificate(&mut document, &domain, &owner.id).await?;
-                return Ok(document);
+                return Ok(Some((domain, document)));
             }
             if let Some(store) = &store
                 && let Some(record) = store.domain(&domain.to_string()).await?
@@ -106,10 +134,10 @@ impl Registry {
                     members.insert("tenant".to_owned(), record.tenant.as_str().into());
                 }
                 self.add_certificate(&mut document, &domain, &record.tenant).await?;
-                return Ok(document);
+                return Ok(Some((domain, document)));
             }
         }
-        Err(Refusal::UnknownDomain(text.to_owned()))
+        Ok(None)
     }
 
     async fn add_certificate(

@@ -12,6 +12,7 @@
 mod audit;
 mod backup;
 mod certificates;
+mod claims;
 mod documents;
 mod domains;
 mod import;

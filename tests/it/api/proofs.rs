@@ -90,6 +90,41 @@ fn a_txt_record_proves_a_domain_and_it_is_served_at_once() {
 }
 
 #[test]
+fn a_domain_that_is_only_claimed_is_told_with_what_is_awaited_and_what_is_there() {
+    let (origin, web, names) = (Origin::echo(), Origin::saying("hello"), Names::start());
+    let gateway = proving(&origin, &names, &web, "{}");
+    show(&gateway, &format!("/domains/{DOMAIN}")).assert_refused(404, "unknown_domain");
+    let token = token(&gateway, "initech", DOMAIN);
+    let told = || {
+        let told = show(&gateway, &format!("/domains/{DOMAIN}"));
+        told.assert_status(200);
+        told.json()
+    };
+    let document = told();
+    assert_eq!((&document["domain"], &document["state"]), (&json!(DOMAIN), &json!("pending")));
+    assert!(document["tenant"].is_null() && document["certificate"].is_null(), "{document}");
+    let claim = &document["claims"][0];
+    assert_eq!((&claim["tenant"], &claim["token_seen"]), (&json!("initech"), &json!(false)));
+    assert_eq!(claim["challenge"]["dns"], json!({ "name": AT, "type": "TXT", "value": token }));
+    assert!(claim["lapses_at"].is_string() && claim["next_try"].is_null(), "{claim}");
+    assert_eq!((&claim["looked"][0]["method"], &claim["looked"][0]["at"]), (&json!("dns"), &json!(AT)));
+    assert!(claim["looked"][0]["found"].as_str().unwrap().starts_with("there is no TXT record"), "{claim}");
+    // Another claims it, too, and has its token there.
+    let other = self::token(&gateway, "hooli", DOMAIN);
+    names.set(AT, &[text(&other)]);
+    let document = told();
+    let claims = document["claims"].as_array().unwrap();
+    let seen: Vec<_> = claims.iter().map(|claim| (&claim["tenant"], &claim["token_seen"])).collect();
+    assert_eq!(seen, [(&json!("hooli"), &json!(true)), (&json!("initech"), &json!(false))]);
+    assert_eq!(claims[0]["looked"][0]["found"], "the token is there");
+    // Looking has proven nothing.
+    gateway.ask(&get(DOMAIN, "/")).assert_refused(404, "unknown_tenant");
+    verify(&gateway, "hooli", DOMAIN, "").assert_status(200);
+    let document = told();
+    assert_eq!((&document["tenant"], &document["claims"]), (&json!("hooli"), &Value::Null));
+}
+
+#[test]
 fn a_wildcard_is_proven_in_dns_alone() {
     let (origin, web, names) = (Origin::echo(), Origin::saying("hello"), Names::start());
     let gateway = proving(&origin, &names, &web, "{}");
