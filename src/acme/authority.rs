@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use instant_acme::{
     Account, AccountCredentials, AuthorizationStatus, ChallengeType, Error, ExternalAccountKey, Identifier,
-    NewAccount, NewOrder, OrderStatus,
+    NewAccount, NewOrder, OrderStatus, Problem,
 };
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use rustls::RootCertStore;
 use tokio::time::sleep;
 
 use super::challenges::{Challenges, Placement};
+use super::heard::listening;
 use super::http::Server;
 use super::{Challenge, Kind, Leaf, Trouble};
 
@@ -130,7 +131,8 @@ impl Authority {
             let builder = Account::builder_with_http(Box::new(server));
             builder.create(&wanted, terms.directory.clone(), external.as_ref()).await
         };
-        let (account, credentials) = again(make).await.map_err(|error| failed(&error))?;
+        let made = listening(async { again(make).await.map_err(|error| failed(&error)) });
+        let (account, credentials) = made.await?;
         let credentials = serde_json::to_string(&credentials)
             .map_err(|error| Trouble::new(Kind::Internal, error.to_string()))?;
         Ok((Self { account }, Some(credentials)))
@@ -141,6 +143,10 @@ impl Authority {
     /// # Errors
     /// [`Trouble`].
     pub async fn issue(&self, wanted: &Order<'_>) -> Result<Issued, Trouble> {
+        listening(self.carry_out(wanted)).await
+    }
+
+    async fn carry_out(&self, wanted: &Order<'_>) -> Result<Issued, Trouble> {
         let name = wanted.name;
         let failed = |by: Option<Challenge>| move |error: Error| Trouble::of(&error, name, by);
         let mut order = self.order(wanted).await.map_err(failed(None))?;
@@ -172,8 +178,10 @@ impl Authority {
         if let Some(identifier) = wanted.replaces.and_then(|leaf| leaf.identifier.as_ref()) {
             let order = NewOrder::new(&names).replaces(identifier.clone());
             // That it takes another's place only spares limits. Where the authority won't have it, it is an order like any other.
-            if let Ok(order) = again(async || self.account.new_order(&order).await).await {
-                return Ok(order);
+            match again(async || self.account.new_order(&order).await).await {
+                Ok(order) => return Ok(order),
+                Err(Error::Api(problem)) if is_rate_limited(&problem) => return Err(Error::Api(problem)),
+                Err(_) => {}
             }
         }
         let order = NewOrder::new(&names);
@@ -304,6 +312,10 @@ async fn again<T>(mut say: impl AsyncFnMut() -> Result<T, Error>) -> Result<T, E
             said => return said,
         }
     }
+}
+
+fn is_rate_limited(problem: &Problem) -> bool {
+    problem.r#type.as_deref() == Some("urn:ietf:params:acme:error:rateLimited")
 }
 
 fn is_nonce(error: &Error) -> bool {

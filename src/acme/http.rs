@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
-use http_body_util::Limited;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -15,6 +15,8 @@ use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout;
+
+use super::heard;
 
 /// For one exchange.
 const EXCHANGE_MAX: Duration = Duration::from_secs(30);
@@ -59,9 +61,16 @@ impl HttpClient for Server {
         let exchange = self.0.request(request);
         Box::pin(async move {
             let late = |_| Error::Other("the authority did not answer within 30 seconds".into());
-            let response = timeout(EXCHANGE_MAX, exchange).await.map_err(late)?;
-            let response = response.map_err(|error| Error::Other(Box::new(error)))?;
-            Ok(BytesResponse::from(response.map(|body| Limited::new(body, ANSWER_MAX))))
+            // To its last octet: one that stops in the midst of it would hold up others, too.
+            let whole = async {
+                let response = exchange.await.map_err(|error| Error::Other(Box::new(error)))?;
+                let (parts, body) = response.into_parts();
+                let body = Limited::new(body, ANSWER_MAX).collect().await.map_err(Error::Other)?;
+                Ok::<_, Error>(Response::from_parts(parts, Full::new(body.to_bytes())))
+            };
+            let response = timeout(EXCHANGE_MAX, whole).await.map_err(late)??;
+            heard::note(&response);
+            Ok(BytesResponse::from(response))
         })
     }
 }

@@ -3,6 +3,7 @@
 
 mod authority;
 mod challenges;
+mod heard;
 mod http;
 mod leaf;
 mod timing;
@@ -11,7 +12,7 @@ mod trouble;
 pub use authority::{Authority, AuthorityTerms, ExternalAccount, Issued, Order, Step, Window};
 pub use challenges::{Challenges, Placement, WELL_KNOWN};
 pub use leaf::Leaf;
-pub use timing::{pause_ms, renew_ms, within_window_ms};
+pub use timing::{after_ms, pause_ms, renew_ms, within_window_ms};
 pub use trouble::{Kind, Trouble};
 
 /// How an authority sees that a name leads to this gateway.

@@ -1,5 +1,7 @@
 //! When something is tried again, and when a certificate is renewed. Pure.
 
+use std::time::Duration;
+
 /// A minute, in milliseconds.
 const MINUTE_MS: i64 = 60_000;
 /// The first pause after a failure. With it there are five attempts in the first hour: Let's Encrypt allows five failures of a name in an hour.
@@ -16,6 +18,14 @@ pub fn pause_ms(failures: u32, is_general: bool, dice: f64) -> i64 {
     let max = if is_general { GENERAL_MAX_MS } else { PAUSE_MAX_MS };
     let doubled = PAUSE_MS.saturating_mul(1_i64 << failures.saturating_sub(1).min(20));
     scaled(doubled.min(max), 0.75 + 0.5 * dice.clamp(0.0, 1.0))
+}
+
+/// How long it is waited where the authority has said how long: not shorter, and by up to a tenth longer, but ten minutes at most, so that
+/// those that it has turned away together don't come back together.
+#[must_use]
+pub fn after_ms(after: Duration, dice: f64) -> i64 {
+    let after_ms = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
+    after_ms.saturating_add(scaled((after_ms / 10).min(10 * MINUTE_MS), dice.clamp(0.0, 1.0)))
 }
 
 /// When a certificate is renewed that the authority says nothing of: at two thirds of its life, or by up to a twentieth of it earlier.
@@ -56,6 +66,15 @@ mod tests {
             (*at < 60 * MINUTE_MS).then_some(*at)
         });
         assert_eq!(1 + in_first_hour.count(), 5);
+    }
+
+    #[test]
+    fn what_the_authority_asks_for_is_never_undercut() {
+        let hour = Duration::from_secs(3_600);
+        assert_eq!(after_ms(hour, 0.0), 60 * MINUTE_MS);
+        assert_eq!(after_ms(hour, 1.0), 66 * MINUTE_MS);
+        assert_eq!(after_ms(hour * 1_000, 1.0), 60_010 * MINUTE_MS);
+        assert_eq!(after_ms(Duration::ZERO, 0.5), 0);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Why there is no certificate, in words that an operator can do something with.
 
 use std::fmt;
+use std::time::Duration;
 
 use instant_acme::{Error, Problem};
 
@@ -29,14 +30,16 @@ pub enum Kind {
     Authority,
     /// It took too long.
     Timeout,
-    /// Something here: the store, a key.
+    /// The key is not there that what is kept was encrypted with.
+    EncryptionKey,
+    /// Something here: the store, say.
     Internal,
 }
 
 impl Kind {
     /// Its name in the API.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Dns => "dns",
             Self::Connection => "connection",
@@ -47,6 +50,7 @@ impl Kind {
             Self::Account | Self::AccountGone => "account",
             Self::Authority => "authority",
             Self::Timeout => "timeout",
+            Self::EncryptionKey => "encryption_key",
             Self::Internal => "internal",
         }
     }
@@ -54,7 +58,10 @@ impl Kind {
     /// Whether it is no fault of the name: another's order would fail, too.
     #[must_use]
     pub fn is_general(self) -> bool {
-        matches!(self, Self::Account | Self::AccountGone | Self::Authority | Self::Internal)
+        matches!(
+            self,
+            Self::Account | Self::AccountGone | Self::Authority | Self::EncryptionKey | Self::Internal
+        )
     }
 }
 
@@ -65,12 +72,14 @@ pub struct Trouble {
     pub kind: Kind,
     /// What is wrong and what can be done, with what the authority says.
     pub words: String,
+    /// How long the authority wants to be left alone, where it has said so.
+    pub after: Option<Duration>,
 }
 
 impl Trouble {
     /// Of this kind, in these words.
     pub fn new(kind: Kind, words: impl Into<String>) -> Self {
-        Self { kind, words: words.into() }
+        Self { kind, words: words.into(), after: None }
     }
 
     /// What an exchange with the authority came to.
@@ -154,7 +163,7 @@ impl Trouble {
             Some(said) => format!("{words}. It says: {}", shortened(said)),
             None => words,
         };
-        Self { kind, words }
+        Self { kind, words, after: None }
     }
 }
 

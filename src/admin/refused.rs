@@ -34,6 +34,10 @@ impl From<Refusal> for Problem {
                 .member("domain", domain.into())
                 .member("looked", looks.iter().map(look).collect())
                 .member("challenge", challenge),
+            Refusal::NotOrdered { domain, hindrance, until } => problem
+                .member("domain", domain.into())
+                .member("reason", hindrance.kind.into())
+                .member("until", until),
             Refusal::Store(StoreFault::Busy | StoreFault::Locked)
             | Refusal::TooManyImports
             | Refusal::TooManyBackups
@@ -66,6 +70,7 @@ pub(super) fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::NoResolver => (StatusCode::SERVICE_UNAVAILABLE, "no_resolver"),
         Refusal::NoAuthority => (StatusCode::CONFLICT, "no_acme"),
         Refusal::NoCertificateFor(_) => (StatusCode::CONFLICT, "no_certificate_for"),
+        Refusal::NotOrdered { .. } => (StatusCode::CONFLICT, "not_ordered"),
         Refusal::TooManyOrders => (StatusCode::SERVICE_UNAVAILABLE, "too_many_orders"),
         Refusal::TooManyImports => (StatusCode::SERVICE_UNAVAILABLE, "too_many_imports"),
         Refusal::TooManyBackups => (StatusCode::SERVICE_UNAVAILABLE, "too_many_backups"),

@@ -23,6 +23,8 @@ pub struct Options {
     pub resolve: Resolve,
     /// At which port domains' web servers are asked for proofs: 80, where nothing is said.
     pub challenge_port: Option<u16>,
+    /// How long an order for a certificate may take: two minutes, where nothing is said.
+    pub order_patience: Option<Duration>,
 }
 
 /// Where the configuration comes from.

@@ -5,13 +5,16 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use super::adoption::OVER_BUDGET;
+use super::forecast::by_file;
 use super::names::Owned;
 use super::queue::Item;
 use super::upkeep::first_look_ms;
 use super::{Certificates, InForce, Opened, now_ms};
-use crate::acme::{Authority, Issued, Kind, Leaf, Order, Step, Trouble, pause_ms, renew_ms};
+use crate::acme::{Authority, Issued, Kind, Leaf, Order, Step, Trouble, after_ms, pause_ms, renew_ms};
 use crate::store::{
-    AcmeBudget, Actor, Begin, Begun, DueName, KeptAccount, KeptCertificate, StoreFault, WriteError,
+    AcmeBudget, Actor, BY_FILE, Begin, Begun, DueName, KeptAccount, KeptCertificate, SUSPENDED, StoreFault,
+    WriteError,
 };
 use crate::telemetry::OrderOutcome;
 
@@ -22,13 +25,20 @@ const HOLD: Duration = Duration::from_secs(30);
 const HOLD_AGAIN: Duration = Duration::from_secs(10);
 /// When a name of a suspended tenant is looked at again.
 const SUSPENDED_MS: i64 = 3_600_000;
-/// How long it is believed that the authority can't be talked to.
+/// When one is looked at again that a file has a certificate for. A configuration without that file has it looked at, too.
+const BY_FILE_MS: i64 = 7 * 24 * 3_600_000;
+pub(super) const IS_SUSPENDED: &str =
+    "the tenant is suspended: nothing is ordered or renewed until it is active again";
+/// How long it is believed that the authority can't be talked to, and at most, where it has said itself how long.
 const UNOPENED: Duration = Duration::from_secs(10);
+const UNOPENED_MAX: Duration = Duration::from_secs(3_600);
+/// How long it is waited at most because the authority says so.
+const AFTER_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// How long an order waits for the one of another process, and how often it looks.
 const ELSEWHERE: Duration = Duration::from_secs(30);
 const ELSEWHERE_LOOK: Duration = Duration::from_millis(500);
 /// Who has done it, in the audit log.
-const ACTOR: &str = "acme";
+const ACTOR: &str = "gateway (acme)";
 
 impl Certificates {
     /// Does with a name what is to be done now. What fails is kept with the name.
@@ -46,11 +56,22 @@ impl Certificates {
         };
         let now = now_ms();
         let kept = owned.found.certificate.as_ref().filter(|kept| kept.tenant == owned.tenant);
-        if !owned.may_order {
+        let not_wanted = match force.owners.file_for(name) {
+            Some(file) => Some((BY_FILE, by_file(&file), BY_FILE_MS)),
+            None if !owned.may_order => Some((SUSPENDED, IS_SUSPENDED.to_owned(), SUSPENDED_MS)),
+            None => None,
+        };
+        if let Some((kind, why, again_ms)) = not_wanted {
+            let mut again_ms = again_ms;
+            match kept.filter(|_| kind == BY_FILE) {
+                // It would end unseen, and alarm whoever watches for that.
+                Some(kept) if kept.renew_ms <= now => store.remove_certificate(name).await?,
+                Some(kept) => again_ms = again_ms.min(kept.renew_ms - now),
+                None => {}
+            }
             let due = DueName { name: name.into(), tenant: owned.tenant.clone() };
             store.enqueue_names(vec![due], now).await?;
-            let why = "the tenant is suspended: nothing is ordered or renewed until it is active again";
-            return store.postpone_name(name, now + SUSPENDED_MS, Some(("suspended", why.to_owned()))).await;
+            return store.postpone_name(name, now + again_ms, Some((kind, why))).await;
         }
         if let Some(kept) = kept.filter(|kept| kept.renew_ms > now && !item.at_once) {
             // Whoever waits for it finds it.
@@ -82,7 +103,7 @@ impl Certificates {
                 self.meter.over_budget(label);
                 self.shelf.has_not_now(name);
                 tracing::warn!(domain = %name, tenant = %owned.tenant, "{words}");
-                store.postpone_name(name, until_ms, Some(("over_budget", words.to_owned()))).await?;
+                store.postpone_name(name, until_ms, Some((OVER_BUDGET, words.to_owned()))).await?;
             }
         }
         Ok(())
@@ -113,12 +134,16 @@ impl Certificates {
         failures: u32,
     ) -> Result<bool, WriteError> {
         let name = &*begun.name.clone();
-        let issuing = timeout(ORDER_MAX, self.issue(force, name, kept, failures));
+        let order_max = self.order_max.get().copied().unwrap_or(ORDER_MAX);
+        let issuing = timeout(order_max, self.issue(force, name, kept, failures));
         let issued = tokio::select! {
             issued = issuing => issued,
             lost = self.hold(force, name) => return lost.map(|()| false),
         };
-        let late = |_| Trouble::new(Kind::Timeout, "the authority has not decided within two minutes");
+        let late = |_| {
+            let words = format!("the authority has not decided within {} seconds", order_max.as_secs());
+            Trouble::new(Kind::Timeout, words)
+        };
         let outcome = issued.map_err(late).and_then(|issued| issued);
         match outcome.and_then(|issued| Self::kept(force, owned, name, issued)) {
             Ok(certificate) => {
@@ -143,7 +168,10 @@ impl Certificates {
                     *self.authority.lock().await = None;
                     force.store.forget_acme_account(&force.terms.authority.directory).await?;
                 }
-                let pause = pause_ms(failures.saturating_add(1), trouble.kind.is_general(), fastrand::f64());
+                let dice = fastrand::f64();
+                let pause = pause_ms(failures.saturating_add(1), trouble.kind.is_general(), dice);
+                // What the authority asks for is kept, within reason.
+                let pause = pause.max(after_ms(trouble.after.unwrap_or_default().min(AFTER_MAX), dice));
                 tracing::warn!(domain = %name, tenant = %owned.tenant, failures = failures + 1, "no certificate: {trouble}");
                 self.shelf.has_not_now(name);
                 let of = DueName { name: name.into(), tenant: owned.tenant.clone() };
@@ -183,7 +211,6 @@ impl Certificates {
     /// What is kept of a certificate.
     fn kept(force: &InForce, owned: &Owned, name: &str, issued: Issued) -> Result<KeptCertificate, Trouble> {
         let Issued { chain, key, leaf } = issued;
-        let internal = |why: &dyn std::fmt::Display| Trouble::new(Kind::Internal, why.to_string());
         let current = &force.terms.keys.current;
         let key = current.encrypt(name, key.as_bytes()).map_err(|why| internal(&why))?;
         Ok(KeptCertificate {
@@ -236,7 +263,7 @@ impl Certificates {
         if let Some(opened) = opened.as_ref().filter(|opened| Arc::ptr_eq(&opened.under, force)) {
             match &opened.outcome {
                 Ok(authority) => return Ok(authority.clone()),
-                Err(trouble) if opened.at.elapsed() < UNOPENED => return Err(trouble.clone()),
+                Err(trouble) if opened.at.elapsed() < believed(trouble) => return Err(trouble.clone()),
                 Err(_) => {}
             }
         }
@@ -249,39 +276,59 @@ impl Certificates {
 /// Goes on with the account that is kept, or makes one and keeps it.
 async fn open(force: &InForce) -> Result<Authority, Trouble> {
     let (terms, keys, store) = (&force.terms.authority, &force.terms.keys, &force.store);
-    let internal = |why: &dyn std::fmt::Display| Trouble::new(Kind::Internal, why.to_string());
     let kept = store.acme_account(&terms.directory).await.map_err(|fault| internal(&fault))?;
-    let credentials = match kept {
+    let credentials = match &kept {
+        Some(kept) if !keys.has(&kept.key_id) => {
+            return Err(Trouble::new(Kind::EncryptionKey, account_lost(&kept.key_id)));
+        }
         Some(kept) => {
-            let text = keys.decrypt(&kept.key_id, &kept.directory, &kept.credentials).map_err(|why| {
-                internal(&format!(
-                    "the account with the authority can't be read: {why}; add the key that it was encrypted with to `former_encryption_key_files`"
-                ))
-            })?;
+            let text = keys.decrypt(&kept.key_id, &kept.directory, &kept.credentials);
+            let text = text
+                .map_err(|why| internal(&format!("the account with the authority can't be read: {why}")))?;
             Some(String::from_utf8(text).map_err(|why| internal(&why))?)
         }
         None => None,
     };
     let (authority, made) = Authority::open(terms, credentials.as_deref()).await?;
-    if let Some(made) = made {
-        let sealed = keys.current.encrypt(&terms.directory, made.as_bytes()).map_err(|why| internal(&why))?;
+    if made.is_some() {
+        tracing::info!(directory = %terms.directory, "account with the authority made");
+    }
+    // With the key of now, so that one of before can go.
+    let is_of_before = kept.is_some_and(|kept| *kept.key_id != *keys.current.id());
+    if let Some(text) = made.or_else(|| credentials.filter(|_| is_of_before)) {
+        let sealed = keys.current.encrypt(&terms.directory, text.as_bytes()).map_err(|why| internal(&why))?;
         let kept = KeptAccount {
             directory: terms.directory.as_str().into(),
             credentials: sealed,
             key_id: keys.current.id().into(),
         };
         store.keep_acme_account(kept).await.map_err(|error| internal(&error))?;
-        tracing::info!(directory = %terms.directory, "account with the authority made");
     }
     Ok(authority)
 }
 
+fn internal(why: &dyn std::fmt::Display) -> Trouble {
+    Trouble::new(Kind::Internal, why.to_string())
+}
+
+/// Why nothing is ordered where the account can't be read.
+pub(super) fn account_lost(key_id: &str) -> String {
+    format!(
+        "the account with the authority is encrypted with the key `{key_id}`, which is not there, so that nothing is ordered: add its file to          `former_encryption_key_files`, or put it back into `encryption_key_file`, and reload"
+    )
+}
+
+/// How long it is believed that the authority can't be talked to.
+fn believed(trouble: &Trouble) -> Duration {
+    trouble.after.unwrap_or_default().min(UNOPENED_MAX).max(UNOPENED)
+}
+
 /// What people register (`example.co.uk`), which authorities count by; the name itself where the list of public suffixes knows none.
-fn registered(name: &str) -> &str {
+pub(super) fn registered(name: &str) -> &str {
     psl::domain_str(name).unwrap_or(name)
 }
 
-fn over(budget: AcmeBudget) -> (&'static str, &'static str) {
+pub(super) fn over(budget: AcmeBudget) -> (&'static str, &'static str) {
     match budget {
         AcmeBudget::Tenant => (
             "tenant",

@@ -8,7 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::queue::{Item, Queue};
 use super::{Ask, Certificates, InForce, now_ms};
-use crate::store::DueName;
+use crate::store::{DueName, SUSPENDED};
 
 /// Orders at a time.
 const ORDERS_MAX: usize = 32;
@@ -31,7 +31,7 @@ impl Certificates {
         let mut orders = JoinSet::new();
         let mut tick = interval(LOOK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut through: Option<(Instant, usize)> = None;
+        let mut through: Option<(Instant, Arc<InForce>)> = None;
         loop {
             tokio::select! {
                 Some(ask) = asked.recv() => {
@@ -47,9 +47,12 @@ impl Certificates {
                 },
                 _ = tick.tick() => {
                     let Some(force) = self.in_force() else { continue };
-                    let at = Arc::as_ptr(&force) as usize;
-                    if through.is_none_or(|(last, of)| of != at || last.elapsed() >= LOOK_THROUGH) {
-                        through = Some((Instant::now(), at));
+                    let is_new = through.as_ref().is_none_or(|(_, of)| !Arc::ptr_eq(of, &force));
+                    if is_new {
+                        self.begin(&force).await;
+                    }
+                    if is_new || through.as_ref().is_none_or(|(last, _)| last.elapsed() >= LOOK_THROUGH) {
+                        through = Some((Instant::now(), Arc::clone(&force)));
                         self.look_through(&force).await;
                     }
                     self.take_due(&force, &mut queue).await;
@@ -81,20 +84,24 @@ impl Certificates {
         // What the store can't say now is found when it is looked through.
         let Ok(owned) = Self::find(force, &name).await else { return };
         let Some(owned) = owned else { return self.shelf.is_nobodys(&name) };
-        let kept = owned.found.certificate.as_ref().filter(|kept| kept.tenant == owned.tenant);
-        if let Some(kept) = kept {
-            if self.shelf.ready(&name).is_some() {
-                let _ = self.put(force, kept);
-            }
-            return;
-        }
-        self.shelf.forget(&name);
         let work = owned.found.work.as_ref();
-        let was_suspended = work.is_some_and(|work| work.error_kind.as_deref() == Some("suspended"));
-        if owned.may_order && (work.is_none() || was_suspended) {
+        let is_resumed =
+            owned.may_order && work.is_some_and(|work| work.error_kind.as_deref() == Some(SUSPENDED));
+        if is_resumed {
+            let _ = force.store.release_names(vec![name.clone()], SUSPENDED, now_ms()).await;
+        }
+        let kept = owned.found.certificate.as_ref().filter(|kept| kept.tenant == owned.tenant);
+        match kept {
+            Some(kept) if self.shelf.ready(&name).is_some() => drop(self.put(force, kept)),
+            Some(_) => {}
+            None => self.shelf.forget(&name),
+        }
+        let is_new = kept.is_none() && work.is_none();
+        // Of a suspended tenant, too: what is in the way is to be told.
+        if is_new || is_resumed {
             let due = DueName { name: name.clone(), tenant: owned.tenant.clone() };
             let _ = force.store.enqueue_names(vec![due], now_ms()).await;
-            queue.push(Item { name, tenant: owned.tenant, at_once: was_suspended }, false);
+            queue.push(Item { name, tenant: owned.tenant, at_once: false }, false);
         }
     }
 

@@ -5,13 +5,17 @@
 //!     │ none, and the name is verified: waits                                        ^
 //!     └──> asks ──> Queue (a name of each tenant in turn) ──> attempt ──> acme::Authority, store
 //! names that are due, domains that were verified ──^
+//! a new configuration, a resumed tenant ──> adoption ──^
 //! ```
 //!
 //! Handshakes wait on the workers; everything else is done on one thread that serves no request ([`Certificates::run`]). Nothing is loaded
 //! at the start: a certificate is read when it is asked for, and the store knows what is due.
 
+mod adoption;
 mod attempt;
+mod encryption;
 mod engine;
+mod forecast;
 mod handshake;
 mod names;
 mod queue;
@@ -21,7 +25,8 @@ mod upkeep;
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
@@ -32,6 +37,8 @@ use crate::store::{AcmeBudgets, DueName, KeptCertificate, Store};
 use crate::telemetry::AcmeMeter;
 use crate::types::{EncryptionKeys, TenantId};
 
+pub use encryption::Unreadable;
+pub use forecast::{Forecast, Hindrance, by_file};
 pub use handshake::AtHandshakes;
 
 use shelf::Shelf;
@@ -42,6 +49,8 @@ pub trait Owners: Send + Sync + fmt::Debug {
     fn of(&self, name: &str) -> Option<(TenantId, bool)>;
     /// Whether there is such a tenant: the store's of the same id is not served.
     fn has(&self, tenant: &TenantId) -> bool;
+    /// The file whose certificate clients are shown that ask for this name, on every listener that orders some: then none is ordered.
+    fn file_for(&self, name: &str) -> Option<Arc<str>>;
     /// Its tenants' names, without wildcards.
     fn names(&self) -> Vec<DueName>;
 }
@@ -103,6 +112,10 @@ pub struct Certificates {
     asked: Mutex<Option<mpsc::Receiver<Ask>>>,
     authority: tokio::sync::Mutex<Option<Opened>>,
     lookups: Semaphore,
+    /// Whether the configuration in force may have mended what names wait for.
+    mended: AtomicBool,
+    /// For one order, where a test wants it otherwise.
+    order_max: OnceLock<Duration>,
     meter: AcmeMeter,
     /// What this process is known by where several share a store.
     holder: Box<str>,
@@ -130,14 +143,18 @@ impl Certificates {
             asked: Mutex::new(Some(asked)),
             authority: tokio::sync::Mutex::new(None),
             lookups: Semaphore::new(LOOKUPS_MAX),
+            mended: AtomicBool::new(false),
+            order_max: OnceLock::new(),
             meter,
             holder: format!("{}-{:016x}", std::process::id(), fastrand::u64(..)).into(),
         })
     }
 
-    /// Goes on under this configuration; `None`: nobody is ordered from, and nothing is shown.
-    pub fn adopt(&self, in_force: Option<InForce>) {
+    /// Goes on under this configuration; `None`: nobody is ordered from, and nothing is shown. Where the settings have `changed`, what
+    /// they may have mended is tried again.
+    pub fn adopt(&self, in_force: Option<InForce>, changed: bool) {
         self.in_force.store(in_force.map(Arc::new));
+        self.mended.fetch_or(changed, Ordering::AcqRel);
         self.shelf.forget_all();
     }
 
@@ -172,6 +189,11 @@ impl Certificates {
     pub fn order_now(&self, name: &str, tenant: TenantId) -> bool {
         self.shelf.forget(name);
         self.asks.try_send(Ask::Order { name: name.into(), tenant, at_once: true }).is_ok()
+    }
+
+    /// Has an order end that has taken so long.
+    pub fn bound_orders(&self, within: Duration) {
+        let _ = self.order_max.set(within);
     }
 
     /// How far an order for a name has come, if one is under way.

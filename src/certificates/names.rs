@@ -9,7 +9,7 @@ use rustls::sign::CertifiedKey;
 
 use super::{Certificates, InForce, now_ms};
 use crate::store::{KeptCertificate, NameFound, StoreFault};
-use crate::types::TenantId;
+use crate::types::{EncryptionFault, TenantId};
 
 /// A name of a tenant.
 #[derive(Debug)]
@@ -112,9 +112,13 @@ impl Certificates {
 /// Why not, in plain words.
 pub(super) fn read(force: &InForce, kept: &KeptCertificate) -> Result<CertifiedKey, String> {
     let key = force.terms.keys.decrypt(&kept.key_id, &kept.name, &kept.key).map_err(|why| {
-        format!(
-            "its private key: {why}; add the key that it was encrypted with to `former_encryption_key_files`"
-        )
+        let hint = match &why {
+            EncryptionFault::OtherKey(_) => {
+                ": add its file to `former_encryption_key_files`, or put it back into `encryption_key_file`, and reload"
+            }
+            _ => "",
+        };
+        format!("its private key: {why}{hint}")
     })?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(kept.chain.as_bytes()).collect();
     let chain = chain.map_err(|error| format!("its chain: {error}"))?;

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::{Certificates, InForce, now_ms};
 use crate::acme::{Leaf, within_window_ms};
 use crate::store::KeptCertificate;
-use crate::telemetry::CertificateReading;
 
 /// Names that are enqueued in one transaction.
 const PAGE: u32 = 500;
@@ -35,10 +34,8 @@ impl Certificates {
                 break;
             }
         }
-        if let Ok(counts) = force.store.certificate_counts(now_ms()).await {
-            let crate::store::CertificateCounts { valid, expired, failing, soonest_ms } = counts;
-            self.meter.kept(CertificateReading { valid, expired, failing, soonest_ms });
-        }
+        self.release_resumed(force).await;
+        self.count(force).await;
     }
 
     /// Asks the authority when it would have a certificate renewed that holds still, and has the name looked at again in time.

@@ -47,5 +47,5 @@ pub use pools::{EndpointChange, change_endpoint, pool, pools};
 pub use proof::Prover;
 pub use status::{LastReload, Status};
 pub use stored::{StoredTenants, keeps_what_is_used};
-pub use tenant_certificates::certificates_in_force;
+pub use tenant_certificates::{certificates_in_force, keeps_what_is_encrypted, unreadable_under};
 pub use tenants::{TenantDifference, TenantSet};

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::work::Made;
-use super::{Store, WriteError};
+use super::{Store, StoreFault, WriteError};
 use crate::types::TenantId;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -93,6 +93,14 @@ impl Store {
     /// [`WriteError::Fault`].
     pub async fn begin_order(&self, begin: Begin) -> Result<Begun, WriteError> {
         self.write(move |connection| begin_order(connection, &begin)).await
+    }
+
+    /// Whether an order that were begun now would be over a budget, and until when. Begins none.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub async fn is_over_budget(&self, begin: Begin) -> Result<Option<(AcmeBudget, i64)>, StoreFault> {
+        self.readers.read(move |connection| over_budget(connection, &begin)).await
     }
 
     /// Takes an order out of the budgets that the authority has not heard of: as it was begun.

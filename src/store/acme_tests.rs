@@ -129,12 +129,16 @@ fn a_certificate_is_there_as_long_as_its_domain() {
     assert_eq!(found.owner, Some((tenant_id("acme"), "active".into())));
     assert_eq!(found.certificate, Some(certificate("a.test")));
     assert_eq!(found.work.unwrap().next_ms, HOUR_MS);
-    assert_eq!(desk.wait(desk.store.certificate_counts(0)).unwrap().valid, 2);
+    let uses = |now_ms| desk.wait(desk.store.key_uses(now_ms)).unwrap().certificates;
+    let used = |valid, expired| {
+        vec![KeyUse { key_id: "k".into(), valid, expired, soonest_ms: Some(90 * 24 * HOUR_MS) }]
+    };
+    assert_eq!((uses(0), uses(91 * 24 * HOUR_MS)), (used(2, 0), used(0, 2)));
     desk.wait(desk.store.release_domain(tenant_id("acme"), "a.test", actor())).unwrap();
     let found = desk.wait(desk.store.name("a.test", true)).unwrap();
     assert_eq!(found, NameFound::default());
     desk.wait(desk.store.delete(tenant_id("acme"), Expect::Any, actor())).unwrap();
-    assert_eq!(desk.wait(desk.store.certificate_counts(0)).unwrap(), CertificateCounts::default());
+    assert_eq!(uses(0), []);
     assert!(desk.due(i64::MAX).is_empty());
 }
 
@@ -154,4 +158,34 @@ fn names_that_nothing_is_known_of_are_found_and_nobodys_thousands_stand_before_a
     let due = desk.due(7);
     assert_eq!(due.len(), 3, "two of each tenant: {due:?}");
     assert!(due[..2].contains(&"g.test".to_owned()));
+}
+
+#[test]
+fn names_that_wait_for_something_else_than_time_are_found_and_released() {
+    let desk = Desk::new();
+    desk.put(a_put("acme", &["a1.test", "a2.test", "a3.test"])).unwrap();
+    let names = desk.wait(desk.store.names_without_work("", 10)).unwrap();
+    desk.wait(desk.store.enqueue_names(names, 7)).unwrap();
+    for (name, kind) in [("a1.test", SUSPENDED), ("a2.test", SUSPENDED), ("a3.test", "over_budget")] {
+        desk.wait(desk.store.postpone_name(name, 1_000, Some((kind, "why".into())))).unwrap();
+    }
+    let held = |kind, after: &str| {
+        let held = desk.wait(desk.store.held_names(kind, after, 10)).unwrap();
+        held.into_iter().map(|held| (held.name.into_string(), held.state.unwrap())).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        held(SUSPENDED, ""),
+        [("a1.test".into(), "active".into()), ("a2.test".into(), "active".into())]
+    );
+    assert_eq!(held(SUSPENDED, "a1.test").len(), 1);
+    // One that waits for something else by now is left alone.
+    let names = vec!["a1.test".into(), "a3.test".into()];
+    desk.wait(desk.store.release_names(names, SUSPENDED, 50)).unwrap();
+    assert_eq!(desk.due(999), ["a1.test"]);
+    assert_eq!(desk.name("a1.test").work.unwrap().error, None);
+    // What may be mended is tried again, and told until then.
+    let retry = |max| desk.wait(desk.store.retry_names("over_budget", 60, max)).unwrap();
+    assert_eq!((retry(10), retry(10)), (1, 0));
+    assert_eq!(desk.due(60), ["a1.test", "a3.test"]);
+    assert_eq!(desk.name("a3.test").work.unwrap().error.as_deref(), Some("why"));
 }

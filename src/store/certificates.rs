@@ -47,19 +47,6 @@ pub struct NameFound {
     pub work: Option<NameWork>,
 }
 
-/// How many certificates there are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CertificateCounts {
-    /// That hold.
-    pub valid: u64,
-    /// That have ended.
-    pub expired: u64,
-    /// Names whose last order failed.
-    pub failing: u64,
-    /// When the first of them ends, in milliseconds since 1970.
-    pub soonest_ms: Option<i64>,
-}
-
 impl Store {
     /// What is known of a name. Where it is nobody's here, and not `known` to be another's either, nothing else is looked for. Takes a
     /// callback as [`Store::find`] does: the answer comes on another thread, which it must not hold up.
@@ -104,12 +91,18 @@ impl Store {
         self.write(move |connection| keep(connection, &certificate, next_ms, configuration, &actor)).await
     }
 
-    /// How many certificates there are.
+    /// Removes the certificate of a name, which needs none any more.
     ///
     /// # Errors
-    /// [`StoreFault`].
-    pub async fn certificate_counts(&self, now_ms: i64) -> Result<CertificateCounts, StoreFault> {
-        self.readers.search(move |connection| counts(connection, now_ms)).await
+    /// [`WriteError::Fault`].
+    pub async fn remove_certificate(&self, name: &str) -> Result<(), WriteError> {
+        let name = name.to_owned();
+        self.write(move |connection| {
+            let sql = "DELETE FROM certificates WHERE name = ?1";
+            connection.prepare_cached(sql)?.execute([&name])?;
+            Ok(Ok(()))
+        })
+        .await
     }
 }
 
@@ -201,18 +194,4 @@ fn keep(
     });
     audit::enter(connection, &Entry::new(actor, "certificate.issue", tenant).after(after.to_string()))?;
     Ok(Ok(true))
-}
-
-fn counts(connection: &Connection, now_ms: i64) -> rusqlite::Result<CertificateCounts> {
-    let (valid, expired, soonest_ms): (i64, i64, Option<i64>) = connection
-        .prepare_cached(
-            "SELECT count(*) FILTER (WHERE not_after_ms > ?1), count(*) FILTER (WHERE not_after_ms <= ?1),
-                min(not_after_ms) FROM certificates",
-        )?
-        .query_row([now_ms], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let failing: i64 = connection
-        .prepare_cached("SELECT count(*) FROM acme_names WHERE failures > 0")?
-        .query_row([], |row| row.get(0))?;
-    let [valid, expired, failing] = [valid, expired, failing].map(i64::unsigned_abs);
-    Ok(CertificateCounts { valid, expired, failing, soonest_ms })
 }

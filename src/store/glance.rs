@@ -7,6 +7,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use rusqlite::{Connection, OpenFlags};
 
 use super::fault::fault;
+use super::key_uses::{self, KeyUses};
 use super::lookup::look_up;
 use super::{Found, StoreError, StoreFault, TenantKey, schema};
 
@@ -52,6 +53,15 @@ impl Glance {
     pub fn find(&self, key: &TenantKey) -> Result<Option<Found>, StoreFault> {
         let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         look_up(&connection, key, true).map_err(|error| fault(&error))
+    }
+
+    /// Which keys have encrypted what is kept. Reads the disk.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub fn key_uses(&self, now_ms: i64) -> Result<KeyUses, StoreFault> {
+        let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        key_uses::read(&connection, now_ms).map_err(|error| fault(&error))
     }
 }
 

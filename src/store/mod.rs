@@ -17,6 +17,7 @@
 //! its own over the same connections.
 
 mod acme_accounts;
+mod acme_held;
 mod acme_names;
 mod acme_orders;
 #[cfg(test)]
@@ -33,6 +34,7 @@ mod feed;
 mod glance;
 mod handover;
 mod import;
+mod key_uses;
 mod keys;
 #[cfg(test)]
 mod kill_tests;
@@ -74,14 +76,16 @@ use crate::admission::quota::{Backend, Holdings, Lane, Order};
 use crate::telemetry::StoreMeter;
 use crate::types::TenantId;
 pub use acme_accounts::KeptAccount;
+pub use acme_held::{BY_FILE, HeldName, SUSPENDED};
 pub use acme_names::{DueName, NameWork};
 pub use acme_orders::{AcmeBudget, AcmeBudgets, Begin, Begun};
 pub use audit::{AuditEntry, AuditFound, AuditQuery};
-pub use certificates::{CertificateCounts, KeptCertificate, NameFound};
+pub use certificates::{KeptCertificate, NameFound};
 pub use domains::{Claim, ClaimTerms, DomainRecord};
 pub use fault::{StoreFault, WriteError};
 pub use feed::{Change, Feed};
 pub use glance::Glance;
+pub use key_uses::{KeyUse, KeyUses};
 pub use keys::{KeyRecord, NewKey};
 pub use lookup::{Claimed, Found};
 pub use page::{PAGE_BYTES, Page};

@@ -6,7 +6,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Step `n` makes version `n + 1` of version `n`.
-pub(super) const STEPS: [&str; 5] = [
+pub(super) const STEPS: [&str; 6] = [
     // Units of quotas, used or reserved, by the period that they count in (its start, milliseconds since 1970).
     "CREATE TABLE quota_usage (
         tenant TEXT    NOT NULL,
@@ -121,6 +121,10 @@ pub(super) const STEPS: [&str; 5] = [
         DELETE FROM certificates WHERE name = old.name AND tenant = old.tenant;
         DELETE FROM acme_names WHERE name = old.name AND tenant = old.tenant;
     END",
+    // Which keys have encrypted how many certificates, and which names wait for something else than time, without a look at all of them.
+    "DROP INDEX certificates_by_end;
+    CREATE INDEX certificates_by_key ON certificates (key_id, not_after_ms);
+    CREATE INDEX acme_names_by_error ON acme_names (error_kind) WHERE error_kind IS NOT NULL",
 ];
 
 /// The version that all steps make.

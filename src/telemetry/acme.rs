@@ -38,8 +38,10 @@ impl OrderOutcome {
 /// What is kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CertificateReading {
-    /// Certificates that hold.
+    /// Certificates that hold, and can be read.
     pub valid: u64,
+    /// That hold, and are encrypted with a key that is not there.
+    pub unreadable: u64,
     /// That have ended.
     pub expired: u64,
     /// Names whose last order failed.
@@ -153,8 +155,14 @@ impl Source for AcmeSource {
         let over = BUDGETS.iter().zip(&counts.over_budget);
         let over = over.map(|(name, count)| families::ACME_OVER_BUDGET.value(&[name], read(count)));
         let kept = *counts.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let states =
-            kept.map(|kept| [("valid", kept.valid), ("expired", kept.expired), ("failing", kept.failing)]);
+        let states = kept.map(|kept| {
+            [
+                ("valid", kept.valid),
+                ("unreadable", kept.unreadable),
+                ("expired", kept.expired),
+                ("failing", kept.failing),
+            ]
+        });
         let states = states.into_iter().flatten();
         let states =
             states.map(|(state, count)| families::CERTIFICATES.value(&["acme", state], count as f64));

@@ -99,7 +99,7 @@ families! {
     ACME_OVER_BUDGET: COUNTER "tollgate_acme_over_budget_total" ["budget"]
         "Orders that were put off because a budget was used up.";
     CERTIFICATES: GAUGE "tollgate_certificates" ["source", "state"]
-        "Certificates that are kept: that hold, that have ended, and names whose last order failed.";
+        "Certificates that are kept: that hold, that can't be read, that have ended, and names whose last order failed.";
     CERTIFICATE_SOONEST: GAUGE "tollgate_certificate_soonest_expiry_timestamp_seconds" []
         "When the first of the certificates that are kept ends, in seconds since 1970; absent where there is none.";
 

@@ -115,6 +115,12 @@ pub struct EncryptionKeys {
 }
 
 impl EncryptionKeys {
+    /// Whether the key of this id is among them.
+    #[must_use]
+    pub fn has(&self, id: &str) -> bool {
+        std::iter::once(&self.current).chain(&self.former).any(|key| key.id() == id)
+    }
+
     /// Reads what the key of this id has encrypted for this place.
     ///
     /// # Errors

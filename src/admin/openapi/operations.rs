@@ -124,9 +124,10 @@ pub(super) const OPERATIONS: &[Operation] = &[
             NOT_JSON, INVALID,
         ])
     },
-    plain("GET", "/domains/{domain}", "getDomain", "Whose a domain is, and how it stands with its certificate", &[ok(200, "The domain and its tenant.", "Domain"), BAD, UNKNOWN]),
+    plain("GET", "/domains/{domain}", "getDomain", "Whose a domain is or who claims it, and how it stands with its certificate", &[ok(200, "The domain and its tenant.", "Domain"), BAD, UNKNOWN]),
     plain("POST", "/domains/{domain}/certificate", "orderCertificate", "Order a domain's certificate now", &[
-        ok(202, "It is ordered: the domain as it stands.", "Domain"), BAD, UNKNOWN, CONFLICT, BUSY,
+        ok(202, "It is ordered (`ordered`, `detail`): the domain as it stands.", "Domain"), BAD, UNKNOWN,
+        refused(409, "None are ordered here, or not for this domain now (`not_ordered`: `reason`, `detail` and `until` say why)."), BUSY,
     ]),
     plain("GET", "/tenants/{id}/keys", "listKeys", "A tenant's keys, without what they are", &[ok(200, "The keys.", "Keys"), UNKNOWN, CONFLICT]),
     Operation {

@@ -115,7 +115,10 @@ impl Core {
         let Compiled { snapshot, pools, tenants, .. } =
             compile(&document, 0, &previous, &tls, &receiving, &addresses, &foundation);
         keeper.adopt(&document);
-        foundation.certificates.adopt(ordering);
+        foundation.certificates.adopt(ordering, true);
+        if let Some(within) = options.order_patience {
+            foundation.certificates.bound_orders(within);
+        }
         let document = Arc::new(document);
         let remembered = Arc::clone(&foundation);
         let forget = move |tenants: &[TenantId], hosts: &[Box<str>], keys: &[KeyHash]| {

@@ -13,7 +13,7 @@ use crate::app::worker::Command;
 use crate::config::{Difference, Document, Loaded, Look, Quarantined, Report};
 use crate::control::{
     Compiled, FirstAddresses, LastReload, ListenerSet, PoolSet, PoolTls, Previous, certificates_in_force,
-    compile, keeps_what_is_used, meter_certificates,
+    compile, keeps_what_is_encrypted, keeps_what_is_used, meter_certificates,
 };
 
 /// The listeners of the next configuration.
@@ -89,6 +89,7 @@ impl Core {
         let main = difference.main;
         if main && let Some(store) = self.keeper.opened() {
             keeps_what_is_used(&running.document, &document, &store)
+                .and_then(|()| keeps_what_is_encrypted(&running.document, &document, &store))
                 .map_err(|why| ReloadFailure::Resource(anyhow::Error::msg(why)))?;
         }
         let tls =
@@ -115,7 +116,7 @@ impl Core {
         let Compiled { snapshot, pools, tenants, difference: of_tenants } =
             compile(&document, running.generation, &previous, &tls, &receiving, &addresses, &self.foundation);
         running.receiving = receiving;
-        self.foundation.certificates.adopt(ordering);
+        self.foundation.certificates.adopt(ordering, running.document.acme != document.acme);
         let before = self.snapshot.swap(Arc::new(snapshot));
         self.outlived.lock().unwrap_or_else(PoisonError::into_inner).push(before);
         of_tenants.removed.iter().for_each(|id| self.foundation.accounts.leave(id));

@@ -11,7 +11,9 @@ use serde_json::json;
 
 use super::FAILED;
 use super::output::Output;
-use crate::config::{self, Report};
+use crate::certificates::Unreadable;
+use crate::config::{self, Diagnostic, Report, Severity};
+use crate::control::unreadable_under;
 
 /// `tollgate check …`.
 #[derive(Debug, Args)]
@@ -47,6 +49,9 @@ fn check(config: &Path, output: Output) -> anyhow::Result<ExitCode> {
         Err(report) => report.clone(),
     };
     report.diagnostics.extend(quarantined.flat_map(|one| one.diagnostics.iter().cloned()));
+    if let Ok(loaded) = &loaded {
+        report.diagnostics.extend(unreadable_under(&loaded.document).map(|lost| of_store(config, &lost)));
+    }
     let good = loaded.as_ref().is_ok_and(|loaded| loaded.quarantined.is_empty());
     match output {
         // A line for a program, as ever.
@@ -76,6 +81,22 @@ fn check(config: &Path, output: Output) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+/// What is wrong with the configuration beside the store that it names, as far as that can be looked into from here.
+fn of_store(config: &Path, lost: &Unreadable) -> Diagnostic {
+    Diagnostic {
+        code: "unreadable-certificates",
+        severity: Severity::Warning,
+        message: lost.to_string(),
+        file: config.display().to_string(),
+        line: 0,
+        column: 0,
+        width: 0,
+        source: String::new(),
+        hint: None,
+        related: Vec::new(),
+    }
 }
 
 pub(super) fn schema() -> anyhow::Result<()> {

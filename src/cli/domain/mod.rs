@@ -64,12 +64,12 @@ enum Verb {
         #[arg(long)]
         yes: bool,
     },
-    /// Tell a domain's whole life: whose it is, where DNS leads, its certificate, what went wrong last, and what comes next.
+    /// Tell a domain's whole life: whose it is or who claims it, where DNS leads, its certificate, what went wrong last, and what comes next.
     Status {
         /// The domain.
         domain: String,
     },
-    /// Order a domain's certificate now, whether it is time or not.
+    /// Order a domain's certificate now, whether it is time or not; where that can't be, say why.
     Renew {
         /// The domain.
         domain: String,
@@ -138,10 +138,11 @@ impl Domain {
             }
             Verb::Renew { domain } => {
                 let document = client.json(Call::post(&["domains", &domain, "certificate"]))?;
-                output.done(
-                    &document,
-                    &format!("the certificate of {domain} is ordered: tollgate domain status {domain}"),
-                )
+                let what = match word(&document, "detail") {
+                    said if said.is_empty() => format!("the certificate of {domain} is ordered"),
+                    said => said,
+                };
+                output.done(&document, &format!("{what}: tollgate domain status {domain}"))
             }
             Verb::Whois { domain } => output.document(&client.json(Call::get(&["domains", &domain]))?),
         }

@@ -8,10 +8,10 @@ use tokio::time::timeout;
 
 use super::documents::time;
 use super::{Refusal, Registry, pages};
-use crate::acme::Step;
-use crate::certificates::InForce;
+use crate::acme::{Kind, Step};
+use crate::certificates::{Forecast, Hindrance, InForce, by_file};
 use crate::config::Domain;
-use crate::store::{NameFound, Store};
+use crate::store::NameFound;
 use crate::types::TenantId;
 
 /// How long DNS is waited for: it is told beside the rest.
@@ -29,6 +29,14 @@ impl Registry {
     ) -> Result<Option<Value>, Refusal> {
         let Some(certificates) = self.certificates.as_ref() else { return Ok(None) };
         let (Some(force), Some(store)) = (certificates.in_force(), self.readable()) else { return Ok(None) };
+        let text = domain.to_string();
+        if let Some(file) = force.owners.file_for(&text) {
+            let mut document = json!({ "state": "file", "file": &*file, "detail": by_file(&file) });
+            if let (Domain::Exact(name), Value::Object(members)) = (domain, &mut document) {
+                members.insert("dns".to_owned(), self.dns_of(name, &force.terms.addresses).await);
+            }
+            return Ok(Some(document));
+        }
         let Domain::Exact(name) = domain else {
             let detail = "certificates are ordered for single names, not for wildcards: `tls.certificates` may have one";
             return Ok(Some(json!({ "state": "none", "detail": detail })));
@@ -52,27 +60,63 @@ impl Registry {
         json!({ "addresses": addresses, "leads_here": leads_here })
     }
 
-    /// Has the certificate of a name ordered now, also where it is not time yet; how it stands.
+    /// Has the certificate of a name ordered now, also where it is not time yet; how it stands, and what will become of it.
     ///
     /// # Errors
-    /// [`Refusal`]: it is nobody's, no certificates are ordered, or not for this one.
+    /// [`Refusal`]: it is nobody's, no certificates are ordered, or not for this one now: why.
     pub async fn order_certificate(&self, text: &str) -> Result<Value, Refusal> {
         let asked = pages::domain(text)?;
         let Domain::Exact(name) = &asked else { return Err(Refusal::NoCertificateFor(text.to_owned())) };
         let certificates = self.certificates.as_ref().ok_or(Refusal::NoAuthority)?;
-        certificates.in_force().ok_or(Refusal::NoAuthority)?;
-        let store: std::sync::Arc<Store> = self.store()?;
-        let owner = match self.in_force().owner(&asked) {
-            Some(owner) => owner.id.clone(),
-            None => {
-                let owned = store.domain(name).await?;
-                owned.ok_or_else(|| Refusal::UnknownDomain(text.to_owned()))?.tenant
+        let force = certificates.in_force().ok_or(Refusal::NoAuthority)?;
+        let not = |hindrance: Hindrance| {
+            let until = hindrance.until_ms.map(time).unwrap_or_default();
+            Refusal::NotOrdered { domain: name.clone(), hindrance, until }
+        };
+        let (ordered, detail) = match certificates.forecast(&force, name).await? {
+            Forecast::Nobodys => {
+                // Nobody's at all; or it is claimed alone, or below somebody's wildcard.
+                let whose = self.domain(text).await?;
+                return Err(match whose.get("state").and_then(Value::as_str) {
+                    Some("verified") => Refusal::NoCertificateFor(text.to_owned()),
+                    _ => not(unproven(name)),
+                });
+            }
+            Forecast::Not(hindrance) => return Err(not(hindrance)),
+            Forecast::UnderWay => {
+                ("under_way", format!("an order for the certificate of {name} is under way already"))
+            }
+            Forecast::Now { tenant, failures, next_ms } => {
+                if !certificates.order_now(name, tenant) {
+                    return Err(Refusal::TooManyOrders);
+                }
+                ("now", told_now(name, failures, next_ms))
             }
         };
-        if !certificates.order_now(name, owner) {
-            return Err(Refusal::TooManyOrders);
+        let mut document = self.domain(text).await?;
+        if let Value::Object(members) = &mut document {
+            members.insert("ordered".to_owned(), ordered.into());
+            members.insert("detail".to_owned(), detail.into());
         }
-        self.domain(text).await
+        Ok(document)
+    }
+}
+
+/// Why nothing is ordered for a name that is only claimed.
+fn unproven(name: &str) -> Hindrance {
+    let words =
+        format!("it is claimed, and not proven yet: `tollgate domain status {name}` says what is awaited");
+    Hindrance { kind: "not_verified", words, until_ms: None }
+}
+
+fn told_now(name: &str, failures: u32, next_ms: Option<i64>) -> String {
+    let next = next_ms.map(time).and_then(|at| at.as_str().map(ToOwned::to_owned));
+    match (failures, next) {
+        (0, _) | (_, None) => format!("the certificate of {name} is ordered"),
+        (failures, Some(next)) => {
+            let times = if failures == 1 { "one failure".to_owned() } else { format!("{failures} failures") };
+            format!("the certificate of {name} is ordered, after {times} and without waiting until {next}")
+        }
     }
 }
 
@@ -105,8 +149,8 @@ fn shown(force: &InForce, found: &NameFound, tenant: &TenantId, step: Option<Ste
             members.insert(name.to_owned(), time(at_ms));
         }
     }
-    if let Some(why) = unreadable {
-        members.insert("detail".to_owned(), why.into());
+    if let Some(why) = &unreadable {
+        members.insert("detail".to_owned(), why.as_str().into());
     }
     if let Some(step) = step.filter(|_| is_ordered) {
         let (step, challenge) = match step {
@@ -117,12 +161,17 @@ fn shown(force: &InForce, found: &NameFound, tenant: &TenantId, step: Option<Ste
         members.insert("order".to_owned(), json!({ "step": step, "challenge": challenge }));
     }
     if let Some(work) = work {
-        if let Some(words) = &work.error {
+        if let Some(words) = work.error.as_ref().filter(|_| unreadable.is_none()) {
             let at = work.error_ms.map(time);
             let error = json!({ "kind": work.error_kind, "detail": words, "at": at });
             members.insert("last_error".to_owned(), error);
         }
         members.insert("next_try".to_owned(), time(work.next_ms));
+    }
+    if let Some(why) = unreadable {
+        // Of all that may have gone wrong this is what clients see.
+        let error = json!({ "kind": Kind::EncryptionKey.name(), "detail": why, "at": null });
+        members.insert("last_error".to_owned(), error);
     }
     document
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::certificates::Hindrance;
 use crate::config::Fault;
 use crate::control::backup::BadBackup;
 use crate::control::proof::Look;
@@ -90,6 +91,16 @@ pub enum Refusal {
     /// None is ordered for such a domain.
     #[error("no certificate is ordered for `{0}`: only for single names, not for wildcards")]
     NoCertificateFor(String),
+    /// None is ordered for it now.
+    #[error("no certificate is ordered for `{domain}`: {}", hindrance.words)]
+    NotOrdered {
+        /// The domain.
+        domain: String,
+        /// What is in the way.
+        hindrance: Hindrance,
+        /// Until when, if time mends it, as it is told.
+        until: Value,
+    },
     /// Too many certificates are ordered.
     #[error("too many certificates are ordered at this time: try again")]
     TooManyOrders,

@@ -26,6 +26,7 @@ pub struct Pebble {
     children: Vec<Child>,
     directory: String,
     ca: String,
+    server: (SocketAddr, String, String),
     dns: SocketAddr,
     _files: tempfile::TempDir,
 }
@@ -72,7 +73,8 @@ impl Pebble {
         let children = [servers, pebble].map(|mut command| command.stderr(Stdio::null()).spawn().unwrap());
         let dns = SocketAddr::from(([127, 0, 0, 1], dns_management));
         let directory = format!("https://127.0.0.1:{listen}/dir");
-        let pebble = Self { children: children.into(), directory, ca: ca_pem, dns, _files: files };
+        let server = (SocketAddr::from(([127, 0, 0, 1], listen)), own.pem(), key.serialize_pem());
+        let pebble = Self { children: children.into(), directory, ca: ca_pem, server, dns, _files: files };
         for port in [listen, dns_management] {
             until("the authority listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
         }
@@ -82,6 +84,12 @@ impl Pebble {
     /// The URL of its directory.
     pub fn directory(&self) -> &str {
         &self.directory
+    }
+
+    /// Its server's address, certificate and key.
+    pub fn server(&self) -> (SocketAddr, &str, &str) {
+        let (address, cert, key) = &self.server;
+        (*address, cert, key)
     }
 
     /// Who vouches for its server.

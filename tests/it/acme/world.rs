@@ -9,6 +9,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use super::front::Front;
 use super::pebble::{Pebble, Terms, free_port, until};
 use crate::harness::{ADMIN_TOKEN, Config, Origin, TestGateway, config, request};
 use crate::tls::Credulous;
@@ -19,6 +20,7 @@ pub const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 pub struct World {
     pub pebble: Pebble,
     pub origin: Origin,
+    front: Option<Front>,
     http: u16,
     tls: u16,
 }
@@ -40,19 +42,40 @@ impl Shown {
 impl World {
     pub fn new(terms: Terms) -> Self {
         let (http, tls) = (free_port(), free_port());
-        Self { pebble: Pebble::start(http, tls, terms), origin: Origin::echo(), http, tls }
+        Self { pebble: Pebble::start(http, tls, terms), origin: Origin::echo(), front: None, http, tls }
+    }
+
+    /// The same, with a server before the authority's that does what that doesn't.
+    pub fn behind_a_front(terms: Terms) -> Self {
+        let world = Self::new(terms);
+        let (address, cert, key) = world.pebble.server();
+        Self { front: Some(Front::before(address, cert, key)), ..world }
+    }
+
+    pub fn front(&self) -> &Front {
+        self.front.as_ref().unwrap()
     }
 
     /// A configuration with the authority; `more` is YAML of further keys of `acme`.
     pub fn config(&self, more: &str) -> Config {
-        let directory = self.pebble.directory();
+        self.configured(more, "")
+    }
+
+    /// A configuration with the authority; `more` is YAML of further keys of `tls`.
+    pub fn config_with_file(&self, more: &str) -> Config {
+        self.configured("", more)
+    }
+
+    fn configured(&self, more: &str, of_tls: &str) -> Config {
+        let directory =
+            self.front.as_ref().map_or_else(|| self.pebble.directory().to_owned(), Front::directory);
         let acme = format!("{{ directory: '{directory}', ca: ca.pem, encryption_key_file: key.b64{more} }}");
         config()
             .to(&self.origin)
             .set(
                 "listeners",
                 &format!(
-                    "[{{ bind: '127.0.0.1:{}' }}, {{ bind: '127.0.0.1:{}', tls: {{ acme: {acme} }} }}]",
+                    "[{{ bind: '127.0.0.1:{}' }}, {{ bind: '127.0.0.1:{}', tls: {{ acme: {acme}{of_tls} }} }}]",
                     self.http, self.tls
                 ),
             )

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::time::Duration;
 
 use tollgate::upstream::dns::Resolve;
 
@@ -37,6 +38,7 @@ pub fn config() -> Config {
         files: Vec::new(),
         resolve: Resolve::System,
         challenge_port: None,
+        order_patience: None,
     }
 }
 
@@ -48,6 +50,7 @@ pub struct Config {
     files: Vec<(String, String)>,
     resolve: Resolve,
     challenge_port: Option<u16>,
+    order_patience: Option<Duration>,
 }
 
 impl Config {
@@ -97,6 +100,15 @@ impl Config {
     /// Has domains' web servers asked for proofs at this port, by a gateway in this process.
     pub fn proven_at(self, port: u16) -> Self {
         Self { challenge_port: Some(port), ..self }
+    }
+
+    /// Has an order for a certificate end within this, by a gateway in this process.
+    pub fn ordered_within(self, within: Duration) -> Self {
+        Self { order_patience: Some(within), ..self }
+    }
+
+    pub(super) fn order_patience(&self) -> Option<Duration> {
+        self.order_patience
     }
 
     pub(super) fn challenge_port(&self) -> Option<u16> {

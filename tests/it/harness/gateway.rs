@@ -47,7 +47,9 @@ impl TestGateway {
         let (clock, hand) = Clock::manual();
         let resolve = config.resolve();
         let challenge_port = config.challenge_port();
-        let options = Options { clock, store_patience: Some(STORE_PATIENCE), resolve, challenge_port };
+        let order_patience = config.order_patience();
+        let store_patience = Some(STORE_PATIENCE);
+        let options = Options { clock, store_patience, resolve, challenge_port, order_patience };
         let gateway = Gateway::start(Source::File(path), options)
             .unwrap_or_else(|error| panic!("{error:?}\n{}", config.text(directory.path())));
         Self {
