@@ -1,6 +1,7 @@
 //! An authority: the account there, and orders.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use tokio::time::sleep;
 use super::challenges::{Challenges, Placement};
 use super::heard::listening;
 use super::http::Server;
-use super::{Challenge, Kind, Leaf, Trouble};
+use super::{Challenge, Kind, Leaf, Proof, Trouble};
 
 /// How often something is said again that the authority did not take for its nonce. It says so itself that this is to be done (RFC 8555 §6.5).
 const NONCES_MAX: usize = 10;
@@ -61,6 +62,8 @@ pub struct Order<'o> {
     pub challenges: &'o [Challenge],
     /// Where the authority finds what it looks for.
     pub answers: &'o Arc<Challenges>,
+    /// Told what the authority is answered, before that is told to look.
+    pub share: &'o dyn Fn(Proof) -> Pin<Box<dyn Future<Output = ()> + 'o>>,
     /// Told how far it has come.
     pub step: &'o dyn Fn(Step),
 }
@@ -246,6 +249,8 @@ async fn challenge(
                 .place_certificate(name, proof.digest().as_ref())
                 .map_err(|error| Trouble::new(Kind::Internal, error.to_string()))?,
         };
+        let token = challenge.token.as_str().into();
+        (wanted.share)(Proof { token, key_authorization: proof.as_str().into() }).await;
         (wanted.step)(Step::Challenged(chosen));
         again(async || challenge.set_ready().await)
             .await

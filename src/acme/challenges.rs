@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair};
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
+
+use super::elsewhere::Elsewhere;
 
 /// Below this an authority asks for tokens (RFC 8555 §8.3).
 pub const WELL_KNOWN: &str = "/.well-known/acme-challenge/";
@@ -18,6 +20,7 @@ pub const WELL_KNOWN: &str = "/.well-known/acme-challenge/";
 pub struct Challenges {
     placed: RwLock<Placed>,
     count: AtomicUsize,
+    elsewhere: OnceLock<Weak<dyn Elsewhere>>,
 }
 
 #[derive(Default)]
@@ -58,6 +61,15 @@ impl Challenges {
         let certified = Arc::new(challenge_certificate(name, digest)?);
         self.place(|placed| placed.certificates.insert(name.into(), certified).is_none());
         Ok(Placement { challenges: Arc::clone(self), key: Key::Name(name.into()) })
+    }
+
+    /// Has what others have ordered asked for here from now on; once.
+    pub fn seek_at(&self, elsewhere: Weak<dyn Elsewhere>) {
+        let _ = self.elsewhere.set(elsewhere);
+    }
+
+    pub(super) fn elsewhere(&self) -> Option<Arc<dyn Elsewhere>> {
+        self.elsewhere.get()?.upgrade()
     }
 
     fn place(&self, place: impl FnOnce(&mut Placed) -> bool) {
@@ -104,7 +116,7 @@ impl Drop for Placement {
     }
 }
 
-fn challenge_certificate(name: &str, digest: &[u8]) -> Result<CertifiedKey, rcgen::Error> {
+pub(super) fn challenge_certificate(name: &str, digest: &[u8]) -> Result<CertifiedKey, rcgen::Error> {
     let mut params = CertificateParams::new(vec![name.to_owned()])?;
     params.distinguished_name = DistinguishedName::new();
     params.custom_extensions = vec![CustomExtension::new_acme_identifier(digest)];

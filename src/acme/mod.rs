@@ -3,6 +3,7 @@
 
 mod authority;
 mod challenges;
+mod elsewhere;
 mod heard;
 mod http;
 mod leaf;
@@ -11,6 +12,7 @@ mod trouble;
 
 pub use authority::{Authority, AuthorityTerms, ExternalAccount, Issued, Order, Step, Window};
 pub use challenges::{Challenges, Placement, WELL_KNOWN};
+pub use elsewhere::{Elsewhere, Proof, Seeking};
 pub use leaf::Leaf;
 pub use timing::{after_ms, pause_ms, renew_ms, within_window_ms};
 pub use trouble::{Kind, Trouble};

@@ -39,8 +39,12 @@ impl OnDemand for AtHandshakes {
         Box::pin(async move { certificates.fetch(&force, &name).await })
     }
 
-    fn challenge(&self, name: &str) -> Option<Arc<CertifiedKey>> {
-        self.0.challenges.certificate(name)
+    fn challenge(&self, name: &str) -> Fetching {
+        let challenges = &self.0.challenges;
+        match challenges.certificate(name) {
+            Some(certified) => Box::pin(std::future::ready(Some(certified))),
+            None => challenges.seek_certificate(name).unwrap_or_else(|| Box::pin(std::future::ready(None))),
+        }
     }
 }
 

@@ -19,6 +19,7 @@ mod forecast;
 mod handshake;
 mod names;
 mod queue;
+mod shared;
 mod shelf;
 mod upkeep;
 
@@ -26,7 +27,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
@@ -41,6 +42,7 @@ pub use encryption::Unreadable;
 pub use forecast::{Forecast, Hindrance, by_file};
 pub use handshake::AtHandshakes;
 
+use shared::Seeks;
 use shelf::Shelf;
 
 /// Whose names are by the configuration.
@@ -112,6 +114,7 @@ pub struct Certificates {
     asked: Mutex<Option<mpsc::Receiver<Ask>>>,
     authority: tokio::sync::Mutex<Option<Opened>>,
     lookups: Semaphore,
+    seeks: Seeks,
     /// Whether the configuration in force may have mended what names wait for.
     mended: AtomicBool,
     /// For one order, where a test wants it otherwise.
@@ -133,7 +136,7 @@ impl Certificates {
     #[must_use]
     pub fn new(meter: AcmeMeter) -> Arc<Self> {
         let (asks, asked) = mpsc::channel(ASKS_MAX);
-        Arc::new(Self {
+        let certificates = Arc::new(Self {
             in_force: ArcSwapOption::empty(),
             shelf: Shelf::default(),
             challenges: Arc::default(),
@@ -143,11 +146,15 @@ impl Certificates {
             asked: Mutex::new(Some(asked)),
             authority: tokio::sync::Mutex::new(None),
             lookups: Semaphore::new(LOOKUPS_MAX),
+            seeks: Seeks::default(),
             mended: AtomicBool::new(false),
             order_max: OnceLock::new(),
             meter,
             holder: format!("{}-{:016x}", std::process::id(), fastrand::u64(..)).into(),
-        })
+        });
+        let own: Weak<Self> = Arc::downgrade(&certificates);
+        certificates.challenges.seek_at(own);
+        certificates
     }
 
     /// Goes on under this configuration; `None`: nobody is ordered from, and nothing is shown. Where the settings have `changed`, what

@@ -22,6 +22,7 @@ use super::response::{ResponseBody, name_request};
 use super::seating::{self, Nursery};
 use super::snapshot::{Snapshot, SnapshotCell};
 use super::{circuit, grpc, page, problem, rewriting, tunnel};
+use crate::acme::Seeking;
 use crate::brand::prefers_html;
 use crate::http::checks;
 use crate::http::conn::ConnState;
@@ -63,6 +64,8 @@ enum Received<'a> {
     Entered(Entered),
     /// Whose it is has to be looked up first.
     Stranger(Box<Arrival<'a>>, Key),
+    /// It may be an authority's that looks for what another process has ordered.
+    Sought(Box<Arrival<'a>>, Seeking<Arc<str>>),
 }
 
 impl Proxy {
@@ -111,6 +114,7 @@ impl Proxy {
             Received::Entered(entered) => entered,
             // Boxed, so that requests of tenants that are known carry no room for it.
             Received::Stranger(arrival, key) => Box::pin(arrival.look_up(key)).await?,
+            Received::Sought(arrival, seeking) => Box::pin(sought(arrival, seeking)).await?,
         };
         let (mut books, admitted) = match entered {
             Entered::Admitted(books, admitted) => (books, admitted),
@@ -258,12 +262,15 @@ impl Proxy {
         if let Some(page) = snapshot.challenges.page(host, head.uri.path()) {
             return Ok(Received::Entered(Entered::Answered(books, edge::page_for_authority(&page))));
         }
+        let seeking = snapshot.challenges.seek_page(host, head.uri.path());
         let text = self.upstream.text();
         let arrival = Arrival { snapshot, conn, survey, client, handshake, head, body, checked, text, books };
-        match arrival.identify(&LookedUp::default()) {
-            Ok(identified) => arrival.enter(&identified).map(Received::Entered),
-            Err(Unidentified::NotHere(key)) => Ok(Received::Stranger(Box::new(arrival), key)),
-            Err(why) => Err((unidentified(&why), arrival.books)),
+        match seeking {
+            Some(seeking) => Ok(Received::Sought(Box::new(arrival), seeking)),
+            None => Ok(match identified(arrival)? {
+                Ok(entered) => Received::Entered(entered),
+                Err((arrival, key)) => Received::Stranger(arrival, key),
+            }),
         }
     }
 
@@ -280,6 +287,26 @@ impl Proxy {
             }
         };
         edge::complete(response, books)
+    }
+}
+
+/// Whose an arrival is; in the error of the inside: whom has to be looked up first.
+fn identified(arrival: Arrival<'_>) -> Result<Result<Entered, (Box<Arrival<'_>>, Key)>, Refused> {
+    match arrival.identify(&LookedUp::default()) {
+        Ok(identified) => arrival.enter(&identified).map(Ok),
+        Err(Unidentified::NotHere(key)) => Ok(Err((Box::new(arrival), key))),
+        Err(why) => Err((unidentified(&why), arrival.books)),
+    }
+}
+
+/// Answers an authority, or goes on with what is none's.
+async fn sought(arrival: Box<Arrival<'_>>, seeking: Seeking<Arc<str>>) -> Result<Entered, Refused> {
+    if let Some(page) = seeking.await {
+        return Ok(Entered::Answered(arrival.books, edge::page_for_authority(&page)));
+    }
+    match identified(*arrival)? {
+        Ok(entered) => Ok(entered),
+        Err((arrival, key)) => arrival.look_up(key).await,
     }
 }
 

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::audit::{self, Entry};
-use super::{Actor, Store, StoreFault, WriteError};
+use super::{Actor, Store, StoreFault, WriteError, acme_challenges};
 use crate::types::TenantId;
 
 /// How it stands with getting a name's certificate.
@@ -120,6 +120,7 @@ impl Store {
     ) -> Result<(), WriteError> {
         self.write(move |connection| {
             let now_ms = audit::now_ms();
+            acme_challenges::forget(connection, &of.name)?;
             let changed = connection
                 .prepare_cached(
                     "UPDATE acme_names SET failures = failures + 1, error = ?2, error_kind = ?3, error_ms = ?4, next_ms = ?5,
@@ -235,6 +236,7 @@ pub(super) fn succeeded(
     tenant: &TenantId,
     next_ms: i64,
 ) -> rusqlite::Result<()> {
+    acme_challenges::forget(connection, name)?;
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO acme_names (name, tenant, next_ms, failures, held_until_ms) VALUES (?1, ?2, ?3, 0, 0)",

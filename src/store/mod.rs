@@ -17,6 +17,7 @@
 //! its own over the same connections.
 
 mod acme_accounts;
+mod acme_challenges;
 mod acme_held;
 mod acme_names;
 mod acme_orders;
@@ -76,6 +77,7 @@ use crate::admission::quota::{Backend, Holdings, Lane, Order};
 use crate::telemetry::StoreMeter;
 use crate::types::TenantId;
 pub use acme_accounts::KeptAccount;
+pub use acme_challenges::SharedChallenge;
 pub use acme_held::{BY_FILE, HeldName, SUSPENDED};
 pub use acme_names::{DueName, NameWork};
 pub use acme_orders::{AcmeBudget, AcmeBudgets, Begin, Begun};

@@ -6,7 +6,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Step `n` makes version `n + 1` of version `n`.
-pub(super) const STEPS: [&str; 6] = [
+pub(super) const STEPS: [&str; 7] = [
     // Units of quotas, used or reserved, by the period that they count in (its start, milliseconds since 1970).
     "CREATE TABLE quota_usage (
         tenant TEXT    NOT NULL,
@@ -125,6 +125,13 @@ pub(super) const STEPS: [&str; 6] = [
     "DROP INDEX certificates_by_end;
     CREATE INDEX certificates_by_key ON certificates (key_id, not_after_ms);
     CREATE INDEX acme_names_by_error ON acme_names (error_kind) WHERE error_kind IS NOT NULL",
+    // What authorities are answered that look whether names lead here, whichever process they reach.
+    "CREATE TABLE acme_challenges (
+        name              TEXT    NOT NULL PRIMARY KEY,
+        token             TEXT    NOT NULL,
+        key_authorization TEXT    NOT NULL,
+        expires_ms        INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID",
 ];
 
 /// The version that all steps make.

@@ -54,7 +54,7 @@ impl ServerTls {
         let name = hello.server_name();
         if let Some((on_demand, name)) = self.certificates.on_demand.as_ref().zip(name) {
             if hello.alpn().is_some_and(|offered| offered.eq([ACME_TLS]))
-                && let Some(certified) = on_demand.challenge(name)
+                && let Some(certified) = on_demand.challenge(name).await
             {
                 return challenged(certified).map(|config| Answer::Challenge(Arc::new(config)));
             }

@@ -22,5 +22,5 @@ pub trait OnDemand: Send + Sync + fmt::Debug {
     fn fetch(&self, name: &str) -> Fetching;
 
     /// What shows an authority that a name leads here, where it has just asked for that.
-    fn challenge(&self, name: &str) -> Option<Arc<CertifiedKey>>;
+    fn challenge(&self, name: &str) -> Fetching;
 }

@@ -6,6 +6,7 @@ mod keys;
 mod many;
 mod pebble;
 mod renewal_info;
+mod several;
 mod told;
 mod world;
 

@@ -66,6 +66,16 @@ impl World {
         self.configured("", more)
     }
 
+    /// A configuration with the authority, which does not reach its gateway: it listens elsewhere.
+    pub fn config_elsewhere(&self, more: &str) -> Config {
+        let World { http, tls, .. } = self;
+        let text = format!("[{{ bind: '127.0.0.1:{http}' }}, {{ bind: '127.0.0.1:{tls}'");
+        self.configured(more, "").with("listeners", |listeners| {
+            assert!(listeners.starts_with(&text), "{listeners}");
+            listeners.replace(&text, "[{ bind: '127.0.0.1:0' }, { bind: '127.0.0.1:0'")
+        })
+    }
+
     fn configured(&self, more: &str, of_tls: &str) -> Config {
         let directory =
             self.front.as_ref().map_or_else(|| self.pebble.directory().to_owned(), Front::directory);

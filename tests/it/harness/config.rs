@@ -61,6 +61,13 @@ impl Config {
         self
     }
 
+    /// Changes the YAML of a section that is there.
+    pub fn with(mut self, section: &str, change: impl FnOnce(&str) -> String) -> Self {
+        let (_, yaml) = self.sections.iter_mut().find(|(name, _)| name == section).unwrap();
+        *yaml = change(yaml);
+        self
+    }
+
     /// The pool that every request goes to unless the test says otherwise.
     pub fn to(self, origin: &Origin) -> Self {
         self.pool("shared", &[origin.address()], "")
