@@ -98,6 +98,11 @@ impl Certificates {
                 self.shelf.put(&kept.name, Arc::clone(&certified), &kept.serial, kept.not_after_ms);
                 Some(certified)
             }
+            // Said once for all of them, when the configuration came into force: not again at each handshake.
+            Err(why) if !force.terms.keys.has(&kept.key_id) => {
+                tracing::debug!(domain = %kept.name, %why, "the certificate of a domain can't be read");
+                None
+            }
             Err(why) => {
                 tracing::error!(domain = %kept.name, %why, "the certificate of a domain can't be read");
                 None
