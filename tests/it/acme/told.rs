@@ -21,6 +21,12 @@ fn a_suspended_tenant_is_told_of_and_forgotten_when_it_is_back() {
     assert_eq!(problem["reason"], "suspended");
     assert!(problem["detail"].as_str().unwrap().contains("tollgate tenant resume away"), "{problem}");
     assert_eq!(life(&gateway, "www.away.test")["last_error"]["kind"], "suspended", "nothing was tried");
+    // Nor is one for a domain that is nobody's yet.
+    let claim = r#"{"domain": "claimed.away.test"}"#;
+    tell(&gateway, "POST", "/api/v1/tenants/away/domains", claim).assert_status(201);
+    let refused = renew(&gateway, "claimed.away.test");
+    refused.assert_refused(409, "not_ordered");
+    assert_eq!(refused.json()["reason"], "not_verified");
     // Back, it has one soon, and nobody has to ask for it.
     tell(&gateway, "POST", "/api/v1/tenants/away/resume", "").assert_status(200);
     let first = world.wait_for("www.away.test");

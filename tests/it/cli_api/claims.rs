@@ -68,6 +68,24 @@ fn domains_are_proven_listed_found_and_removed() {
 }
 
 #[test]
+fn an_order_that_is_wanted_now_says_what_becomes_of_it() {
+    let origin = admin(|call, _| match call {
+        "POST /domains/a.test/certificate" => {
+            let detail = "an order for the certificate of a.test is under way already";
+            (202, json!({ "domain": "a.test", "ordered": "under_way", "detail": detail }))
+        }
+        _ => problem(409, "not_ordered", "no certificate is ordered for `b.test`: the tenant is suspended"),
+    });
+    let out = run(&origin, &["domain", "renew", "a.test"]).well();
+    assert_eq!(
+        out,
+        "an order for the certificate of a.test is under way already: tollgate domain status a.test\n"
+    );
+    let error = run(&origin, &["domain", "renew", "b.test"]).badly();
+    assert!(error.contains("the tenant is suspended") && error.contains("not_ordered"), "{error}");
+}
+
+#[test]
 fn what_is_not_proven_yet_says_what_to_publish_and_can_be_waited_for() {
     let looks = std::sync::atomic::AtomicUsize::new(0);
     let origin = admin(move |call, _| {
