@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderValue, StatusCode};
 
 use crate::certificates::{AtHandshakes, Certificates};
-use crate::config::{AlpnProtocol, Document, Hsts, ListenerTls};
+use crate::config::{AlpnProtocol, Document, Hsts, Listener, ListenerTls};
 use crate::http::conn::HttpsRedirect;
 use crate::proxy::{ListenerTerms, Listeners};
 use crate::tls::{
@@ -51,32 +51,41 @@ impl ListenerSet {
         on_demand: &Arc<Certificates>,
     ) -> Result<Self, ListenerError> {
         let within = document.limits.tls_handshake_timeout;
-        let prepared = document.listeners.iter().map(|listener| {
+        let mut set = Self::default();
+        for listener in &document.listeners {
             let name = Arc::clone(&listener.name);
-            let https_redirect = listener.https_redirect.and_then(|(port, status)| {
-                Some(HttpsRedirect { port, status: StatusCode::from_u16(status).ok()? })
-            });
+            let https_redirect = https_redirect(listener);
             let announced_within = listener.proxy_protocol.then_some(document.limits.proxy_header_timeout);
-            let Some(written) = &listener.tls else {
-                return Ok(Prepared { name, announced_within, tls: None, https_redirect });
-            };
-            let before = before.tls(&name);
-            let tls = match before {
-                Some((of, with, tls)) if of == written && *with == within => Arc::clone(tls),
-                _ => {
-                    let asks_the_same = |(of, _, _): &&Spoken| of.client_auth == written.client_auth;
-                    let tickets = before.filter(asks_the_same).map(|(_, _, tls)| tls.tickets());
-                    let failed = |why| ListenerError { listener: Arc::clone(&name), why };
-                    Arc::new(server_tls(written, within, tickets, on_demand).map_err(failed)?)
+            let tls = match &listener.tls {
+                None => None,
+                Some(written) => {
+                    let is_same = |(of, with, _): &&Spoken| of == written && *with == within;
+                    // Several addresses of a listener, and listeners that are alike, speak the same: a session of one is one of all.
+                    let same = set.spoken().find(is_same).or_else(|| before.spoken().find(is_same));
+                    let tls = match same {
+                        Some((_, _, tls)) => Arc::clone(tls),
+                        None => {
+                            let asks_the_same = |(of, _, _): &&Spoken| of.client_auth == written.client_auth;
+                            let tickets =
+                                before.tls(&name).filter(asks_the_same).map(|(_, _, tls)| tls.tickets());
+                            let failed = |why| ListenerError { listener: Arc::clone(&name), why };
+                            Arc::new(server_tls(written, within, tickets, on_demand).map_err(failed)?)
+                        }
+                    };
+                    Some((written.clone(), within, tls))
                 }
             };
-            Ok(Prepared { name, announced_within, tls: Some((written.clone(), within, tls)), https_redirect })
-        });
-        prepared.collect::<Result<_, _>>().map(Self)
+            set.0.push(Prepared { name, announced_within, tls, https_redirect });
+        }
+        Ok(set)
     }
 
     fn tls(&self, name: &str) -> Option<&Spoken> {
         self.0.iter().find(|prepared| *prepared.name == *name)?.tls.as_ref()
+    }
+
+    fn spoken(&self) -> impl Iterator<Item = &Spoken> {
+        self.0.iter().filter_map(|prepared| prepared.tls.as_ref())
     }
 
     /// For the snapshot.
@@ -85,8 +94,7 @@ impl ListenerSet {
             let written = prepared.tls.as_ref().map(|(written, _, _)| written);
             let terms = ListenerTerms {
                 tls: prepared.tls.as_ref().map(|(_, _, tls)| Arc::clone(tls)),
-                tells_client: written
-                    .is_some_and(|tls| tls.client_auth.as_ref().is_some_and(|auth| auth.forward)),
+                tells_client: written.is_some_and(tells_client),
                 https_redirect: prepared.https_redirect,
                 announced_within: prepared.announced_within,
                 hsts: written.and_then(|tls| tls.hsts.as_ref()).map(hsts),
@@ -97,6 +105,17 @@ impl ListenerSet {
     }
 }
 
+/// Where a listener leads requests that come in the clear.
+pub(super) fn https_redirect(listener: &Listener) -> Option<HttpsRedirect> {
+    let (port, status) = listener.https_redirect?;
+    Some(HttpsRedirect { port, status: StatusCode::from_u16(status).ok()? })
+}
+
+/// Whether applications are told of the certificates that clients show.
+pub(super) fn tells_client(tls: &ListenerTls) -> bool {
+    tls.client_auth.as_ref().is_some_and(|auth| auth.forward)
+}
+
 /// How a listener speaks TLS. What is sealed for clients holds on from before, as long as the same is asked of them.
 fn server_tls(
     written: &ListenerTls,
@@ -104,13 +123,6 @@ fn server_tls(
     tickets: Option<Tickets>,
     on_demand: &Arc<Certificates>,
 ) -> Result<ServerTls, ServerTlsError> {
-    // For names that have no certificate, where no file has one either: there has to be something to show.
-    let stand_in = match written.certificates.is_empty() {
-        true => Some(stand_in().map_err(|_| ServerTlsError::StandIn)?),
-        false => None,
-    };
-    let stand_in =
-        stand_in.iter().map(|(chain, key)| CertificatePem { chain: chain.as_bytes(), key: key.as_bytes() });
     let certificates = written.certificates.iter().map(|certificate| CertificatePem {
         chain: certificate.chain.text.as_bytes(),
         key: certificate.key.expose().as_bytes(),
@@ -119,7 +131,7 @@ fn server_tls(
         written.on_demand.then(|| Arc::new(AtHandshakes(Arc::clone(on_demand))) as Arc<dyn OnDemand>);
     let alpn: Vec<Alpn> = written.alpn.iter().map(alpn).collect();
     ServerTls::new(ServerTerms {
-        certificates: certificates.chain(stand_in).collect(),
+        certificates: certificates.collect(),
         default: written.default_certificate.as_deref(),
         strict_sni: written.strict_sni,
         on_demand,
@@ -136,7 +148,7 @@ fn server_tls(
 }
 
 /// What Strict-Transport-Security says (RFC 6797 §6.1).
-fn hsts(written: &Hsts) -> HeaderValue {
+pub(super) fn hsts(written: &Hsts) -> HeaderValue {
     let mut text = format!("max-age={}", written.max_age.as_secs());
     for (is, directive) in
         [(written.include_subdomains, "; includeSubDomains"), (written.preload, "; preload")]
@@ -151,10 +163,4 @@ fn alpn(written: &AlpnProtocol) -> Alpn {
         AlpnProtocol::H2 => Alpn::H2,
         AlpnProtocol::Http11 => Alpn::Http11,
     }
-}
-
-/// A certificate that nobody believes, with its key.
-fn stand_in() -> Result<(String, String), rcgen::Error> {
-    let made = rcgen::generate_simple_self_signed(vec!["tollgate.invalid".to_owned()])?;
-    Ok((made.cert.pem(), made.signing_key.serialize_pem()))
 }

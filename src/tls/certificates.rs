@@ -188,11 +188,16 @@ fn certified(pem: CertificatePem<'_>, provider: &CryptoProvider) -> Result<Certi
 /// A certificate that its own key has signed, for nobody to believe: TLS needs one to say anything at all.
 fn made(provider: &CryptoProvider) -> Result<CertifiedKey, Unusable> {
     // A name that never resolves (RFC 6761 §6.4).
-    let made = rcgen::generate_simple_self_signed(vec!["tollgate.invalid".to_owned()])?;
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der());
+    let mut params = rcgen::CertificateParams::new(vec!["tollgate.invalid".to_owned()])?;
+    // For whoever wonders what it is that a client shows.
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(rcgen::DnType::CommonName, "Tollgate default certificate");
+    let signing = rcgen::KeyPair::generate()?;
+    let made = params.self_signed(&signing)?;
+    let key = PrivateKeyDer::try_from(signing.serialize_der());
     let key = key.map_err(|why| rustls::Error::General(why.to_owned()))?;
     let key = provider.key_provider.load_private_key(key)?;
-    Ok(CertifiedKey::new(vec![made.cert.der().clone()], key))
+    Ok(CertifiedKey::new(vec![made.der().clone()], key))
 }
 
 /// The names that a certificate is for, in lower case, wildcards with `*.`. A common name is none (RFC 9525 §2), as for browsers.
@@ -207,5 +212,18 @@ fn names(certified: &CertifiedKey) -> Vec<Box<str>> {
 impl fmt::Debug for CertificatePem<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CertificatePem").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_says_what_it_is() {
+        let made = made(&rustls::crypto::aws_lc_rs::default_provider()).unwrap();
+        let read = Certificate::read(&made.cert[0]).unwrap();
+        assert_eq!(&*read.subject, "CN=Tollgate default certificate");
+        assert_eq!(read.dns, ["tollgate.invalid".into()]);
     }
 }

@@ -50,7 +50,7 @@ enum Answer {
 
 impl ServerTls {
     /// Sees that the certificate is at hand that the client wants.
-    async fn config_for(&self, hello: &ClientHello<'_>) -> Result<Answer, rustls::Error> {
+    async fn answer_for(&self, hello: &ClientHello<'_>) -> Result<Answer, rustls::Error> {
         let name = hello.server_name();
         if let Some((on_demand, name)) = self.certificates.on_demand.as_ref().zip(name) {
             if hello.alpn().is_some_and(|offered| offered.eq([ACME_TLS]))
@@ -77,10 +77,11 @@ impl ServerTls {
         let shaking = async {
             let mut start = LazyConfigAcceptor::new(Acceptor::default(), io).await?;
             let hello = start.client_hello();
-            let config = self.config_for(&hello).await;
+            let answer = self.answer_for(&hello).await;
+            let config = self.config_for(hello.cipher_suites());
             let names = self.certificates.names(hello.server_name(), hello.signature_schemes());
-            match config.map_err(io::Error::other)? {
-                Answer::Serve => Ok(Some((start.into_stream(Arc::clone(&self.config)).await?, names))),
+            match answer.map_err(io::Error::other)? {
+                Answer::Serve => Ok(Some((start.into_stream(config).await?, names))),
                 Answer::Challenge(config) => {
                     // Nothing of what the listener asks of its clients was asked here: no request may come of it.
                     let _ = start.into_stream(config).await?.shutdown().await;

@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::server::ProducesTickets;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
+use rustls::{CipherSuite, ServerConfig};
 
 use super::certificates::{CertificatePem, Certificates, Unusable};
 use super::client_auth::{ClientAuthError, ClientAuthTerms};
@@ -36,7 +36,8 @@ pub enum Alpn {
 /// What a listener's TLS is made of.
 #[derive(Debug)]
 pub struct ServerTerms<'t> {
-    /// The first, with others of its first name, is for whoever names no host, or one that none is for.
+    /// The first, with others of its first name, is for whoever names no host, or one that none is for. Where there is none, one is
+    /// made that nobody believes.
     pub certificates: Vec<CertificatePem<'t>>,
     /// A name of the certificates that are for those instead.
     pub default: Option<&'t str>,
@@ -70,9 +71,6 @@ pub enum ServerTlsError {
     /// Whom clients' certificates are to be from.
     #[error("certificates of clients can't be checked")]
     ClientAuth(#[from] ClientAuthError),
-    /// There is no certificate, and none can be made that stands in for it.
-    #[error("there is no certificate, and none can be made to stand in for it")]
-    StandIn,
     /// What was asked for together does not fit.
     #[error(transparent)]
     Tls(#[from] rustls::Error),
@@ -81,7 +79,9 @@ pub enum ServerTlsError {
 /// How a listener speaks TLS; shared by all workers, so that sessions are resumed wherever a client comes back to.
 #[derive(Debug)]
 pub struct ServerTls {
-    pub(super) config: Arc<ServerConfig>,
+    config: Arc<ServerConfig>,
+    /// The same, and the client's order of ciphers counts.
+    by_client: Arc<ServerConfig>,
     pub(super) certificates: Arc<Certificates>,
     pub(super) within: Duration,
     tickets: Tickets,
@@ -138,7 +138,26 @@ impl ServerTls {
         config.ticketer = Arc::clone(&tickets.0);
         // As many as browsers open connections for at once.
         config.send_tls13_tickets = 2;
-        Ok(Self { config: Arc::new(config), certificates, within: terms.within, tickets })
+        let mut by_client = config.clone();
+        by_client.ignore_client_order = false;
+        let (config, by_client) = (Arc::new(config), Arc::new(by_client));
+        Ok(Self { config, by_client, certificates, within: terms.within, tickets })
+    }
+
+    /// What a client is answered by that offers these ciphers. Who puts ChaCha20 first has no hardware for AES, and gets it (OpenSSL
+    /// calls the same PrioritizeChaCha).
+    pub(super) fn config_for(&self, offered: &[CipherSuite]) -> Arc<ServerConfig> {
+        // Chromium begins with one that means nothing (RFC 8701).
+        let is_grease = |suite: &CipherSuite| u16::from(*suite) & 0x0f0f == 0x0a0a;
+        let first = offered.iter().find(|suite| !is_grease(suite));
+        Arc::clone(match first {
+            Some(
+                CipherSuite::TLS13_CHACHA20_POLY1305_SHA256
+                | CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256
+                | CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+            ) => &self.by_client,
+            _ => &self.config,
+        })
     }
 
     /// What seals its sessions.

@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use rcgen::{PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256};
 use rustls::SignatureScheme;
+use rustls::crypto::aws_lc_rs;
 use rustls::version::{TLS12, TLS13};
 
 use super::authority::Authority;
@@ -100,4 +101,24 @@ fn an_orderly_end_is_told() {
     let mut client = Dialer::new(&[]).connect(gateway.address(), ACME);
     assert_eq!(client.ask(&get(ACME, "/").header("Connection", "close")).status, 200);
     assert!(client.is_closed_in_order());
+}
+
+#[test]
+fn who_prefers_chacha20_gets_it() {
+    let origin = Origin::echo();
+    let issued = Authority::new("test").issue(&[ACME]);
+    let gateway = tls(&[&issued], "", &origin).start();
+    let settled = |versions: &[&'static rustls::SupportedProtocolVersion], prefers: &str| {
+        let mut dialer = Dialer::new(&[]);
+        let mut provider = aws_lc_rs::default_provider();
+        // Stable: the others stay as they are.
+        provider.cipher_suites.sort_by_key(|suite| !suite.suite().as_str().unwrap().contains(prefers));
+        dialer.set_provider(provider, versions);
+        let client = dialer.connect(gateway.address(), ACME);
+        client.stream.conn.negotiated_cipher_suite().unwrap().suite().as_str().unwrap().to_owned()
+    };
+    for versions in [&[&TLS12][..], &[&TLS13]] {
+        assert!(settled(versions, "CHACHA20").contains("CHACHA20"));
+        assert!(settled(versions, "AES_256").contains("AES_128"), "else the cheapest for us");
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
@@ -56,6 +56,20 @@ impl Dialer {
         config.alpn_protocols = alpn.iter().map(|id| id.as_bytes().to_vec()).collect();
         config.resumption = Resumption::in_memory_sessions(64);
         Self { config }
+    }
+
+    /// Offers what a provider has, in its order.
+    pub fn set_provider(
+        &mut self,
+        provider: CryptoProvider,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) {
+        let schemes = provider.signature_verification_algorithms.supported_schemes();
+        let builder =
+            ClientConfig::builder_with_provider(Arc::new(provider)).with_protocol_versions(versions);
+        let verifier = Arc::new(Credulous(schemes));
+        let builder = builder.unwrap().dangerous().with_custom_certificate_verifier(verifier);
+        self.config = builder.with_no_client_auth();
     }
 
     /// Shows this certificate.

@@ -55,3 +55,15 @@ fn a_session_of_before_does_not_lead_past_client_auth() {
     gateway.reload(|config| config.set("listeners", &listeners)).unwrap();
     assert_eq!(alert(dialer.dial(gateway.address(), ACME)), "CertificateRequired");
 }
+
+#[test]
+fn the_addresses_of_a_listener_resume_each_other_s_sessions() {
+    let origin = Origin::echo();
+    let issued = Authority::new("test").issue(&[ACME]);
+    let listeners = "[{ bind: [127.0.0.1:0, 127.0.0.2:0], tls: { certificates: [{ cert: '{dir}/0.pem', key: '{dir}/0.key' }] } }]";
+    let gateway = tls(&[&issued], "", &origin).set("listeners", listeners).start();
+    let [one, other] = gateway.listeners()[..] else { panic!("two addresses") };
+    let dialer = Dialer::new(&[]);
+    assert_eq!(dialer.connect(one, ACME).ask(&get(ACME, "/")).status, 200);
+    assert!(dialer.connect(other, ACME).is_resumed());
+}
