@@ -12,8 +12,9 @@ use super::histogram::{Histogram, HistogramReading, LATENCY};
 const VERSIONS: [&str; 3] = ["TLSv1.2", "TLSv1.3", "other"];
 
 /// Why handshakes come to nothing: a fixed set, so that no client ever grows the series. The last stands for any other.
-pub const HANDSHAKE_FAILURES: [&str; 17] = [
+pub const HANDSHAKE_FAILURES: [&str; 18] = [
     "timeout",
+    "max_pending_handshakes",
     "unrecognized_name",
     "closed",
     "not_tls",

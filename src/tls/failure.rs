@@ -10,6 +10,9 @@ pub enum HandshakeFailure {
     /// It took too long.
     #[error("the handshake took too long")]
     Timeout,
+    /// As many handshakes as may wait for their turn do.
+    #[error("as many handshakes wait for their turn as may")]
+    Full,
     /// There is no certificate for the name that the client asks for, or it asks for none.
     #[error("there is no certificate for what the client asks for")]
     UnrecognizedName,
@@ -27,6 +30,7 @@ impl HandshakeFailure {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Timeout => "timeout",
+            Self::Full => "max_pending_handshakes",
             Self::UnrecognizedName => "unrecognized_name",
             Self::ExpiredSince => "client_certificate_expired",
             Self::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
@@ -85,6 +89,7 @@ mod tests {
         let of = |error| HandshakeFailure::Io(io::Error::new(io::ErrorKind::InvalidData, error));
         let failures = [
             HandshakeFailure::Timeout,
+            HandshakeFailure::Full,
             HandshakeFailure::UnrecognizedName,
             HandshakeFailure::ExpiredSince,
             HandshakeFailure::Io(io::ErrorKind::UnexpectedEof.into()),

@@ -1,7 +1,10 @@
 //! The handshake of one connection.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls::server::{Acceptor, ClientHello};
@@ -15,6 +18,7 @@ use super::certificates::Names;
 use super::failure::HandshakeFailure;
 use super::on_demand::ACME_TLS;
 use super::server::{Alpn, ServerTls, challenged};
+use super::turns::Turns;
 use crate::types::Certificate;
 
 /// What a handshake has settled.
@@ -70,7 +74,11 @@ impl ServerTls {
     ///
     /// # Errors
     /// [`HandshakeFailure`]; the client was told by an alert where TLS has one for it.
-    pub async fn accept<S>(&self, io: S) -> Result<Option<(TlsStream<S>, Session)>, HandshakeFailure>
+    pub async fn accept<S>(
+        &self,
+        io: S,
+        turns: &Turns,
+    ) -> Result<Option<(TlsStream<S>, Session)>, HandshakeFailure>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -81,7 +89,18 @@ impl ServerTls {
             let config = self.config_for(hello.cipher_suites());
             let names = self.certificates.names(hello.server_name(), hello.signature_schemes());
             match answer.map_err(io::Error::other)? {
-                Answer::Serve => Ok(Some((start.into_stream(config).await?, names))),
+                Answer::Serve => {
+                    let turn = turns.take().await.map_err(|_| HandshakeFailure::Full)?;
+                    let mut answering = pin!(start.into_stream(config));
+                    // The answer is made, and sent as far as it goes, in one go: what follows is the client's turn.
+                    let answered = poll_fn(|cx| Poll::Ready(answering.as_mut().poll(cx))).await;
+                    turn.pass_on().await;
+                    let stream = match answered {
+                        Poll::Ready(stream) => stream?,
+                        Poll::Pending => answering.await?,
+                    };
+                    Ok(Some((stream, names)))
+                }
                 Answer::Challenge(config) => {
                     // Nothing of what the listener asks of its clients was asked here: no request may come of it.
                     let _ = start.into_stream(config).await?.shutdown().await;

@@ -12,7 +12,9 @@ use tokio::io::{AsyncReadExt as _, duplex};
 use tokio_rustls::TlsConnector;
 
 use super::*;
-use crate::tls::{CertificatePem, ClientAuthTerms, Fetching, OnDemand, ServerTerms, TlsVersion};
+use crate::tls::{
+    CertificatePem, ClientAuthTerms, Fetching, OnDemand, PendingHandshakes, ServerTerms, TlsVersion,
+};
 
 /// Has a challenge under way for one name.
 #[derive(Debug)]
@@ -76,7 +78,8 @@ async fn shake(name: &str, offered: &[&[u8]]) -> (std::io::Result<usize>, Option
         let mut stream = TlsConnector::from(Arc::new(config)).connect(name, client).await?;
         stream.read_to_end(&mut Vec::new()).await
     };
-    let accepting = async { tls.accept(served).await.ok().map(|accepted| accepted.is_some()) };
+    let turns = Turns::new(Arc::new(PendingHandshakes::new(1)));
+    let accepting = async { tls.accept(served, &turns).await.ok().map(|accepted| accepted.is_some()) };
     tokio::join!(connecting, accepting)
 }
 

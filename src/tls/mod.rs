@@ -8,6 +8,7 @@ mod failure;
 mod handshake;
 mod on_demand;
 mod server;
+mod turns;
 
 pub use certificates::{CertificatePem, Names, Unusable};
 pub use client_auth::{ClientAuthError, ClientAuthTerms};
@@ -15,3 +16,4 @@ pub use failure::HandshakeFailure;
 pub use handshake::Session;
 pub use on_demand::{Fetching, OnDemand};
 pub use server::{Alpn, ServerTerms, ServerTls, ServerTlsError, Tickets, TlsVersion};
+pub use turns::{PendingHandshakes, Turns};

@@ -33,6 +33,7 @@ use crate::proxy::{Snapshot, SnapshotCell};
 use crate::telemetry::Metrics;
 use crate::telemetry::access_log::AccessLog;
 use crate::tenant::SourceFault;
+use crate::tls::PendingHandshakes;
 use crate::types::{KeyHash, TenantId};
 use crate::upstream::Pool;
 use crate::upstream::dns::Resolve;
@@ -44,6 +45,7 @@ pub(super) struct Core {
     foundation: Arc<Foundation>,
     snapshot: Arc<SnapshotCell>,
     caps: Arc<ConnectionCaps>,
+    handshakes: Arc<PendingHandshakes>,
     keeper: Keeper,
     registry: Arc<Registry>,
     clashes: Clashes,
@@ -136,6 +138,7 @@ impl Core {
         let snapshot = Arc::new(SnapshotCell::from_pointee(snapshot));
         let limits = &document.limits;
         let caps = Arc::new(ConnectionCaps::new(client_limits(limits)));
+        let handshakes = Arc::new(PendingHandshakes::new(limits.max_pending_handshakes));
         let access_log = AccessLog::start(&access_log_settings(&document), foundation.metrics.access_log())
             .context("access_log.path can't be opened")?;
         let mut workers = Vec::with_capacity(worker_count);
@@ -144,6 +147,7 @@ impl Core {
                 snapshot: Arc::clone(&snapshot),
                 metrics: Arc::clone(&foundation.metrics),
                 caps: Arc::clone(&caps),
+                handshakes: Arc::clone(&handshakes),
                 access_log: access_log.sender(),
             };
             workers.push(Worker::start(index, share).context("can't start a worker thread")?);
@@ -159,6 +163,7 @@ impl Core {
             foundation,
             snapshot,
             caps,
+            handshakes,
             keeper,
             registry: Arc::new(registry),
             clashes: Clashes::default(),

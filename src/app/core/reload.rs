@@ -122,6 +122,7 @@ impl Core {
         of_tenants.removed.iter().for_each(|id| self.foundation.accounts.leave(id));
         if main {
             self.caps.set(client_limits(&document.limits));
+            self.handshakes.set(document.limits.max_pending_handshakes);
             self.listen(running, listening, &document);
             meter_certificates(&document, self.metrics());
             let _ = self.pools.send(pools.pools().cloned().collect());

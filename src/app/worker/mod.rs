@@ -22,6 +22,7 @@ use crate::listen::{Acceptor, ConnectionCaps, ListeningSocket, accept_loop};
 use crate::proxy::{Proxy, SnapshotCell};
 use crate::telemetry::Metrics;
 use crate::telemetry::access_log::AccessLogSender;
+use crate::tls::{PendingHandshakes, Turns};
 use crate::upstream::UpstreamClient;
 
 /// What a worker shares with the others.
@@ -29,6 +30,7 @@ pub(super) struct WorkerShare {
     pub(super) snapshot: Arc<SnapshotCell>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) caps: Arc<ConnectionCaps>,
+    pub(super) handshakes: Arc<PendingHandshakes>,
     pub(super) access_log: AccessLogSender,
 }
 
@@ -108,6 +110,7 @@ struct Accepting {
 async fn run(share: WorkerShare, mut inbox: mpsc::Receiver<Command>) {
     let upstream = Rc::new(UpstreamClient::default());
     let connections = Rc::new(Connections::default());
+    let turns = Rc::new(Turns::new(share.handshakes));
     let proxy = Rc::new(Proxy::new(
         Arc::clone(&share.snapshot),
         Rc::clone(&upstream),
@@ -129,6 +132,7 @@ async fn run(share: WorkerShare, mut inbox: mpsc::Receiver<Command>) {
                     proxy: Rc::clone(&proxy),
                     connections: Rc::clone(&connections),
                     caps: Arc::clone(&share.caps),
+                    turns: Rc::clone(&turns),
                     metrics: Arc::clone(&share.metrics),
                 };
                 let reception = Rc::new(reception);

@@ -16,7 +16,7 @@ use crate::http::server::{Connections, ServerSettings, serve};
 use crate::listen::{Backlog, ClientStream, ConnectionCaps, ConnectionPermit, Unannounced, announced};
 use crate::proxy::{ListenerTerms, Proxy};
 use crate::telemetry::{ListenerMeter, Metrics};
-use crate::tls::{Alpn, Session};
+use crate::tls::{Alpn, HandshakeFailure, Session, Turns};
 use crate::types::{HostName, Peer};
 
 /// What receives the connections of one listener on one worker.
@@ -28,6 +28,8 @@ pub(super) struct Reception {
     pub(super) proxy: Rc<Proxy>,
     pub(super) connections: Rc<Connections>,
     pub(super) caps: Arc<ConnectionCaps>,
+    /// Whose handshake is answered next.
+    pub(super) turns: Rc<Turns>,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -69,7 +71,8 @@ impl Reception {
                 return self.speak(stream, backlog, peer, None, terms.https_redirect, settings).await;
             };
             let began = Instant::now();
-            match tls.accept(stream).await {
+            // Apart: it takes no room once it is done.
+            match Box::pin(tls.accept(stream, &self.turns)).await {
                 Ok(None) => {}
                 Ok(Some((stream, session))) => {
                     self.meter.shaken(session.version, session.resumed, began.elapsed());
@@ -81,7 +84,10 @@ impl Reception {
                 Err(failure) => {
                     tracing::debug!(%peer, listener = %self.listener, "{failure}");
                     self.meter.not_shaken(failure.reason());
-                    self.metrics.connection_refused("tls_handshake");
+                    match failure {
+                        HandshakeFailure::Full => self.refused(peer, failure.reason()),
+                        _ => self.metrics.connection_refused("tls_handshake"),
+                    }
                 }
             }
         });

@@ -27,6 +27,7 @@ impl Builder<'_> {
             client_ipv6_prefix: self.prefix(written.client_ipv6_prefix.as_ref()),
             proxy_header_timeout: self.deadline(written.proxy_header_timeout.as_ref(), 5),
             tls_handshake_timeout: self.deadline(written.tls_handshake_timeout.as_ref(), 10),
+            max_pending_handshakes: self.count(written.max_pending_handshakes.as_ref(), 10_000),
             keep_alive_timeout: self.deadline(written.keep_alive_timeout.as_ref(), 75),
             write_timeout: self.deadline(written.write_timeout.as_ref(), 60),
             min_request_rate: self.min_rate(written.min_request_rate.as_ref()),

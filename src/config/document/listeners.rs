@@ -66,6 +66,8 @@ pub struct Limits {
     pub proxy_header_timeout: Duration,
     /// How long a client may take for the handshake of TLS.
     pub tls_handshake_timeout: Duration,
+    /// The most handshakes of TLS that may wait for their turn.
+    pub max_pending_handshakes: usize,
     /// How long a connection without a request is kept.
     pub keep_alive_timeout: Duration,
     /// How long a client may take none of what it is being sent.

@@ -44,6 +44,9 @@ pub(in crate::config) struct Limits {
     pub proxy_header_timeout: Option<Spanned<TimeSpan>>,
     /// How long a client may take for the handshake of TLS. Default 10s.
     pub tls_handshake_timeout: Option<Spanned<TimeSpan>>,
+    /// The most handshakes of TLS that may wait for their turn at once, for all listeners together. Default 10000.
+    #[schemars(range(min = 1))]
+    pub max_pending_handshakes: Option<Spanned<usize>>,
     /// How long a connection without a request is kept. Default 75s.
     pub keep_alive_timeout: Option<Spanned<TimeSpan>>,
     /// How long a client may take none of what it is being sent. Default 60s.

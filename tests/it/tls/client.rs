@@ -97,6 +97,15 @@ impl Dialer {
         Ok(TlsClient { stream })
     }
 
+    /// What a client says first.
+    pub fn hello(&self, name: &str) -> Vec<u8> {
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let mut connection = ClientConnection::new(Arc::new(self.config.clone()), name).unwrap();
+        let mut hello = Vec::new();
+        connection.write_tls(&mut hello).unwrap();
+        hello
+    }
+
     #[track_caller]
     pub fn connect(&self, address: SocketAddr, name: &str) -> TlsClient {
         self.dial(address, name).unwrap_or_else(|error| panic!("{name} at {address}: {error}"))

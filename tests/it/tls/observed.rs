@@ -1,9 +1,10 @@
 //! What operators see of TLS.
 
 use std::io::Write as _;
+use std::net::TcpStream;
 
 use super::authority::Authority;
-use super::client::Dialer;
+use super::client::{Dialer, TlsClient};
 use super::tls;
 use crate::harness::{ACME, Origin, eventually, get};
 
@@ -50,8 +51,33 @@ fn a_handshake_that_does_not_end_is_cut() {
     let mut silent = gateway.connect();
     silent.assert_closed();
     // The start of a ClientHello that never goes on.
-    let mut slow = std::net::TcpStream::connect(gateway.address()).unwrap();
+    let mut slow = TcpStream::connect(gateway.address()).unwrap();
     slow.write_all(&[0x16, 3, 1, 1, 0, 1]).unwrap();
     let labels = [("reason", "timeout")];
     eventually("both are cut", || gateway.metric("tollgate_tls_handshake_failures_total", &labels) == 2.0);
+}
+
+#[test]
+fn a_storm_of_handshakes_is_bounded_and_over_when_it_ends() {
+    let origin = Origin::echo();
+    let issued = Authority::new("test").issue(&[ACME]);
+    let limits = "{ max_pending_handshakes: 1 }";
+    let gateway = tls(&[&issued], "", &origin).set("workers", "1").set("limits", limits).start();
+    let hello = Dialer::new(&[]).hello(ACME);
+    let refused =
+        || gateway.metric("tollgate_connections_refused_total", &[("reason", "max_pending_handshakes")]);
+    eventually("two come at once, and one is closed", || {
+        let storm: Vec<TcpStream> = (0..64).map(|_| TcpStream::connect(gateway.address()).unwrap()).collect();
+        storm.iter().for_each(|mut stream| drop(stream.write_all(&hello)));
+        refused() > 0.0
+    });
+    let labels = [("reason", "max_pending_handshakes")];
+    assert!(gateway.metric("tollgate_tls_handshake_failures_total", &labels) > 0.0);
+    // Who has had an answer and says nothing more takes nobody's place.
+    let mut silent = TcpStream::connect(gateway.address()).unwrap();
+    silent.write_all(&hello).unwrap();
+    let served = |dialed: std::io::Result<TlsClient>| {
+        dialed.and_then(|mut client| client.try_ask(&get(ACME, "/"))).is_ok_and(|said| said.status == 200)
+    };
+    eventually("the next are served", || served(Dialer::new(&[]).dial(gateway.address(), ACME)));
 }
