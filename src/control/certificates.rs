@@ -1,13 +1,13 @@
-//! The certificates that listeners have from files, as operators and metrics are told of them.
+//! The certificates that listeners have from files, and the lists of what is revoked of clients', as operators and metrics are told of them.
 
 use jiff::Timestamp;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use serde_json::{Value, json};
 
-use crate::config::{Document, Listener, ServerCertificate};
+use crate::config::{Document, Listener, PemFile, ServerCertificate};
 use crate::telemetry::Metrics;
-use crate::types::Certificate;
+use crate::types::{Certificate, RevocationList};
 
 /// The most of a listener that metrics tell of.
 const METERED_MAX: usize = 1_000;
@@ -31,6 +31,22 @@ pub(super) fn told(document: &Document) -> Value {
     told.collect()
 }
 
+/// What is told of each list of revoked certificates: whose it is, and until when it holds.
+pub(super) fn told_revocations(document: &Document) -> Value {
+    let told = document.listeners.iter().flat_map(|listener| {
+        lists(listener).map(|(file, list)| {
+            json!({
+                "listener": &*listener.name,
+                "file": file.path.display().to_string(),
+                "issuer": list.issuer,
+                "this_update": timestamp(list.this_update),
+                "next_update": list.next_update.map(timestamp),
+            })
+        })
+    });
+    told.collect()
+}
+
 /// Has metrics tell when each expires: by its first name, and where several have that, the one that is first to expire.
 pub fn meter_certificates(document: &Document, metrics: &Metrics) {
     for listener in &document.listeners {
@@ -43,11 +59,31 @@ pub fn meter_certificates(document: &Document, metrics: &Metrics) {
             }
         }
         expiries.truncate(METERED_MAX);
-        metrics.listener(&listener.name).set_certificates(expiries);
+        let meter = metrics.listener(&listener.name);
+        meter.set_certificates(expiries);
+        let mut ends: Vec<(Box<str>, i64)> = Vec::new();
+        for (issuer, until) in lists(listener).filter_map(|(_, list)| Some((list.issuer, list.next_update?)))
+        {
+            match ends.iter_mut().find(|(known, _)| *known == issuer) {
+                Some((_, at_s)) => *at_s = until.min(*at_s),
+                None => ends.push((issuer, until)),
+            }
+        }
+        ends.truncate(METERED_MAX);
+        meter.set_revocations(ends);
     }
 }
 
-pub(super) fn of_files(listener: &Listener) -> impl Iterator<Item = (&ServerCertificate, Certificate)> {
+pub(super) fn lists(listener: &Listener) -> impl Iterator<Item = (&PemFile, RevocationList)> {
+    let auth = listener.tls.as_ref().and_then(|tls| tls.client_auth.as_ref());
+    let files = auth.map(|auth| auth.crl.as_slice()).unwrap_or_default();
+    files.iter().flat_map(|file| {
+        let lists = CertificateRevocationListDer::pem_slice_iter(file.text.as_bytes()).flatten();
+        lists.filter_map(move |list| Some((file, RevocationList::read(&list).ok()?)))
+    })
+}
+
+fn of_files(listener: &Listener) -> impl Iterator<Item = (&ServerCertificate, Certificate)> {
     let files = listener.tls.as_ref().map(|tls| tls.certificates.as_slice()).unwrap_or_default();
     files.iter().filter_map(|file| {
         let leaf = CertificateDer::from_pem_slice(file.chain.text.as_bytes()).ok()?;

@@ -74,6 +74,7 @@ impl Status<'_> {
             "uptime_seconds": uptime.as_secs(),
             "listeners": self.listeners,
             "certificates": certificates::told(self.document),
+            "revocation_lists": certificates::told_revocations(self.document),
             "workers": self.workers,
             "connections": self.connections,
             "tenants": self.tenants,

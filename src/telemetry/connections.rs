@@ -28,6 +28,8 @@ pub struct ListenerMeter {
     handshakes: HandshakeMeter,
     /// The certificates that it has from files: their first names, and when they expire in seconds since 1970.
     certificates: Mutex<Vec<(Box<str>, i64)>>,
+    /// Its lists of what is revoked: their authorities, and when they are out of date in seconds since 1970.
+    revocations: Mutex<Vec<(Box<str>, i64)>>,
 }
 
 /// A connection that counts as open until this is dropped.
@@ -54,6 +56,11 @@ impl ListenerMeter {
     /// The certificates that it has from files now: their first names, and when they expire in seconds since 1970.
     pub fn set_certificates(&self, certificates: Vec<(Box<str>, i64)>) {
         *self.certificates.lock().unwrap_or_else(PoisonError::into_inner) = certificates;
+    }
+
+    /// Its lists of what is revoked now: their authorities, and when they are out of date in seconds since 1970.
+    pub fn set_revocations(&self, lists: Vec<(Box<str>, i64)>) {
+        *self.revocations.lock().unwrap_or_else(PoisonError::into_inner) = lists;
     }
 
     /// A connection's protocol is known; it counts as open until the value is dropped.
@@ -94,13 +101,14 @@ impl ListenerTable {
 
 impl Source for ListenerTable {
     fn families() -> &'static [&'static Family] {
-        static FAMILIES: [&Family; 6] = [
+        static FAMILIES: [&Family; 7] = [
             &families::CONNECTIONS,
             &families::CONNECTIONS_TOTAL,
             &families::TLS_HANDSHAKES,
             &families::TLS_FAILURES,
             &families::TLS_DURATION,
             &families::CERTIFICATE_EXPIRY,
+            &families::CRL_EXPIRY,
         ];
         &FAMILIES
     }
@@ -108,7 +116,7 @@ impl Source for ListenerTable {
     fn collect(&self) -> Vec<MetricFamily> {
         let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut open, mut accepted) = (Vec::new(), Vec::new());
-        let (mut handshakes, mut expiries) = (HandshakeSeries::default(), Vec::new());
+        let (mut handshakes, mut expiries, mut lists) = (HandshakeSeries::default(), Vec::new(), Vec::new());
         for (name, listener) in &*listeners {
             for (protocol, count) in [("http1", &listener.http1), ("http2", &listener.http2)] {
                 let count = count.load(Ordering::Relaxed) as f64;
@@ -120,10 +128,14 @@ impl Source for ListenerTable {
             for (of, at_s) in &*listener.certificates.lock().unwrap_or_else(PoisonError::into_inner) {
                 expiries.push(families::CERTIFICATE_EXPIRY.value(&[name, of], *at_s as f64));
             }
+            for (of, at_s) in &*listener.revocations.lock().unwrap_or_else(PoisonError::into_inner) {
+                lists.push(families::CRL_EXPIRY.value(&[name, of], *at_s as f64));
+            }
         }
         let mut all = vec![families::CONNECTIONS.of(open), families::CONNECTIONS_TOTAL.of(accepted)];
         all.extend(handshakes.families());
         all.push(families::CERTIFICATE_EXPIRY.of(expiries));
+        all.push(families::CRL_EXPIRY.of(lists));
         all
     }
 }

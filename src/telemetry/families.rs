@@ -158,6 +158,8 @@ families! {
         "Time from accepting a connection to the end of its handshake, the client's part included.";
     CERTIFICATE_EXPIRY: GAUGE "tollgate_certificate_expiry_timestamp_seconds" ["listener", "name"]
         "When a certificate from a file expires, in seconds since 1970, by its first name.";
+    CRL_EXPIRY: GAUGE "tollgate_crl_expiry_timestamp_seconds" ["listener", "issuer"]
+        "When a list of revoked certificates of clients is out of date, in seconds since 1970, by its authority.";
     CONNECTIONS_CUT: COUNTER "tollgate_connections_cut_total" ["reason"]
         "Connections that the gateway ended before their clients did, because they idled or were too slow.";
     ACCEPT_PAUSES: COUNTER "tollgate_accept_pauses_total" []

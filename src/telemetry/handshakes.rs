@@ -12,7 +12,7 @@ use super::histogram::{Histogram, HistogramReading, LATENCY};
 const VERSIONS: [&str; 3] = ["TLSv1.2", "TLSv1.3", "other"];
 
 /// Why handshakes come to nothing: a fixed set, so that no client ever grows the series. The last stands for any other.
-pub const HANDSHAKE_FAILURES: [&str; 18] = [
+pub const HANDSHAKE_FAILURES: [&str; 20] = [
     "timeout",
     "max_pending_handshakes",
     "unrecognized_name",
@@ -27,6 +27,8 @@ pub const HANDSHAKE_FAILURES: [&str; 18] = [
     "client_certificate_revoked",
     "client_certificate_untrusted",
     "client_certificate_invalid",
+    "client_crl_expired",
+    "client_crl_missing",
     "certificate_rejected",
     "alert",
     "misbehaved",

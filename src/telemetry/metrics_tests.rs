@@ -97,6 +97,7 @@ fn busy() -> (Metrics, (Arc<Waiting>, Arc<Plain>)) {
     listener.shaken("TLSv1.3", false, Duration::from_millis(1));
     listener.not_shaken("closed");
     listener.set_certificates(vec![("acme.test".into(), 2_000_000_000)]);
+    listener.set_revocations(vec![("CN=clients".into(), 2_000_000_000)]);
     metrics.overhead_observe(Duration::from_micros(20));
     metrics.acme().kept(CertificateReading { valid: 1, soonest_ms: Some(1_000), ..Default::default() });
     metrics.connection_refused("limit");

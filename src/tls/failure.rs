@@ -64,6 +64,9 @@ fn of_tls(error: &Error) -> &'static str {
             }
             CertificateError::Revoked => "client_certificate_revoked",
             CertificateError::UnknownIssuer => "client_certificate_untrusted",
+            CertificateError::ExpiredRevocationList
+            | CertificateError::ExpiredRevocationListContext { .. } => "client_crl_expired",
+            CertificateError::UnknownRevocationStatus => "client_crl_missing",
             _ => "client_certificate_invalid",
         },
         Error::AlertReceived(
@@ -102,6 +105,8 @@ mod tests {
             of(CertificateError::Expired.into()),
             of(CertificateError::Revoked.into()),
             of(CertificateError::UnknownIssuer.into()),
+            of(CertificateError::ExpiredRevocationList.into()),
+            of(CertificateError::UnknownRevocationStatus.into()),
             of(CertificateError::BadSignature.into()),
             of(Error::AlertReceived(AlertDescription::UnknownCA)),
             of(Error::AlertReceived(AlertDescription::InternalError)),

@@ -73,7 +73,7 @@ impl Certificate {
 }
 
 /// A name as text: the most specific part first, and nothing in a value that could be taken for another part (RFC 4514 §2).
-fn distinguished(name: &X509Name<'_>) -> Box<str> {
+pub(super) fn distinguished(name: &X509Name<'_>) -> Box<str> {
     let mut text = String::new();
     let sets: Vec<_> = name.iter_rdn().collect();
     for (at, set) in sets.iter().rev().enumerate() {

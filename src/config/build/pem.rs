@@ -8,7 +8,8 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKey
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys, RootCertStore, SignatureScheme};
-use x509_parser::prelude::FromDer as _;
+
+use crate::types::RevocationList;
 
 /// Whether a text has a block of such a label, begun and ended.
 pub(super) fn has_block(text: &str, is: impl Fn(&str) -> bool) -> bool {
@@ -48,22 +49,18 @@ const KINDS: [SignatureScheme; 5] = [
     SignatureScheme::RSA_PSS_SHA256,
 ];
 
-/// Checks that a text has lists of revoked certificates, and that each can be read. The moment from when on the first of them is out of
-/// date, in seconds since 1970, if they say so.
+/// Checks that a text has lists of revoked certificates, and that each can be read.
 ///
 /// # Errors
 /// Which one can't, counted from 1, and why.
-pub(super) fn check_revocations(text: &str) -> Result<Option<i64>, String> {
-    let (mut lists, mut until) = (0, None::<i64>);
+pub(super) fn check_revocations(text: &str) -> Result<Vec<RevocationList>, String> {
+    let mut lists = Vec::new();
     for list in CertificateRevocationListDer::pem_slice_iter(text.as_bytes()) {
-        lists += 1;
         let list = list.map_err(|error| error.to_string())?;
-        let parsed = x509_parser::revocation_list::CertificateRevocationList::from_der(&list);
-        let (_, parsed) = parsed.map_err(|why| format!("its list {lists} can't be read: {why}"))?;
-        let next = parsed.next_update().map(|next| next.timestamp());
-        until = until.into_iter().chain(next).min();
+        let read = RevocationList::read(&list);
+        lists.push(read.map_err(|why| format!("its list {} can't be read: {why}", lists.len() + 1))?);
     }
-    if lists == 0 { Err("it has no list of revoked certificates in PEM".to_owned()) } else { Ok(until) }
+    if lists.is_empty() { Err("it has no list of revoked certificates in PEM".to_owned()) } else { Ok(lists) }
 }
 
 /// Checks that clients can be judged by a list of revoked certificates: it may be well formed, and lack what is asked of one.

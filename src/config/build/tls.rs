@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::Builder;
 use super::pem::{check_revocations, check_usable};
 use super::server_certificates::now_s;
 use crate::config::decode::{List, Spanned};
 use crate::config::document::{AlpnProtocol, ClientAuth, Hsts, ListenerTls, PemFile};
 use crate::config::{suggest, written};
+use crate::types::RevocationList;
 
 /// For how long browsers remember where nobody says, and what those ask for that ship with it: a year, in seconds.
 const HSTS_DEFAULT_S: u64 = 365 * 24 * 60 * 60;
@@ -78,13 +81,8 @@ impl Builder<'_> {
     fn revocations(&mut self, written: &Spanned<String>) -> Option<PemFile> {
         let text = self.pem_text(written)?;
         match check_revocations(&text) {
-            Ok(until) => {
-                if until.is_some_and(|until| until < now_s()) {
-                    let message = format!("the file `{}` is out of date", written.value);
-                    self.findings
-                        .warning("expired-revocations", written.mark, message)
-                        .hint("every client's certificate is refused: put the authority's present list in its place");
-                }
+            Ok(lists) => {
+                self.warn_of_end(written, &lists);
                 return Some(PemFile { path: self.path(&written.value), text: text.into() });
             }
             Err(why) => {
@@ -95,6 +93,21 @@ impl Builder<'_> {
             }
         }
         None
+    }
+
+    /// Warns of a list that is out of date, or soon will be.
+    fn warn_of_end(&self, written: &Spanned<String>, lists: &[RevocationList]) {
+        let now = now_s();
+        let ending = lists.iter().filter(|list| list.is_ending(now));
+        let Some(until) = ending.filter_map(|list| list.next_update).min() else { return };
+        let (file, at) = (&written.value, Timestamp::from_second(until).unwrap_or_default());
+        let (code, message) = match until < now {
+            true => ("expired-revocations", format!("the file `{file}` is out of date since {at}")),
+            false => ("expiring-revocations", format!("the file `{file}` is out of date from {at} on")),
+        };
+        self.findings.warning(code, written.mark, message).hint(
+            "then every client's certificate is refused: put the authority's present list in its place",
+        );
     }
 
     fn alpn(&self, written: Option<&Spanned<List<written::Alpn>>>) -> Vec<AlpnProtocol> {

@@ -62,6 +62,11 @@ impl Authority {
 
     /// A list of what it has revoked.
     pub fn revoked(&self, serials: &[u8]) -> String {
+        self.revoked_until(2100, serials)
+    }
+
+    /// The same, out of date from the beginning of a year on.
+    pub fn revoked_until(&self, year: i32, serials: &[u8]) -> String {
         let revoked = serials.iter().map(|serial| RevokedCertParams {
             serial_number: SerialNumber::from(vec![*serial]),
             revocation_time: date_time_ymd(2020, 1, 1),
@@ -70,7 +75,7 @@ impl Authority {
         });
         let params = CertificateRevocationListParams {
             this_update: date_time_ymd(2020, 1, 1),
-            next_update: date_time_ymd(2100, 1, 1),
+            next_update: date_time_ymd(year, 1, 1),
             crl_number: SerialNumber::from(vec![1]),
             issuing_distribution_point: None,
             revoked_certs: revoked.collect(),

@@ -68,6 +68,35 @@ fn who_is_not_believed_is_turned_away() {
 }
 
 #[test]
+fn a_list_that_is_out_of_date_or_missing_is_told_as_that() {
+    let origin = Origin::echo();
+    let (servers, clients, others) =
+        (Authority::new("servers"), Authority::new("clients"), Authority::new("others"));
+    let auth = ", client_auth: { ca: '{dir}/ca.pem', crl: ['{dir}/crl.pem'] }";
+    let gateway = tls(&[&servers.issue(&[ACME])], auth, &origin)
+        .file("ca.pem", &format!("{}{}", clients.pem(), others.pem()))
+        .file("crl.pem", &clients.revoked_until(2021, &[9]))
+        .start();
+    let dial = |issued: &Issued| Dialer::showing(issued).dial(gateway.address(), ACME);
+    assert_eq!(alert(dial(&clients.client(8, "good", URI))), "UnknownCA");
+    assert_eq!(alert(dial(&others.client(8, "good", URI))), "UnknownCA");
+    for reason in ["client_crl_expired", "client_crl_missing"] {
+        let failures = gateway.metric("tollgate_tls_handshake_failures_total", &[("reason", reason)]);
+        assert_eq!(failures, 1.0, "{reason}");
+    }
+    let until = gateway.metric("tollgate_crl_expiry_timestamp_seconds", &[("issuer", "CN=clients")]);
+    assert_eq!(until, 1_609_459_200.0);
+    let status = gateway.admin("/api/v1/status").json();
+    let listed = &status["revocation_lists"][0];
+    assert_eq!(
+        (&listed["issuer"], &listed["next_update"]),
+        (&"CN=clients".into(), &"2021-01-01T00:00:00Z".into())
+    );
+    let warnings = status["config"]["warnings"].to_string();
+    assert!(warnings.contains("crl.pem` is out of date since 2021-01-01T00:00:00Z"), "{status}");
+}
+
+#[test]
 fn a_certificate_names_the_tenant() {
     let origin = Origin::echo();
     let (servers, clients) = (Authority::new("servers"), Authority::new("clients"));
