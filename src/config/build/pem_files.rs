@@ -47,20 +47,26 @@ impl Builder<'_> {
 
     pub(super) fn private_key(&mut self, written: &Spanned<String>) -> Option<Secret> {
         let text = self.pem_text(written)?;
-        if has_block(&text, |label| matches!(label, "PRIVATE KEY" | "RSA PRIVATE KEY" | "EC PRIVATE KEY")) {
+        let is_key = |label: &str| matches!(label, "PRIVATE KEY" | "RSA PRIVATE KEY" | "EC PRIVATE KEY");
+        let is_encrypted = is_encrypted(&text);
+        if has_block(&text, is_key) && !is_encrypted {
             return Some(Secret::new(text));
         }
-        let (what, hint) = if text.contains("ENCRYPTED") {
+        let file = &written.value;
+        let (what, hint) = if is_encrypted {
             (
                 "is encrypted",
-                "decrypt it, for example with `openssl pkey`, and keep the file from other users",
+                format!(
+                    "nobody is there to type its passphrase: decrypt it by `openssl pkey -in {file} -out {file}.new`, and keep the new file from other users"
+                ),
             )
         } else {
-            ("has no private key in PEM", "it needs a block that begins with -----BEGIN PRIVATE KEY-----")
+            (
+                "has no private key in PEM",
+                "it needs a block that begins with -----BEGIN PRIVATE KEY-----".to_owned(),
+            )
         };
-        self.findings
-            .error("invalid-value", written.mark, format!("the file `{}` {what}", written.value))
-            .hint(hint);
+        self.findings.error("invalid-value", written.mark, format!("the file `{file}` {what}")).hint(hint);
         None
     }
 
@@ -77,5 +83,28 @@ impl Builder<'_> {
             return None;
         }
         self.read_file(written)
+    }
+}
+
+/// Whether a key is encrypted: by PKCS #8, or as OpenSSL did before (RFC 1421 §4.6.1.1).
+fn is_encrypted(text: &str) -> bool {
+    text.lines().any(|line| {
+        line.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----")
+            || line.strip_prefix("Proc-Type:").is_some_and(|kind| kind.contains("ENCRYPTED"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_of_encrypting_a_key_are_known() {
+        let block =
+            |label: &str, more: &str| format!("-----BEGIN {label}-----\n{more}MIIB\n-----END {label}-----\n");
+        assert!(is_encrypted(&block("ENCRYPTED PRIVATE KEY", "")));
+        let more = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\n";
+        assert!(is_encrypted(&block("RSA PRIVATE KEY", more)));
+        assert!(!is_encrypted(&block("RSA PRIVATE KEY", "")));
     }
 }

@@ -194,6 +194,8 @@ fn tls_is_read_with_its_files_and_shows_no_key() {
     write("gw.key", secret.clone());
     write("other.key", other.signing_key.serialize_pem());
     write("locked.key", pem("ENCRYPTED PRIVATE KEY"));
+    let old = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nMIIBhidden";
+    write("old.key", pem("RSA PRIVATE KEY").replace("MIIBhidden", old));
     let of = |tls: &str| {
         let text = format!("  a: {{ endpoints: ['https://a', http://b], tls: {tls} }}\n");
         let (pools, found) = built(&text, folder.path());
@@ -209,8 +211,10 @@ fn tls_is_read_with_its_files_and_shows_no_key() {
     assert!(secret.lines().skip(1).all(|line| !format!("{tls:?}").contains(line)));
 
     let codes = |tls: &str| of(tls).1;
-    let path = "the file `locked.key` is encrypted";
-    assert_eq!(codes("{ client_cert: gw.pem, client_key: locked.key }"), [format!("invalid-value: {path}")]);
+    for file in ["locked.key", "old.key"] {
+        let found = codes(&format!("{{ client_cert: gw.pem, client_key: {file} }}"));
+        assert_eq!(found, [format!("invalid-value: the file `{file}` is encrypted")]);
+    }
     let path = "the file `gw.pem` has no private key in PEM";
     assert_eq!(codes("{ client_cert: gw.pem, client_key: gw.pem }"), [format!("invalid-value: {path}")]);
     let apart = "the file `other.key` can't be used: it is not the key of the certificate";
