@@ -58,7 +58,7 @@ pub(super) async fn serve<S, H>(
             })
         });
         if !more.await {
-            return;
+            return guard.close().await;
         }
     }
 }
@@ -121,6 +121,7 @@ where
     .await;
     let was_parked = state.park(false);
     if !ended {
+        conn.into_parts().io.close().await;
         return None;
     }
     if let Some(tunnel) = state.tunnel_task() {

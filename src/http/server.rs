@@ -154,9 +154,9 @@ pub async fn serve<S, H>(
         .await
     };
     match spoken {
-        Spoken::Closed => {}
+        Spoken::Closed => guard.close().await,
         // Another would be read as what it is not, by us or by whoever looks at the handshake alone (ALPACA).
-        Spoken::Http1 | Spoken::Http2 if !state.may_speak(spoken == Spoken::Http2) => {}
+        Spoken::Http1 | Spoken::Http2 if !state.may_speak(spoken == Spoken::Http2) => guard.close().await,
         Spoken::Http1 => {
             let _open = opened(Protocol::Http1);
             h1::serve(guard, state, settings, handler, &entered).await;

@@ -1,5 +1,6 @@
 //! The guard's way out: hyper's bytes as they are, interim responses between them, and an end that loses no answer.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -18,6 +19,16 @@ use crate::time::Deadline;
 const LINGER: Duration = Duration::from_secs(2);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
+    /// Ends what nothing is under way on: over TLS the client is told (close_notify), so that it takes the end for none that somebody
+    /// else has made. What it does not take at once is not waited for.
+    pub async fn close(&mut self) {
+        poll_fn(|cx| {
+            let _ = Pin::new(&mut self.io).poll_shutdown(cx);
+            Poll::Ready(())
+        })
+        .await;
+    }
+
     fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match Pin::new(&mut self.io).poll_write(cx, buf) {
             Poll::Ready(result) => {

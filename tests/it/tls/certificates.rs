@@ -86,7 +86,7 @@ fn what_was_settled_on_is_what_is_spoken() {
     for alpn in [&["http/1.1"][..], &[]] {
         let mut client = Dialer::new(alpn).connect(gateway.address(), ACME);
         client.stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
-        assert!(client.is_closed());
+        assert!(client.is_closed_in_order());
     }
     assert!(origin.requests().is_empty());
     let unknown = Dialer::new(&["spdy/1"]).dial(gateway.address(), ACME);
@@ -100,6 +100,15 @@ fn an_orderly_end_is_told() {
     let gateway = tls(&[&issued], "", &origin).start();
     let mut client = Dialer::new(&[]).connect(gateway.address(), ACME);
     assert_eq!(client.ask(&get(ACME, "/").header("Connection", "close")).status, 200);
+    assert!(client.is_closed_in_order());
+    // So is one that comes to no request, or to none more.
+    let limits = "{ header_read_timeout: 200ms, keep_alive_timeout: 200ms }";
+    let gateway = tls(&[&issued], "", &origin).set("limits", limits).start();
+    for alpn in ["http/1.1", "h2"] {
+        assert!(Dialer::new(&[alpn]).connect(gateway.address(), ACME).is_closed_in_order(), "{alpn}");
+    }
+    let mut client = Dialer::new(&[]).connect(gateway.address(), ACME);
+    assert_eq!(client.ask(&get(ACME, "/")).status, 200);
     assert!(client.is_closed_in_order());
 }
 

@@ -144,15 +144,7 @@ impl TlsClient {
         Ok(Said { status, head, body: String::from_utf8(body).unwrap() })
     }
 
-    /// Whether the other side ends the connection with nothing more said.
-    pub fn is_closed(&mut self) -> bool {
-        match self.stream.read(&mut [0; 16]) {
-            Ok(read) => read == 0,
-            Err(error) => !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut),
-        }
-    }
-
-    /// The same, in order, with close_notify.
+    /// Whether the other side ends the connection with nothing more said, in order (close_notify).
     pub fn is_closed_in_order(&mut self) -> bool {
         matches!(self.stream.read(&mut [0; 16]), Ok(0))
     }
