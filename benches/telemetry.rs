@@ -70,6 +70,7 @@ fn push_an_entry(c: &mut Criterion) {
                 status: 200,
                 tls: None,
                 sni: None,
+                client_cert: None,
                 tripped: None,
                 code: None,
                 request_bytes: 0,

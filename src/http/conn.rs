@@ -69,6 +69,7 @@ pub struct ConnState {
     unread: Cell<bool>,
     parking: Cell<bool>,
     cut: Cell<Option<Cut>>,
+    cut_off: Cell<Option<Cut>>,
     backlog: OnceCell<Box<dyn Fn() -> Option<u64>>>,
     life: Cell<LifeLimits>,
     born: Instant,
@@ -131,6 +132,7 @@ impl ConnState {
             unread: Cell::new(false),
             parking: Cell::new(false),
             cut: Cell::new(None),
+            cut_off: Cell::new(None),
             backlog: OnceCell::new(),
             life: Cell::default(),
             born: Instant::now(),
@@ -177,6 +179,12 @@ impl ConnState {
         if self.cut.get().is_none() {
             self.cut.set(Some(why));
         }
+    }
+
+    /// It is ended before its time, with all that it carries.
+    pub(super) fn cut_off(&self, why: Cut) {
+        self.note_cut(why);
+        self.cut_off.set(Some(why));
     }
 
     /// It takes no more requests than it has.
@@ -363,6 +371,12 @@ impl InFlight {
     pub fn over(mut self, reply: Option<&Reply>) -> Self {
         self.reply = reply.cloned();
         self
+    }
+
+    /// Why its client was cut, if it was: not another request's on the same connection.
+    #[must_use]
+    pub fn cut(&self) -> Option<Cut> {
+        self.reply.as_ref().and_then(Reply::cut).or(self.conn.cut_off.get())
     }
 
     /// Who is told of its interim responses.

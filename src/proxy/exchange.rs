@@ -24,7 +24,7 @@ use crate::admission::quota::{QuotaCharges, Used};
 use crate::balance::Key;
 use crate::breaker::{Permits, Tripped};
 use crate::http::body::BodyFlow;
-use crate::http::conn::InFlight;
+use crate::http::conn::{Cut, InFlight};
 use crate::http::facade::Facade;
 use crate::routing::{Facts, Route};
 use crate::telemetry::access_log::Entry;
@@ -272,9 +272,16 @@ impl Exchange {
         });
     }
 
-    /// Nobody waits for the end of the response any more: the client left, or the gateway ends.
+    /// It is ended before its time.
+    pub(super) fn cut(&mut self, why: Cut) {
+        self.in_flight.conn().note_cut(why);
+        self.code.get_or_insert(why.reason());
+    }
+
+    /// Nobody waits for the end of the response any more: the client left or was cut, or the gateway ends.
     pub(super) fn client_left(&mut self) {
-        self.code.get_or_insert(if self.books.ending.get() { DRAINING } else { "client_closed" });
+        let why = || self.in_flight.cut().map_or("client_closed", Cut::reason);
+        self.code.get_or_insert_with(|| if self.books.ending.get() { DRAINING } else { why() });
     }
 
     fn request_bytes(&self) -> u64 {
@@ -329,6 +336,9 @@ impl Drop for Exchange {
             sni: secured
                 .and_then(|secured| secured.server_name.as_ref())
                 .map(|name| name.as_str().as_bytes()),
+            client_cert: secured
+                .and_then(|secured| secured.client.as_ref())
+                .map(|client| client.told().as_bytes()),
             status,
             code: self.code,
             tripped: self.tripped.map(Tripped::name),

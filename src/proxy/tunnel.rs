@@ -120,7 +120,7 @@ pub(super) fn task(upgraded: Upgraded, books: Box<Exchange>, idle: Duration) -> 
             };
             tally.ended = matches!(ended, Some(Ok(_)));
             if ended.is_none() {
-                tally.books.in_flight.conn().note_cut(Cut::TunnelIdle);
+                tally.books.cut(Cut::TunnelIdle);
             }
         })
     })

@@ -72,6 +72,16 @@ impl Certificate {
     }
 }
 
+impl Certificate {
+    /// What people are told that it is: its subject or, where that is empty, the first of its alternative names.
+    #[must_use]
+    pub fn told(&self) -> &str {
+        let names = [&self.uris, &self.dns, &self.emails].into_iter().flatten();
+        let named = std::iter::once(&self.subject).chain(names).find(|name| !name.is_empty());
+        named.unwrap_or(&self.fingerprint)
+    }
+}
+
 /// A name as text: the most specific part first, and nothing in a value that could be taken for another part (RFC 4514 §2).
 pub(super) fn distinguished(name: &X509Name<'_>) -> Box<str> {
     let mut text = String::new();
@@ -182,6 +192,11 @@ mod tests {
         assert_eq!(read.fingerprint.len(), 64);
         assert!(read.not_before < read.not_after);
         assert_eq!(read.subject.len(), 0);
+        assert_eq!(read.told(), "spiffe://example.org/tenant/acme");
+        let nameless = Certificate { uris: Vec::new(), dns: Vec::new(), emails: Vec::new(), ..read };
+        assert_eq!(nameless.told(), &*nameless.fingerprint);
+        let named = Certificate { subject: "CN=worker-7".into(), ..nameless };
+        assert_eq!(named.told(), "CN=worker-7");
     }
 
     #[test]

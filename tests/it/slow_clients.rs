@@ -52,6 +52,7 @@ fn who_sips_a_response_is_cut() {
         cut(&gateway, "slow_response") == 1.0
     });
     eventually("what it held is free", || origin.open_connections() == 0);
+    assert_eq!(gateway.access_log(1)[0]["code"], "slow_response");
 }
 
 #[test]
@@ -98,6 +99,8 @@ fn who_sips_over_http2_is_cut() {
         }
     });
     assert_eq!(cut(&gateway, "slow_response") + cut(&gateway, "write_timeout"), 1.0);
+    let code = gateway.access_log(1)[0]["code"].clone();
+    assert!(code == "slow_response" || code == "write_timeout", "{code}");
 }
 
 #[test]

@@ -192,6 +192,17 @@ fn an_origin_may_decline_an_upgrade() {
 }
 
 #[test]
+fn a_tunnel_that_nothing_comes_through_is_cut_and_logged_as_that() {
+    let origin = echo_protocol();
+    let gateway = config().pool("shared", &[origin.address()], "timeouts: { idle: 200ms }").start();
+    let mut client = gateway.connect();
+    client.send(format!("GET / HTTP/1.1\r\nHost: {ACME}\r\n{UPGRADE}\r\n"));
+    let entry = gateway.access_log(1).remove(0);
+    assert_eq!((&entry["status"], &entry["code"]), (&101.into(), &"tunnel_idle".into()));
+    assert_eq!(gateway.metric("tollgate_connections_cut_total", &[("reason", "tunnel_idle")]), 1.0);
+}
+
+#[test]
 fn a_switch_to_another_protocol_than_asked_for_is_502() {
     let origin = Origin::on_request(|_, mut peer| {
         peer.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n");

@@ -86,6 +86,7 @@ pub(super) async fn serve<H: Handler>(
     {
         let mut sending = Sending {
             state,
+            reply,
             going,
             body,
             piece: Bytes::new(),
@@ -103,6 +104,7 @@ pub(super) async fn serve<H: Handler>(
 /// An answer's body on its way. When it is dropped before the end, the stream is reset.
 struct Sending<B> {
     state: Rc<ConnState>,
+    reply: Reply,
     going: SendStream<Bytes>,
     body: B,
     /// What has no room in the client's window yet.
@@ -167,8 +169,7 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
                 Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(false),
                 Poll::Pending => {
                     let why = ready!(self.poll_slow(cx));
-                    self.state.note_cut(why);
-                    self.going.send_reset(Reason::CANCEL);
+                    self.cut(why);
                     return Poll::Ready(false);
                 }
             },
@@ -183,13 +184,18 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         if let Some(pace) = &mut self.pace
             && !pace.passed(waited, octets)
         {
-            self.state.note_cut(Cut::SlowResponse);
-            self.going.send_reset(Reason::CANCEL);
+            self.cut(Cut::SlowResponse);
             return Poll::Ready(false);
         }
         let ends = self.is_last && self.piece.is_empty();
         self.notes.note_cut(piece.len(), self.piece.is_empty());
         Poll::Ready(self.going.send_data(piece, ends).is_ok())
+    }
+
+    fn cut(&mut self, why: Cut) {
+        self.state.note_cut(why);
+        self.reply.note_cut(why);
+        self.going.send_reset(Reason::CANCEL);
     }
 
     /// The client's window is shut. Ready when it has been for too long: altogether, by the least rate, or at one time.

@@ -10,6 +10,7 @@ use h2::{Reason, SendStream};
 use http::header::CONTENT_LENGTH;
 use http::{Response, StatusCode};
 
+use crate::http::ending::Cut;
 use crate::http::hop_by_hop::strip_response;
 
 /// Interim responses that one request's client is told, at most: any of them may be dropped (RFC 9110 §15.2).
@@ -24,11 +25,12 @@ struct Open {
     respond: SendResponse<Bytes>,
     interim: u32,
     answered: bool,
+    cut: Option<Cut>,
 }
 
 impl Reply {
     pub(super) fn new(respond: SendResponse<Bytes>) -> Self {
-        Self(Rc::new(RefCell::new(Open { respond, interim: 0, answered: false })))
+        Self(Rc::new(RefCell::new(Open { respond, interim: 0, answered: false, cut: None })))
     }
 
     /// Ready when the client has given the stream up, or the connection has ended.
@@ -68,6 +70,16 @@ impl Reply {
         let mut head = Response::new(());
         *head.status_mut() = StatusCode::CONTINUE;
         self.tell(head);
+    }
+
+    /// The stream is ended before its time.
+    pub(super) fn note_cut(&self, why: Cut) {
+        self.0.borrow_mut().cut = Some(why);
+    }
+
+    /// Why it was, if it was.
+    pub(in crate::http) fn cut(&self) -> Option<Cut> {
+        self.0.borrow().cut
     }
 
     fn tell(&self, head: Response<()>) {

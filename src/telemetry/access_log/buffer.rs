@@ -15,7 +15,7 @@ pub(super) const TEXT_MAX: usize = 16 << 20;
 const NONE: u32 = u32::MAX;
 
 /// How many texts a record has: see [`Record::texts`].
-pub(super) const TEXTS: usize = 10;
+pub(super) const TEXTS: usize = 11;
 
 /// What became of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub(super) struct Record {
     lengths: [u32; TEXTS],
 }
 
-/// An entry's texts: request id, tenant, route, pool, endpoint, method, host, path, query, SNI.
+/// An entry's texts: request id, tenant, route, pool, endpoint, method, host, path, query, SNI, client's certificate.
 pub(super) type Texts<'a> = [Option<&'a [u8]>; TEXTS];
 
 impl Buffer {
@@ -173,6 +173,7 @@ fn texts<'a>(entry: &Entry<'a>) -> Texts<'a> {
         Some(entry.uri.path().as_bytes()),
         entry.uri.query().map(str::as_bytes),
         entry.sni,
+        entry.client_cert,
     ]
 }
 

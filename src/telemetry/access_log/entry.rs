@@ -34,6 +34,8 @@ pub struct Entry<'a> {
     pub tls: Option<(&'static str, &'static str)>,
     /// The host that its handshake asked for.
     pub sni: Option<&'a [u8]>,
+    /// Whose certificate the client has shown.
+    pub client_cert: Option<&'a [u8]>,
     /// The status that the client received.
     pub status: u16,
     /// The code of the gateway's own refusal.

@@ -18,7 +18,7 @@ pub(super) struct Formatter {
 impl Formatter {
     /// Appends one line with its newline. What an entry does not have is left out.
     pub(super) fn line(&mut self, out: &mut Vec<u8>, record: &Record, texts: Texts<'_>) {
-        let [request_id, tenant, route, pool, endpoint, method, host, path, query, sni] = texts;
+        let [request_id, tenant, route, pool, endpoint, method, host, path, query, sni, client_cert] = texts;
         out.extend_from_slice(b"{\"time\":\"");
         self.time(out, record.started);
         out.push(b'"');
@@ -35,6 +35,7 @@ impl Formatter {
         text(out, "tls_version", record.tls.map(|(version, _)| version.as_bytes()));
         text(out, "tls_cipher", record.tls.map(|(_, cipher)| cipher.as_bytes()));
         text(out, "sni", sni);
+        text(out, "client_cert", client_cert);
         number(out, "status", u64::from(record.status));
         text(out, "code", record.code.map(str::as_bytes));
         text(out, "tripped", record.tripped.map(str::as_bytes));

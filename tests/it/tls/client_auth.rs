@@ -113,6 +113,7 @@ fn a_certificate_names_the_tenant() {
     };
     assert_eq!(ask(&clients.client(1, "A Worker", URI), "api.test").0, 200);
     assert_eq!(origin.last_request().header("x-tenant-id"), Some("acme"));
+    assert_eq!(gateway.access_log(1)[0]["client_cert"], "CN=A Worker");
     assert_eq!(ask(&clients.client(1, "globex", "https://x.test"), "api.test").0, 200);
     assert_eq!(origin.last_request().header("x-tenant-id"), Some("globex"));
     assert_eq!(ask(&clients.client(1, "acme", URI), ACME).0, 200);
