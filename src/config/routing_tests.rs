@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use http::HeaderName;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Map, Value, json};
 
 use super::build::Builder;
@@ -12,7 +14,7 @@ use super::document::Origin;
 use super::load::{Reader, process_environment, whole, why};
 use super::source::Mark;
 use super::written::{self, Action};
-use crate::types::ValueTest;
+use crate::types::{Certificate, ValueTest};
 
 /// The tests of a file.
 #[derive(Debug)]
@@ -102,7 +104,7 @@ impl RoutingTests {
                     .hint("write one like `- { request: https://www.example.com/, expect: { tenant: acme } }` below `tests:`");
             }
             let folder = path.parent().unwrap_or(Path::new(""));
-            let tests = Tests { builder: Builder::bare(findings) };
+            let tests = Tests { builder: Builder::bare(findings), folder };
             Self {
                 config: written.config.map(|config| folder.join(config.value)),
                 tests: written.tests.0.iter().map(|test| tests.test(test)).collect(),
@@ -121,19 +123,50 @@ type Word = fn(String) -> Expected;
 
 struct Tests<'b> {
     builder: Builder<'b>,
+    /// Where files are that they name.
+    folder: &'b Path,
 }
 
 impl Tests<'_> {
     fn test(&self, written: &written::RoutingTest) -> RoutingTest {
         let request = match &written.request.value {
             WordOr::Word(url) => json!({ "url": url }),
-            WordOr::Mapping(asked) => document(asked),
+            WordOr::Mapping(asked) => self.document(asked),
         };
         let text = |key: &str| request.get(key).and_then(Value::as_str);
         let unnamed = || format!("{} {}", text("method").unwrap_or("GET"), text("url").unwrap_or_default());
         let name = written.name.clone().unwrap_or_else(unnamed);
         let origin = self.builder.findings.sources.origin(written.request.key);
         RoutingTest { name, origin, expected: self.expected(&written.expect), request }
+    }
+
+    /// As the admin API takes it.
+    fn document(&self, asked: &written::Asked) -> Value {
+        let headers = asked.headers.iter().map(|(name, lines)| (name.value.clone(), json!(lines.0)));
+        let headers: Map<String, Value> = headers.collect();
+        let certificate = asked.client_cert.as_ref().and_then(|file| self.certificate(file));
+        json!({
+            "url": asked.url, "method": asked.method, "headers": headers, "from": asked.from,
+            "client_certificate": certificate,
+        })
+    }
+
+    fn certificate(&self, file: &Spanned<String>) -> Option<String> {
+        let text = std::fs::read_to_string(self.folder.join(&file.value));
+        let findings = self.builder.findings;
+        let text = text.inspect_err(|error| {
+            let message = format!("the file `{}` can't be read: {}", file.value, why(error));
+            findings.error("missing-file", file.mark, message);
+        });
+        let text = text.ok()?;
+        let der = CertificateDer::from_pem_slice(text.as_bytes()).ok();
+        if der.and_then(|der| Certificate::read(&der)).is_none() {
+            let message = format!("the file `{}` has no certificate in PEM", file.value);
+            findings
+                .error("invalid-value", file.mark, message)
+                .hint("it needs a block that begins with -----BEGIN CERTIFICATE-----");
+        }
+        Some(text)
     }
 
     fn expected(&self, expect: &Spanned<written::Expect>) -> Vec<Expectation> {
@@ -196,11 +229,4 @@ impl Tests<'_> {
         }
         all
     }
-}
-
-/// As the admin API takes it.
-fn document(asked: &written::Asked) -> Value {
-    let headers = asked.headers.iter().map(|(name, lines)| (name.value.clone(), json!(lines.0)));
-    let headers: Map<String, Value> = headers.collect();
-    json!({ "url": asked.url, "method": asked.method, "headers": headers, "from": asked.from })
 }

@@ -1,15 +1,23 @@
-//! From plain HTTP to https, where a listener says so.
+//! From plain HTTP to https, where a listener says so, and that browsers stay there.
 
 use bytes::Bytes;
-use http::header::LOCATION;
+use http::header::{LOCATION, STRICT_TRANSPORT_SECURITY};
 use http::request::Parts;
-use http::{HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Response};
 
 use super::rejection::Rejection;
 use crate::http::client_addr::Client;
 use crate::http::conn::ConnState;
 use crate::http::forwarded;
 use crate::types::HostName;
+
+/// Tells browsers in Strict-Transport-Security what the listener is to tell them, where it speaks TLS. An application that says
+/// something of it itself knows better.
+pub(super) fn tell_hsts(conn: &ConnState, fields: &mut HeaderMap) {
+    if let Some(hsts) = conn.secured.as_ref().and_then(|secured| secured.hsts.as_ref()) {
+        fields.entry(STRICT_TRANSPORT_SECURITY).or_insert_with(|| hsts.clone());
+    }
+}
 
 /// The answer that leads a client to https, unless it came by that. It is given to tenants' hosts alone: whoever names another is
 /// refused before, so nobody is led anywhere else by it.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use arc_swap::Cache;
-use http::header::{ACCEPT_LANGUAGE, CONNECTION, RETRY_AFTER, STRICT_TRANSPORT_SECURITY};
+use http::header::{ACCEPT_LANGUAGE, CONNECTION, RETRY_AFTER};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body;
 use tokio::task::yield_now;
@@ -21,7 +21,7 @@ use super::rejection::Rejection;
 use super::response::{ResponseBody, name_request};
 use super::seating::{self, Nursery};
 use super::snapshot::{Snapshot, SnapshotCell};
-use super::{circuit, grpc, page, problem, rewriting, tunnel};
+use super::{circuit, grpc, https_redirect, page, problem, rewriting, tunnel};
 use crate::acme::Seeking;
 use crate::brand::prefers_html;
 use crate::http::checks;
@@ -327,10 +327,7 @@ impl Handler for Proxy {
         if conn.h2.get() {
             response.headers_mut().remove(CONNECTION);
         }
-        if let Some(hsts) = conn.secured.as_ref().and_then(|secured| secured.hsts.as_ref()) {
-            // An application that says something of it itself knows better.
-            response.headers_mut().entry(STRICT_TRANSPORT_SECURITY).or_insert_with(|| hsts.clone());
-        }
+        https_redirect::tell_hsts(&conn, response.headers_mut());
         Ok(response)
     }
 

@@ -19,6 +19,7 @@ use super::decision::{Decided, Gates, Leads};
 use super::edge;
 use super::forward::Framing;
 use super::gates::{self, Witness};
+use super::https_redirect;
 use super::pipeline::is_request_id;
 use super::rejection::Rejection;
 use super::snapshot::{RouteTarget, Snapshot};
@@ -28,10 +29,11 @@ use crate::admission::fair_share::Outlook;
 use crate::balance::Key;
 use crate::http::checks::{self, BadRequest, Checked};
 use crate::http::client_addr::Client;
-use crate::http::conn::ConnState;
+use crate::http::conn::{ConnState, HttpsRedirect};
 use crate::http::forwarded;
 use crate::http::hop_by_hop::Survey;
 use crate::http::names::X_REQUEST_ID;
+use crate::http::secured::Secured;
 use crate::routing::{Facts, Route};
 use crate::tenant::{self, Clues, Identified, LookedUp, Tenant, Unidentified};
 use crate::types::{Certificate, HostName};
@@ -48,6 +50,8 @@ pub struct Rehearsal {
     peer: IpAddr,
     body: Declared,
     certificate: Option<Certificate>,
+    secured: Option<Box<Secured>>,
+    https_redirect: Option<HttpsRedirect>,
     /// Whether pools have looked up the names that they find endpoints by.
     is_running: bool,
     survey: Survey,
@@ -106,7 +110,26 @@ impl Rehearsal {
         let client = snapshot.trusted.client(peer, &head.headers);
         let checked = checks::request(&head, &survey, &snapshot.server.head);
         let body = Declared(body_octets);
-        Self { snapshot, head, peer, body, certificate: None, is_running, survey, client, checked }
+        let (certificate, secured, https_redirect) = (None, None, None);
+        Self {
+            snapshot,
+            head,
+            peer,
+            body,
+            certificate,
+            secured,
+            https_redirect,
+            is_running,
+            survey,
+            client,
+            checked,
+        }
+    }
+
+    /// The same, by a connection whose handshake has settled this, or that is led to https where it has none.
+    #[must_use]
+    pub fn over(self, secured: Option<Secured>, https_redirect: Option<HttpsRedirect>) -> Self {
+        Self { secured: secured.map(Box::new), https_redirect, ..self }
     }
 
     /// The same, from a client that has shown this certificate.
@@ -187,19 +210,49 @@ impl Rehearsal {
     pub fn decide(&self, identified: &Identified, witness: &mut impl Witness) -> Outcome {
         let tenant = &identified.tenant;
         witness.cors(tenant.terms.cors.as_ref(), &self.head.headers);
-        if let Some(file) = gates::file_of_brand(tenant, &self.head, self.client) {
-            return Outcome::Answered(file);
+        let (peer, local) = (SocketAddr::new(self.peer, 0), SocketAddr::from(([0; 4], 0)));
+        let conn = Rc::new(ConnState::of(peer.into(), local, self.secured.clone(), self.https_redirect));
+        let mut outcome = self.enter(identified, &conn, witness).unwrap_or_else(Outcome::Refused);
+        match &mut outcome {
+            Outcome::Answered(answer) => https_redirect::tell_hsts(&conn, answer.headers_mut()),
+            Outcome::Forwarded(onward) => {
+                let Onward { response_fields, response_removed, .. } = &mut **onward;
+                https_redirect::tell_hsts(&conn, response_fields);
+                response_removed.retain(|name| !response_fields.contains_key(name));
+            }
+            Outcome::Refused(_) => {}
         }
-        self.admit(identified, witness).unwrap_or_else(Outcome::Refused)
+        outcome
     }
 
-    fn admit(&self, identified: &Identified, witness: &mut impl Witness) -> Result<Outcome, Rejection> {
+    fn enter(
+        &self,
+        identified: &Identified,
+        conn: &Rc<ConnState>,
+        witness: &mut impl Witness,
+    ) -> Result<Outcome, Rejection> {
+        let host = self.checked.as_ref().ok().and_then(|checked| checked.host.as_ref());
+        if let Some(answer) = https_redirect::answer(conn, self.client, &self.head, host, identified.by_host)?
+        {
+            return Ok(Outcome::Answered(answer));
+        }
+        match gates::file_of_brand(&identified.tenant, &self.head, self.client) {
+            Some(file) => Ok(Outcome::Answered(file)),
+            None => self.admit(identified, conn, witness),
+        }
+    }
+
+    fn admit(
+        &self,
+        identified: &Identified,
+        conn: &Rc<ConnState>,
+        witness: &mut impl Witness,
+    ) -> Result<Outcome, Rejection> {
         let Identified { tenant, by_host } = identified;
         let checked = self.checked.as_ref().map_err(|why| Rejection::BadRequest(*why))?;
-        let conn = Rc::new(ConnState::new(SocketAddr::new(self.peer, 0), SocketAddr::from(([0; 4], 0))));
         let gates = Gates {
             snapshot: &self.snapshot,
-            conn: &conn,
+            conn,
             survey: &self.survey,
             client: self.client,
             handshake: None,
@@ -250,10 +303,9 @@ impl Rehearsal {
             response_removed.extend(rules.remove.iter().cloned());
         }
         if let Some(cookie) = cookie {
-            let is_https = forwarded::is_https(&self.head.headers, self.client.via_trusted, &conn);
+            let is_https = forwarded::is_https(&self.head.headers, self.client.via_trusted, conn);
             StickyCookie::new(cookie, is_https).give(&mut response_fields);
         }
-        response_removed.retain(|name| !response_fields.contains_key(name));
         let pool = Arc::clone(pool);
         let onward = Onward { pool, key, seat, switch, within, head, response_fields, response_removed };
         Ok(Outcome::Forwarded(Box::new(onward)))

@@ -51,6 +51,14 @@ impl ClientCertRule {
     }
 }
 
+impl ClientCertRule {
+    /// The id that a certificate names, whether or not there is such a tenant; for people.
+    #[must_use]
+    pub fn id_in<'c>(&self, certificate: Option<&'c Certificate>) -> Option<&'c str> {
+        self.id(certificate?).ok().flatten()
+    }
+}
+
 impl CertPart {
     /// Its name in the configuration.
     #[must_use]

@@ -43,6 +43,7 @@ pub(in crate::cli) fn drawn(told: &Value) -> String {
     let mut text = format!("{}\n", plain(&root));
     let parts = [
         configuration(part(told, "configuration")),
+        listener(part(told, "listener")),
         identify(told),
         settings(part(told, "settings")),
         route(part(told, "route")),
@@ -100,6 +101,19 @@ fn configuration(told: &Value) -> Option<Branch> {
         below.push(Branch::new(format!("tenants of the store {store} were not looked at: {not_read}")));
     }
     Some(Branch::new(text).with(below))
+}
+
+fn listener(told: &Value) -> Option<Branch> {
+    let name = word(told, "name");
+    let text = match (&*name, told.get("tls") == Some(&Value::Bool(true))) {
+        ("", _) => "listener: none".to_owned(),
+        (name, true) => format!("listener {name}, over TLS{}", place(told)),
+        (name, false) => format!("listener {name}{}", place(told)),
+    };
+    let note = Some(word(told, "note")).filter(|note| !note.is_empty());
+    let leads = told.get("leads_to_https") == Some(&Value::Bool(true));
+    let leads = leads.then(|| "it leads to https".to_owned());
+    Some(Branch::new(text).with(leads.into_iter().chain(note).map(Branch::new).collect()))
 }
 
 fn identify(told: &Value) -> Option<Branch> {

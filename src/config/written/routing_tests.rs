@@ -40,6 +40,8 @@ pub(in crate::config) struct Asked {
     pub headers: Entries<Lines>,
     /// The address that it comes from. Default 192.0.2.1.
     pub from: Option<String>,
+    /// A file with the certificate that the client shows, in PEM, relative to this one.
+    pub client_cert: Option<Spanned<String>>,
 }
 
 /// The lines of a field.

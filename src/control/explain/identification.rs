@@ -96,8 +96,12 @@ impl Asked<'_> {
             (Rule::ClientCert(_), Some(Heard::Refused(Unidentified::Conflict))) => {
                 format!("the certificate of `{}` names several tenants", self.subject())
             }
-            (Rule::ClientCert(_), Some(Heard::Refused(Unidentified::Unknown))) => {
-                format!("the certificate of `{}` names no tenant{anywhere}", self.subject())
+            (Rule::ClientCert(rule), Some(Heard::Refused(Unidentified::Unknown))) => {
+                let id = rule.id_in(self.certificate).unwrap_or_default();
+                format!(
+                    "the certificate of `{}` names `{id}`, and there is no such tenant{anywhere}",
+                    self.subject()
+                )
             }
             (_, Some(Heard::NotAsked)) if self.host.is_none() => "the request has no host".to_owned(),
             (_, Some(Heard::NotAsked)) => "the host has named a tenant already".to_owned(),
@@ -124,7 +128,7 @@ impl Asked<'_> {
     }
 
     fn subject(&self) -> &str {
-        self.certificate.map_or("", |certificate| &certificate.subject)
+        self.certificate.map_or("", Certificate::told)
     }
 }
 

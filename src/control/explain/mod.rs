@@ -4,6 +4,7 @@
 //! document, whoever asks: the admin API answers with it, the command line draws it as a tree, and `check --tests` compares with it.
 
 mod effective;
+mod entrance;
 mod identification;
 mod local;
 mod onward;
@@ -31,6 +32,7 @@ use crate::proxy::{Outcome, Rehearsal, Rejection, Snapshot};
 use crate::store::{Glance, TenantKey};
 use crate::tenant::Tenant;
 use crate::types::TenantId;
+use entrance::Entrance;
 use identification::Hearing;
 use sources::Sources;
 use way::Way;
@@ -76,10 +78,12 @@ pub struct Live {
 /// request would.
 pub async fn explain(ground: &Ground, question: Question) -> Value {
     let asked = question.told();
-    let Question { head, peer, body_octets, certificate, .. } = question;
+    let Question { head, peer, body_octets, certificate, is_https, port, .. } = question;
+    let entrance = Entrance::of(&ground.document, is_https, port, certificate.is_some());
     let rehearsal =
-        Rehearsal::new(Arc::clone(&ground.snapshot), head, peer, body_octets, ground.live.is_some())
-            .showing(certificate);
+        Rehearsal::new(Arc::clone(&ground.snapshot), head, peer, body_octets, ground.live.is_some());
+    let secured = entrance.secured(rehearsal.host(), certificate.as_ref());
+    let rehearsal = rehearsal.showing(certificate).over(secured, entrance.https_redirect());
     let (hearing, found) = rehearsal.identify(Hearing::default).await;
     let (file, looks_into_store) = (ground.file.clone(), !matches!(ground.kept, Kept::Unread(_)));
     // A large file takes a while to be read.
@@ -115,6 +119,7 @@ pub async fn explain(ground: &Ground, question: Question) -> Value {
     json!({
         "request": asked,
         "configuration": configuration(ground),
+        "listener": entrance.told(),
         "client": {
             "address": client.ip.to_string(),
             "is_known": client.is_known,

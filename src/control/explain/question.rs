@@ -20,6 +20,9 @@ const FIELDS_MAX: usize = 200;
 #[derive(Debug, Clone)]
 pub struct Question {
     pub(super) url: String,
+    /// Whether it is to come by https, and at which port, where the URL says so.
+    pub(super) is_https: bool,
+    pub(super) port: Option<u16>,
     pub(super) head: Parts,
     pub(super) peer: IpAddr,
     pub(super) peer_is_given: bool,
@@ -46,7 +49,8 @@ impl Question {
     ) -> Result<Self, InvalidQuestion> {
         let method = Method::from_bytes(method.as_bytes())
             .map_err(|_| invalid(format!("`{method}` is no method\nwrite one like GET, POST or DELETE")))?;
-        let (authority, target) = taken_apart(url)?;
+        let (is_https, authority, target) = taken_apart(url)?;
+        let port = port_of(&authority);
         let mut request = Request::new(());
         *request.method_mut() = method;
         *request.uri_mut() = target;
@@ -78,6 +82,8 @@ impl Question {
         let body_octets = length.and_then(|length| length.parse().ok()).unwrap_or_default();
         Ok(Self {
             url: url.to_owned(),
+            is_https,
+            port,
             head,
             peer,
             peer_is_given: from.is_some(),
@@ -158,16 +164,13 @@ fn fields_of(fields: &Map<String, Value>) -> Option<Vec<(String, String)>> {
     Some(all)
 }
 
-/// The authority and the target in origin form, as a client would send them.
-fn taken_apart(url: &str) -> Result<(String, Uri), InvalidQuestion> {
-    let rest = match url.split_once("://") {
-        Some((scheme, rest))
-            if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https") =>
-        {
-            rest
-        }
+/// Whether it is of https, the authority, and the target in origin form, as a client would send them.
+fn taken_apart(url: &str) -> Result<(bool, String, Uri), InvalidQuestion> {
+    let (is_https, rest) = match url.split_once("://") {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (false, rest),
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (true, rest),
         Some(_) => return Err(no_url(url)),
-        None => url,
+        None => (false, url),
     };
     // What follows a `#` stays with the client (RFC 9110 §7.1).
     let rest = rest.split('#').next().unwrap_or_default();
@@ -179,7 +182,14 @@ fn taken_apart(url: &str) -> Result<(String, Uri), InvalidQuestion> {
     }
     let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
     let target = target.parse::<Uri>().map_err(|_| no_url(url))?;
-    Ok((authority.to_owned(), target))
+    Ok((is_https, authority.to_owned(), target))
+}
+
+fn port_of(authority: &str) -> Option<u16> {
+    let (host, port) = authority.rsplit_once(':')?;
+    // Colons within brackets are those of an address.
+    let is_port = !host.is_empty() && (!host.starts_with('[') || host.ends_with(']'));
+    port.parse().ok().filter(|_| is_port)
 }
 
 fn no_url(url: &str) -> InvalidQuestion {
@@ -202,6 +212,14 @@ mod tests {
             Ok::<_, String>((host, question.head.uri.to_string()))
         };
         let is = |host: &str, target: &str| Ok((host.to_owned(), target.to_owned()));
+        let came = |url: &str| {
+            let question = Question::new("GET", url, &[], None).unwrap();
+            (question.is_https, question.port)
+        };
+        assert_eq!(came("https://acme.test/a:1"), (true, None));
+        assert_eq!(came("HTTP://acme.test:8080"), (false, Some(8080)));
+        assert_eq!(came("https://[::1]/"), (true, None));
+        assert_eq!(came("https://[::1]:8443/"), (true, Some(8443)));
         assert_eq!(sent("https://www.acme.test/api/reports?a=b#c"), is("www.acme.test", "/api/reports?a=b"));
         assert_eq!(sent("acme.test:8080"), is("acme.test:8080", "/"));
         assert_eq!(sent("http://[::1]?q"), is("[::1]", "/?q"));

@@ -5,6 +5,7 @@ mod authority;
 mod certificates;
 mod client;
 mod client_auth;
+mod explained;
 mod https_only;
 mod observed;
 mod reloads;
