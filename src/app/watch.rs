@@ -150,8 +150,7 @@ impl Signs {
                     event.kind,
                     EventKind::Modify(ModifyKind::Data(_)) | EventKind::Create(CreateKind::File)
                 );
-                let is_written =
-                    is_end || matches!(event.kind, EventKind::Modify(ModifyKind::Data(_)));
+                let is_written = is_end || matches!(event.kind, EventKind::Modify(ModifyKind::Data(_)));
                 for path in event.paths {
                     // Others write in these folders, too, a log a thousand times a second. What is created or moved there may
                     // be what a link leads to.

@@ -83,7 +83,7 @@ pub(super) fn lists(listener: &Listener) -> impl Iterator<Item = (&PemFile, Revo
     })
 }
 
-fn of_files(listener: &Listener) -> impl Iterator<Item = (&ServerCertificate, Certificate)> {
+pub(super) fn of_files(listener: &Listener) -> impl Iterator<Item = (&ServerCertificate, Certificate)> {
     let files = listener.tls.as_ref().map(|tls| tls.certificates.as_slice()).unwrap_or_default();
     files.iter().filter_map(|file| {
         let leaf = CertificateDer::from_pem_slice(file.chain.text.as_bytes()).ok()?;

@@ -63,7 +63,7 @@ impl<S> Outlet<S> {
         let deadlines = &self.deadlines;
         let taking = self.taking.get_or_insert_with(|| Box::new(Taking::new(deadlines)));
         let why = ready!(taking.poll_slow(&self.state, cx));
-        self.state.note_cut(why);
+        self.state.cut_off(why);
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }

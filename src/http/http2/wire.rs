@@ -143,24 +143,6 @@ impl<S> Wire<S> {
             }
         });
     }
-
-    /// Something was taken, at the pace of the client.
-    fn taken(&mut self, octets: usize) {
-        self.notes.blocked.set(false);
-        if let Some(taking) = &mut self.taking {
-            taking.written(octets, &self.state);
-        }
-    }
-
-    /// Ready when the client has taken nothing for too long, or too little.
-    fn poll_slow<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        self.notes.blocked.set(true);
-        let deadlines = &self.deadlines;
-        let taking = self.taking.get_or_insert_with(|| Box::new(Taking::new(deadlines)));
-        let why = ready!(taking.poll_slow(&self.state, cx));
-        self.state.cut_off(why);
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
