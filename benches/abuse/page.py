@@ -1,30 +1,21 @@
 """The table of docs/security.md: medians over the rounds, a row a case, the proxies beside each other."""
 
-import os
-import platform
 from collections import Counter
-from datetime import datetime, timezone
-from pathlib import Path
 from statistics import median
 
-import report
+import machine
+from block import Block
 from case import Case
-from process import Failure
 from trial import Sample
 
-BEGIN, END = "<!-- abuse:begin -->", "<!-- abuse:end -->"
+BLOCK = Block("abuse")
 RATIO_MAX = 1.20
 GROWN_MAX_MIB = 256.0
 
 
 def conditions(args, versions: dict[str, str]) -> dict:
     return {
-        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
-        "kernel": platform.release().split("-")[0],
-        "cpu": report.cpu_model(),
-        "cores": os.cpu_count(),
-        "proxy_core": args.proxy_core,
-        "load_core": args.load_core,
+        **machine.described(args),
         "rounds": args.rounds,
         "seconds": args.seconds,
         "rate": args.rate,
@@ -132,12 +123,3 @@ def met(here: list[Sample]) -> bool:
         and not any(one.lost or one.died for one in here)
         and max(one.rss_grown_mib for one in here) <= GROWN_MAX_MIB
     )
-
-
-def write_block(file: Path, block: str) -> None:
-    text = file.read_text()
-    before, begin, rest = text.partition(BEGIN)
-    _old, end, after = rest.partition(END)
-    if not begin or not end:
-        raise Failure(f"{file} lacks {BEGIN} … {END}")
-    file.write_text(f"{before}{BEGIN}\n{block}{END}{after}")

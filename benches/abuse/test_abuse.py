@@ -161,9 +161,9 @@ class Page(unittest.TestCase):
     def test_the_block_is_replaced(self):
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "page.md")
-            file.write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n")
-            page.write_block(file, "new\n")
-            self.assertEqual(file.read_text(), f"before\n{page.BEGIN}\nnew\n{page.END}\nafter\n")
+            file.write_text(f"before\n{page.BLOCK.begin}\nold\n{page.BLOCK.end}\nafter\n")
+            page.BLOCK.write(file, "new\n")
+            self.assertEqual(file.read_text(), f"before\n{page.BLOCK.begin}\nnew\n{page.BLOCK.end}\nafter\n")
 
     def test_percentiles_are_by_nearest_rank(self):
         found = [(0.0, number / 1000, True, "h1") for number in range(1, 101)]

@@ -17,9 +17,10 @@ import time
 from pathlib import Path
 
 import sanity
+import under_load
 import wrk
 from origin import Origin
-from peers import ROOT, Setup
+from peers import Setup
 from peers.tollgate import Tollgate, config
 from process import Child, CpuTime, Failure, Workspace, free_port, wait_until
 from scenario import RATE_PER_S, TENANTS
@@ -67,10 +68,7 @@ class Gateway:
         self.port = setup.port
 
     def rewrite(self, rate_per_s: int) -> None:
-        # Renamed into place as editors do it: a watcher must never meet half a file.
-        fresh = self._path.with_suffix(".new")
-        fresh.write_text(config(self._setup, rate_per_s))
-        fresh.replace(self._path)
+        under_load.put(self._path, config(self._setup, rate_per_s))
 
     def signal(self) -> None:
         os.kill(self.child.pid, signal.SIGHUP)
@@ -94,11 +92,7 @@ def _drive(workspace: Workspace, gateway: Gateway, args) -> tuple[wrk.Load, Relo
     started = time.monotonic()
     before = wait_until(lambda: _all_connected(gateway.port, args.connections), 5, "wrk to connect")
     after, reloads = before, Reloads()
-    # The last reload comes a second before the end, so that its consequences are still counted.
-    for second in range(1, args.seconds - 1):
-        wait_until(lambda at=started + second: time.monotonic() >= at, 2, "the next second")
-        if load.has_ended():
-            break
+    for second in under_load.seconds(args.seconds, load.has_ended, started):
         _reload(gateway, reloads, RATES_PER_S[second % 2], args)
         if time.monotonic() - started < args.seconds - 0.5:
             after = _client_ports(gateway.port)
@@ -140,8 +134,7 @@ def _verdict(load: wrk.Load, reloads: Reloads, before: set[int], after: set[int]
         wrong.append("nothing was reloaded")
     if not args.no_policy and reloads.seen < reloads.sent:
         wrong.append(f"{reloads.sent - reloads.seen} reloads never took effect")
-    print(f"FAILED: {'; '.join(wrong)}" if wrong else "ok: nothing was lost")
-    return 1 if wrong else 0
+    return under_load.verdict(wrong)
 
 
 def _serves(child: Child, port: int) -> bool:
@@ -166,21 +159,11 @@ def _client_ports(port: int) -> set[int]:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tollgate", type=Path, default=ROOT / "target/release/tollgate")
-    parser.add_argument("--seconds", type=int, default=60)
+    parser = under_load.parser(__doc__)
     parser.add_argument("--connections", type=int, default=64)
-    parser.add_argument("--proxy-core", type=int, default=0)
-    parser.add_argument("--load-core", type=int, default=1)
     parser.add_argument("--no-policy", action="store_true", help="don't require reloads to show in RateLimit-Policy")
-    parser.add_argument("--keep", action="store_true", help="keep the temp folder (configuration and logs)")
     return parser.parse_args()
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except Failure as failure:
-        sys.exit(f"reload_under_load: {failure}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    under_load.run("reload_under_load", main)

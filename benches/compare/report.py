@@ -1,30 +1,22 @@
 """The rows as a Markdown table: medians, their spread, and ratios taken within each round."""
 
-import os
-import platform
 from collections import defaultdict
-from datetime import datetime, timezone
-from pathlib import Path
 from statistics import median
 
+import machine
+from block import Block
 from measure import Sample
 from peers import Peer
-from process import Failure
 from scenario import SCENARIOS
 
-BEGIN, END = "<!-- compare:begin -->", "<!-- compare:end -->"
+BLOCK = Block("compare")
 BASELINES = ("haproxy", "nginx")
 NOISE_MAX = 0.10  # above this share of a core, somebody else was at work
 
 
 def conditions(versions: dict[str, str], args) -> dict:
     return {
-        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
-        "kernel": platform.release(),
-        "cpu": cpu_model(),
-        "cores": os.cpu_count(),
-        "proxy_core": args.proxy_core,
-        "load_core": args.load_core,
+        **machine.described(args),
         "rounds": args.rounds,
         "duration_s": args.duration,
         "warmup_s": args.warmup,
@@ -49,15 +41,6 @@ def markdown(samples: list[Sample], peers: list[Peer], condition: dict, failures
             lines += _table(of_scenario, peers)
             lines += _notes(name, of_scenario, peers, failed)
     return "\n".join(lines) + "\n"
-
-
-def write_block(readme: Path, block: str) -> None:
-    text = readme.read_text()
-    head, begin, rest = text.partition(BEGIN)
-    _old, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise Failure(f"{readme} lacks {BEGIN} … {END}")
-    readme.write_text(f"{head}{BEGIN}\n{block}{END}{tail}")
 
 
 def _table(samples: list[Sample], peers: list[Peer]) -> list[str]:
@@ -129,10 +112,3 @@ def _ratio(samples: list[Sample], rows: list[Sample], figure: str, best) -> str:
         if baselines and best(baselines) > 0:
             ratios.append(getattr(row, figure) / best(baselines))
     return f"{median(ratios):.2f}" if ratios else "–"
-
-
-def cpu_model() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()

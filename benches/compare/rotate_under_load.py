@@ -20,8 +20,9 @@ import subprocess
 import time
 from pathlib import Path
 
+import under_load
 from origin import Origin
-from peers import ROOT, Setup
+from peers import Setup
 from peers.tollgate import config
 from process import Child, Failure, Workspace, free_port, wait_until
 from scenario import RATE_PER_S, TENANTS
@@ -56,8 +57,7 @@ def main() -> int:
     print(f"rotations         {rotated} put in place, {seen} seen to take effect")
     if rotated == 0 or seen < rotated:
         wrong.append(f"{rotated - seen} of {rotated} rotations never took effect")
-    print(f"FAILED: {'; '.join(wrong)}" if wrong else "ok: nothing was lost")
-    return 1 if wrong else 0
+    return under_load.verdict(wrong)
 
 
 class Gateway:
@@ -83,9 +83,7 @@ class Gateway:
     def configure(self, rate_per_s: int) -> None:
         text = config(self._setup, rate_per_s)
         plain = f"bind: 127.0.0.1:{self.port}"
-        draft = self.config.with_suffix(".new")
-        draft.write_text(text.replace(plain, f"{plain}, tls: {{ certificates: [{{ cert: app.pem, key: app.key }}] }}"))
-        draft.replace(self.config)
+        under_load.put(self.config, text.replace(plain, f"{plain}, tls: {{ certificates: [{{ cert: app.pem, key: app.key }}] }}"))
 
     def written(self) -> bytes:
         return ssl.PEM_cert_to_DER_cert((self.folder / "app.pem").read_text())
@@ -113,12 +111,9 @@ def command(h2load: str, port: int, args, *more: str) -> list[str]:
 
 
 def rotate(gateway: Gateway, child: Child, loads: dict[str, Child], args) -> tuple[int, int]:
-    started, rotated, seen = time.monotonic(), 0, 0
-    # The last one comes two seconds before the end, so that its consequences are still counted.
-    for second in range(1, args.seconds - 1):
-        wait_until(lambda at=started + second: time.monotonic() >= at, args.seconds, "the next second")
-        if any(load.has_ended() for load in loads.values()):
-            break
+    rotated = seen = 0
+    is_over = lambda: any(load.has_ended() for load in loads.values())
+    for second in under_load.seconds(args.seconds, is_over, time.monotonic()):
         if second % 3 == 0:
             gateway.configure(RATE_PER_S - 1_000 * (second % 2))
             continue
@@ -150,21 +145,11 @@ def lost(name: str, said: str, args) -> list[str]:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tollgate", type=Path, default=ROOT / "target/release/tollgate")
-    parser.add_argument("--seconds", type=int, default=60)
+    parser = under_load.parser(__doc__)
     parser.add_argument("--rate", type=int, default=2_000, help="requests a second, half of them over each protocol")
     parser.add_argument("--connections", type=int, default=20, help="of each protocol")
-    parser.add_argument("--proxy-core", type=int, default=0)
-    parser.add_argument("--load-core", type=int, default=1)
-    parser.add_argument("--keep", action="store_true", help="keep the temp folder (configuration and logs)")
     return parser.parse_args()
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except Failure as failure:
-        sys.exit(f"rotate_under_load: {failure}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    under_load.run("rotate_under_load", main)

@@ -6,12 +6,12 @@ from pathlib import Path
 import bars
 import plot
 import table
+from block import Block
 from figures import Figures, used
-from process import Failure
 from proxies import Configured
 from trial import Trial
 
-BEGIN, END = "<!-- fairness:begin -->", "<!-- fairness:end -->"
+BLOCK = Block("fairness")
 PAGE, PLOT = "fairness.md", "fairness.svg"
 
 
@@ -62,15 +62,9 @@ class Result:
 
 
 def write(docs: Path, result: Result, judged: str) -> None:
-    page = docs / PAGE
-    text = page.read_text()
-    head, begin, rest = text.partition(BEGIN)
-    _old, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise Failure(f"{page} lacks {BEGIN} … {END}")
     (docs / PLOT).write_text(plot.svg(result.figures, result.proxies))
     block = f"![{plot.ALT}]({PLOT})\n\n{result.markdown(judged)}"
-    page.write_text(f"{head}{BEGIN}\n{block}{END}{tail}")
+    BLOCK.write(docs / PAGE, block)
 
 
 def _gist(why: str) -> str:

@@ -1,29 +1,22 @@
 """What was found, as the README shows it: the bars first, then each experiment's table."""
 
 import json
-import os
-import platform
 from dataclasses import asdict
-from datetime import datetime, timezone
 from pathlib import Path
 
-import report
+import machine
 from bench import Bar, Outcome
+from block import Block
 from figures import head, row
 from process import Failure
 
-BEGIN, END = "<!-- scale:begin -->", "<!-- scale:end -->"
+BLOCK = Block("scale")
 NOISE_MAX = 0.10  # above this share of a core, somebody else was at work
 
 
 def conditions(args, version: str) -> dict:
     return {
-        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
-        "kernel": platform.release().split("-")[0],
-        "cpu": report.cpu_model(),
-        "cores": os.cpu_count(),
-        "proxy_core": args.proxy_core,
-        "load_core": args.load_core,
+        **machine.described(args),
         "tenants": args.tenants,
         "rounds": args.rounds,
         "duration_s": args.duration,
@@ -103,12 +96,3 @@ def markdown(found: dict[str, dict], names: list[str]) -> str:
 
 def _differs(own: dict, common: dict) -> str:
     return ", ".join(f"{key} {value}" for key, value in own.items() if common.get(key) != value and key in ("date", "tenants", "rounds", "duration_s", "version"))
-
-
-def write_block(readme: Path, block: str) -> None:
-    text = readme.read_text()
-    before, begin, rest = text.partition(BEGIN)
-    _old, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise Failure(f"{readme} lacks {BEGIN} … {END}")
-    readme.write_text(f"{before}{BEGIN}\n{block}{END}{tail}")

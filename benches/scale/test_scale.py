@@ -150,11 +150,11 @@ class Pages(unittest.TestCase):
             page.Results(path).record("cold", "Cold", Outcome([Bar("p99", 6, 5, "ms")], ["| a |"]), self.CONDITION, 0.5, 1)
             page.Results(path).failed("kill", "Kill", "it broke\nthere", self.CONDITION)
             block = page.markdown(page.Results(path).found, ["cold", "kill", "start"])
-            readme.write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n")
-            page.write_block(readme, block)
-            page.write_block(readme, block)
+            readme.write_text(f"before\n{page.BLOCK.begin}\nold\n{page.BLOCK.end}\nafter\n")
+            page.BLOCK.write(readme, block)
+            page.BLOCK.write(readme, block)
             text = readme.read_text()
-        self.assertEqual(text, f"before\n{page.BEGIN}\n{block}{page.END}\nafter\n")
+        self.assertEqual(text, f"before\n{page.BLOCK.begin}\n{block}{page.BLOCK.end}\nafter\n")
         for part in ("| p99 | 6.00 ms | ≤ 5 ms | **miss** |", "### `cold`: Cold", "**Noisy**", "it broke", "**not measured**"):
             self.assertIn(part, block)
 
