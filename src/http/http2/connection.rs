@@ -1,6 +1,6 @@
 //! An HTTP/2 connection: its terms, its streams, and its end.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -21,6 +21,7 @@ use crate::http::conn::{ConnState, Cut};
 use crate::http::guard::Guard;
 use crate::http::quiet::Quiet;
 use crate::http::server::{Entered, Handler, ServerSettings};
+use crate::telemetry::Seldom;
 use crate::time::Deadline;
 use crate::types::Peer;
 
@@ -54,8 +55,6 @@ const RESET_BY_ERROR_MAX: usize = 1024;
 const PING_AFTER: Duration = Duration::from_secs(20);
 /// How long the last words to a client may take that is sent away.
 const FAREWELL: Duration = Duration::from_secs(3);
-/// Each worker tells at most once in so long of a connection that it ended.
-const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Serves a connection until it ends.
 pub(in crate::http) async fn serve<S, H>(
@@ -229,21 +228,20 @@ where
 
     fn report(&self, abuse: Abuse) {
         self.handler.abused(abuse.name());
-        tell(self.state.peer, abuse);
+        tell(self.state.peer, abuse.name());
     }
 }
 
 thread_local! {
-    static TOLD: Cell<Option<Instant>> = const { Cell::new(None) };
+    static LINES: Seldom = const { Seldom::new() };
 }
 
-fn tell(peer: Peer, abuse: Abuse) {
-    let now = Instant::now();
-    if TOLD.get().is_none_or(|told| now.duration_since(told) >= TELL_EVERY) {
-        TOLD.set(Some(now));
-        let kind = abuse.name();
-        tracing::info!(%peer, kind, "an HTTP/2 connection was ended (ENHANCE_YOUR_CALM): too much of what does no work");
-    }
+fn tell(peer: Peer, kind: &'static str) {
+    LINES.with(|lines| {
+        lines.tell(|untold| {
+            tracing::info!(%peer, kind, untold, "an HTTP/2 connection was ended (ENHANCE_YOUR_CALM): too much of what does no work");
+        });
+    });
 }
 
 /// Finds out whether a silent client is still there.
