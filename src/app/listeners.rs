@@ -55,9 +55,10 @@ pub(super) fn bind_admin(admin: &Admin) -> anyhow::Result<listen::Bound> {
     bind(&admin.bind, options, 1).context("admin.bind")
 }
 
-/// Gives each worker its sockets.
+/// Gives each worker its sockets, and says so: once for each listener, not again at every reload.
 pub(super) fn hand_out(workers: &[Worker], sockets: Sockets) {
     for (bound, sockets) in sockets {
+        tracing::info!(listener = %bound.shown, "listening");
         for (worker, socket) in workers.iter().zip(sockets) {
             worker.tell(Command::Listen {
                 name: Arc::clone(&bound.name),

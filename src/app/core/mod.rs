@@ -265,9 +265,6 @@ impl Core {
     fn report(&self, difference: &Difference) {
         let running = self.running();
         if difference.main {
-            for bound in &running.listeners {
-                tracing::info!(listener = %bound.shown, "listening");
-            }
             for warning in &running.warnings {
                 tracing::warn!("{warning}");
             }

@@ -192,6 +192,7 @@ impl Core {
         let workers = self.workers();
         hand_out(&workers, new);
         for bound in gone {
+            tracing::info!(listener = %bound.shown, "no longer listening");
             workers.iter().for_each(|worker| worker.tell(Command::Unlisten(Arc::clone(&bound.name))));
         }
     }
