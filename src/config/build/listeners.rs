@@ -6,7 +6,7 @@ use super::Builder;
 use crate::config::decode::{List, OneOrList, Spanned};
 use crate::config::document::{Admin, Listener, Workers};
 use crate::config::source::Mark;
-use crate::config::written::{self, Text};
+use crate::config::written::{self, FileMode, Text};
 use crate::types::{BindAddress, Secret};
 
 /// The admin listener's address, where none is written.
@@ -53,7 +53,9 @@ impl Builder<'_> {
                     )
                     .hint("write it at the listener that clients come to in the clear");
             }
-            for (mark, bind) in self.binds(&listener.bind) {
+            let binds = self.binds(&listener.bind);
+            self.socket_mode(listener.mode.as_ref(), binds.iter().map(|(_, bind)| bind));
+            for (mark, bind) in binds {
                 let v6only = listener.v6only.as_ref().is_none_or(|v6only| v6only.value);
                 let clash =
                     |other: &&(Mark, Listener)| is_clash((&bind, v6only), (&other.1.bind, other.1.v6only));
@@ -87,6 +89,38 @@ impl Builder<'_> {
             }
         }
         listeners.into_iter().map(|(_, listener)| listener).collect()
+    }
+
+    /// A mode is that of a Unix socket's file.
+    fn socket_mode<'a>(
+        &self,
+        mode: Option<&Spanned<Text<FileMode>>>,
+        mut binds: impl Iterator<Item = &'a BindAddress> + Clone,
+    ) {
+        let Some(mode) = mode else { return };
+        if binds.clone().next().is_none() {
+            // What could not be read may have been one.
+            return;
+        }
+        let is_handed_over =
+            |bind: &BindAddress| matches!(bind, BindAddress::Named(_) | BindAddress::Descriptor(_));
+        let hint = match binds.clone().any(is_handed_over) {
+            true => {
+                "remove it: whoever opens the socket says who may connect, in systemd's socket unit `SocketMode=`"
+            }
+            false => {
+                "remove it, or listen at a Unix socket, like unix:/run/tollgate/web.sock; who may connect to a port is the affair of `access` and of firewalls"
+            }
+        };
+        if !binds.any(|bind| matches!(bind, BindAddress::Unix(_))) {
+            self.findings
+                .error(
+                    "conflicting-keys",
+                    mode.key,
+                    "`mode` is that of a Unix socket's file, and there is none here",
+                )
+                .hint(hint);
+        }
     }
 
     fn https_redirect(&self, written: &Spanned<written::HttpsRedirect>) -> Option<(u16, u16)> {
@@ -133,6 +167,7 @@ impl Builder<'_> {
         };
         let bind =
             written.bind.as_ref().map_or(BindAddress::Inet(ADMIN_DEFAULT), |bind| self.bind(&bind.value.0));
+        self.socket_mode(written.mode.as_ref(), std::iter::once(&bind));
         let mode = written.mode.as_ref().map_or(SOCKET_MODE, |mode| mode.value.0.0);
         let token = match (&written.token, &written.token_file) {
             (Some(_), Some(file)) => {

@@ -27,6 +27,7 @@ mod route_actions;
 mod route_overrides;
 mod route_terms;
 mod routes;
+mod run_as;
 mod server_certificates;
 mod split;
 mod tally;
@@ -124,6 +125,7 @@ impl<'b> Builder<'b> {
     /// Builds everything but the tenants. `file` stands for the file as a whole.
     pub fn document(&mut self, config: &Config, file: Mark) -> Document {
         self.watched.extend(self.answer_files(config));
+        let (user, group) = self.run_as(config);
         Document {
             listeners: self.listeners(&config.listeners, !config.trusted_proxies.0.is_empty()),
             acme: self.acme(config),
@@ -154,8 +156,8 @@ impl<'b> Builder<'b> {
             metrics: self.metrics(config.metrics.as_ref()),
             access_log: self.access_log(config.access_log.as_ref()),
             limits: self.limits(config.limits.as_ref()),
-            user: config.user.as_ref().map(|user| user.value.clone()),
-            group: config.group.as_ref().map(|group| group.value.clone()),
+            user,
+            group,
             workers: listeners::workers(config.workers.as_ref()),
         }
     }

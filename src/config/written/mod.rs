@@ -58,7 +58,7 @@ pub(super) use split::Split;
 pub(super) use telemetry::{AccessLog, Metering, Metrics, Tracing};
 pub(super) use tenancy::{Cache, IdentifyRule, Tenancy, Unknown, Verification};
 pub(super) use tenants::{Access, Tenant, TenantFile};
-pub(super) use text::{FromText, Proxy, Text};
+pub(super) use text::{FileMode, FromText, Proxy, Text};
 pub(super) use tls::{Alpn, Certificate, ClientAuth, ClientAuthMode, Hsts, Tls, TlsVersion};
 
 /// The configuration of Tollgate, a tenant-aware reverse proxy gateway.
