@@ -10,7 +10,7 @@ use super::output::Output;
 /// How to reach the admin API. The token itself is no argument: arguments show in the list of processes.
 #[derive(Debug, Args)]
 pub(super) struct Connection {
-    /// The gateway's admin listener [default: TOLLGATE_ADMIN, or http://127.0.0.1:9900].
+    /// The gateway's admin listener, or its Unix socket, like unix:/run/tollgate/admin.sock [default: TOLLGATE_ADMIN, or http://127.0.0.1:9900].
     #[arg(long, global = true, value_name = "URL", help_heading = "Connection")]
     admin: Option<String>,
     /// A file with the admin token [default: the token in TOLLGATE_TOKEN, or the file in TOLLGATE_TOKEN_FILE].

@@ -4,35 +4,37 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use http::{Request, Uri, header};
+use http::{Request, header};
 use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::time::timeout;
+
+use super::client::Address;
 
 /// How long to wait for the answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// Where a Unix socket is asked, which has no path in its address.
+const READY: &str = "/readyz";
+
 pub(super) fn health(url: &str) -> anyhow::Result<()> {
-    let url: Uri = url.parse().context("--url is no URL; write it like http://127.0.0.1:9900/readyz")?;
+    let address = Address::parse(url).with_context(|| format!("--url {url}"))?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async { timeout(PATIENCE, ask(&url)).await.context("no answer in time")? })
+    runtime.block_on(async { timeout(PATIENCE, ask(&address)).await.context("no answer in time")? })
 }
 
-async fn ask(url: &Uri) -> anyhow::Result<()> {
-    let (Some("http"), Some(host)) = (url.scheme_str(), url.host()) else {
-        bail!("--url must be like http://127.0.0.1:9900/readyz");
+async fn ask(address: &Address) -> anyhow::Result<()> {
+    let path = match address {
+        Address::Unix(_) => READY,
+        Address::Url { .. } if address.path().is_empty() => "/",
+        Address::Url { .. } => address.path(),
     };
-    let host = host.trim_matches(['[', ']']);
-    let stream = TcpStream::connect((host, url.port_u16().unwrap_or(80))).await;
-    let stream = stream.with_context(|| format!("{url} can't be connected to"))?;
+    let stream = address.connect().await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
-    let request = Request::get(url.path_and_query().map_or("/", |path| path.as_str()))
-        .header(header::HOST, url.authority().map_or("", |authority| authority.as_str()))
-        .body(Empty::<Bytes>::new())?;
+    let request = Request::get(path).header(header::HOST, address.authority()?).body(Empty::<Bytes>::new())?;
     let status = sender.send_request(request).await?.status();
-    if status.is_success() { Ok(()) } else { bail!("{url} answers {status}") }
+    if status.is_success() { Ok(()) } else { bail!("{address} answers {path} with {status}") }
 }

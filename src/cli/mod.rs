@@ -69,7 +69,7 @@ enum Command {
     },
     /// Ask a running gateway whether it is ready; for container health checks.
     Health {
-        /// What to ask.
+        /// What to ask; of a Unix socket, like unix:/run/tollgate/admin.sock, its /readyz.
         #[arg(long, default_value = "http://127.0.0.1:9900/readyz")]
         url: String,
     },

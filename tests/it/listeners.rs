@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
-use crate::harness::{ACME, Client, Message, Origin, config, eventually, get};
+use crate::harness::{ACME, ADMIN_TOKEN, Client, Message, Origin, config, eventually, get, tollgate};
 
 /// What is answered to one request over a Unix socket.
 fn ask_at(path: &Path, message: Message) -> String {
@@ -106,8 +106,49 @@ fn operators_come_over_a_unix_socket_too() {
         .start();
     let path = gateway.directory().join("admin.sock");
     assert!(ask_at(&path, get("admin", "/readyz")).starts_with("HTTP/1.1 200 "));
+    // And with the commands, which take the address as the configuration has it, or as other tools write it.
+    let run = |arguments: &[&str], variable: &str| {
+        let mut command = tollgate(arguments);
+        let command = command.env_clear().env("TOLLGATE_TOKEN", ADMIN_TOKEN).env("TOLLGATE_ADMIN", variable);
+        let done = command.output().unwrap();
+        (done.status.success(), String::from_utf8(done.stderr).unwrap())
+    };
+    let socket = format!("unix:{}", path.display());
+    let as_others = format!("unix://{}", path.display());
+    for address in [&socket, &as_others] {
+        assert_eq!(run(&["plan", "list", "--admin", address], ""), (true, String::new()));
+        assert_eq!(run(&["plan", "list"], address), (true, String::new()));
+        assert_eq!(run(&["health", "--url", address], ""), (true, String::new()));
+    }
     drop(gateway);
     assert!(!path.exists());
+    for arguments in [&["plan", "list", "--admin", &socket][..], &["health", "--url", &socket]] {
+        let (done, said) = run(arguments, "");
+        assert!(!done, "{said}");
+        for part in [&format!("{socket} can't be connected to"), "admin.bind", "admin.mode"] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_reload_tells_of_listeners_that_come_and_go_and_of_no_others() {
+    let origin = Origin::echo();
+    let listeners = |name: &str| format!("[{{ bind: 127.0.0.1:0 }}, {{ bind: 'unix:{{dir}}/{name}.sock' }}]");
+    let mut gateway = config().to(&origin).set("listeners", &listeners("a")).spawn();
+    gateway.edit(|config| config.set("listeners", &listeners("b")));
+    gateway.signal("HUP");
+    eventually("one has gone", || gateway.logged("no longer listening").is_some());
+    let told = |message: &str| -> Vec<String> {
+        let lines = gateway.log();
+        let lines = lines.iter().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let lines = lines.filter(|line| line["message"] == message);
+        lines.map(|line| line["listener"].as_str().unwrap().to_owned()).collect()
+    };
+    let socket = |name: &str| format!("unix:{}", gateway.directory().join(name).display());
+    let all = [gateway.address().to_string(), socket("a.sock"), socket("b.sock")];
+    assert_eq!(told("listening"), all);
+    assert_eq!(told("no longer listening"), [socket("a.sock")]);
 }
 
 #[test]

@@ -21,20 +21,16 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
-use address::Address;
 use body::Upload;
 use token::Token;
 
+pub(super) use address::Address;
 pub(super) use call::Call;
 pub(super) use problem::{Problem, fault, plain};
-
-/// How long a connection may take to be made.
-const CONNECT: Duration = Duration::from_secs(5);
 
 /// How much of an answer is kept that is not streamed: a page of a thousand of the largest tenants fits.
 const ANSWER_MAX: usize = 512 << 20;
@@ -66,7 +62,7 @@ pub(super) struct Stream<'a> {
 }
 
 impl Client {
-    /// A client for the admin listener at `admin` (a URL; by default what the environment says), with the token in `token_file` (likewise).
+    /// A client for the admin listener at `admin` (a URL or a Unix socket; by default what the environment says), with the token in `token_file` (likewise).
     pub(super) fn new(admin: Option<&str>, token_file: Option<&PathBuf>) -> anyhow::Result<Self> {
         Ok(Self {
             runtime: Builder::new_current_thread().enable_all().build()?,
@@ -140,15 +136,7 @@ impl Client {
         let patience = call.patience;
         let request = self.request(call)?;
         let response = self.wait(async {
-            let stream = timeout(CONNECT, TcpStream::connect((self.address.host(), self.address.port())));
-            let stream = match stream.await {
-                Ok(Ok(stream)) => stream,
-                Ok(Err(error)) => return Err(self.address.unreachable(&error.to_string())),
-                Err(_) => {
-                    return Err(self.address.unreachable(&format!("no connection within {CONNECT:?}")));
-                }
-            };
-            stream.set_nodelay(true)?;
+            let stream = self.address.connect().await?;
             let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
             // It ends with the answer: the runtime runs it while somebody waits for that.
             tokio::spawn(connection);
