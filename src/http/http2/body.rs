@@ -1,15 +1,17 @@
 //! A request's body, as its stream brings it.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use h2::RecvStream;
+use h2::{Reason, RecvStream};
 use http::header::{CONTENT_LENGTH, EXPECT};
 use http::request::Parts;
 use http_body::{Frame, SizeHint};
 
 use super::reply::Reply;
+use super::wire::Notes;
 use crate::http::incoming::BrokenOff;
 
 /// A request's body. The client may send more when this has been taken; when it is dropped before its end, and the
@@ -20,19 +22,20 @@ pub struct StreamBody {
     /// Octets to come, where that is known.
     length: Option<u64>,
     reply: Reply,
+    notes: Rc<Notes>,
     /// The client waits to be asked for it (RFC 9110 §10.1.1).
     expected: bool,
 }
 
 impl StreamBody {
-    pub(super) fn new(coming: RecvStream, head: &Parts, reply: Reply) -> Self {
+    pub(super) fn new(coming: RecvStream, head: &Parts, reply: Reply, notes: Rc<Notes>) -> Self {
         let ended = coming.is_end_stream();
         let mut lengths = head.headers.get_all(CONTENT_LENGTH).iter();
         let length = lengths.next().and_then(|length| length.to_str().ok()?.parse().ok());
         // Of two, nobody believes either: the request is refused.
         let length = if lengths.next().is_some() { None } else { length };
         let length = if ended { Some(0) } else { length };
-        Self { coming, length, reply, expected: !ended && head.headers.contains_key(EXPECT) }
+        Self { coming, length, reply, notes, expected: !ended && head.headers.contains_key(EXPECT) }
     }
 
     pub(in crate::http) fn reply(&self) -> &Reply {
@@ -57,7 +60,13 @@ impl StreamBody {
             // Also where it was reset with NO_ERROR or CANCEL: what has come is not all.
             Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(BrokenOff))),
             Poll::Ready(None) => {
-                Pin::new(&mut self.coming).poll_trailers(cx).map(|trailers| match trailers {
+                let trailers = ready!(Pin::new(&mut self.coming).poll_trailers(cx));
+                Poll::Ready(match trailers {
+                    // RFC 9113 §8.1: such a message is malformed. h2 has dropped the fields.
+                    Ok(Some(_)) if self.notes.take_malformed(self.coming.stream_id().into()) => {
+                        self.reply.reset(Reason::PROTOCOL_ERROR);
+                        Some(Err(BrokenOff))
+                    }
                     Ok(trailers) => trailers.map(|trailers| Ok(Frame::trailers(trailers))),
                     Err(_) => Some(Err(BrokenOff)),
                 })

@@ -238,7 +238,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn frame(kind: u8, flags: u8, length: u32) -> Frame {
-        Frame { length, kind, flags, start: [0; 8] }
+        Frame { length, kind, flags, stream: 1, start: [0; 8] }
     }
 
     /// How many of a frame pass at once.

@@ -159,8 +159,8 @@ where
                 self.farewell = Some(Deadline::at(Instant::now() + FAREWELL));
                 continue;
             }
-            if self.notes.wrong_size.get() {
-                self.connection.abrupt_shutdown(Reason::FRAME_SIZE_ERROR);
+            if let Some(fault) = self.notes.fault.get() {
+                self.connection.abrupt_shutdown(fault);
                 self.farewell = Some(Deadline::at(Instant::now() + FAREWELL));
                 continue;
             }

@@ -51,7 +51,7 @@ pub(super) async fn serve<H: Handler>(
         let (opening, opened) = oneshot::channel();
         (Incoming::Connect(opened), Some((opening, coming)))
     } else {
-        (Incoming::Http2(Box::new(StreamBody::new(coming, &head, reply.clone()))), None)
+        (Incoming::Http2(Box::new(StreamBody::new(coming, &head, reply.clone(), Rc::clone(&notes)))), None)
     };
     let answered = {
         let mut handled = pin!(handler.handle(Rc::clone(&state), Request::from_parts(head, body)));

@@ -3,10 +3,19 @@
 //! It reads what counts for the accounts: nine octets a frame, and the first few of the payloads that say more. It is not a
 //! parser: h2 is, and decides what a frame means.
 
+use h2::Reason;
+
+use super::block::begins_with_pseudo;
+
 /// Octets of a frame's head.
 const HEAD: usize = 9;
 /// The most octets of a payload that are kept.
 const START_MAX: usize = 8;
+/// Octets of one setting, and the one that says how wide windows are at first (RFC 9113 §6.5).
+const SETTING: usize = 6;
+const INITIAL_WINDOW_SIZE: u16 = 4;
+/// The widest window there may be (RFC 9113 §6.9.1).
+const WINDOW_MAX: u32 = i32::MAX as u32;
 
 /// Types of frames (RFC 9113 §6).
 pub(super) mod kind {
@@ -27,6 +36,7 @@ pub(super) const SMALL: u32 = 256;
 const ACK_OR_END_STREAM: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
 const PADDED: u8 = 0x8;
+const WITH_PRIORITY: u8 = 0x20;
 
 /// One frame: its head, and how its payload starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +47,8 @@ pub(super) struct Frame {
     pub(super) kind: u8,
     /// Its flags.
     pub(super) flags: u8,
+    /// The stream that it is of, 0 for the connection.
+    pub(super) stream: u32,
     /// The first octets of its payload, where they are looked at; zeros otherwise.
     pub(super) start: [u8; START_MAX],
 }
@@ -47,15 +59,26 @@ impl Frame {
         self.kind == kind::DATA && self.octets() < SMALL
     }
 
-    /// The error of a frame that is not as long as its type has it (RFC 9113 §6), FRAME_SIZE_ERROR: h2 calls it PROTOCOL_ERROR.
-    pub(super) fn is_of_wrong_size(&self) -> bool {
-        match self.kind {
+    /// The error of a frame that is not as long as its type has it (RFC 9113 §4.2, §6), which h2 would call PROTOCOL_ERROR.
+    pub(super) fn fault(&self) -> Option<Reason> {
+        let has = |flag: u8| u32::from(self.flags & flag != 0);
+        let is_of_wrong_size = match self.kind {
             kind::PING => self.length != 8,
             kind::RST_STREAM | kind::WINDOW_UPDATE => self.length != 4,
-            kind::SETTINGS if self.flags & ACK_OR_END_STREAM != 0 => self.length != 0,
-            kind::SETTINGS => !self.length.is_multiple_of(6),
+            kind::PRIORITY => self.length != 5,
+            kind::GOAWAY => self.length < 8,
+            kind::SETTINGS if self.is_acknowledgement() => self.length != 0,
+            kind::SETTINGS => !self.length.is_multiple_of(SETTING as u32),
+            // Too short for what its flags say is there.
+            kind::DATA => self.length < has(PADDED),
+            kind::HEADERS => self.length < has(PADDED) + 5 * has(WITH_PRIORITY),
             _ => false,
-        }
+        };
+        is_of_wrong_size.then_some(Reason::FRAME_SIZE_ERROR)
+    }
+
+    fn is_acknowledgement(&self) -> bool {
+        self.flags & ACK_OR_END_STREAM != 0
     }
 
     /// Whether it is the last of its side of the stream.
@@ -66,6 +89,12 @@ impl Frame {
     /// Whether it is the last of its header block.
     pub(super) fn ends_block(&self) -> bool {
         self.flags & END_HEADERS != 0
+    }
+
+    /// Whether it is HEADERS that begin with a pseudo-header field, as far as that can be seen.
+    pub(super) fn begins_with_pseudo(&self) -> bool {
+        let before = usize::from(self.flags & PADDED != 0) + 5 * usize::from(self.flags & WITH_PRIORITY != 0);
+        self.kind == kind::HEADERS && begins_with_pseudo(self.start.get(before..).unwrap_or_default())
     }
 
     /// Octets of its payload that are no padding.
@@ -93,6 +122,10 @@ pub(super) struct Frames {
     have: usize,
     /// Octets of payload that are to come and not looked at.
     skip: usize,
+    /// Settings that are to come of a frame of them.
+    settings: usize,
+    /// Whether one of them was a window that is too wide.
+    too_wide: bool,
 }
 
 impl Frames {
@@ -118,16 +151,41 @@ impl Frames {
                 bytes = later;
                 continue;
             }
+            if self.settings > 0 {
+                self.take_setting();
+                continue;
+            }
             let frame = self.frame();
             self.skip = (frame.length as usize).saturating_sub(self.have - HEAD);
+            if frame.kind == kind::SETTINGS && !frame.is_acknowledgement() {
+                (self.settings, self.skip) = (self.skip / SETTING, self.skip % SETTING);
+            }
             self.seen = [0; HEAD + START_MAX];
             self.have = 0;
             tell(&frame);
         }
     }
 
-    /// How many octets have to be seen of the frame that has begun.
+    /// The error of a setting that has come, which h2 would call PROTOCOL_ERROR (RFC 9113 §6.5.2).
+    pub(super) fn fault_of_settings(&self) -> Option<Reason> {
+        self.too_wide.then_some(Reason::FLOW_CONTROL_ERROR)
+    }
+
+    fn take_setting(&mut self) {
+        let [a, b, c, d, e, f, ..] = self.seen;
+        if u16::from_be_bytes([a, b]) == INITIAL_WINDOW_SIZE {
+            self.too_wide |= u32::from_be_bytes([c, d, e, f]) > WINDOW_MAX;
+        }
+        self.settings -= 1;
+        self.seen = [0; HEAD + START_MAX];
+        self.have = 0;
+    }
+
+    /// How many octets have to be seen of the frame that has begun, or of its next setting.
     fn wanted(&self) -> usize {
+        if self.settings > 0 {
+            return SETTING;
+        }
         if self.have < HEAD {
             return HEAD;
         }
@@ -135,15 +193,17 @@ impl Frames {
         let start = match frame.kind {
             kind::DATA if frame.flags & PADDED != 0 => 1,
             kind::RST_STREAM => 4,
-            kind::GOAWAY => START_MAX,
+            kind::GOAWAY | kind::HEADERS => START_MAX,
             _ => 0,
         };
         HEAD + start.min(frame.length as usize)
     }
 
     fn frame(&self) -> Frame {
-        let [a, b, c, kind, flags, _, _, _, _, start @ ..] = self.seen;
-        Frame { length: u32::from_be_bytes([0, a, b, c]), kind, flags, start }
+        let [a, b, c, kind, flags, d, e, f, g, start @ ..] = self.seen;
+        // The first bit means nothing.
+        let stream = u32::from_be_bytes([d, e, f, g]) & (u32::MAX >> 1);
+        Frame { length: u32::from_be_bytes([0, a, b, c]), kind, flags, stream, start }
     }
 }
 
@@ -174,13 +234,13 @@ mod tests {
             let kept = match kind {
                 kind::DATA if flags & PADDED != 0 => 1,
                 kind::RST_STREAM => 4,
-                kind::GOAWAY => 8,
+                kind::GOAWAY | kind::HEADERS => 8,
                 _ => 0,
             };
             let mut start = [0; START_MAX];
             let kept = kept.min(length);
             start[..kept].copy_from_slice(&payload[..kept]);
-            told.push(Frame { length: length as u32, kind, flags, start });
+            told.push(Frame { length: length as u32, kind, flags, stream: 1, start });
             bytes = &bytes[HEAD + length..];
         }
         told
@@ -200,6 +260,63 @@ mod tests {
         assert_eq!(told(&[&written(kind::DATA, PADDED, &[9, 9])])[0].octets(), 0);
         assert_eq!(told(&[&written(kind::RST_STREAM, 0, &[0, 0, 0, 8])])[0].code(), 8);
         assert_eq!(told(&[&written(kind::GOAWAY, 0, &[0, 0, 0, 9, 0, 0, 0, 11, 1, 2])])[0].code(), 11);
+    }
+
+    #[test]
+    fn a_header_block_begins_behind_padding_and_priority() {
+        let says =
+            |flags, payload: &[u8]| told(&[&written(kind::HEADERS, flags, payload)])[0].begins_with_pseudo();
+        assert!(says(0, &[0x83]) && says(PADDED, &[1, 0x83, 0]));
+        assert!(says(WITH_PRIORITY, &[0, 0, 0, 0, 9, 0x83]));
+        assert!(says(PADDED | WITH_PRIORITY, &[0, 0, 0, 0, 0, 9, 0x83]));
+        assert!(!says(0, &[]) && !says(0, &[0x90]) && !says(PADDED, &[0x83, 0x90]));
+        assert!(!told(&[&written(kind::CONTINUATION, 0, &[0x83])])[0].begins_with_pseudo());
+    }
+
+    #[test]
+    fn a_frame_that_is_too_short_or_too_long_for_its_type_is_a_fault() {
+        let fault = |kind, flags, length: usize| told(&[&written(kind, flags, &vec![0; length])])[0].fault();
+        for (kind, flags, wrong, right) in [
+            (kind::PING, 0, [7, 9], 8),
+            (kind::RST_STREAM, 0, [3, 5], 4),
+            (kind::WINDOW_UPDATE, 0, [3, 5], 4),
+            (kind::PRIORITY, 0, [4, 6], 5),
+            (kind::GOAWAY, 0, [0, 7], 8),
+            (kind::SETTINGS, 0, [5, 7], 12),
+            (kind::SETTINGS, ACK_OR_END_STREAM, [1, 6], 0),
+            (kind::HEADERS, WITH_PRIORITY, [0, 4], 5),
+            (kind::HEADERS, WITH_PRIORITY | PADDED, [1, 5], 6),
+        ] {
+            for length in wrong {
+                assert_eq!(fault(kind, flags, length), Some(Reason::FRAME_SIZE_ERROR), "{kind} {length}");
+            }
+            assert_eq!(fault(kind, flags, right), None, "{kind} {right}");
+        }
+        assert_eq!(fault(kind::DATA, PADDED, 0), Some(Reason::FRAME_SIZE_ERROR));
+        assert_eq!(fault(kind::DATA, PADDED, 1), None);
+        assert_eq!(fault(kind::HEADERS, 0, 0), None);
+    }
+
+    #[test]
+    fn a_window_that_is_too_wide_is_found_among_settings() {
+        let setting = |id: u16, value: u32| [&id.to_be_bytes()[..], &value.to_be_bytes()].concat();
+        let wide = setting(INITIAL_WINDOW_SIZE, 1 << 31);
+        let others = [setting(3, u32::MAX), setting(INITIAL_WINDOW_SIZE, WINDOW_MAX)].concat();
+        for (payload, expected) in [
+            (others.clone(), None),
+            ([&others[..], &wide].concat(), Some(Reason::FLOW_CONTROL_ERROR)),
+            ([&wide[..], &others].concat(), Some(Reason::FLOW_CONTROL_ERROR)),
+        ] {
+            let bytes = [written(kind::SETTINGS, 0, &payload), written(kind::PING, 0, &wide)].concat();
+            for cut in 1..bytes.len() {
+                let (mut frames, mut kinds) = (Frames::default(), Vec::new());
+                for piece in bytes.chunks(cut) {
+                    frames.pass(piece, |frame| kinds.push(frame.kind));
+                }
+                assert_eq!(frames.fault_of_settings(), expected, "cut at {cut}");
+                assert_eq!(kinds, [kind::SETTINGS, kind::PING]);
+            }
+        }
     }
 
     proptest! {

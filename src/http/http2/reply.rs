@@ -51,6 +51,11 @@ impl Reply {
         }
     }
 
+    /// Gives the stream up for what its client has done.
+    pub(super) fn reset(&self, why: Reason) {
+        self.0.borrow_mut().respond.send_reset(why);
+    }
+
     /// Tells the client of an interim response of the endpoint's. Not what the gateway says itself, or HTTP/2 doesn't know: 100 and
     /// 101 (RFC 9113 §8.6).
     pub(in crate::http) fn interim(&self, response: &Response<()>) {

@@ -1,17 +1,19 @@
 //! The socket under an HTTP/2 connection: every frame that passes is accounted for, and the last words arrive.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use h2::Reason;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::budget::{Abuse, Budget};
-use super::frames::{Frames, SMALL, kind};
+use super::frames::{Frame, Frames, SMALL, kind};
 use super::outlet::Outlet;
 use super::tunnel::Watcher;
 use crate::time::Deadline;
@@ -23,6 +25,8 @@ const PREFACE: usize = 24;
 const LINGER: Duration = Duration::from_secs(1);
 /// And how many octets.
 const LINGER_OCTETS: usize = 1024 * 1024;
+/// Streams whose trailers are malformed, and that nobody has asked about: of more, the oldest are forgotten.
+const MALFORMED_MAX: usize = 64;
 
 /// Frames that are read before other connections have their turn; what one read brings is looked at as a whole.
 const TURN: u32 = 128;
@@ -34,8 +38,8 @@ pub struct Notes {
     turn: Cell<u32>,
     /// What there was too much of. Nothing is read from then on.
     pub(super) abuse: Cell<Option<Abuse>>,
-    /// A frame of the wrong size has come. Nothing is read from then on.
-    pub(super) wrong_size: Cell<bool>,
+    /// What was wrong with a frame, where h2 has no word for it. Nothing is read from then on.
+    pub(super) fault: Cell<Option<Reason>>,
     /// Pieces of answers that were cut to windows of few octets, and have not been written.
     pub(super) dribbles: Cell<u32>,
     /// Whether something waits to be written.
@@ -44,6 +48,10 @@ pub struct Notes {
     pub(super) gathers: Cell<bool>,
     /// Counts up with everything that comes.
     pub(super) heard: Cell<u64>,
+    /// The newest stream of the client's.
+    newest: Cell<u32>,
+    /// Streams whose trailers begin with a pseudo-header field.
+    malformed: RefCell<VecDeque<u32>>,
 }
 
 impl Notes {
@@ -54,7 +62,30 @@ impl Notes {
 
     /// Whether nothing more is read.
     fn is_over(&self) -> bool {
-        self.abuse.get().is_some() || self.wrong_size.get()
+        self.abuse.get().is_some() || self.fault.get().is_some()
+    }
+
+    /// Takes note of a frame of the client's.
+    fn note_received(&self, frame: &Frame) {
+        if frame.kind != kind::HEADERS {
+            return;
+        }
+        if frame.stream > self.newest.get() {
+            self.newest.set(frame.stream);
+        } else if frame.begins_with_pseudo() {
+            let mut malformed = self.malformed.borrow_mut();
+            if malformed.len() == MALFORMED_MAX {
+                malformed.pop_front();
+            }
+            malformed.push_back(frame.stream);
+        }
+    }
+
+    /// Whether a stream's trailers, which have come, are no trailers.
+    pub(super) fn take_malformed(&self, stream: u32) -> bool {
+        let mut malformed = self.malformed.borrow_mut();
+        let at = malformed.iter().position(|one| *one == stream);
+        at.and_then(|at| malformed.remove(at)).is_some()
     }
 
     /// A piece of so many octets is sent; whether it is all that there was to send.
@@ -115,10 +146,14 @@ impl<S> Wire<S> {
         coming.pass(bytes.get(skipped..).unwrap_or_default(), |frame| {
             notes.turn.set(notes.turn.get().saturating_sub(1));
             if !notes.is_over() {
-                notes.wrong_size.set(frame.is_of_wrong_size());
+                notes.fault.set(frame.fault());
                 notes.abuse.set(budget.received(frame));
+                notes.note_received(frame);
             }
         });
+        if !notes.is_over() {
+            notes.fault.set(coming.fault_of_settings());
+        }
         notes.heard.set(notes.heard.get().wrapping_add(1));
         !notes.is_over()
     }

@@ -81,6 +81,34 @@ fn pseudo_fields_that_are_wrong() {
 }
 
 #[test]
+fn what_a_client_says_of_the_scheme_is_believed_by_nobody() {
+    let origin = Origin::echo();
+    let gateway = config()
+        .to(&origin)
+        .set("listeners", "[{ bind: 127.0.0.1:0 }, { bind: 127.0.0.1:0, https_redirect: true }]")
+        .start();
+    for scheme in ["http", "https", "HTTPS"] {
+        let fields = [(":method", "GET"), (":scheme", scheme), (":authority", ACME), (":path", "/")];
+        let request = frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(&fields));
+        let answered = |address| {
+            let mut client = Raw::connect(address);
+            client.send(&request);
+            client.next(|frame| frame.kind == HEADERS).expect("an answer").payload
+        };
+        let addresses = gateway.listeners();
+        assert_eq!(answered(addresses[0]).first(), Some(&0x88), "{scheme} is served");
+        let seen = origin.last_request();
+        assert_eq!(seen.header("x-forwarded-proto"), Some("http"), "{scheme}");
+        assert!(!seen.header("forwarded").unwrap().contains("https"), "{scheme}");
+        assert_eq!(seen.target, "/", "{scheme}");
+        // It came in the clear: it is led to https, whatever it says.
+        let seen = origin.requests().len();
+        assert_ne!(answered(addresses[1]).first(), Some(&0x88), "{scheme} is redirected");
+        assert_eq!(origin.requests().len(), seen, "{scheme}");
+    }
+}
+
+#[test]
 fn a_body_is_as_long_as_its_head_says() {
     for (length, said) in [("5", &b"abcd"[..]), ("3", b"abcd"), ("0", b"a")] {
         let origin = Origin::echo();
@@ -103,18 +131,41 @@ fn lengths_that_are_none() {
 }
 
 #[test]
+fn pseudo_fields_in_trailers_make_the_request_none() {
+    let origin = Origin::echo();
+    let gateway = config().to(&origin).start();
+    // By name, by the static table, and alone.
+    for trailers in [block(&[(":path", "/other"), ("x-sum", "7")]), vec![0x84], block(&[(":status", "200")])]
+    {
+        let mut client = Raw::connect(gateway.address());
+        client.send(&post(1));
+        client.send(&frame(DATA, 0, 1, b"abc"));
+        client.send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &trailers));
+        assert_eq!(client.reset(1), PROTOCOL_ERROR, "{trailers:?}");
+        client.is_served(3);
+    }
+    assert!(origin.requests().iter().all(|request| request.method != "POST"), "one was taken for whole");
+}
+
+#[test]
 fn pseudo_fields_in_trailers_reach_nobody() {
     let origin = Origin::echo();
     let gateway = config().to(&origin).start();
     let mut client = Raw::connect(gateway.address());
-    client.send(&post(1));
+    // As an entry of the dynamic table, into which the head of the request has put it.
+    let path = [&[0x44, 6][..], b"/other"].concat();
+    let head =
+        [&block(&[(":method", "POST"), (":scheme", "http"), (":authority", ACME)])[..], &path].concat();
+    client.send(&frame(HEADERS, END_HEADERS, 1, &head));
     client.send(&frame(DATA, 0, 1, b"abc"));
-    let trailers = block(&[(":path", "/other"), ("x-sum", "7")]);
+    let trailers = [&[0xbe][..], &field("x-sum", b"7")].concat();
     client.send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &trailers));
     client.next(|frame| frame.stream == 1).expect("an end");
-    for received in origin.received() {
-        assert!(!String::from_utf8_lossy(&received).contains("/other"));
-    }
+    let request = origin.last_request();
+    assert_eq!(request.target, "/other");
+    assert!(request.headers.iter().all(|(name, _)| !name.starts_with(':')));
+    let received = String::from_utf8_lossy(&origin.received()[0]).into_owned();
+    assert_eq!(received.matches("/other").count(), 1, "{received}");
 }
 
 #[test]
@@ -142,12 +193,30 @@ fn a_tenant_has_as_many_streams_as_it_may() {
 
 #[test]
 fn frames_that_break_the_connection() {
-    let cases: [(&str, Vec<u8>, u32); 8] = [
+    const PADDED: u8 = 8;
+    let head = |flags: u8, payload: &[u8]| frame(HEADERS, END_HEADERS | END_STREAM | flags, 1, payload);
+    let window = |width: u32| [&[0, 4], &width.to_be_bytes()[..]].concat();
+    let cases = [
         ("DATA on no stream", frame(DATA, 0, 0, b"x"), 1),
         ("DATA on an idle stream", frame(DATA, 0, 1, b"x"), 1),
         ("HEADERS on an even stream", get(2), 1),
         ("a PING of seven octets", frame(PING, 0, 0, &[0; 7]), 6),
         ("SETTINGS of five octets", frame(SETTINGS, 0, 0, &[0; 5]), 6),
+        ("SETTINGS that acknowledge and say something", frame(SETTINGS, ACK, 0, &[0; 6]), 6),
+        ("a RST_STREAM of three octets", frame(RST_STREAM, 0, 1, &[0; 3]), 6),
+        ("a WINDOW_UPDATE of five octets", frame(WINDOW_UPDATE, 0, 0, &[1; 5]), 6),
+        ("a PRIORITY of four octets", frame(PRIORITY, 0, 1, &[0; 4]), 6),
+        ("a GOAWAY of seven octets", frame(GOAWAY, 0, 0, &[0; 7]), 6),
+        ("HEADERS with no room for the length of their padding", head(PADDED, b""), 6),
+        ("DATA with no room for the length of its padding", frame(DATA, PADDED, 1, b""), 6),
+        ("HEADERS with more padding than payload", head(PADDED, &[9, 0x82]), 1),
+        ("a window of 2^31 octets at first", frame(SETTINGS, 0, 0, &window(1 << 31)), 3),
+        ("the same behind others", frame(SETTINGS, 0, 0, &[window(1), window(u32::MAX)].concat()), 3),
+        // The library has one answer to all that it can't make a field of.
+        ("a head that can't be decoded", head(0, &[0x80]), 1),
+        ("a name in upper case", head(0, &with(&[("X-Upper", "x")])), 1),
+        ("a value with a line end", head(0, &with(&[("x", "a\nb")])), 1),
+        ("a pseudo-header field that nobody knows", head(0, &block(&[(":unknown", "x")])), 1),
         ("a window that overflows", frame(WINDOW_UPDATE, 0, 0, &[0x7f, 0xff, 0xff, 0xff]), 3),
         ("CONTINUATION of nothing", frame(CONTINUATION, END_HEADERS, 1, &[]), 1),
         ("a frame that is too large", frame(DATA, 0, 1, &[0; 20_000]), 6),
