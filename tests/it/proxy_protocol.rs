@@ -1,5 +1,8 @@
 //! The PROXY protocol on a listener: always or never, from trusted peers only.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+
 use crate::harness::{ACME, Client, Config, Origin, TestGateway, config, eventually, get};
 
 const LINE: &str = "PROXY TCP4 192.0.2.7 198.51.100.9 50000 443\r\n";
@@ -160,4 +163,57 @@ fn connections_are_counted_for_the_client_and_not_for_the_proxy() {
     assert_eq!(refused(&gateway, "max_connections_per_client"), 1.0);
     drop(one);
     eventually("its place is free", || open("192.0.2.1").response(false).is_ok());
+}
+
+/// What is answered over a Unix socket to one request behind a header, in these pieces.
+fn ask_at_socket(gateway: &TestGateway, pieces: &[&[u8]]) -> String {
+    let mut stream = UnixStream::connect(gateway.directory().join("t.sock")).unwrap();
+    for piece in pieces {
+        // It may be closed by then.
+        let _ = stream.write_all(piece);
+    }
+    let request = get(ACME, "/").header("X-Forwarded-For", "203.0.113.5").header("Connection", "close");
+    let _ = stream.write_all(&request.bytes());
+    let mut text = String::new();
+    let _ = stream.read_to_string(&mut text);
+    text
+}
+
+fn announced_at_socket(origin: &Origin, trusted: &str) -> TestGateway {
+    config()
+        .to(origin)
+        .set("listeners", "[{ bind: 127.0.0.1:0 }, { bind: 'unix:{dir}/t.sock', proxy_protocol: true }]")
+        .set("trusted_proxies", trusted)
+        .start()
+}
+
+#[test]
+fn clients_are_announced_over_a_unix_socket() {
+    let origin = Origin::echo();
+    let gateway = announced_at_socket(&origin, "[unix]");
+    for header in [LINE.as_bytes().to_vec(), v2(0x21, [192, 0, 2, 7], b"\x04\0\x02xx")] {
+        for at in 0..header.len() {
+            let (first, rest) = header.split_at(at);
+            assert!(ask_at_socket(&gateway, &[first, rest]).starts_with("HTTP/1.1 200 "), "cut at {at}");
+            assert_eq!(origin.last_request().header("x-forwarded-for"), Some("192.0.2.7"), "cut at {at}");
+        }
+    }
+    // The proxy itself, which has no address, and names a client.
+    assert!(ask_at_socket(&gateway, &[&v2(0x20, [0; 4], &[])]).starts_with("HTTP/1.1 200 "));
+    assert_eq!(origin.last_request().header("x-forwarded-for"), Some("203.0.113.5, unknown"));
+    // Nobody in particular, whom nobody believes.
+    assert!(ask_at_socket(&gateway, &[b"PROXY UNKNOWN\r\n"]).starts_with("HTTP/1.1 200 "));
+    assert_eq!(origin.last_request().header("x-forwarded-for"), Some("unknown"));
+}
+
+#[test]
+fn a_unix_socket_announces_nobody_where_it_is_not_trusted() {
+    let origin = Origin::echo();
+    let gateway = announced_at_socket(&origin, "[127.0.0.1]");
+    assert_eq!(ask_at_socket(&gateway, &[LINE.as_bytes()]), "");
+    assert_eq!(refused(&gateway, "proxy_protocol_untrusted"), 1.0);
+    let gateway = announced_at_socket(&origin, "[unix]");
+    assert_eq!(ask_at_socket(&gateway, &[]), "");
+    assert_eq!(refused(&gateway, "proxy_protocol_missing"), 1.0);
+    origin.assert_untouched();
 }

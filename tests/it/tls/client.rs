@@ -86,10 +86,26 @@ impl Dialer {
 
     /// Connects, with this name asked for (none for an address).
     pub fn dial(&self, address: SocketAddr, name: &str) -> io::Result<TlsClient> {
+        self.dial_behind(address, name, b"", b"")
+    }
+
+    /// The same, behind what is said before: `first`, and the rest in one piece with the first words of the handshake.
+    pub fn dial_behind(
+        &self,
+        address: SocketAddr,
+        name: &str,
+        first: &[u8],
+        rest: &[u8],
+    ) -> io::Result<TlsClient> {
         let name = ServerName::try_from(name.to_owned()).unwrap();
-        let connection = ClientConnection::new(Arc::new(self.config.clone()), name).unwrap();
-        let socket = TcpStream::connect_timeout(&address, DEADLINE)?;
+        let mut connection = ClientConnection::new(Arc::new(self.config.clone()), name).unwrap();
+        let mut socket = TcpStream::connect_timeout(&address, DEADLINE)?;
         socket.set_read_timeout(Some(DEADLINE))?;
+        socket.set_nodelay(true)?;
+        socket.write_all(first)?;
+        let mut hello = rest.to_vec();
+        connection.write_tls(&mut hello)?;
+        socket.write_all(&hello)?;
         let mut stream = StreamOwned::new(connection, socket);
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock)?;

@@ -1,6 +1,7 @@
 //! TLS of clients.
 
 mod agreement;
+mod announced;
 mod authority;
 mod certificates;
 mod client;
