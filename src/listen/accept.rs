@@ -19,7 +19,7 @@ use crate::types::Peer;
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 
 /// Connections that are taken in one after the other before those that are open have their turn.
-const TURN: u32 = 16;
+const TURN: u32 = 4;
 
 /// How often the log says so.
 const EXHAUSTED_WORD: Duration = Duration::from_secs(10);

@@ -53,6 +53,8 @@ const RESET_UNSEEN_MAX: usize = 32;
 const RESET_BY_ERROR_MAX: usize = 1024;
 /// A client that was not heard of for so long is asked whether it is there, and cut after as long again.
 const PING_AFTER: Duration = Duration::from_secs(20);
+/// Turns in a row, each followed by another at once, of which what was said is gathered.
+const TURNS_UNWRITTEN: u32 = 4;
 /// How long the last words to a client may take that is sent away.
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -94,6 +96,7 @@ pub(in crate::http) async fn serve<S, H>(
         stalls,
         told: false,
         farewell: None,
+        unwritten: 0,
     };
     // How it ended is the client's affair: its requests have told their own story.
     poll_fn(|cx| driver.poll(entered, cx)).await;
@@ -131,6 +134,8 @@ struct Driver<S, H> {
     told: bool,
     /// Until when the last words may take, once they are said.
     farewell: Option<Deadline>,
+    /// Turns since what was gathered has been written.
+    unwritten: u32,
 }
 
 impl<S, H> Driver<S, H>
@@ -195,6 +200,13 @@ where
             }
             // Those that have just come. What they have said already wakes the task again.
             self.streams.poll_new(cx);
+            if self.streams.is_cut() && self.unwritten < TURNS_UNWRITTEN {
+                // Another turn comes at once: what it has to say is written with the rest.
+                self.unwritten += 1;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            self.unwritten = 0;
             let mut outlet = self.outlet.borrow_mut();
             match outlet.poll_flush(cx) {
                 Poll::Ready(Err(_)) => return Poll::Ready(()),

@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
 /// Streams that are polled in one turn of their connection.
-const TURN: u32 = 16;
+const TURN: u32 = 8;
 
 /// Such streams.
 #[derive(Default)]
@@ -41,6 +41,11 @@ impl Streams {
         if self.new {
             self.poll_on(cx);
         }
+    }
+
+    /// Whether some may have been left for the next turn, which will come.
+    pub(super) fn is_cut(&self) -> bool {
+        self.turn.get() == 0
     }
 
     fn poll_on(&mut self, cx: &mut Context<'_>) {
