@@ -4,6 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 HOST = "bench.example.test"
+# Of the client that behaves. It has an origin of its own: what attackers do to theirs is not the proxy's affair.
+QUIET_HOST = "quiet.example.test"
+EVERY_HOST = "*.example.test"
 RATED_S = 26.0  # who is too slow for a least rate has had Tollgate's 20 s of grace by then
 
 

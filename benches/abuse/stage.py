@@ -12,7 +12,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from case import HOST
+from case import HOST, QUIET_HOST
 from certificate import Certificate
 from process import Child, Failure, Workspace, free_port, wait_until
 
@@ -34,9 +34,9 @@ class Ports:
 class Origin:
     """One nginx worker: / is 1 KiB, /big is 4 MiB, /slow is 100 octets a second, /upload is / once the whole body is there."""
 
-    def __init__(self, workspace: Workspace, core: int, first: list[str]):
+    def __init__(self, workspace: Workspace, name: str, core: int, first: list[str]):
         self.port = free_port()
-        folder = workspace.subfolder("origin")
+        folder = workspace.subfolder(f"origin-{name}")
         for name, size in (("big", BIG_BYTES), ("slow", 10_000)):
             (folder / name).write_bytes(b"b" * size)
         config = folder / "nginx.conf"
@@ -58,8 +58,16 @@ http {{
     }}
 }}
 """)
-        self.child: Child = workspace.start("origin", [*first, found("nginx"), "-p", str(folder), "-e", "stderr", "-c", str(config)], core)
+        self.child: Child = workspace.start(f"origin-{name}", [*first, found("nginx"), "-p", str(folder), "-e", "stderr", "-c", str(config)], core)
         wait_until(lambda: listens(self.child, self.port), READY_S, "the origin to listen")
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Of the attackers' host, and of the quiet client's."""
+
+    attacked: Origin
+    quiet: Origin
 
 
 class Proxy:
@@ -71,7 +79,7 @@ class Proxy:
     def binary(self) -> str | None:
         return found(self.name, required=False)
 
-    def command(self, folder: Path, ports: Ports, origin: int, certificate: Certificate) -> list[str]:
+    def command(self, folder: Path, ports: Ports, origins: Origins, certificate: Certificate) -> list[str]:
         raise NotImplementedError
 
     def version(self) -> str:
@@ -93,16 +101,16 @@ class Tollgate(Proxy):
     def probe(self, folder: Path, certificate: Certificate) -> None:
         """Whether this build has the PROXY protocol: an older one refuses the key."""
         path = folder / "probe.yaml"
-        path.write_text(self._config(Ports(free_port(), free_port(), free_port()), 1, certificate))
+        path.write_text(self._config(Ports(free_port(), free_port(), free_port()), 1, 2, certificate))
         done = subprocess.run([self.binary(), "check", "--config", str(path)], capture_output=True, text=True)
         self.takes_proxy_protocol = done.returncode == 0
 
-    def command(self, folder, ports, origin, certificate):
+    def command(self, folder, ports, origins, certificate):
         path = folder / "tollgate.yaml"
-        path.write_text(self._config(ports, origin, certificate))
+        path.write_text(self._config(ports, origins.attacked.port, origins.quiet.port, certificate))
         return [self.binary(), "run", "--config", str(path)]
 
-    def _config(self, ports, origin, certificate) -> str:
+    def _config(self, ports, attacked, quiet, certificate) -> str:
         proxy = f"  - {{ bind: 127.0.0.1:{ports.proxy}, proxy_protocol: true }}" if self.takes_proxy_protocol else ""
         # Nobody is trusted but who attacks by the PROXY protocol: bounds of connections do not hold for those.
         trusted = "trusted_proxies: [127.0.200.1/32]" if self.takes_proxy_protocol else ""
@@ -115,10 +123,14 @@ listeners:
 admin: {{ bind: 127.0.0.1:{free_port()} }}
 workers: 1
 tenancy: {{ identify: [domain] }}
-tenants: [{{ id: bench, domains: [{HOST}] }}]
-pools: {{ shared: {{ endpoints: [http://127.0.0.1:{origin}] }} }}
+tenants:
+  - {{ id: bench, domains: [{HOST}] }}
+  - {{ id: quiet, domains: [{QUIET_HOST}], pool: quiet }}
+pools:
+  shared: {{ endpoints: [http://127.0.0.1:{attacked}] }}
+  quiet: {{ endpoints: [http://127.0.0.1:{quiet}] }}
 default_pool: shared
-routes: [{{ match: {{ path_prefix: / }} }}]
+routes: [{{ match: {{ path_prefix: / }}, pool: "{{tenant.pool}}" }}]
 {self._further}
 """
 
@@ -126,7 +138,7 @@ routes: [{{ match: {{ path_prefix: / }} }}]
 class Nginx(Proxy):
     name, label = "nginx", "nginx (Debian)"
 
-    def command(self, folder, ports, origin, certificate):
+    def command(self, folder, ports, origins, certificate):
         path = folder / "nginx.conf"
         path.write_text(f"""
 {as_root()}
@@ -137,7 +149,9 @@ http {{
 {TEMP}
     ssl_certificate {certificate.cert}; ssl_certificate_key {certificate.key}; ssl_protocols TLSv1.2 TLSv1.3;
     ssl_session_cache shared:tls:10m;
-    upstream origin {{ server 127.0.0.1:{origin}; keepalive 256; keepalive_requests 1000000000; }}
+    upstream attacked {{ server 127.0.0.1:{origins.attacked.port}; keepalive 256; keepalive_requests 1000000000; }}
+    upstream quiet {{ server 127.0.0.1:{origins.quiet.port}; keepalive 256; keepalive_requests 1000000000; }}
+    map $host $origin {{ {QUIET_HOST} quiet; default attacked; }}
     server {{
         listen 127.0.0.1:{ports.tls} ssl http2 backlog=4096;
         listen 127.0.0.1:{ports.plain} backlog=4096;
@@ -146,7 +160,7 @@ http {{
             proxy_http_version 1.1;
             proxy_set_header Connection "";
             proxy_set_header Host $host;
-            proxy_pass http://origin;
+            proxy_pass http://$origin;
         }}
     }}
 }}
@@ -157,7 +171,7 @@ http {{
 class Haproxy(Proxy):
     name, label = "haproxy", "HAProxy (Debian)"
 
-    def command(self, folder, ports, origin, certificate):
+    def command(self, folder, ports, origins, certificate):
         path = folder / "haproxy.cfg"
         path.write_text(f"""
 global
@@ -178,20 +192,24 @@ frontend edge
     bind 127.0.0.1:{ports.tls} ssl crt {certificate.both} alpn h2,http/1.1 backlog 4096
     bind 127.0.0.1:{ports.plain} backlog 4096
     bind 127.0.0.1:{ports.proxy} accept-proxy backlog 4096
-    default_backend origin
+    use_backend quiet if {{ req.hdr(host) -i {QUIET_HOST} }}
+    default_backend attacked
 
-backend origin
-    server one 127.0.0.1:{origin}
+backend attacked
+    server one 127.0.0.1:{origins.attacked.port}
+
+backend quiet
+    server one 127.0.0.1:{origins.quiet.port}
 """)
         return [self.binary(), "-db", "-f", str(path)]
 
 
-def start(workspace: Workspace, proxy: Proxy, origin: Origin, certificate: Certificate, core: int, name: str) -> tuple[Child, Ports]:
+def start(workspace: Workspace, proxy: Proxy, origins: Origins, certificate: Certificate, core: int, name: str) -> tuple[Child, Ports]:
     folder = workspace.subfolder(name)
     ports = Ports(free_port(), free_port(), free_port())
-    child = workspace.start(name, proxy.command(folder, ports, origin.port, certificate), core)
+    child = workspace.start(name, proxy.command(folder, ports, origins, certificate), core)
     try:
-        wait_until(lambda: serves(child, ports.tls), READY_S, f"{proxy.name} to serve {HOST}")
+        wait_until(lambda: serves(child, ports.tls), READY_S, f"{proxy.name} to serve {QUIET_HOST}")
     except Failure as failure:
         raise Failure(f"{failure}\n{child.log_tail()}") from None
     return child, ports
@@ -202,8 +220,8 @@ def serves(child: Child, port: int) -> bool:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with contextlib.suppress(OSError):
-        with socket.create_connection(("127.0.0.1", port), 5) as plain, context.wrap_socket(plain, server_hostname=HOST) as peer:
-            peer.sendall(f"GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
+        with socket.create_connection(("127.0.0.1", port), 5) as plain, context.wrap_socket(plain, server_hostname=QUIET_HOST) as peer:
+            peer.sendall(f"GET / HTTP/1.1\r\nHost: {QUIET_HOST}\r\nConnection: close\r\n\r\n".encode())
             answer = b""
             while data := peer.recv(65536):
                 answer += data

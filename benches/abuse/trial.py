@@ -12,7 +12,7 @@ from pathlib import Path
 
 import endings
 import stage
-from case import HOST, Case
+from case import HOST, QUIET_HOST, Case
 from certificate import Certificate
 from process import Child, Failure, Workspace, tree, tree_cpu, wait_until
 
@@ -26,7 +26,7 @@ PATIENCE_S = 20.0
 @dataclass(frozen=True)
 class Bench:
     workspace: Workspace
-    origin: stage.Origin
+    origins: stage.Origins
     certificate: Certificate
     proxy_core: int
     load_core: int
@@ -70,12 +70,12 @@ class Sample:
 
 def measure(bench: Bench, proxy: stage.Proxy, case: Case, round_: int) -> Sample:
     name = f"{proxy.name}-{case.name}-{round_}"
-    child, ports = stage.start(bench.workspace, proxy, bench.origin, bench.certificate, bench.proxy_core, name)
+    child, ports = stage.start(bench.workspace, proxy, bench.origins, bench.certificate, bench.proxy_core, name)
     started = [child]
     try:
         out = bench.workspace.folder / f"{name}.json"
         quiet = _python(bench, started, f"{name}-quiet", "quiet.py", bench.ahead, {
-            "port": ports.tls, "host": HOST, "rate": bench.rate, "body": len(stage.BODY), "seed": round_ + 1, "out": out,
+            "port": ports.tls, "host": QUIET_HOST, "rate": bench.rate, "body": len(stage.BODY), "seed": round_ + 1, "out": out,
         })  # fmt: skip
         _going([quiet])
         time.sleep(WARMUP_S)
