@@ -11,15 +11,15 @@ use rustls::server::{Acceptor, ClientHello};
 use rustls::{CipherSuite, HandshakeKind, ProtocolVersion, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
-use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_rustls::{Accept, LazyConfigAcceptor};
 
 use super::certificates::Names;
 use super::failure::HandshakeFailure;
 use super::on_demand::ACME_TLS;
 use super::server::{Alpn, ServerTls, challenged};
 use super::turns::Turns;
-use crate::types::Certificate;
+use crate::types::{Arrivals, Certificate};
 
 /// What a handshake has settled.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl ServerTls {
         turns: &Turns,
     ) -> Result<Option<(TlsStream<S>, Session)>, HandshakeFailure>
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: AsyncRead + AsyncWrite + Arrivals + Unpin,
     {
         let shaking = async {
             let mut start = LazyConfigAcceptor::new(Acceptor::default(), io).await?;
@@ -89,21 +89,10 @@ impl ServerTls {
             let config = self.config_for(hello.cipher_suites());
             let names = self.certificates.names(hello.server_name(), hello.signature_schemes());
             match answer.map_err(io::Error::other)? {
-                Answer::Serve => {
-                    let turn = turns.take().await.map_err(|_| HandshakeFailure::Full)?;
-                    let mut answering = pin!(start.into_stream(config));
-                    // The answer is made, and sent as far as it goes, in one go: what follows is the client's turn.
-                    let answered = poll_fn(|cx| Poll::Ready(answering.as_mut().poll(cx))).await;
-                    turn.pass_on().await;
-                    let stream = match answered {
-                        Poll::Ready(stream) => stream?,
-                        Poll::Pending => answering.await?,
-                    };
-                    Ok(Some((stream, names)))
-                }
+                Answer::Serve => Ok(Some((in_turns(start.into_stream(config), turns).await?, names))),
                 Answer::Challenge(config) => {
                     // Nothing of what the listener asks of its clients was asked here: no request may come of it.
-                    let _ = start.into_stream(config).await?.shutdown().await;
+                    let _ = in_turns(start.into_stream(config), turns).await?.shutdown().await;
                     Ok(None)
                 }
                 Answer::Refuse => {
@@ -134,6 +123,25 @@ impl ServerTls {
             client,
         };
         Ok(Some((stream, session)))
+    }
+}
+
+/// Goes on with a handshake, a turn for each step of it: a client may have its hello answered twice (HelloRetryRequest, RFC 8446 §4.1.4).
+async fn in_turns<S>(shaking: Accept<S>, turns: &Turns) -> Result<TlsStream<S>, HandshakeFailure>
+where
+    S: AsyncRead + AsyncWrite + Arrivals + Unpin,
+{
+    let mut shaking = pin!(shaking);
+    loop {
+        let turn = turns.take().await.map_err(|_| HandshakeFailure::Full)?;
+        // What is to be said is made, and sent as far as it goes, in one go.
+        let step = poll_fn(|cx| Poll::Ready(shaking.as_mut().poll(cx))).await;
+        turn.pass_on().await;
+        if let Poll::Ready(done) = step {
+            return Ok(done?);
+        }
+        // What follows is the client's turn. A first answer always finds room in the socket.
+        poll_fn(|cx| shaking.get_ref().map_or(Poll::Ready(()), |io| io.poll_arrival(cx))).await;
     }
 }
 

@@ -1,5 +1,6 @@
-//! Whose hello is answered next. An answer costs a key exchange and a signature, all of it at once: a few are given at a time, and
-//! then others of the thread have their turn, so that a storm of handshakes holds up nobody's requests.
+//! Which handshake goes on next. The answer to a hello costs a key exchange and a signature, all of it at once, and a certificate of a
+//! client's has to be verified: a few of these steps are taken at a time, and then others of the thread have their turn, so that a storm
+//! of handshakes holds up nobody's requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,13 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::yield_now;
 
-/// How many hellos a thread answers before it looks at everything else that it has to do.
+/// How many steps a thread takes before it looks at everything else that it has to do.
 const AT_ONCE: usize = 4;
 
-/// How many hellos may wait for their answers, for all listeners and threads together.
+/// How many handshakes may wait for their turn, for all listeners and threads together.
 ///
-/// Only those count that have come as a whole and have no answer yet: who opens a connection and says nothing, or does not go on after
-/// the answer, takes nobody's place.
+/// Only those count that have something to be answered: who opens a connection and says nothing, or does not go on after the answer,
+/// takes nobody's place.
 #[derive(Debug)]
 pub struct PendingHandshakes {
     max: AtomicUsize,
@@ -27,7 +28,7 @@ pub struct Turns {
     free: Semaphore,
 }
 
-/// A hello's turn to be answered.
+/// A handshake's turn to go on.
 #[derive(Debug)]
 pub(super) struct Turn<'t> {
     _place: Place<'t>,
@@ -86,7 +87,7 @@ impl Turns {
 }
 
 impl Turn<'_> {
-    /// The hello is answered: the next one's turn comes when the thread has looked at everything else.
+    /// The step is taken: the next one's turn comes when the thread has looked at everything else.
     pub(super) async fn pass_on(self) {
         yield_now().await;
     }

@@ -3,6 +3,7 @@
 //! Layer 0: nothing here imports another module of the crate, does I/O or reads a clock.
 
 mod access;
+mod arrivals;
 mod attribute;
 mod bind;
 mod certificate;
@@ -29,6 +30,7 @@ mod web_host;
 mod wording;
 
 pub use access::Access;
+pub use arrivals::Arrivals;
 pub use attribute::{Place, is_safe_url};
 pub use bind::BindAddress;
 pub use certificate::Certificate;
