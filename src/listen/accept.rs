@@ -18,8 +18,10 @@ use crate::types::Peer;
 /// kernel's queue meanwhile.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 
-/// Connections that are taken in one after the other before those that are open have their turn.
+/// Connections that are taken in one after the other, at least, before those that are open have their turn.
 const TURN: u32 = 4;
+/// And for how long, if it takes no longer.
+const TURN_WITHIN: Duration = Duration::from_micros(500);
 
 /// How often the log says so.
 const EXHAUSTED_WORD: Duration = Duration::from_secs(10);
@@ -76,7 +78,7 @@ pub async fn accept_loop(
     exhausted: impl Fn(),
 ) {
     let mut word = Word::default();
-    let mut turn = 0_u32;
+    let mut turn = (0_u32, Instant::now());
     loop {
         let accepted = tokio::select! {
             biased;
@@ -86,9 +88,10 @@ pub async fn accept_loop(
         match accepted {
             Ok((stream, peer)) => {
                 serve(stream, peer);
-                turn = turn.wrapping_add(1);
-                if turn.is_multiple_of(TURN) {
+                turn.0 += 1;
+                if turn.0 >= TURN && turn.1.elapsed() >= TURN_WITHIN {
                     yield_now().await;
+                    turn = (0, Instant::now());
                 }
             }
             Err(error) if is_exhaustion(&error) => {

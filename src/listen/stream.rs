@@ -4,10 +4,16 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::backlog::Backlog;
+use crate::types::Arrivals;
+
+/// Octets that the kernel takes ahead of what the client's window lets it send; what is on its way is not counted. A fast client
+/// is not kept waiting by it: more is written when half of it is sent.
+const UNSENT_MAX: u32 = 128 * 1024;
 
 /// A client's connection.
 #[derive(Debug)]
@@ -47,11 +53,27 @@ impl ClientStream {
     }
 }
 
+impl Arrivals for ClientStream {
+    fn poll_arrival(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.early.is_some() {
+            return Poll::Ready(());
+        }
+        // A fault is told by the next read.
+        match &self.io {
+            Io::Tcp(stream) => stream.poll_read_ready(cx).map(drop),
+            Io::Unix(stream) => stream.poll_read_ready(cx).map(drop),
+        }
+    }
+}
+
 impl From<TcpStream> for ClientStream {
     fn from(stream: TcpStream) -> Self {
         // Without it, small answers would wait for the acknowledgement of the ones before (RFC 896). It fails only where the
         // client is gone, which reading will tell.
         let _ = stream.set_nodelay(true);
+        // As good as sent is not: for a client that takes nothing the kernel would hold megabytes, and some thousand of them would have
+        // it drop everybody's packets (tcp_mem).
+        let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_MAX);
         Self { io: Io::Tcp(stream), early: None }
     }
 }
