@@ -49,7 +49,7 @@ impl Seeks {
 impl Elsewhere for Certificates {
     fn proof(&self, name: &str) -> Option<Seeking<Proof>> {
         let force = self.in_force()?;
-        if !is_name(name) || !self.seeks.take() {
+        if !is_name(name) {
             return None;
         }
         let proof = |shared: SharedChallenge| Proof {
@@ -58,6 +58,10 @@ impl Elsewhere for Certificates {
         };
         if let Some(found) = force.store.shared_challenge_now(name, now_ms()) {
             return found.map(|shared| Box::pin(std::future::ready(Some(proof(shared)))) as _);
+        }
+        // Only what others have to be woken for is counted: a flood of names would hide those that an authority asks for.
+        if !self.seeks.take() {
+            return None;
         }
         let name = name.to_owned();
         Some(Box::pin(async move {
