@@ -1,6 +1,7 @@
 //! Reloading when the configuration's files change.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf, absolute};
@@ -126,6 +127,8 @@ struct Heard {
     missed: bool,
     /// The files and folders that are watched, and what they are links to.
     watched: HashSet<PathBuf>,
+    /// Their names: a folder that is watched by two of its own may be told of by either.
+    names: HashSet<OsString>,
 }
 
 impl Signs {
@@ -133,12 +136,15 @@ impl Signs {
     fn attend_to(&self, paths: &[PathBuf]) {
         let shown = paths.iter().filter_map(|path| absolute(path).ok());
         let meant = paths.iter().filter_map(|path| path.canonicalize().ok());
-        let watched = shown.chain(meant).collect();
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).watched = watched;
+        let watched: HashSet<PathBuf> = shown.chain(meant).collect();
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.names = watched.iter().filter_map(|path| path.file_name()).map(OsStr::to_owned).collect();
+        heard.watched = watched;
     }
 
     fn hear(&self, event: notify::Result<Event>) {
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut is_news = true;
         match event {
             Ok(event) if event.need_rescan() => heard.missed = true,
             Ok(event) => {
@@ -151,12 +157,14 @@ impl Signs {
                     EventKind::Modify(ModifyKind::Data(_)) | EventKind::Create(CreateKind::File)
                 );
                 let is_written = is_end || matches!(event.kind, EventKind::Modify(ModifyKind::Data(_)));
+                is_news = false;
                 for path in event.paths {
                     // Others write in these folders, too, a log a thousand times a second. What is created or moved there may
                     // be what a link leads to.
                     if is_written && !heard.is_of_ours(&path) {
                         continue;
                     }
+                    is_news = true;
                     match is_writing {
                         true => _ = heard.open.insert(path.clone()),
                         false => _ = heard.open.remove(&path),
@@ -171,8 +179,8 @@ impl Signs {
             heard.paths.clear();
             heard.open.clear();
         }
-        if heard.is_something() {
-            drop(heard);
+        drop(heard);
+        if is_news {
             self.news.notify_one();
         }
     }
@@ -208,8 +216,11 @@ impl Heard {
         self.open.iter().any(|path| self.is_of_ours(path))
     }
 
+    /// Whether it may be one of ours, by whatever way: also what a tenant's file may be a link to.
     fn is_of_ours(&self, path: &Path) -> bool {
-        self.watched.contains(path) || path.parent().is_some_and(|folder| self.watched.contains(folder))
+        path.file_name().is_some_and(|name| self.names.contains(name))
+            || path.parent().is_some_and(|folder| self.watched.contains(folder))
+            || path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
     }
 }
 
