@@ -63,6 +63,14 @@ pub(super) async fn serve<S, H>(
     }
 }
 
+/// How hyper has come to its end.
+enum Ended {
+    InOrder,
+    Broken,
+    /// It was made to: nothing was under way.
+    Quiet,
+}
+
 /// Lets hyper serve a connection until it ends, or is to be parked: then its guard is left.
 async fn session<S, H>(
     guard: Guard<S>,
@@ -100,17 +108,17 @@ where
                 Pin::new(&mut conn).graceful_shutdown();
             }
             if let Poll::Ready(ended) = Pin::new(&mut conn).poll(cx) {
-                return Poll::Ready(ended.is_ok());
+                return Poll::Ready(if ended.is_ok() { Ended::InOrder } else { Ended::Broken });
             }
             if told || parking.is_some() {
                 // What the client is slow to take has as long as ever. Then it is closed as it is: nothing has been
                 // asked that was not answered.
-                return quiet.poll(state, cx).map(|()| false);
+                return quiet.poll(state, cx).map(|()| Ended::Quiet);
             }
             ready!(quiet.poll_for(PARK_AFTER, state, cx));
             if quiet.poll(state, cx).is_ready() {
                 state.note_cut(Cut::Idle);
-                return Poll::Ready(false);
+                return Poll::Ready(Ended::Quiet);
             }
             // hyper ends when nothing is under way, and the guard keeps the socket open.
             parking = Some(state.requests());
@@ -120,9 +128,14 @@ where
     })
     .await;
     let was_parked = state.park(false);
-    if !ended {
-        conn.into_parts().io.close().await;
-        return None;
+    match ended {
+        Ended::InOrder => {}
+        // An answer may have been broken off, and a farewell of TLS would make it look complete.
+        Ended::Broken => return None,
+        Ended::Quiet => {
+            conn.into_parts().io.close().await;
+            return None;
+        }
     }
     if let Some(tunnel) = state.tunnel_task() {
         let parts = conn.into_parts();
