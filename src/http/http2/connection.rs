@@ -97,6 +97,7 @@ pub(in crate::http) async fn serve<S, H>(
         told: false,
         farewell: None,
         unwritten: 0,
+        slow_head: None,
     };
     // How it ended is the client's affair: its requests have told their own story.
     poll_fn(|cx| driver.poll(entered, cx)).await;
@@ -136,6 +137,7 @@ struct Driver<S, H> {
     farewell: Option<Deadline>,
     /// Turns since what was gathered has been written.
     unwritten: u32,
+    slow_head: Option<Deadline>,
 }
 
 impl<S, H> Driver<S, H>
@@ -169,6 +171,12 @@ where
                 self.farewell = Some(Deadline::at(Instant::now() + FAREWELL));
                 continue;
             }
+            if self.poll_slow_head(cx).is_ready() {
+                self.state.note_cut(Cut::HeaderTimeout);
+                self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+                self.farewell = Some(Deadline::at(Instant::now() + FAREWELL));
+                continue;
+            }
             if self.pulse.poll(self.notes.heard.get(), cx).is_ready() {
                 return Poll::Ready(());
             }
@@ -189,6 +197,15 @@ where
             self.connection.graceful_shutdown();
             self.quiet.wind_up();
         }
+    }
+
+    /// Ready when a head that has begun is not all there in time.
+    fn poll_slow_head(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(since) = self.notes.head_since.get() else { return Poll::Pending };
+        let at = since + self.settings.deadlines.header_read;
+        let deadline = self.slow_head.get_or_insert_with(|| Deadline::at(at));
+        deadline.set(at);
+        deadline.poll(cx)
     }
 
     /// Moves frames, and answers what comes; ready when the connection has ended.

@@ -126,6 +126,9 @@ pub(super) struct Frames {
     settings: usize,
     /// Whether one of them was a window that is too wide.
     too_wide: bool,
+    /// Whether the last frame was of a header block, and whether others of that are to come.
+    of_block: bool,
+    block_goes_on: bool,
 }
 
 impl Frames {
@@ -160,10 +163,18 @@ impl Frames {
             if frame.kind == kind::SETTINGS && !frame.is_acknowledgement() {
                 (self.settings, self.skip) = (self.skip / SETTING, self.skip % SETTING);
             }
+            self.of_block = matches!(frame.kind, kind::HEADERS | kind::CONTINUATION);
+            self.block_goes_on = self.of_block && !frame.ends_block();
             self.seen = [0; HEAD + START_MAX];
             self.have = 0;
             tell(&frame);
         }
+    }
+
+    /// Whether a header block has begun and is not all there.
+    pub(super) fn is_amid_block(&self) -> bool {
+        let begun = self.have >= HEAD && self.frame().kind == kind::HEADERS;
+        begun || self.block_goes_on || (self.of_block && self.skip > 0)
     }
 
     /// The error of a setting that has come, which h2 would call PROTOCOL_ERROR (RFC 9113 §6.5.2).

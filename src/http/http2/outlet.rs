@@ -31,6 +31,8 @@ pub(super) struct Outlet<S> {
     held: Vec<u8>,
     /// Octets of it that are written.
     written: usize,
+    /// Octets that TLS has taken, and not been seen to be rid of.
+    within: usize,
     /// Something was not taken for want of room.
     starved: bool,
     notes: Rc<Notes>,
@@ -41,7 +43,17 @@ pub(super) struct Outlet<S> {
 
 impl<S> Outlet<S> {
     pub(super) fn new(io: S, deadlines: ConnDeadlines, state: Rc<ConnState>, notes: Rc<Notes>) -> Self {
-        Self { io, held: Vec::new(), written: 0, starved: false, notes, state, deadlines, taking: None }
+        Self {
+            io,
+            held: Vec::new(),
+            written: 0,
+            within: 0,
+            starved: false,
+            notes,
+            state,
+            deadlines,
+            taking: None,
+        }
     }
 
     /// Whether something was not taken since the last time that this was asked.
@@ -101,7 +113,13 @@ impl<S: AsyncWrite + Unpin> Outlet<S> {
         match Pin::new(&mut self.io).poll_flush(cx) {
             // TLS has more than the socket takes.
             Poll::Pending => self.poll_slow(cx),
-            flushed => flushed,
+            flushed => {
+                let within = std::mem::take(&mut self.within);
+                if self.notes.blocked.get() {
+                    self.taken(within);
+                }
+                flushed
+            }
         }
     }
 
@@ -116,6 +134,7 @@ impl<S: AsyncWrite + Unpin> Outlet<S> {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(len)) => {
                     self.written += len;
+                    self.within = len;
                     self.taken(len);
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
@@ -128,5 +147,61 @@ impl<S: AsyncWrite + Unpin> Outlet<S> {
             SPARE.set(std::mem::take(&mut self.held));
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::http::pace::MinRate;
+
+    /// As TLS does it: whatever is written is taken, and flushed when the socket has room.
+    struct Tls {
+        has_room: Rc<std::cell::Cell<bool>>,
+    }
+
+    impl AsyncWrite for Tls {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            if self.has_room.get() { Poll::Ready(Ok(())) } else { Poll::Pending }
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_has_taken_all_is_not_waited_for_while_nothing_is_said() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let (state, notes) = (Rc::new(ConnState::new(address, address)), Rc::new(Notes::default()));
+        let grace = Duration::from_secs(20);
+        let deadlines = ConnDeadlines {
+            header_read: grace,
+            keep_alive: grace,
+            write_stall: 3 * grace,
+            response_rate: Some(MinRate { octets: 240, grace }),
+        };
+        let has_room = Rc::new(std::cell::Cell::new(true));
+        let tls = Tls { has_room: Rc::clone(&has_room) };
+        let mut outlet = Outlet::new(tls, deadlines, state, Rc::clone(&notes));
+        for _ in 0..3 {
+            poll_fn(|cx| outlet.poll_take(cx, &[0; 1000])).await.unwrap();
+            has_room.set(false);
+            let flushed = poll_fn(|cx| Poll::Ready(outlet.poll_flush(cx))).await;
+            assert!(flushed.is_pending(), "{flushed:?}");
+            assert!(notes.blocked.get());
+            has_room.set(true);
+            poll_fn(|cx| outlet.poll_flush(cx)).await.unwrap();
+            assert!(!notes.blocked.get());
+            tokio::time::advance(2 * grace).await;
+        }
     }
 }

@@ -28,8 +28,10 @@ const LINGER_OCTETS: usize = 1024 * 1024;
 /// Streams whose trailers are malformed, and that nobody has asked about: of more, the oldest are forgotten.
 const MALFORMED_MAX: usize = 64;
 
-/// Frames that are read before other connections have their turn; what one read brings is looked at as a whole.
+/// Frames that are read before other connections have their turn.
 const TURN: u32 = 128;
+/// Octets that are read at a time, at least. What one read brings is looked at as a whole.
+const READ_MIN: usize = 2 * 1024;
 
 /// What the wire tells the connection above it.
 #[derive(Debug, Default)]
@@ -48,6 +50,8 @@ pub struct Notes {
     pub(super) gathers: Cell<bool>,
     /// Counts up with everything that comes.
     pub(super) heard: Cell<u64>,
+    /// Since when a head has been coming that is not all there.
+    pub(super) head_since: Cell<Option<Instant>>,
     /// The newest stream of the client's.
     newest: Cell<u32>,
     /// Streams whose trailers begin with a pseudo-header field.
@@ -116,6 +120,8 @@ pub(super) struct Wire<S> {
     going: Frames,
     budget: Budget,
     notes: Rc<Notes>,
+    /// Octets of a turn's frames, as long as the last ones were.
+    stride: usize,
     /// Whether an error was said farewell with.
     failed: bool,
     linger: Option<Deadline>,
@@ -132,6 +138,7 @@ impl<S> Wire<S> {
             going: Frames::default(),
             budget,
             notes,
+            stride: 2 * READ_MIN,
             failed: false,
             linger: None,
             lingered: 0,
@@ -140,10 +147,12 @@ impl<S> Wire<S> {
 
     /// Accounts for what came; `false` when it is too much.
     fn account(&mut self, bytes: &[u8]) -> bool {
-        let Self { coming, budget, notes, preface, .. } = self;
+        let Self { coming, budget, notes, preface, stride, .. } = self;
+        let mut frames = 0_usize;
         let skipped = (*preface).min(bytes.len());
         *preface -= skipped;
         coming.pass(bytes.get(skipped..).unwrap_or_default(), |frame| {
+            frames += 1;
             notes.turn.set(notes.turn.get().saturating_sub(1));
             if !notes.is_over() {
                 notes.fault.set(frame.fault());
@@ -154,8 +163,30 @@ impl<S> Wire<S> {
         if !notes.is_over() {
             notes.fault.set(coming.fault_of_settings());
         }
+        *stride = (bytes.len() / frames.max(1)).saturating_mul(TURN as usize).max(READ_MIN);
+        match coming.is_amid_block() {
+            true if notes.head_since.get().is_none() => notes.head_since.set(Some(Instant::now())),
+            true => {}
+            false => notes.head_since.set(None),
+        }
         notes.heard.set(notes.heard.get().wrapping_add(1));
         !notes.is_over()
+    }
+
+    /// Reads, of small frames no more than a turn's.
+    fn poll_some(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>>
+    where
+        S: AsyncRead + Unpin,
+    {
+        let mut io = self.io.borrow_mut();
+        if buf.remaining() <= self.stride {
+            return io.poll_read(cx, buf);
+        }
+        let mut some = ReadBuf::new(buf.initialize_unfilled_to(self.stride));
+        ready!(io.poll_read(cx, &mut some)?);
+        let len = some.filled().len();
+        buf.advance(len);
+        Poll::Ready(Ok(()))
     }
 
     /// Takes account of what went.
@@ -197,7 +228,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         }
         let before = buf.filled().len();
         if this.early.is_empty() {
-            ready!(this.io.borrow_mut().poll_read(cx, buf)?);
+            ready!(this.poll_some(cx, buf)?);
         } else {
             let len = this.early.len().min(buf.remaining());
             buf.put_slice(this.early.get(..len).unwrap_or_default());

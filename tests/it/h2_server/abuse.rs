@@ -172,3 +172,23 @@ fn who_is_served_may_do_all_of_it() {
         assert_eq!(counted(&gateway, kind), 0.0, "{kind}");
     }
 }
+
+#[test]
+fn a_head_that_never_ends_is_not_waited_for() {
+    // A HEADERS frame that says that others follow; one that has no end; and CONTINUATION that comes drop by drop.
+    let beginnings = [frame(HEADERS, 1, 1, b"\x82"), get(1)[..12].to_vec()];
+    for beginning in beginnings {
+        let origin = Origin::echo();
+        let gateway = config().set("limits", "{ header_read_timeout: 300ms }").to(&origin).start();
+        let mut client = Raw::connect(gateway.address());
+        client.send(&beginning);
+        if beginning[4] == 1 {
+            client.send(&frame(CONTINUATION, 0, 1, b"\x87"));
+        }
+        assert_eq!(client.farewell(), ENHANCE_YOUR_CALM);
+        drop(client);
+        let reason = [("reason", "header_timeout")];
+        eventually("it is counted", || gateway.metric("tollgate_connections_cut_total", &reason) == 1.0);
+        gateway.ask(&ask(ACME, "/")).assert_status(200);
+    }
+}
