@@ -144,7 +144,7 @@ fn when_most_fail_health_is_ignored_unless_it_is_said_not_to_be() {
 fn an_endpoint_that_only_must_take_connections() {
     let (dead, _held) = refused_address();
     let alive = Origin::saying("alive");
-    let terms = "health_check: { interval: 20ms, timeout: 20ms, unhealthy: 1 }";
+    let terms = "health_check: { interval: 1s, timeout: 1s, unhealthy: 1 }";
     let gateway = config().pool("shared", &[dead, alive.address()], terms).start();
     eventually("it is known", || {
         let endpoints = pool(&gateway, "shared")["endpoints"].clone();

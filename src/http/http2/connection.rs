@@ -201,7 +201,9 @@ where
 
     /// Ready when a head that has begun is not all there in time.
     fn poll_slow_head(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(since) = self.notes.head_since.get() else { return Poll::Pending };
+        let since = self.notes.head_since.get();
+        self.state.note_head(since.is_some());
+        let Some(since) = since else { return Poll::Pending };
         let at = since + self.settings.deadlines.header_read;
         let deadline = self.slow_head.get_or_insert_with(|| Deadline::at(at));
         deadline.set(at);
