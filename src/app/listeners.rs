@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::worker::{Command, Worker};
-use crate::config::{Admin, Listener};
+use crate::config::{Admin, Document, Listener};
 use crate::listen::{self, BindOptions, ListeningSocket, SocketFile, bind};
 use crate::types::BindAddress;
 
@@ -53,6 +53,12 @@ pub(super) fn bind_all<'l>(
 pub(super) fn bind_admin(admin: &Admin) -> anyhow::Result<listen::Bound> {
     let options = BindOptions { v6only: true, mode: admin.mode, is_own: false };
     bind(&admin.bind, options, 1).context("admin.bind")
+}
+
+/// Says which sockets were handed over that nothing of this is bound to.
+pub(super) fn warn_of_idle_inherited(document: &Document) {
+    let meant = document.listeners.iter().map(|listener| &listener.bind);
+    listen::warn_of_idle_inherited(meant.chain([&document.admin.bind]));
 }
 
 /// Gives each worker its sockets, and says so: once for each listener, not again at every reload.

@@ -315,7 +315,7 @@ fn internal(why: &dyn std::fmt::Display) -> Trouble {
 /// Why nothing is ordered where the account can't be read.
 pub(super) fn account_lost(key_id: &str) -> String {
     format!(
-        "the account with the authority is encrypted with the key `{key_id}`, which is not there, so that nothing is ordered: add its file to          `former_encryption_key_files`, or put it back into `encryption_key_file`, and reload"
+        "the account with the authority is encrypted with the key `{key_id}`, which is not there, so that nothing is ordered: add its file to `former_encryption_key_files`, or put it back into `encryption_key_file`, and reload"
     )
 }
 

@@ -38,7 +38,21 @@ pub fn take_inherited() {
 /// A duplicate of what is meant.
 pub(super) fn take(address: &BindAddress) -> io::Result<ListeningSocket> {
     let none = Inherited::default();
-    INHERITED.get().unwrap_or(&none).find(address)?.try_clone()
+    INHERITED.get().unwrap_or(&none).find(address)?.socket.try_clone()
+}
+
+/// Says which sockets were handed over that none of these means: clients connect there, and nobody answers.
+pub fn warn_of_idle_inherited<'a>(meant: impl Iterator<Item = &'a BindAddress>) {
+    let none = Inherited::default();
+    for handed in INHERITED.get().unwrap_or(&none).idle(meant) {
+        tracing::warn!(
+            descriptor = handed.number,
+            name = handed.name,
+            "a socket was handed over that no listener names, so that clients connect there and nobody answers: name it by its number \
+             (`bind: fd:{}`), or take it out of the socket unit",
+            handed.number
+        );
+    }
 }
 
 impl Inherited {
@@ -59,13 +73,20 @@ impl Inherited {
         Self(handed)
     }
 
-    fn find(&self, address: &BindAddress) -> io::Result<&ListeningSocket> {
+    /// Those that none of these means.
+    fn idle<'a>(&self, meant: impl Iterator<Item = &'a BindAddress>) -> Vec<&Handed> {
+        let used: Vec<_> =
+            meant.filter_map(|address| self.find(address).ok()).map(|handed| handed.number).collect();
+        self.0.iter().filter(|handed| !used.contains(&handed.number)).collect()
+    }
+
+    fn find(&self, address: &BindAddress) -> io::Result<&Handed> {
         let is_meant = |handed: &&Handed| match address {
             BindAddress::Named(name) => **name == *handed.name,
             BindAddress::Descriptor(number) => usize::from(*number) == handed.number,
             BindAddress::Inet(_) | BindAddress::Unix(_) => false,
         };
-        self.0.iter().find(is_meant).map(|handed| &handed.socket).ok_or_else(|| {
+        self.0.iter().find(is_meant).ok_or_else(|| {
             let known: Vec<_> =
                 self.0.iter().map(|handed| format!("fd:{} is {:?}", handed.number, handed.name)).collect();
             let known = if known.is_empty() { "none were".to_owned() } else { known.join(", ") };

@@ -15,6 +15,6 @@ pub use announced::{Unannounced, announced};
 pub use backlog::Backlog;
 pub use bind::{BindFailure, BindOptions, Bound, ListeningSocket, bind};
 pub use caps::{ClientLimits, ConnectionCaps, ConnectionPermit, Refusal};
-pub use inherited::take_inherited;
+pub use inherited::{take_inherited, warn_of_idle_inherited};
 pub use stream::ClientStream;
 pub use unix::SocketFile;

@@ -1,7 +1,7 @@
 //! The codes of refusals that metrics know: a fixed set, so that no code ever grows the series.
 
 /// Every code that a refusal can carry, as in the table of refusals; the last stands for any other.
-pub(super) const REASONS: [&str; 26] = [
+pub(super) const REASONS: [&str; 27] = [
     "rate_limited",
     "unknown_tenant",
     "quota_exceeded",
@@ -13,6 +13,7 @@ pub(super) const REASONS: [&str; 26] = [
     "upstream_connect",
     "upstream_protocol",
     "upstream_timeout",
+    "upstream_error",
     "no_route",
     "tenant_suspended",
     "payment_required",

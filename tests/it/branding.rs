@@ -1,6 +1,6 @@
 //! How tenants look: pages in the place of problem documents, for whoever reads them.
 
-use crate::harness::{ACME, GLOBEX, Message, Origin, config, get};
+use crate::harness::{ACME, GLOBEX, Message, Origin, config, eventually, get};
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
@@ -304,6 +304,9 @@ fn an_applications_error_is_replaced_where_it_is_asked_for() {
     assert_eq!((page.header("retry-after"), page.header("x-stack")), (Some("7"), None));
     assert!(page.header("proxy-status").unwrap().contains("received-status=503"));
     gateway.ask(&get(ACME, "/")).assert_refused(503, "upstream_error");
+    let counted =
+        || gateway.metric("tollgate_rejected_total", &[("tenant", "acme"), ("reason", "upstream_error")]);
+    eventually("it counts by its own name", || counted() >= 2.0);
     let own = gateway.ask(&browse(GLOBEX, "/"));
     assert_eq!((own.status, own.text().as_str()), (503, "stack"));
 }

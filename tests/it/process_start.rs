@@ -35,6 +35,22 @@ fn sockets_are_taken_that_are_handed_over() {
 }
 
 #[test]
+fn a_socket_that_no_listener_names_is_told() {
+    let origin = Origin::echo();
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    // As of a unit with two addresses: both have its name, and the first is meant by it.
+    let script = r#"exec 3<&0 4<&0 0</dev/null; LISTEN_FDS=2 LISTEN_FDNAMES=web:web exec "$0" "$@""#;
+    let gateway = config()
+        .to(&origin)
+        .set("listeners", "[{ bind: systemd:web }]")
+        .spawn_by(script, Some(OwnedFd::from(socket)));
+    let told =
+        |what: &str| gateway.log().iter().any(|line| line.contains("nobody answers") && line.contains(what));
+    eventually("it tells of the second", || told("fd:4"));
+    assert!(!told("fd:3"));
+}
+
+#[test]
 fn a_socket_that_was_not_handed_over_is_said() {
     let origin = Origin::echo();
     let why = config().to(&origin).set("listeners", "[{ bind: systemd:web }]").refused();

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use self::terms::{access_log_settings, client_limits};
 use crate::app::gateway::{Options, Source};
 use crate::app::keeper::Keeper;
-use crate::app::listeners::{Bound, bind_admin, bind_all, hand_out};
+use crate::app::listeners::{Bound, bind_admin, bind_all, hand_out, warn_of_idle_inherited};
 use crate::app::privileges;
 use crate::app::worker::{Command, Worker, WorkerShare};
 use crate::config::{Diagnostic, Difference, Document, Inventory, Loaded, Loader, Quarantined, Workers};
@@ -94,6 +94,7 @@ impl Core {
         };
         let sockets = bind_all(document.listeners.iter(), worker_count, &[])?;
         let admin = bind_admin(&document.admin)?;
+        warn_of_idle_inherited(&document);
         // Before anything is made that is to be read again later: it would be root's.
         let files = sockets.iter().filter_map(|(bound, _)| bound.file.as_deref()).chain(&admin.file);
         privileges::give_up(&document, files)?;

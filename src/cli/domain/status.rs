@@ -55,7 +55,7 @@ pub(super) fn told(document: &Value) -> String {
         ("issuer", "/certificate/issuer"),
         ("serial", "/certificate/serial"),
         ("not after", "/certificate/not_after"),
-        ("renewed", "/certificate/renew_at"),
+        ("renews", "/certificate/renew_at"),
         ("last error", "/certificate/last_error/detail"),
         ("at", "/certificate/last_error/at"),
         ("next try", "/certificate/next_try"),
@@ -113,6 +113,15 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
+    }
+
+    #[test]
+    fn a_certificate_that_holds_says_when_it_renews() {
+        let document = serde_json::json!({
+            "domain": "a.test", "tenant": "acme", "state": "verified", "method": "dns",
+            "certificate": { "state": "valid", "not_after": "2026-04-01T00:00:00Z", "renew_at": "2026-03-01T00:00:00Z" },
+        });
+        assert!(told(&document).contains("renews       2026-03-01T00:00:00Z\n"), "{}", told(&document));
     }
 
     #[test]

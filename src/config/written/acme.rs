@@ -28,8 +28,8 @@ pub(in crate::config) struct Acme {
     /// How the authority sees that a name leads here; the first is tried first, the next after a failure. Default [http-01, tls-alpn-01].
     #[schemars(length(min = 1))]
     pub challenges: Option<Spanned<List<Challenge>>>,
-    /// How long a handshake waits for a certificate that is being issued, before it shows the first one of `certificates`. Shorter than
-    /// `limits.tls_handshake_timeout`. Default 10s, or a second less than that.
+    /// How long a handshake waits for a certificate that is being issued, before it shows the listener's default certificate, or with `strict_sni` the alert. Shorter than
+    /// `limits.tls_handshake_timeout`. Default: a second less than that, at most 10s.
     pub issue_timeout: Option<Spanned<TimeSpan>>,
     /// Whether a certificate is also ordered at the first handshake for a domain, beside those that are ordered when domains are verified. Default true.
     pub on_demand: Option<bool>,
