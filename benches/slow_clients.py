@@ -59,6 +59,12 @@ class OriginServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 4096
 
+    def get_request(self):
+        peer, address = super().get_request()
+        # On loopback the kernel would take megabytes of each answer, from the origin too, until it drops everybody's packets (tcp_mem).
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+        return peer, address
+
     def handle_error(self, *_):
         """Connections that the gateway cuts are what this is about."""
 

@@ -49,7 +49,8 @@ http {{
     keepalive_requests 1000000000; keepalive_timeout 1h; client_max_body_size 0;
 {TEMP}
     server {{
-        listen 127.0.0.1:{self.port} backlog=8192;
+        # On loopback the kernel would take megabytes of each answer, until it drops everybody's packets (tcp_mem).
+        listen 127.0.0.1:{self.port} backlog=8192 sndbuf=65536;
         root {folder};
         location / {{ return 200 "{BODY}"; }}
         location = /big {{ }}
