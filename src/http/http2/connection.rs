@@ -101,6 +101,7 @@ pub(in crate::http) async fn serve<S, H>(
     };
     // How it ended is the client's affair: its requests have told their own story.
     poll_fn(|cx| driver.poll(entered, cx)).await;
+    driver.streams.end().await;
 }
 
 fn terms(settings: &ServerSettings) -> Builder {

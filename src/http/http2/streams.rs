@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use tokio::task::yield_now;
 
 /// Streams that are polled in one turn of their connection.
 const TURN: u32 = 8;
@@ -46,6 +47,19 @@ impl Streams {
     /// Whether some may have been left for the next turn, which will come.
     pub(super) fn is_cut(&self) -> bool {
         self.turn.get() == 0
+    }
+
+    /// Lets go of all that are left, a turn's worth at a time: each may have an endpoint's connection to close.
+    pub(super) async fn end(&mut self) {
+        let left = std::mem::take(&mut self.under_way);
+        let mut ended = 0_u32;
+        for one in left {
+            drop(one);
+            ended += 1;
+            if ended.is_multiple_of(TURN) {
+                yield_now().await;
+            }
+        }
     }
 
     fn poll_on(&mut self, cx: &mut Context<'_>) {
@@ -122,6 +136,26 @@ mod tests {
         (0..4).for_each(|_| polled(&mut streams));
         assert!(ended.get());
         assert!(streams.under_way.is_empty());
+    }
+
+    #[tokio::test]
+    async fn they_end_in_turns() {
+        let (mut streams, held) = (Streams::default(), Rc::new(()));
+        for _ in 0..3 * TURN {
+            let held = Rc::clone(&held);
+            streams.start(async move {
+                let _held = held;
+                std::future::pending::<()>().await;
+            });
+        }
+        {
+            let mut ending = std::pin::pin!(streams.end());
+            let is_over = poll_fn(|cx| Poll::Ready(ending.as_mut().poll(cx).is_ready())).await;
+            assert!(!is_over);
+            assert_eq!(Rc::strong_count(&held), 1 + 2 * TURN as usize);
+            ending.await;
+        }
+        assert_eq!(Rc::strong_count(&held), 1);
     }
 
     #[test]
