@@ -161,20 +161,8 @@ where
             if let Some(farewell) = &mut self.farewell {
                 return farewell.poll(cx);
             }
-            if let Some(abuse) = self.notes.abuse.get() {
-                self.report(abuse);
-                self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-                self.farewell = Some(Deadline::at(Instant::now() + FAREWELL));
-                continue;
-            }
-            if let Some(fault) = self.notes.fault.get() {
-                self.connection.abrupt_shutdown(fault);
-                self.farewell = Some(Deadline::at(Instant::now() + FAREWELL));
-                continue;
-            }
-            if self.poll_slow_head(cx).is_ready() {
-                self.state.note_cut(Cut::HeaderTimeout);
-                self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            if let Some(reason) = self.poll_fault(cx) {
+                self.connection.abrupt_shutdown(reason);
                 self.farewell = Some(Deadline::at(Instant::now() + FAREWELL));
                 continue;
             }
@@ -198,6 +186,21 @@ where
             self.connection.graceful_shutdown();
             self.quiet.wind_up();
         }
+    }
+
+    /// Why the client is to be sent away at once, if it is.
+    fn poll_fault(&mut self, cx: &mut Context<'_>) -> Option<Reason> {
+        if let Some(abuse) = self.notes.abuse.get() {
+            self.report(abuse);
+            return Some(Reason::ENHANCE_YOUR_CALM);
+        }
+        if let Some(fault) = self.notes.fault.get() {
+            return Some(fault);
+        }
+        self.poll_slow_head(cx).is_ready().then(|| {
+            self.state.note_cut(Cut::HeaderTimeout);
+            Reason::ENHANCE_YOUR_CALM
+        })
     }
 
     /// Ready when a head that has begun is not all there in time.
