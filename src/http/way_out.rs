@@ -95,3 +95,69 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Heeding<B> {
         self.body.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    const PIECE: usize = 8 * 1024;
+
+    /// As much as is asked for.
+    struct Endless;
+
+    impl Body for Endless {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0; PIECE])))))
+        }
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn no_more_is_given_than_is_written_and_nothing_while_nothing_is_taken() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let conn = Rc::new(ConnState::new(address, address));
+        let (mut body, woken) = (Heeding::new(Endless, Rc::clone(&conn)), Arc::new(Woken::default()));
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut cx = Context::from_waker(&waker);
+        let mut given = || {
+            let mut pieces = 0;
+            while Pin::new(&mut body).poll_frame(&mut cx).is_ready() {
+                pieces += 1;
+                assert!(pieces <= AHEAD / PIECE, "without an end");
+            }
+            pieces
+        };
+        let was_woken = || woken.0.swap(0, Ordering::Relaxed) > 0;
+        assert_eq!((given(), given(), was_woken()), (AHEAD / PIECE, 0, false));
+        conn.way_out.note_taken();
+        assert!(was_woken());
+        assert_eq!(given(), AHEAD / PIECE);
+        conn.way_out.note_taken();
+        conn.way_out.note_clogged();
+        was_woken();
+        assert_eq!((given(), was_woken()), (0, false), "what was taken before is no room");
+        conn.way_out.note_taken();
+        assert!(was_woken());
+        assert_eq!(given(), AHEAD / PIECE);
+    }
+}

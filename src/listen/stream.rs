@@ -146,3 +146,19 @@ impl AsyncWrite for ClientStream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_kernel_takes_so_much_ahead_and_waits_for_nothing() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (served, _) = listener.accept().await.unwrap();
+        let ClientStream { io: Io::Tcp(served), .. } = ClientStream::from(served) else { unreachable!() };
+        assert_eq!(SockRef::from(&served).tcp_notsent_lowat().unwrap(), UNSENT_MAX);
+        assert!(served.nodelay().unwrap());
+        drop(client);
+    }
+}

@@ -68,6 +68,10 @@ fn openssl_finds_what_is_there_and_nothing_older() {
     let told = with(&["-tls1_2", "-alpn", "http/1.1"]);
     assert!(told.contains("ECDHE-ECDSA-AES128-GCM-SHA256"), "{told}");
     assert!(told.contains("Secure Renegotiation IS supported"), "{told}");
+    // A hello that has to be answered twice (HelloRetryRequest): the first offers a key of a group that is not spoken here.
+    let told = with(&["-groups", "P-521:P-384", "-msg"]);
+    assert_eq!(told.matches("ServerHello").count(), 2, "{told}");
+    assert!(told.contains("Verify return code: 0 (ok)"), "{told}");
     // No protocol but these, and no cipher without forward secrecy.
     for old in
         [&["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"][..], &["-tls1_2", "-cipher", "AES128-SHA256:AES128-SHA"]]
