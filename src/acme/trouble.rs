@@ -126,7 +126,7 @@ impl Trouble {
             "unauthorized" | "incorrectResponse" => (
                 Kind::WrongAnswer,
                 format!(
-                    "the authority reached another server at {place} than this gateway: does DNS point here?"
+                    "what the authority found at {place} is not what this gateway answers: does DNS point here, and does nothing else listen there"
                 ),
             ),
             "caa" => (

@@ -1,5 +1,6 @@
 //! Listeners, admin, workers.
 
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::Builder;
@@ -208,9 +209,18 @@ impl Builder<'_> {
             .map_err(|error| {
                 let shown = &written.value;
                 let why = super::super::load::why(&error);
+                let hint = match error.kind() {
+                    ErrorKind::PermissionDenied => {
+                        "whoever asks may not read it: give the file, and the folders above it, to a group of the gateway's user (chgrp, chmod g+r)"
+                    }
+                    ErrorKind::InvalidData => {
+                        "it has to be text: a certificate in DER becomes one by `openssl x509 -inform der -in FILE -out FILE.pem`"
+                    }
+                    _ => "paths are relative to the folder of the file that names them",
+                };
                 self.findings
                     .error("missing-file", written.mark, format!("the file `{shown}` can't be read: {why}"))
-                    .hint("paths are relative to the folder of the file that names them");
+                    .hint(hint);
             })
             .ok()
     }

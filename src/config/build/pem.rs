@@ -9,7 +9,7 @@ use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys, RootCertStore, SignatureScheme};
 
-use crate::types::RevocationList;
+use crate::types::{Certificate, RevocationList};
 
 /// Whether a text has a block of such a label, begun and ended.
 pub(super) fn has_block(text: &str, is: impl Fn(&str) -> bool) -> bool {
@@ -77,6 +77,18 @@ pub(super) fn check_usable(crl: &str, ca: &str) -> Result<(), String> {
         Err(why @ VerifierBuilderError::InvalidCrl(_)) => Err(why.to_string()),
         _ => Ok(()),
     }
+}
+
+/// Who has made the lists of a text, each as text (RFC 4514).
+pub(super) fn issuers(crl: &str) -> impl Iterator<Item = Box<str>> {
+    let lists = CertificateRevocationListDer::pem_slice_iter(crl.as_bytes()).flatten();
+    lists.filter_map(|list| RevocationList::read(&list).ok()).map(|list| list.issuer)
+}
+
+/// Whose the certificates of a text are, each as text (RFC 4514).
+pub(super) fn subjects(certificates: &str) -> impl Iterator<Item = Box<str>> {
+    let certificates = CertificateDer::pem_slice_iter(certificates.as_bytes()).flatten();
+    certificates.filter_map(|der| Certificate::read(&der)).map(|certificate| certificate.subject)
 }
 
 /// Why a certificate and a key are no identity.

@@ -14,9 +14,11 @@ impl Builder<'_> {
         };
         match why {
             IdentityError::Chain(what) => invalid(cert, what),
-            IdentityError::Key(what) => invalid(key, what),
+            IdentityError::Key(what) => {
+                invalid(key, what).hint("it takes RSA from 2048 bits, ECDSA P-256, P-384 and P-521, and Ed25519")
+            }
             IdentityError::Apart => invalid(key, "it is not the key of the certificate".to_owned())
-                .hint("the gateway's own certificate must be the first in its file")
+                .hint("the gateway's own certificate must be the first in its file; where both are being renewed, the other one is still to be written")
                 .see(cert.mark, "the certificate is"),
         };
     }

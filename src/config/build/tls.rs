@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Builder;
-use super::pem::{check_revocations, check_usable};
+use super::pem::{check_revocations, check_usable, issuers, subjects};
 use super::server_certificates::now_s;
 use crate::config::decode::{List, Spanned};
 use crate::config::document::{AlpnProtocol, ClientAuth, Hsts, ListenerTls, PemFile};
@@ -70,6 +70,9 @@ impl Builder<'_> {
             }
             crl.push(list);
         }
+        if !crl.is_empty() {
+            self.warn_of_unlisted(&written.ca, &ca, &crl);
+        }
         Some(ClientAuth {
             ca,
             crl,
@@ -95,6 +98,17 @@ impl Builder<'_> {
         None
     }
 
+    /// Warns of authorities without a list, where others have one: whoever has a certificate of theirs is refused.
+    fn warn_of_unlisted(&self, written: &Spanned<String>, ca: &PemFile, crl: &[PemFile]) {
+        let listed: Vec<_> = crl.iter().flat_map(|list| issuers(&list.text)).collect();
+        for subject in subjects(&ca.text).filter(|subject| !listed.contains(subject)) {
+            let message = format!("`crl` has no list of `{subject}`, an authority of `{}`", written.value);
+            self.findings
+                .warning("missing-revocations", written.mark, message)
+                .hint("all certificates of that authority are refused: add its list, or take the authority out of `ca`");
+        }
+    }
+
     /// Warns of a list that is out of date, or soon will be.
     fn warn_of_end(&self, written: &Spanned<String>, lists: &[RevocationList]) {
         let now = now_s();
@@ -106,7 +120,7 @@ impl Builder<'_> {
             false => ("expiring-revocations", format!("the file `{file}` is out of date from {at} on")),
         };
         self.findings.warning(code, written.mark, message).hint(
-            "then every client's certificate is refused: put the authority's present list in its place",
+            "without a list that is up to date every client's certificate is refused: put the authority's present one in its place",
         );
     }
 

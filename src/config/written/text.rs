@@ -71,7 +71,7 @@ impl FromText for SocketAddr {
                     format!("`{text}` has a host name; a listener needs an address\nwrite 127.0.0.1:{port} or [::1]:{port}")
                 }
                 Some(("" | "*", port)) => {
-                    format!("`{text}` has no address\nwrite 0.0.0.0:{port} for every IPv4 address, or [::]:{port} for IPv6 too")
+                    format!("`{text}` has no address\nwrite 0.0.0.0:{port} for every IPv4 address, [::]:{port} for every IPv6 one, or a list of both")
                 }
                 Some((host, _)) if host.contains(|c: char| c.is_ascii_alphabetic()) && !host.contains(':') => {
                     format!("`{text}` has a host name; a listener needs an address\n{what}")

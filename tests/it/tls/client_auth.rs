@@ -94,6 +94,7 @@ fn a_list_that_is_out_of_date_or_missing_is_told_as_that() {
     );
     let warnings = status["config"]["warnings"].to_string();
     assert!(warnings.contains("crl.pem` is out of date since 2021-01-01T00:00:00Z"), "{status}");
+    assert!(warnings.contains("`crl` has no list of `CN=others`, an authority of"), "{status}");
 }
 
 #[test]

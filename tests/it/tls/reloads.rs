@@ -87,6 +87,36 @@ fn a_file_that_leads_elsewhere_is_seen() {
     eventually("the new certificate is shown", || shown(&gateway) == second.der);
 }
 
+/// As deployments do it that lead `current` to one release after the other; and what a link leads to is written anew.
+#[test]
+fn links_on_the_way_to_a_file_are_seen() {
+    let origin = Origin::echo();
+    let authority = Authority::new("test");
+    let pairs = [(); 3].map(|()| authority.issue(&[ACME]));
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    write(&at("kept"), &pairs[0]);
+    write(&at("releases/2/certs"), &pairs[1]);
+    std::fs::create_dir_all(at("releases/1/certs")).unwrap();
+    for name in ["tls.crt", "tls.key"] {
+        symlink(at("kept").join(name), at("releases/1/certs").join(name)).unwrap();
+    }
+    symlink("releases/1", at("current")).unwrap();
+    let pair = ["tls.crt", "tls.key"].map(|name| at("current/certs").join(name).display().to_string());
+    let pair = format!("cert: '{}', key: '{}'", pair[0], pair[1]);
+    let listeners = format!("[{{ bind: 127.0.0.1:0, tls: {{ certificates: [{{ {pair} }}] }} }}]");
+    let gateway = config().to(&origin).set("listeners", &listeners).start();
+    assert_eq!(shown(&gateway), pairs[0].der);
+    write(&at("kept"), &pairs[2]);
+    eventually("what the link leads to was written", || shown(&gateway) == pairs[2].der);
+    symlink("releases/2", at("next")).unwrap();
+    std::fs::rename(at("next"), at("current")).unwrap();
+    eventually("the link on the way was swapped", || shown(&gateway) == pairs[1].der);
+    // And still, behind the link as it is now.
+    write(&at("releases/2/certs"), &pairs[0]);
+    eventually("what is there now was written", || shown(&gateway) == pairs[0].der);
+}
+
 #[test]
 fn one_broken_certificate_refuses_the_reload_whole() {
     let origin = Origin::echo();

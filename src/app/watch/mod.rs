@@ -1,19 +1,19 @@
 //! Reloading when the configuration's files change.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+mod ways;
+
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf, absolute};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use notify::Event;
 use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind};
-use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use self::ways::{Signposts, Ways};
 use super::core::Core;
 use crate::config::Look;
 
@@ -38,10 +38,12 @@ pub(super) async fn reload_on_change(core: Arc<Core>) {
             return std::future::pending().await;
         }
     };
-    let mut watched = BTreeMap::new();
+    let mut ways = Ways::default();
     let mut follow = |paths: &[PathBuf]| {
-        signs.attend_to(paths);
-        follow(&mut watcher, &mut watched, paths)
+        let signposts = Signposts::of(paths);
+        let is_new = ways.follow(&mut watcher, &signposts);
+        signs.attend_to(paths, signposts);
+        is_new
     };
     follow(&core.watched());
     // What has changed since the files were read, before they were watched, left no sign.
@@ -127,19 +129,18 @@ struct Heard {
     missed: bool,
     /// The files and folders that are watched, and what they are links to.
     watched: HashSet<PathBuf>,
-    /// Their names: a folder that is watched by two of its own may be told of by either.
-    names: HashSet<OsString>,
+    /// Where else there may be signs of them, and by which names.
+    signposts: Signposts,
 }
 
 impl Signs {
     /// These are watched from now on.
-    fn attend_to(&self, paths: &[PathBuf]) {
+    fn attend_to(&self, paths: &[PathBuf], signposts: Signposts) {
         let shown = paths.iter().filter_map(|path| absolute(path).ok());
         let meant = paths.iter().filter_map(|path| path.canonicalize().ok());
         let watched: HashSet<PathBuf> = shown.chain(meant).collect();
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.names = watched.iter().filter_map(|path| path.file_name()).map(OsStr::to_owned).collect();
-        heard.watched = watched;
+        (heard.watched, heard.signposts) = (watched, signposts);
     }
 
     fn hear(&self, event: notify::Result<Event>) {
@@ -160,8 +161,8 @@ impl Signs {
                 is_news = false;
                 for path in event.paths {
                     // Others write in these folders, too, a log a thousand times a second. What is created or moved there may
-                    // be what a link leads to.
-                    if is_written && !heard.is_of_ours(&path) {
+                    // be what a link leads to, but for folders that are watched for a link's sake only.
+                    if (is_written || heard.signposts.is_passed(&path)) && !heard.is_of_ours(&path) {
                         continue;
                     }
                     is_news = true;
@@ -218,53 +219,19 @@ impl Heard {
 
     /// Whether it may be one of ours, by whatever way: also what a tenant's file may be a link to.
     fn is_of_ours(&self, path: &Path) -> bool {
-        path.file_name().is_some_and(|name| self.names.contains(name))
+        path.file_name().is_some_and(|name| self.signposts.names.contains(name))
             || path.parent().is_some_and(|folder| self.watched.contains(folder))
             || path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
     }
 }
 
-/// Watches the folders of files, not the files: editors and deployments replace a file by another
-/// one, and a watch on the old one would see nothing more. Whether it watches one that it did not before.
-fn follow(
-    watcher: &mut RecommendedWatcher,
-    watched: &mut BTreeMap<PathBuf, Option<(u64, u64)>>,
-    paths: &[PathBuf],
-) -> bool {
-    let folders: BTreeMap<PathBuf, _> = paths
-        .iter()
-        .map(|path| if path.is_dir() { path.clone() } else { folder_of(path) })
-        .map(|folder| {
-            // A link to a folder may lead to another one by now.
-            let identity = fs::metadata(&folder).ok().map(|metadata| (metadata.dev(), metadata.ino()));
-            (folder, identity)
-        })
-        .collect();
-    for (gone, _) in watched.iter().filter(|(folder, identity)| folders.get(*folder) != Some(identity)) {
-        let _ = watcher.unwatch(gone);
-    }
-    let mut is_new = false;
-    for (new, _) in folders.iter().filter(|(folder, identity)| watched.get(*folder) != Some(identity)) {
-        is_new = true;
-        if let Err(error) = watcher.watch(new, RecursiveMode::NonRecursive) {
-            tracing::warn!(folder = %new.display(), %error, "a folder is not watched");
-        }
-    }
-    *watched = folders;
-    is_new
-}
-
-fn folder_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::fs;
+
     use notify::event::DataChange;
+
+    use super::*;
 
     #[test]
     fn what_others_write_beside_our_files_is_no_sign() {
@@ -273,7 +240,8 @@ mod tests {
         fs::write(at("cert-1.pem"), "").unwrap();
         std::os::unix::fs::symlink(at("cert-1.pem"), at("cert.pem")).unwrap();
         let signs = Signs::default();
-        signs.attend_to(&[at("cert.pem")]);
+        let watched = [at("cert.pem")];
+        signs.attend_to(&watched, Signposts::of(&watched));
         let is_sign = |kind: EventKind, name: &str| {
             signs.hear(Ok(Event::new(kind).add_path(at(name))));
             let mut heard = signs.heard.lock().unwrap();
