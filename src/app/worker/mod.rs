@@ -1,6 +1,7 @@
 //! One core's share: a thread with a runtime of its own, its sockets, its connections both ways.
 
 mod reception;
+mod shares;
 mod turned_away;
 
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use tokio::task::{JoinHandle as Task, spawn_local};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 
 use self::reception::Reception;
+use self::shares::Shares;
 use super::memory;
 use crate::http::server::Connections;
 use crate::listen::{Acceptor, ConnectionCaps, ListeningSocket, accept_loop};
@@ -111,6 +113,8 @@ async fn run(share: WorkerShare, mut inbox: mpsc::Receiver<Command>) {
     let upstream = Rc::new(UpstreamClient::default());
     let connections = Rc::new(Connections::default());
     let turns = Rc::new(Turns::new(share.handshakes));
+    let shares = Rc::new(Shares::new());
+    let rounds = spawn_local(Rc::clone(&shares).keep());
     let proxy = Rc::new(Proxy::new(
         Arc::clone(&share.snapshot),
         Rc::clone(&upstream),
@@ -133,6 +137,7 @@ async fn run(share: WorkerShare, mut inbox: mpsc::Receiver<Command>) {
                     connections: Rc::clone(&connections),
                     caps: Arc::clone(&share.caps),
                     turns: Rc::clone(&turns),
+                    shares: Rc::clone(&shares),
                     metrics: Arc::clone(&share.metrics),
                 };
                 let reception = Rc::new(reception);
@@ -178,6 +183,7 @@ async fn run(share: WorkerShare, mut inbox: mpsc::Receiver<Command>) {
     }
     proxy.end();
     sweeper.abort();
+    rounds.abort();
     upstream.close_idle();
 }
 

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
+use super::shares::Shares;
 use super::turned_away::tell;
 use crate::http::conn::{ConnState, Cut, HttpsRedirect};
 use crate::http::secured::{Secured, client_lines};
@@ -30,6 +31,8 @@ pub(super) struct Reception {
     pub(super) caps: Arc<ConnectionCaps>,
     /// Whose handshake is answered next.
     pub(super) turns: Rc<Turns>,
+    /// Whose connection goes on next.
+    pub(super) shares: Rc<Shares>,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -52,7 +55,8 @@ impl Reception {
         if !self.is_within_its_own(&mut permit, peer) {
             return;
         }
-        spawn_local(async move {
+        let shares = Rc::clone(&self.shares);
+        spawn_local(shares.of(async move {
             let mut permit = permit;
             let (mut stream, mut peer) = (stream, peer);
             if let Some(within) = terms.announced_within {
@@ -90,7 +94,7 @@ impl Reception {
                     }
                 }
             }
-        });
+        }));
     }
 
     fn refused(&self, peer: Peer, reason: &'static str) {

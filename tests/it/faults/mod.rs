@@ -64,7 +64,7 @@ fn requests() -> [(&'static str, Message); 2] {
 fn before(urls: &[String], by: Transport) -> TestGateway {
     let gateway = config().pool_at("shared", urls, &format!("{}, {IMPATIENT}", by.keys())).start();
     // The sweeper and the accept loop: the worker may not have come so far when the gateway has started.
-    eventually("the worker listens", || gateway.metric("tollgate_worker_tasks", &[]) == 2.0);
+    eventually("the worker listens", || gateway.metric("tollgate_worker_tasks", &[]) == 3.0);
     gateway
 }
 
