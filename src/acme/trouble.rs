@@ -213,7 +213,12 @@ mod tests {
             ("connection", Challenge::Http01, "could not reach http://a.test (port 80)", Kind::Connection),
             ("connection", Challenge::TlsAlpn01, "could not reach a.test (port 443)", Kind::Connection),
             ("dns", Challenge::Http01, "no address for a.test", Kind::Dns),
-            ("unauthorized", Challenge::Http01, "another server at http://a.test", Kind::WrongAnswer),
+            (
+                "unauthorized",
+                Challenge::Http01,
+                "what the authority found at http://a.test",
+                Kind::WrongAnswer,
+            ),
             ("caa", Challenge::Http01, "CAA record of a.test", Kind::Caa),
             ("rateLimited", Challenge::Http01, "limits are reached", Kind::RateLimited),
             ("externalAccountRequired", Challenge::Http01, "does not accept the account", Kind::Account),
