@@ -41,7 +41,7 @@ pub enum BodyFailure {
 pub struct BodyFlow {
     pub(super) bytes: Cell<u64>,
     pub(super) failure: Cell<Option<BodyFailure>>,
-    pub(super) ended: Cell<bool>,
+    ended: Cell<Option<Instant>>,
 }
 
 impl BodyFlow {
@@ -60,6 +60,17 @@ impl BodyFlow {
     /// Whether all of it has passed.
     #[must_use]
     pub fn ended(&self) -> bool {
+        self.ended.get().is_some()
+    }
+
+    /// All of it has passed, just now.
+    pub fn end(&self) {
+        self.ended.set(Some(Instant::now()));
+    }
+
+    /// Since when it has, if it has.
+    #[must_use]
+    pub fn ended_at(&self) -> Option<Instant> {
         self.ended.get()
     }
 }
@@ -212,7 +223,7 @@ impl Streamed {
     }
 
     fn end(&self) {
-        self.flow.ended.set(true);
+        self.flow.end();
         self.copy.iter().for_each(CopyIn::end);
         self.conn.all_read();
     }

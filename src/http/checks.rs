@@ -5,6 +5,7 @@
 
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderValue};
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Version};
 
 use super::hop_by_hop::Survey;
@@ -86,7 +87,12 @@ pub fn request(head: &Parts, survey: &Survey, limits: &HeadLimits) -> Result<Che
         if !head.uri.scheme_str().is_none_or(is_http) {
             return Err(BAD_TARGET);
         }
-        if head.uri.path_and_query().is_some_and(|target| target.as_str().len() > limits.target_bytes_max) {
+        let target = head.uri.path_and_query().map_or("", PathAndQuery::as_str);
+        // RFC 9113 §8.3.1: it begins with a slash.
+        if target.starts_with('?') {
+            return Err(BAD_TARGET);
+        }
+        if target.len() > limits.target_bytes_max {
             return Err(malformed(Malformed::TargetTooLong));
         }
         if head.headers.len() > limits.fields_max {

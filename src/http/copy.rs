@@ -171,7 +171,7 @@ impl CopyOut {
             return Poll::Ready(Some(Ok(frame)));
         }
         if copying.end.is_some() {
-            self.flow.ended.set(true);
+            self.flow.end();
             return Poll::Ready(None);
         }
         copying.waker = Some(cx.waker().clone());

@@ -285,10 +285,12 @@ impl Gates<'_> {
             return RequestBody::empty();
         }
         let reserved = Arc::clone(&self.snapshot.reserved);
-        // Whoever streams calls of gRPC may have nothing to say for long.
-        let rate = self.snapshot.server.request_rate.filter(|_| !books.grpc);
+        // Whoever streams calls of gRPC may have nothing to say for long. They can only over HTTP/2.
+        let is_call = books.grpc && books.version == Version::HTTP_2;
+        let rate = self.snapshot.server.request_rate.filter(|_| !is_call);
         let bounds = Bounds { bytes_max, idle, rate, reserved };
         let (body, flow) = RequestBody::streamed(body, Rc::clone(self.conn), bounds);
+        books.attempts.upload(Rc::clone(&flow));
         books.flow = Some(flow);
         body
     }

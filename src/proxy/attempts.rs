@@ -1,11 +1,13 @@
 //! A request's attempts at endpoints: where it is now, what has become of it there, and what all of it took.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
 use tokio::time::Instant;
 
+use crate::http::body::BodyFlow;
 use crate::telemetry::EndpointFailure;
 use crate::tenant::Tenant;
 use crate::upstream::{Endpoint, Pool, Running};
@@ -23,6 +25,8 @@ pub(super) struct Attempts {
     first: Option<Instant>,
     /// From then to the response's head.
     took: Option<Duration>,
+    /// What the client sends, if it sends something.
+    upload: Option<Rc<BodyFlow>>,
     /// Attempts after the first; and whether another is under way, which is not counted yet.
     retries: u32,
     goes_again: bool,
@@ -32,6 +36,11 @@ impl Attempts {
     /// The request is to go to an endpoint of this pool.
     pub(super) fn route_to(&mut self, pool: &Arc<Pool>) {
         self.pool = Some(Arc::clone(pool));
+    }
+
+    /// The client has more to send than the head.
+    pub(super) fn upload(&mut self, flow: Rc<BodyFlow>) {
+        self.upload = Some(flow);
     }
 
     /// The pool that it goes to.
@@ -94,12 +103,23 @@ impl Attempts {
 
     /// The endpoint has answered with that status.
     pub(super) fn answered(&mut self, status: StatusCode) {
-        let (Some(running), Some(since)) = (&mut self.running, self.since) else { return };
+        let Some(since) = self.since else { return };
+        let worked = self.worked(since);
+        let Some(running) = &mut self.running else { return };
         if status.is_server_error() {
-            let news = running.refused(since.elapsed());
+            let news = running.refused(since.elapsed(), worked);
             self.tell_of(news);
         } else {
-            running.answered(since.elapsed());
+            running.answered(since.elapsed(), worked);
+        }
+    }
+
+    /// What the endpoint has taken for its answer: the time in which the client sent is not the endpoint's. `None`: that
+    /// still sends.
+    fn worked(&self, since: Instant) -> Option<Duration> {
+        match &self.upload {
+            Some(upload) => upload.ended_at().map(|ended| ended.max(since).elapsed()),
+            None => Some(since.elapsed()),
         }
     }
 
@@ -109,7 +129,10 @@ impl Attempts {
         self.took = self.first.map(|since| since.elapsed());
         if let (Some(pool), Some(took)) = (&self.pool, self.took) {
             pool.meter().upstream_observe(took);
-            pool.seats().observe(took, failed);
+            let worked = self.first.and_then(|since| self.worked(since));
+            if let Some(worked) = worked.or(failed.then_some(took)) {
+                pool.seats().observe(worked, failed);
+            }
         }
     }
 
@@ -134,5 +157,27 @@ impl Drop for Attempts {
     fn drop(&mut self) {
         self.endpoint_is_done();
         self.count_retry();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_of_an_upload_is_not_the_endpoints() {
+        let (mut attempts, since) = (Attempts::default(), Instant::now());
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(attempts.worked(since), Some(Duration::from_secs(2)));
+        let flow = Rc::new(BodyFlow::default());
+        attempts.upload(Rc::clone(&flow));
+        assert_eq!(attempts.worked(since), None, "the client still sends");
+        flow.end();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(attempts.worked(since), Some(Duration::from_secs(1)));
+        // It goes to another endpoint: all of it is there.
+        let again = Instant::now();
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert_eq!(attempts.worked(again), Some(Duration::from_secs(3)));
     }
 }

@@ -68,7 +68,7 @@ pub(super) struct Exchange {
     /// What it holds of its pool: given back with the exchange. With it the tenant's meter counts it as in flight.
     seated: Option<Seated>,
     /// What the circuit breakers count of it.
-    _permits: Option<Permits>,
+    permits: Option<Permits>,
     /// Its place among the tenant's requests over HTTP/2.
     pub(super) stream: Option<OpenStream>,
     /// Which of them refused it.
@@ -143,7 +143,7 @@ impl Exchange {
             client,
             tenant: None,
             seated: None,
-            _permits: None,
+            permits: None,
             stream: None,
             tripped: None,
             admitted: false,
@@ -211,7 +211,7 @@ impl Exchange {
     /// stays charged, whatever the endpoint answers. Whoever refuses it, or goes away, before this gives all of it back.
     pub(super) fn admit(&mut self, seated: Seated, permits: Option<Permits>) {
         self.seated = Some(seated);
-        self._permits = permits;
+        self.permits = permits;
         self.admit_here();
     }
 
@@ -227,9 +227,11 @@ impl Exchange {
         Ok(())
     }
 
-    /// Gives its seat up: whatever the client takes to read the rest, nobody has to wait for it.
-    pub(super) fn unseat(&mut self) {
-        self.seated = None;
+    /// The endpoint has said all: whatever the client takes to read the rest, nobody has to wait for what the exchange holds of the
+    /// pool.
+    pub(super) fn leave_pool(&mut self) {
+        self.attempts.endpoint_is_done();
+        (self.seated, self.permits) = (None, None);
     }
 
     /// The request goes to an endpoint: since when.

@@ -173,8 +173,17 @@ fn frame(head: &mut Parts, framing: Framing) {
     } else if framing == Framing::Chunks {
         fields.remove(CONTENT_LENGTH);
         fields.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    } else if let Some(length) =
+        fields.get(CONTENT_LENGTH).filter(|length| length.as_bytes().starts_with(b"0"))
+        && let Some(length) = length.to_str().ok().and_then(|length| length.parse::<u64>().ok())
+    {
+        // Some read such a number as an octal one.
+        fields.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
 }
+
+/// The endpoint has switched protocols where it was not asked to, or to another one; or can't.
+const NO_SWITCH: &str = "http_upgrade_failed";
 
 /// Why an endpoint did not answer.
 enum Unanswered {
@@ -324,7 +333,7 @@ fn unanswered(failure: SendFailure, endpoint: &Endpoint, expiry: Expiry, books: 
         }
         // Not its failure: it is configured to speak what can't switch.
         SendFailure::NoSwitch => {
-            return Unanswered::Final(Rejection::UpstreamProtocol("http_upgrade_failed"));
+            return Unanswered::Final(Rejection::UpstreamProtocol(NO_SWITCH));
         }
         SendFailure::Protocol => {
             (EndpointFailure::Protocol, Failed::Reset, Rejection::UpstreamProtocol("http_protocol_error"))
@@ -365,7 +374,7 @@ fn received(
             return Ok(answer);
         }
         Answer::Response(_) => "http_protocol_error",
-        Answer::Switched(..) => "http_upgrade_failed",
+        Answer::Switched(..) => NO_SWITCH,
     };
     books.attempts.failed(EndpointFailure::Protocol);
     Err(Rejection::UpstreamProtocol(wrong))
@@ -376,9 +385,22 @@ pub(super) fn is_congestion(answered: &Result<Answer, Rejection>) -> bool {
     match answered {
         Ok(Answer::Response(response)) => matches!(response.status().as_u16(), 503 | 504),
         Ok(Answer::Switched(..)) => false,
-        Err(rejection) => matches!(
-            rejection,
-            Rejection::UpstreamTimeout | Rejection::UpstreamConnect(_) | Rejection::UpstreamProtocol(_)
-        ),
+        // What a client asks for that an endpoint does not offer is no sign of it.
+        Err(Rejection::UpstreamProtocol(why)) => *why != NO_SWITCH,
+        Err(rejection) => matches!(rejection, Rejection::UpstreamTimeout | Rejection::UpstreamConnect(_)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_asks_for_in_vain_is_no_congestion() {
+        let failed = |why| is_congestion(&Err(Rejection::UpstreamProtocol(why)));
+        assert!(failed("connection_terminated"));
+        assert!(!failed(NO_SWITCH));
+        assert!(is_congestion(&Err(Rejection::UpstreamTimeout)));
+        assert!(!is_congestion(&Err(Rejection::BodyIncomplete)));
     }
 }

@@ -145,11 +145,12 @@ impl Proxy {
         }
         let answered =
             forward::exchange(&self.upstream, &pool, fuse, switch.as_ref(), expiry, &mut books).await;
+        // Before the answer is held against what its client wanted of it, which says nothing of the endpoint.
+        books.attempts.came_back(forward::is_congestion(&answered) && !expiry.is_clients_and_over());
         let answered = match &handshake {
             Some(handshake) => answered.and_then(|answer| tunnel::shaken(handshake, answer)),
             None => answered,
         };
-        books.attempts.came_back(forward::is_congestion(&answered) && !expiry.is_clients_and_over());
         let (mut head, body) = match answered {
             Ok(Answer::Response(response)) => {
                 let (head, body) = response.into_parts();
@@ -164,10 +165,10 @@ impl Proxy {
                     return Err((rejection, books));
                 }
                 if body.is_received() {
-                    books.attempts.endpoint_is_done();
-                    if pool.seats().is_wanted() {
+                    let is_wanted = pool.seats().is_wanted();
+                    books.leave_pool();
+                    if is_wanted {
                         // Whoever the seat goes to is sent upstream first: the endpoint would be idle meanwhile.
-                        books.unseat();
                         yield_now().await;
                     }
                 }

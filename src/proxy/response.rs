@@ -141,12 +141,14 @@ impl Sending {
                 Poll::Ready(Some(Ok(frame)))
             }
             Content::Upstream(body) => {
-                let polled = Pin::new(body).poll_frame(cx);
-                self.passed(polled, cx)
+                let polled = Pin::new(&mut *body).poll_frame(cx);
+                let is_received = body.is_received();
+                self.passed(polled, is_received, cx)
             }
             Content::Rewritten(body) => {
                 let polled = body.poll(cx);
-                self.passed(polled, cx)
+                let is_received = body.is_received();
+                self.passed(polled, is_received, cx)
             }
         }
     }
@@ -155,8 +157,15 @@ impl Sending {
     fn passed(
         &mut self,
         polled: Poll<Option<Result<Frame<Bytes>, ResponseFailure>>>,
+        is_received: bool,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseFailure>>> {
+        if is_received
+            && !matches!(polled, Poll::Ready(Some(Err(_))))
+            && let Some(exchange) = &mut self.exchange
+        {
+            exchange.leave_pool();
+        }
         match &polled {
             Poll::Ready(Some(Ok(frame))) => self.count(frame),
             Poll::Ready(Some(Err(failure))) => {

@@ -48,6 +48,11 @@ impl Rewriting {
         Self { body, transform, end: End::Open }
     }
 
+    /// The endpoint has said its last byte.
+    pub(super) fn is_received(&self) -> bool {
+        self.body.is_received()
+    }
+
     pub(super) fn is_over(&self) -> bool {
         matches!(self.end, End::Over)
     }

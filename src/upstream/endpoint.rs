@@ -339,15 +339,16 @@ impl Running {
         &self.endpoint
     }
 
-    /// The endpoint has answered after that time, with no server error. Whether all was well only the response's end tells.
-    pub fn answered(&mut self, after: Duration) {
-        self.observe(after);
+    /// The endpoint has answered after that time, of which it has `worked` so long, where that is known, with no server error. Whether
+    /// all was well only the response's end tells.
+    pub fn answered(&mut self, after: Duration, worked: Option<Duration>) {
+        self.observe(after, worked);
         self.is_well = true;
     }
 
-    /// The endpoint has answered after that time, with a status from 500 to 599. Whether that changes what is thought of it.
-    pub fn refused(&mut self, after: Duration) -> bool {
-        self.observe(after);
+    /// As [`answered`](Self::answered), with a status from 500 to 599. Whether that changes what is thought of it.
+    pub fn refused(&mut self, after: Duration, worked: Option<Duration>) -> bool {
+        self.observe(after, worked);
         self.is_well = false;
         self.endpoint.meter.failed(EndpointFailure::Status);
         self.record(Outcome::Status)
@@ -377,9 +378,11 @@ impl Running {
         news
     }
 
-    fn observe(&self, after: Duration) {
+    fn observe(&self, after: Duration, worked: Option<Duration>) {
         self.endpoint.meter.answered(after);
-        self.load.iter().for_each(|load| load.observe(after));
+        if let Some((load, worked)) = self.load.as_ref().zip(worked) {
+            load.observe(worked);
+        }
     }
 
     fn record(&self, outcome: Outcome) -> bool {

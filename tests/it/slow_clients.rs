@@ -150,6 +150,21 @@ fn who_drips_a_body_is_answered_408() {
     gateway.ask(&post(ACME, "/", "x".repeat(100_000))).assert_status(200);
 }
 
+/// Calls of gRPC may be silent for long, and only HTTP/2 carries them.
+#[test]
+fn who_drips_over_http1_is_cut_whatever_it_calls_itself() {
+    let origin = Origin::echo();
+    let limits = "{ min_request_rate: { per_second: 10KiB, grace: 300ms } }";
+    let gateway = config().to(&origin).set("limits", limits).start();
+    let mut client = gateway.connect();
+    let kind = "Content-Type: application/grpc\r\nContent-Length: 100000";
+    client.send(format!("POST / HTTP/1.1\r\nHost: {ACME}\r\n{kind}\r\n\r\n"));
+    eventually("it is cut", || {
+        client.send("x");
+        cut(&gateway, "slow_request") == 1.0
+    });
+}
+
 #[test]
 fn an_endpoint_that_takes_its_time_is_not_the_clients_fault() {
     let gate = Gate::shut();

@@ -35,6 +35,9 @@ impl StreamBody {
         // Of two, nobody believes either: the request is refused.
         let length = if lengths.next().is_some() { None } else { length };
         let length = if ended { Some(0) } else { length };
+        if !ended {
+            notes.held.begin_body(coming.stream_id().into());
+        }
         Self { coming, length, reply, notes, expected: !ended && head.headers.contains_key(EXPECT) }
     }
 
@@ -53,6 +56,7 @@ impl StreamBody {
             Poll::Ready(Some(Ok(data))) => {
                 // Whoever polls takes it: only now may the client send as much again.
                 let released = self.coming.flow_control().release_capacity(data.len());
+                self.notes.held.taken(self.coming.stream_id().into(), data.len());
                 let len = u64::try_from(data.len()).unwrap_or(u64::MAX);
                 self.length = self.length.map(|length| length.saturating_sub(len));
                 Poll::Ready(Some(released.map(|()| Frame::data(data)).map_err(|_| BrokenOff)))
@@ -81,5 +85,11 @@ impl StreamBody {
 
     pub(in crate::http) fn size_hint(&self) -> SizeHint {
         self.length.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+impl Drop for StreamBody {
+    fn drop(&mut self) {
+        self.notes.held.end_body(self.coming.stream_id().into());
     }
 }

@@ -47,6 +47,7 @@ pub(super) async fn serve<H: Handler>(
 ) {
     let (head, coming) = request.into_parts();
     let reply = Reply::new(respond);
+    let Some(held) = notes.held.head(&head) else { return reply.reset(Reason::REFUSED_STREAM) };
     let (body, opening) = if head.method == Method::CONNECT {
         let (opening, opened) = oneshot::channel();
         (Incoming::Connect(opened), Some((opening, coming)))
@@ -61,6 +62,7 @@ pub(super) async fn serve<H: Handler>(
         })
         .await
     };
+    drop(held);
     let Some(response) = answered else { return };
     let (mut head, body) = response.into_parts();
     OF_HTTP1.iter().for_each(|name| drop(head.headers.remove(name)));

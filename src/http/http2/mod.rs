@@ -12,6 +12,7 @@ mod connection;
 mod date;
 mod exchange;
 mod frames;
+mod held;
 mod outlet;
 mod reply;
 mod streams;

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::budget::{Abuse, Budget};
 use super::frames::{Frame, Frames, SMALL, kind};
+use super::held::Held;
 use super::outlet::Outlet;
 use super::tunnel::Watcher;
 use crate::time::Deadline;
@@ -50,6 +51,8 @@ pub struct Notes {
     pub(super) gathers: Cell<bool>,
     /// Counts up with everything that comes.
     pub(super) heard: Cell<u64>,
+    /// What its streams keep in memory.
+    pub(super) held: Held,
     /// Since when a head has been coming that is not all there.
     pub(super) head_since: Cell<Option<Instant>>,
     /// The newest stream of the client's.
@@ -156,7 +159,8 @@ impl<S> Wire<S> {
             notes.turn.set(notes.turn.get().saturating_sub(1));
             if !notes.is_over() {
                 notes.fault.set(frame.fault());
-                notes.abuse.set(budget.received(frame));
+                let kept = notes.held.came(frame).then_some(Abuse::Other);
+                notes.abuse.set(budget.received(frame).or(kept));
                 notes.note_received(frame);
             }
         });

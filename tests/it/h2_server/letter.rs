@@ -44,6 +44,44 @@ fn fields_of_another_protocol() {
 }
 
 #[test]
+fn a_path_without_a_slash() {
+    for path in ["?a=b", "?", "a", "*"] {
+        let fields =
+            pseudo("GET").into_iter().map(|(name, value)| (name, if name == ":path" { path } else { value }));
+        is_no_request(path, &block(&fields.collect::<Vec<_>>()));
+    }
+}
+
+#[test]
+fn heads_beyond_what_a_connection_may_have_under_way() {
+    let gate = Gate::shut();
+    let origin = Origin::behind(&gate);
+    let gateway = config().to(&origin).start();
+    let mut client = Raw::connect(gateway.address());
+    // A field that HPACK remembers, and then an octet each time: 15 times 4 KB a request.
+    let remembered = [&[0x40, 6][..], b"x-long", &[0x7f, 0xbd, 0x1d], &[b'v'; 3900]].concat();
+    let first = [block(&pseudo("GET")), remembered].concat();
+    let next = [block(&pseudo("GET")), vec![0x80 | 62; 15]].concat();
+    client.send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &first));
+    let many: Vec<u8> = (3..123)
+        .step_by(2)
+        .flat_map(|stream| frame(HEADERS, END_HEADERS | END_STREAM, stream, &next))
+        .collect();
+    client.send(&many);
+    // 2 MiB in all, and 15 times 3,938 octets each: there is room for 35 of the 60, and the first.
+    for _ in 0..25 {
+        let refused = client.next(|frame| frame.kind == RST_STREAM).expect("one is refused");
+        assert_eq!(refused.code(), 7, "REFUSED_STREAM: it may come again");
+    }
+    gate.throw_open();
+    for _ in 0..36 {
+        let next = client.next(|frame| matches!(frame.kind, HEADERS | RST_STREAM)).expect("an answer");
+        assert_eq!(next.kind, HEADERS);
+    }
+    client.is_served(125);
+}
+
+#[test]
 fn names_and_values_that_are_none() {
     for name in ["X-Upper", "a b", "a:b", "", "a\r\nb", "\u{e9}"] {
         is_no_request(name, &with(&[(name, "x")]));

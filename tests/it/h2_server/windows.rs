@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::frames::{DATA, END_STREAM, HEADERS, RST_STREAM, Raw, SETTINGS, WINDOW_UPDATE, frame, get};
-use crate::harness::{Origin, config, eventually};
+use super::frames::{
+    DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, Raw, SETTINGS, WINDOW_UPDATE, block, frame, get,
+    pseudo,
+};
+use crate::harness::{ACME, Gate, Origin, config, eventually};
 
 const CANCEL: u32 = 8;
 
@@ -65,4 +68,33 @@ fn who_takes_an_answer_at_the_rate_gets_all_of_it_however_long_one_piece_takes()
     }
     assert_eq!(octets, LENGTH);
     assert!(began.elapsed() > Duration::from_millis(400), "longer than a client may take nothing");
+}
+
+#[test]
+fn a_shut_window_keeps_no_seat_of_an_endpoint_that_is_done() {
+    let gate = Gate::shut();
+    let pass = gate.clone();
+    let origin = Origin::serving(move |request, peer| match &*request.target {
+        "/" => _ = peer.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"),
+        _ => {
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+            pass.pass();
+            peer.send("hello");
+        }
+    });
+    let pool = "concurrency: { limit: 1 }, circuit_breaker: { max_requests: 1 }";
+    let gateway = config().pool("shared", &[origin.address()], pool).start();
+    let free = || gateway.metric("tollgate_pool_seats_in_use", &[("pool", "shared")]) == 0.0;
+    for path in ["/", "/late"] {
+        let mut client = Raw::connect(gateway.address());
+        let fields =
+            pseudo("GET").into_iter().map(|(name, value)| (name, if name == ":path" { path } else { value }));
+        let request = frame(HEADERS, END_STREAM | END_HEADERS, 1, &block(&fields.collect::<Vec<_>>()));
+        client.send(&[window(0), request].concat());
+        client.next(|frame| frame.kind == HEADERS && frame.stream == 1).unwrap();
+        gate.throw_open();
+        eventually("the seat is free, though nothing is taken", free);
+        gateway.ask(&crate::harness::get(ACME, "/")).assert_status(200);
+        assert_eq!(gateway.metric("tollgate_requests_in_flight", &[("tenant", "acme")]), 1.0);
+    }
 }
