@@ -8,16 +8,28 @@ AUDIT ?=
 FUZZ ?= host wire forwarded facade proxy_header yaml
 FUZZ_SECONDS ?= 60
 
+# What a gateway does often, for the compiler: see benches/README.md. Any other profile, or none (PROFILE=), will do.
+PROFILE ?= benches/pgo/tollgate.profdata
+RELEASE = RUSTFLAGS="$(RUSTFLAGS) $(if $(PROFILE),-Cprofile-use=$(abspath $(PROFILE)))" $(CARGO) build --release --locked
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint schema audit bench bench-compare bench-fairness bench-syscalls bench-reload bench-idle bench-resilience bench-abuse bench-scale bench-slow fuzz
+.PHONY: help demo release profile test lint schema audit bench bench-compare bench-fairness bench-syscalls bench-reload bench-idle bench-resilience bench-abuse bench-scale bench-slow fuzz
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 demo: ## Build in release mode and run the demo on port 8080
 	@tests/ops/install-packages build
-	$(CARGO) build --release --locked
+	$(RELEASE)
 	target/release/tollgate demo
+
+release: ## Build target/release/tollgate, the compiler knowing what is done often
+	$(RELEASE)
+
+profile: ## Have a gateway work, and write down what it does often (needs llvm-profdata)
+	benches/compare/install
+	LLVM_PROFILE_FILE=/dev/null RUSTFLAGS="-Cprofile-generate" $(CARGO) build --release --locked --target-dir target/profile
+	benches/pgo/train target/profile/release/tollgate
 
 test: ## Install what the tests need, then check everything
 	@tests/ops/test-all
@@ -38,44 +50,44 @@ bench: ## Time the pure parts with criterion
 	$(CARGO) bench --locked
 
 bench-compare: ## Measure beside nginx, HAProxy and others, and write the table
-	$(CARGO) build --release --locked
+	$(RELEASE)
 	benches/compare/install
 	benches/compare/run --write
 
 bench-fairness: ## Measure what a noisy neighbour does to others, and write docs/fairness.md
-	$(CARGO) build --release --locked
+	$(RELEASE)
 	benches/compare/install
 	benches/noisy_neighbour/run --write
 
 bench-syscalls: ## Count the system calls of a request
-	$(CARGO) build --release --locked
+	$(RELEASE)
 	benches/compare/install
 	benches/syscalls.sh
 
 bench-reload: ## Reload every second for a minute at full load: nothing may be lost
-	$(CARGO) build --release --locked
+	$(RELEASE)
 	benches/compare/install
 	benches/compare/reload_under_load.py --seconds 60
 
 bench-idle: ## Measure what an idle connection costs in memory
-	$(CARGO) build --release --locked
+	$(RELEASE)
 	benches/idle_connections.py
 
 bench-resilience: ## Kill, restart and stall endpoints under load: nobody may notice
-	$(CARGO) build --release --locked
+	$(RELEASE)
 	benches/resilience/run
 
 bench-abuse: ## Attack the gateway in every way there is a case for, and write docs/security.md
-	$(CARGO) build --release --locked
+	$(RELEASE)
 	benches/compare/install
 	benches/abuse/run --write
 
 bench-slow: ## Attack with 4,000 slow clients: nobody else may notice
-	$(CARGO) build --release --locked
+	$(RELEASE)
 	benches/slow_clients.py
 
 bench-scale: ## Measure a million tenants, and peers with many, and write benches/scale/README.md
-	$(CARGO) build --release --locked
+	$(RELEASE)
 	benches/compare/install
 	benches/scale/run --write
 
