@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{ACCEPT_ENCODING, HOST};
 use http::request::Parts;
-use http::{HeaderValue, Method, Version};
-use http_body::Body;
+use http::{HeaderValue, Version};
 use tokio::time::Instant;
 
 use super::exchange::Exchange;
 use super::expiry::Expiry;
+use super::framing::Framing;
 use super::rejection::Rejection;
 use super::retrying::Retrying;
 use super::snapshot::{RouteTarget, Snapshot};
@@ -115,7 +115,7 @@ impl Outbound<'_> {
             let changed = rewrite.apply(&self.facts).map_err(|_| Rejection::BadPath)?;
             head.uri = changed.unwrap_or(head.uri);
         }
-        frame(&mut head, framing);
+        framing.tell(&mut head);
         let via: &[u8] = match head.version {
             Version::HTTP_2 => b"\r\nvia: 2 tollgate\r\n",
             Version::HTTP_10 => b"\r\nvia: 1.0 tollgate\r\n",
@@ -135,50 +135,6 @@ impl Outbound<'_> {
             via,
         ];
         Ok(write(&head, &own, timeouts))
-    }
-}
-
-/// How a body's end is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Framing {
-    /// There is none.
-    None,
-    /// By its length.
-    Length,
-    /// In chunks.
-    Chunks,
-}
-
-impl Framing {
-    pub(super) fn of(body: &impl Body) -> Self {
-        match body.size_hint().exact() {
-            _ if body.is_end_stream() => Self::None,
-            Some(_) => Self::Length,
-            None => Self::Chunks,
-        }
-    }
-}
-
-/// The framing is made anew: by length where the body's length is known, else in chunks.
-fn frame(head: &mut Parts, framing: Framing) {
-    let fields = &mut head.headers;
-    if framing == Framing::None {
-        // RFC 9110 §8.6: a method that usually has a body says so when there is none.
-        let usual = matches!(head.method, Method::POST | Method::PUT | Method::PATCH);
-        if usual {
-            fields.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-        } else {
-            fields.remove(CONTENT_LENGTH);
-        }
-    } else if framing == Framing::Chunks {
-        fields.remove(CONTENT_LENGTH);
-        fields.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    } else if let Some(length) =
-        fields.get(CONTENT_LENGTH).filter(|length| length.as_bytes().starts_with(b"0"))
-        && let Some(length) = length.to_str().ok().and_then(|length| length.parse::<u64>().ok())
-    {
-        // Some read such a number as an octal one.
-        fields.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
 }
 

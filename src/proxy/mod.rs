@@ -10,6 +10,7 @@ mod edge;
 mod exchange;
 mod expiry;
 mod forward;
+mod framing;
 mod gates;
 mod grpc;
 mod https_redirect;

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::arrival::unidentified;
 use super::decision::{Decided, Gates, Leads};
 use super::edge;
-use super::forward::Framing;
+use super::framing::Framing;
 use super::gates::{self, Witness};
 use super::https_redirect;
 use super::pipeline::is_request_id;
