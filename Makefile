@@ -10,7 +10,7 @@ FUZZ_SECONDS ?= 60
 
 # What a gateway does often, for the compiler: see benches/README.md. Any other profile, or none (PROFILE=), will do.
 PROFILE ?= benches/pgo/tollgate.profdata
-RELEASE = RUSTFLAGS="$(RUSTFLAGS) $(if $(PROFILE),-Cprofile-use=$(abspath $(PROFILE)))" $(CARGO) build --release --locked
+RELEASE = RUSTFLAGS="$(RUSTFLAGS) $(if $(PROFILE),-Cprofile-use=$(abspath $(PROFILE)) -Cllvm-args=-no-pgo-warn-mismatch)" $(CARGO) build --release --locked
 
 .DEFAULT_GOAL := help
 .PHONY: help demo release profile test lint schema audit bench bench-compare bench-fairness bench-syscalls bench-reload bench-idle bench-resilience bench-abuse bench-scale bench-slow fuzz
