@@ -255,31 +255,31 @@ mod tests {
             for _ in 0..HOGS {
                 spawn_local(of_one_who_takes_much(&shares, hog(Rc::clone(&turns), ROUND / 2)));
             }
-            let (mut near, mut far) = UnixStream::pair().unwrap();
-            let echo = async move {
-                while let Ok(1) = far.read(&mut [0]).await {
-                    far.write_all(b"x").await.unwrap();
-                }
-            };
-            spawn_local(of_one_who_takes_little(&shares, echo));
             let mut waited = Vec::new();
-            let asking = of_one_who_takes_little(&shares, async {
-                for _ in 0..300 {
+            for _ in 0..40 {
+                let (mut near, mut far) = UnixStream::pair().unwrap();
+                let echo = async move {
+                    while let Ok(1) = far.read(&mut [0]).await {
+                        far.write_all(b"x").await.unwrap();
+                    }
+                };
+                spawn_local(of_one_who_takes_little(&shares, echo));
+                let asking = of_one_who_takes_little(&shares, async {
                     near.write_all(b"x").await.unwrap();
                     let before = turns.get();
                     near.read_exact(&mut [0]).await.unwrap();
-                    waited.push(turns.get() - before);
-                }
-            });
-            asking.await;
+                    turns.get() - before
+                });
+                waited.push(asking.await);
+            }
             assert!(turns.get() > 0, "they have their turns, too");
             waited
         });
         let waited = run.await;
-        // A round there and one back, each with a turn that it ends in. Where the machine stops this thread for a while, who takes
-        // little is charged for it, and waits with the others for a few times.
+        // A round there and one back, each with a turn that it ends in. Where the machine stops this thread meanwhile, who takes
+        // little is charged for it, and waits with the others.
         let within = waited.iter().filter(|turns| **turns <= 6).count();
-        assert!(within >= 150, "{waited:?}");
+        assert!(within >= 20, "{waited:?}");
     }
 
     #[tokio::test]
