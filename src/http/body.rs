@@ -65,7 +65,8 @@ impl BodyFlow {
 
     /// All of it has passed, just now.
     pub fn end(&self) {
-        self.ended.set(Some(Instant::now()));
+        // What was kept for another try may end again.
+        self.ended.set(self.ended.get().or_else(|| Some(Instant::now())));
     }
 
     /// Since when it has, if it has.

@@ -249,6 +249,7 @@ impl Exchange {
         let row = rejection.row();
         self.status = Some(row.status.as_u16());
         (self.refusal, self.code) = (Some(row.code), Some(row.code));
+        self.leave_pool();
         // Here, not in the end, so that the answer tells what is left.
         self.rates.iter_mut().for_each(RateCharges::refund);
         self.quotas.iter_mut().for_each(QuotaCharges::refund);

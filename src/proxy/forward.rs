@@ -289,6 +289,7 @@ fn unanswered(failure: SendFailure, endpoint: &Endpoint, expiry: Expiry, books: 
         }
         // Not its failure: it is configured to speak what can't switch.
         SendFailure::NoSwitch => {
+            books.attempts.turned_back();
             return Unanswered::Final(Rejection::UpstreamProtocol(NO_SWITCH));
         }
         SendFailure::Protocol => {

@@ -1,5 +1,5 @@
 //! Which handshake goes on next. The answer to a hello costs a key exchange and a signature, all of it at once, and a certificate of a
-//! client's has to be verified: a few of these steps are taken at a time, and then others of the thread have their turn, so that a storm
+//! client's has to be verified: one such step is taken at a time, and then others of the thread have their turn, so that a storm
 //! of handshakes holds up nobody's requests.
 
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::yield_now;
 
 /// How many steps a thread takes before it looks at everything else that it has to do.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 1;
 
 /// How many handshakes may wait for their turn, for all listeners and threads together.
 ///
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_few_are_answered_at_a_time_and_one_too_many_is_told_so() {
+    async fn so_many_are_answered_at_a_time_and_one_too_many_is_told_so() {
         let bound = Arc::new(PendingHandshakes::new(AT_ONCE + 2));
         let (turns, elsewhere) = (Turns::new(Arc::clone(&bound)), Turns::new(Arc::clone(&bound)));
         let mut held = Vec::new();

@@ -88,15 +88,16 @@ impl Ways {
     pub(super) fn follow(&mut self, watcher: &mut RecommendedWatcher, signposts: &Signposts) -> bool {
         let folders = signposts.own.iter().chain(&signposts.further);
         let folders: BTreeMap<_, _> = folders.map(|folder| (folder.clone(), identity(folder))).collect();
-        for (gone, _) in
-            self.watched.iter().filter(|(folder, identity)| folders.get(*folder) != Some(identity))
-        {
+        let mut unwatched = HashSet::new();
+        for (gone, was) in self.watched.iter().filter(|(folder, was)| folders.get(*folder) != Some(was)) {
             let _ = watcher.unwatch(gone);
+            unwatched.insert(*was);
         }
         let mut is_new = false;
-        for (new, _) in
-            folders.iter().filter(|(folder, identity)| self.watched.get(*folder) != Some(identity))
-        {
+        // The kernel has one watch a folder, whatever names that has: with one of them, the others' has gone.
+        let is_watched =
+            |folder: &PathBuf, is: &Identity| self.watched.get(folder) == Some(is) && !unwatched.contains(is);
+        for (new, _) in folders.iter().filter(|(folder, is)| !is_watched(folder, is)) {
             is_new = true;
             if let Err(error) = watcher.watch(new, RecursiveMode::NonRecursive) {
                 tracing::warn!(folder = %new.display(), %error, "a folder is not watched");

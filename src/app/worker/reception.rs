@@ -55,8 +55,7 @@ impl Reception {
         if !self.is_within_its_own(&mut permit, peer) {
             return;
         }
-        let shares = Rc::clone(&self.shares);
-        spawn_local(shares.of(async move {
+        spawn_local(async move {
             let mut permit = permit;
             let (mut stream, mut peer) = (stream, peer);
             if let Some(within) = terms.announced_within {
@@ -72,7 +71,9 @@ impl Reception {
             }
             let backlog = stream.backlog();
             let Some(tls) = &terms.tls else {
-                return self.speak(stream, backlog, peer, None, terms.https_redirect, settings).await;
+                let shares = Rc::clone(&self.shares);
+                let speaking = self.speak(stream, backlog, peer, None, terms.https_redirect, settings);
+                return shares.of(speaking).await;
             };
             let began = Instant::now();
             // Apart: it takes no room once it is done.
@@ -83,7 +84,10 @@ impl Reception {
                     // Where it is kept costs memory as long as the connection lives.
                     let secured = Box::new(secured(session, &terms));
                     drop(terms);
-                    Box::pin(self.speak(stream, backlog, peer, Some(secured), None, settings)).await;
+                    // Only now: handshakes have turns of their own.
+                    let shares = Rc::clone(&self.shares);
+                    Box::pin(shares.of(self.speak(stream, backlog, peer, Some(secured), None, settings)))
+                        .await;
                 }
                 Err(failure) => {
                     tracing::debug!(%peer, listener = %self.listener, "{failure}");
@@ -94,7 +98,7 @@ impl Reception {
                     }
                 }
             }
-        }));
+        });
     }
 
     fn refused(&self, peer: Peer, reason: &'static str) {

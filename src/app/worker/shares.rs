@@ -164,15 +164,20 @@ impl<F: Future> Future for Share<F> {
         if much && this.shares.holds_back(this.place, began, cx) {
             return Poll::Pending;
         }
+        // Who has credit again waits no more, and keeps nobody else's turn.
+        let had_turn =
+            this.place.take().is_some_and(|place| place.state.replace(State::Gone) == State::Called);
         let polled = this.work.poll(cx);
         let ended = Instant::now();
         let took = ended.saturating_duration_since(began);
         this.account.charge(took);
         if much {
             this.shares.used.set(this.shares.used.get() + took);
-            this.shares.call();
         } else {
             this.shares.little.set(ended);
+        }
+        if much || had_turn {
+            this.shares.call();
         }
         polled
     }

@@ -35,9 +35,6 @@ impl StreamBody {
         // Of two, nobody believes either: the request is refused.
         let length = if lengths.next().is_some() { None } else { length };
         let length = if ended { Some(0) } else { length };
-        if !ended {
-            notes.held.begin_body(coming.stream_id().into());
-        }
         Self { coming, length, reply, notes, expected: !ended && head.headers.contains_key(EXPECT) }
     }
 

@@ -55,6 +55,8 @@ const RESET_BY_ERROR_MAX: usize = 1024;
 const PING_AFTER: Duration = Duration::from_secs(20);
 /// Turns in a row, each followed by another at once, of which what was said is gathered.
 const TURNS_UNWRITTEN: u32 = 4;
+/// And for how long, as that other turn may be late.
+const UNWRITTEN_MAX: Duration = Duration::from_micros(200);
 /// How long the last words to a client may take that is sent away.
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -97,6 +99,7 @@ pub(in crate::http) async fn serve<S, H>(
         told: false,
         farewell: None,
         unwritten: 0,
+        unwritten_since: Instant::now(),
         slow_head: None,
     };
     // How it ended is the client's affair: its requests have told their own story.
@@ -138,6 +141,8 @@ struct Driver<S, H> {
     farewell: Option<Deadline>,
     /// Turns since what was gathered has been written.
     unwritten: u32,
+    /// Since the first of them.
+    unwritten_since: Instant,
     slow_head: Option<Deadline>,
 }
 
@@ -224,10 +229,15 @@ where
             // Those that have just come. What they have said already wakes the task again.
             self.streams.poll_new(cx);
             if self.streams.is_cut() && self.unwritten < TURNS_UNWRITTEN {
+                if self.unwritten == 0 {
+                    self.unwritten_since = Instant::now();
+                }
                 // Another turn comes at once: what it has to say is written with the rest.
                 self.unwritten += 1;
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
+                if self.unwritten_since.elapsed() < UNWRITTEN_MAX {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
             }
             self.unwritten = 0;
             let mut outlet = self.outlet.borrow_mut();

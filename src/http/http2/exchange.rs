@@ -49,6 +49,8 @@ pub(super) async fn serve<H: Handler>(
     let reply = Reply::new(respond);
     let Some(held) = notes.held.head(&head) else { return reply.reset(Reason::REFUSED_STREAM) };
     let (body, opening) = if head.method == Method::CONNECT {
+        // What tunnels have in their windows is not counted.
+        notes.held.end_body(coming.stream_id().into());
         let (opening, opened) = oneshot::channel();
         (Incoming::Connect(opened), Some((opening, coming)))
     } else {

@@ -1,21 +1,22 @@
 //! What a connection's streams keep in memory beyond what windows and counts of streams bound.
 //!
 //! **Pieces of bodies** that nobody has taken yet: h2 cuts them from the buffer that it reads into, and a piece of one octet keeps all
-//! of that. So each is charged with what came since the one before. **Heads** of requests that are not answered: HPACK makes many
-//! octets of few.
+//! of that. So it is counted which stretches of what came have a piece that waits. **Heads** of requests that are not answered: HPACK
+//! makes many octets of few.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
 use super::frames::{Frame, kind};
 
-/// Pieces of more octets are worth what they keep.
-const PIECE_SMALL: u32 = 4 * 1024;
-/// What one keeps, at the most: a frame's worth of what h2 reads at a time.
-const PIECE_KEEPS_MAX: usize = 16 * 1024;
-/// What a connection's pieces may keep.
-const PIECES_MAX: usize = 16 * 1024 * 1024;
+/// Octets of a stretch: about what h2 reads at a time.
+const STRETCH: u64 = 16 * 1024;
+/// Stretches that may have a piece that waits: 16 MiB.
+const STRETCHES_MAX: usize = 1024;
+/// Octets of a frame's head.
+const FRAME_HEAD: u64 = 9;
 /// Octets of heads that may be under way on a connection: what 250 requests with 8 KiB of cookies have.
 const HEADS_MAX: usize = 2 * 1024 * 1024;
 /// What a field costs beside its name and value (RFC 9113 §6.5.2).
@@ -24,66 +25,89 @@ const FIELD: usize = 32;
 /// What the streams of a connection keep.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    /// By stream, of those whose body is being read.
-    pieces: RefCell<HashMap<u32, Pieces>>,
-    pieces_keep: Cell<usize>,
-    /// Octets since the last piece.
-    since: Cell<usize>,
+    bodies: RefCell<Bodies>,
     heads: Cell<usize>,
 }
 
 #[derive(Debug, Default)]
-struct Pieces {
-    count: usize,
-    keep: usize,
+struct Bodies {
+    /// Octets that came.
+    came: u64,
+    /// By stream, of those whose body is not all read: where the pieces are that wait, in order, and how many in a row.
+    waiting: HashMap<u32, VecDeque<(u64, u32)>>,
+    /// How many streams have pieces there.
+    stretches: HashMap<u64, u32>,
+}
+
+impl Bodies {
+    fn begin(&mut self, stream: u32) {
+        self.waiting.insert(stream, VecDeque::new());
+    }
+
+    fn add(&mut self, stream: u32) {
+        let at = self.came / STRETCH;
+        let Some(pieces) = self.waiting.get_mut(&stream) else { return };
+        match pieces.back_mut() {
+            Some((last, count)) if *last == at => *count += 1,
+            _ => {
+                pieces.push_back((at, 1));
+                *self.stretches.entry(at).or_default() += 1;
+            }
+        }
+    }
+
+    fn take(&mut self, stream: u32) {
+        let Some(pieces) = self.waiting.get_mut(&stream) else { return };
+        let Some((at, count)) = pieces.front_mut() else { return };
+        *count -= 1;
+        if *count == 0 {
+            let at = *at;
+            pieces.pop_front();
+            self.leave(at);
+        }
+    }
+
+    fn end(&mut self, stream: u32) {
+        for (at, _) in self.waiting.remove(&stream).into_iter().flatten() {
+            self.leave(at);
+        }
+    }
+
+    fn leave(&mut self, stretch: u64) {
+        if let Some(streams) = self.stretches.get_mut(&stretch) {
+            *streams -= 1;
+            if *streams == 0 {
+                self.stretches.remove(&stretch);
+            }
+        }
+    }
 }
 
 impl Held {
-    /// A stream's body is read from now on.
-    pub(super) fn begin_body(&self, stream: u32) {
-        self.pieces.borrow_mut().insert(stream, Pieces::default());
-    }
-
-    /// It is not read any more.
-    pub(super) fn end_body(&self, stream: u32) {
-        if let Some(pieces) = self.pieces.borrow_mut().remove(&stream) {
-            self.pieces_keep.set(self.pieces_keep.get().saturating_sub(pieces.keep));
+    /// A frame came; whether too much is kept. `is_new`: its stream is.
+    pub(super) fn came(&self, frame: &Frame, is_new: bool) -> bool {
+        let mut bodies = self.bodies.borrow_mut();
+        bodies.came += FRAME_HEAD + u64::from(frame.length);
+        match frame.kind {
+            kind::HEADERS if is_new && !frame.ends_stream() => bodies.begin(frame.stream),
+            // h2 passes on no empty ones but the last.
+            kind::DATA if frame.octets() > 0 => bodies.add(frame.stream),
+            kind::RST_STREAM => bodies.end(frame.stream),
+            _ => {}
         }
-    }
-
-    /// A frame came; whether too much is kept.
-    pub(super) fn came(&self, frame: &Frame) -> bool {
-        let since = self.since.get().saturating_add(frame.length as usize);
-        if frame.kind != kind::DATA || frame.octets() == 0 {
-            self.since.set(since);
-            return false;
-        }
-        self.since.set(0);
-        if frame.octets() < PIECE_SMALL
-            && let Some(pieces) = self.pieces.borrow_mut().get_mut(&frame.stream)
-        {
-            let keeps = since.min(PIECE_KEEPS_MAX);
-            pieces.count += 1;
-            pieces.keep += keeps;
-            self.pieces_keep.set(self.pieces_keep.get() + keeps);
-        }
-        self.pieces_keep.get() > PIECES_MAX
+        bodies.stretches.len() > STRETCHES_MAX
     }
 
     /// A piece of so many octets was taken.
     pub(super) fn taken(&self, stream: u32, octets: usize) {
-        if octets >= PIECE_SMALL as usize {
-            return;
+        if octets > 0 {
+            self.bodies.borrow_mut().take(stream);
         }
-        // Which of them it was makes no difference: they are taken in order.
-        if let Some(pieces) = self.pieces.borrow_mut().get_mut(&stream)
-            && let Some(each) = pieces.keep.checked_div(pieces.count)
-        {
-            pieces.count -= 1;
-            let keeps = if pieces.count == 0 { pieces.keep } else { each };
-            pieces.keep -= keeps;
-            self.pieces_keep.set(self.pieces_keep.get().saturating_sub(keeps));
-        }
+    }
+
+    /// A stream's body is not read any more.
+    pub(super) fn end_body(&self, stream: u32) {
+        self.bodies.borrow_mut().end(stream);
     }
 
     /// Holds a request's head until that is dropped; `None`: there are too many.
@@ -119,33 +143,63 @@ mod tests {
     use super::*;
     use http::Request;
 
-    fn data(stream: u32, length: u32) -> Frame {
-        Frame { length, kind: kind::DATA, flags: 0, stream, start: [0; 8] }
+    fn frame(kind: u8, stream: u32, length: u32) -> Frame {
+        Frame { length, kind, flags: 0, stream, start: [0; 8] }
+    }
+
+    fn begun(streams: &[u32]) -> Held {
+        let held = Held::default();
+        streams.iter().for_each(|stream| assert!(!held.came(&frame(kind::HEADERS, *stream, 50), true)));
+        held
+    }
+
+    fn stretches(held: &Held) -> usize {
+        held.bodies.borrow().stretches.len()
     }
 
     #[test]
-    fn small_pieces_in_a_row_keep_little_and_those_between_others_much() {
-        let held = Held::default();
-        held.begin_body(1);
-        held.begin_body(3);
+    fn small_pieces_in_a_row_keep_little() {
+        let held = begun(&[1]);
         for _ in 0..30_000 {
-            assert!(!held.came(&data(1, 3)));
+            assert!(!held.came(&frame(kind::DATA, 1, 3), false));
         }
-        assert_eq!(held.pieces_keep.get(), 90_000);
+        assert!(stretches(&held) <= 12 * 30_000 / 16_384 + 1);
         (0..30_000).for_each(|_| held.taken(1, 3));
-        assert_eq!(held.pieces_keep.get(), 0);
-        // One stream's are read, the other's are not.
-        let mut pieces = 0;
-        let filler = |held: &Held| held.came(&Frame { kind: kind::HEADERS, ..data(5, 20_000) });
-        while !held.came(&data(1, 1)) {
-            assert!(!filler(&held));
-            pieces += 1;
+        assert_eq!(stretches(&held), 0);
+    }
+
+    #[test]
+    fn pieces_between_others_that_are_taken_keep_much() {
+        for filler in [16_000, 4_000] {
+            let held = begun(&[1, 3]);
+            let mut pieces = 0;
+            let is_too_much = loop {
+                let too_much = held.came(&frame(kind::DATA, 1, 1), false);
+                pieces += 1;
+                if too_much || pieces > 10_000 {
+                    break too_much;
+                }
+                for _ in 0..16_400 / filler {
+                    held.came(&frame(kind::DATA, 3, filler), false);
+                    held.taken(3, filler as usize);
+                }
+            };
+            assert!(is_too_much && (1024..1100).contains(&pieces), "{pieces}");
+            held.end_body(1);
+            assert_eq!(stretches(&held), 0);
+            held.came(&frame(kind::DATA, 1, 1), false);
+            assert_eq!(stretches(&held), 0, "nobody reads it");
         }
-        assert_eq!(pieces, PIECES_MAX / PIECE_KEEPS_MAX);
-        held.end_body(1);
-        assert_eq!(held.pieces_keep.get(), 0);
-        assert!(!held.came(&data(1, 1)), "nobody reads it");
-        assert_eq!(held.pieces_keep.get(), 0);
+    }
+
+    #[test]
+    fn a_stream_that_is_reset_keeps_nothing() {
+        let held = begun(&[1]);
+        held.came(&frame(kind::DATA, 1, 1), false);
+        assert_eq!(stretches(&held), 1);
+        held.came(&frame(kind::RST_STREAM, 1, 4), false);
+        assert_eq!(stretches(&held), 0);
+        assert!(held.bodies.borrow().waiting.is_empty());
     }
 
     #[test]

@@ -159,7 +159,8 @@ impl<S> Wire<S> {
             notes.turn.set(notes.turn.get().saturating_sub(1));
             if !notes.is_over() {
                 notes.fault.set(frame.fault());
-                let kept = notes.held.came(frame).then_some(Abuse::Other);
+                let is_new = frame.stream > notes.newest.get();
+                let kept = notes.held.came(frame, is_new).then_some(Abuse::Other);
                 notes.abuse.set(budget.received(frame).or(kept));
                 notes.note_received(frame);
             }
@@ -199,6 +200,9 @@ impl<S> Wire<S> {
         going.pass(bytes, |frame| {
             if frame.kind == kind::GOAWAY && frame.code() != 0 {
                 *failed = true;
+            }
+            if frame.kind == kind::RST_STREAM {
+                notes.held.end_body(frame.stream);
             }
             // Which stream's it is makes no difference to the account.
             let dribbles = notes.dribbles.get();
