@@ -19,13 +19,13 @@ use tokio::time::{Duration, Instant};
 /// How long connections that take much are polled before everybody else is.
 const ROUND: Duration = Duration::from_micros(100);
 /// A connection takes much of its worker's time when it takes more than one part in so many.
-const PARTS: u32 = 64;
+const PARTS: u32 = 32;
 /// And more than this beyond it.
 const CREDIT: Duration = Duration::from_micros(250);
 /// What one turn is charged at the most: the system may have stopped the thread meanwhile, which is not the connection's doing.
 const TURN_MAX: Duration = Duration::from_micros(500);
 /// What is owed at the most: a second's part.
-const DEBT_MAX: Duration = Duration::from_millis(16);
+const DEBT_MAX: Duration = Duration::from_millis(32);
 /// How long ago those who take little have been seen, for them to be waited for.
 const LIVELY: Duration = Duration::from_secs(1);
 
