@@ -25,7 +25,7 @@ const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// Octets of an answer: a chain has some thousand.
 const ANSWER_MAX: usize = 1 << 20;
 /// Connections that wait for the next exchange.
-const IDLE_MAX: usize = 8;
+const IDLE_MAX: usize = 32;
 
 /// The authority's server.
 pub(super) struct Server(Client<HttpsConnector<HttpConnector>, BodyWrapper<Bytes>>);
@@ -44,7 +44,8 @@ impl Server {
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(CONNECT_MAX));
         tcp.set_nodelay(true);
-        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_all_versions();
+        // Not HTTP/2: one connection that stalls would hold up all orders, and be taken for those that come after, too.
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1();
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(IDLE_MAX)
