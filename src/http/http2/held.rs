@@ -107,7 +107,11 @@ impl Held {
 
     /// A stream's body is not read any more.
     pub(super) fn end_body(&self, stream: u32) {
-        self.bodies.borrow_mut().end(stream);
+        let mut bodies = self.bodies.borrow_mut();
+        // Most requests have none: nothing is looked up for them.
+        if !bodies.waiting.is_empty() {
+            bodies.end(stream);
+        }
     }
 
     /// Holds a request's head until that is dropped; `None`: there are too many.
