@@ -21,7 +21,7 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 /// Connections that are taken in one after the other, at least, before those that are open have their turn.
 const TURN: u32 = 4;
 /// And for how long, if it takes no longer.
-const TURN_WITHIN: Duration = Duration::from_micros(100);
+const TURN_WITHIN: Duration = Duration::from_micros(50);
 
 /// How often the log says so.
 const EXHAUSTED_WORD: Duration = Duration::from_secs(10);

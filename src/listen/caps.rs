@@ -123,6 +123,12 @@ impl ConnectionPermit {
         self.client = Some(client);
         Ok(())
     }
+
+    /// Whose connection it counts as: one address, or an IPv6 network's first.
+    #[must_use]
+    pub fn client(&self) -> Option<IpAddr> {
+        self.client
+    }
 }
 
 impl Drop for ConnectionPermit {

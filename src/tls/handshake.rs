@@ -18,7 +18,7 @@ use super::certificates::Names;
 use super::failure::HandshakeFailure;
 use super::on_demand::ACME_TLS;
 use super::server::{Alpn, ServerTls, challenged};
-use super::turns::Turns;
+use super::turns::{PendingHandshakes, Turns};
 use crate::types::{Arrivals, Certificate};
 
 /// What a handshake has settled.
@@ -77,7 +77,8 @@ impl ServerTls {
     pub async fn accept<S>(
         &self,
         io: S,
-        turns: &Turns,
+        pending: &PendingHandshakes,
+        turns: &impl Turns,
     ) -> Result<Option<(TlsStream<S>, Session)>, HandshakeFailure>
     where
         S: AsyncRead + AsyncWrite + Arrivals + Unpin,
@@ -89,10 +90,12 @@ impl ServerTls {
             let config = self.config_for(hello.cipher_suites());
             let names = self.certificates.names(hello.server_name(), hello.signature_schemes());
             match answer.map_err(io::Error::other)? {
-                Answer::Serve => Ok(Some((in_turns(start.into_stream(config), turns).await?, names))),
+                Answer::Serve => {
+                    Ok(Some((in_turns(start.into_stream(config), pending, turns).await?, names)))
+                }
                 Answer::Challenge(config) => {
                     // Nothing of what the listener asks of its clients was asked here: no request may come of it.
-                    let _ = in_turns(start.into_stream(config), turns).await?.shutdown().await;
+                    let _ = in_turns(start.into_stream(config), pending, turns).await?.shutdown().await;
                     Ok(None)
                 }
                 Answer::Refuse => {
@@ -127,16 +130,20 @@ impl ServerTls {
 }
 
 /// Goes on with a handshake, a turn for each step of it: a client may have its hello answered twice (HelloRetryRequest, RFC 8446 §4.1.4).
-async fn in_turns<S>(shaking: Accept<S>, turns: &Turns) -> Result<TlsStream<S>, HandshakeFailure>
+async fn in_turns<S>(
+    shaking: Accept<S>,
+    pending: &PendingHandshakes,
+    turns: &impl Turns,
+) -> Result<TlsStream<S>, HandshakeFailure>
 where
     S: AsyncRead + AsyncWrite + Arrivals + Unpin,
 {
     let mut shaking = pin!(shaking);
     loop {
-        let turn = turns.take().await.map_err(|_| HandshakeFailure::Full)?;
+        let place = pending.enter().map_err(|_| HandshakeFailure::Full)?;
         // What is to be said is made, and sent as far as it goes, in one go.
-        let step = poll_fn(|cx| Poll::Ready(shaking.as_mut().poll(cx))).await;
-        turn.pass_on().await;
+        let step = turns.take(poll_fn(|cx| Poll::Ready(shaking.as_mut().poll(cx)))).await;
+        drop(place);
         if let Poll::Ready(done) = step {
             return Ok(done?);
         }

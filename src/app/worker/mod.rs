@@ -24,7 +24,7 @@ use crate::listen::{Acceptor, ConnectionCaps, ListeningSocket, accept_loop};
 use crate::proxy::{Proxy, SnapshotCell};
 use crate::telemetry::Metrics;
 use crate::telemetry::access_log::AccessLogSender;
-use crate::tls::{PendingHandshakes, Turns};
+use crate::tls::PendingHandshakes;
 use crate::upstream::UpstreamClient;
 
 /// What a worker shares with the others.
@@ -67,7 +67,8 @@ impl Worker {
         let (started, outcome) = std::sync::mpsc::sync_channel(1);
         let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
             // A `LocalRuntime` can't leave the thread that it is made on.
-            match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+            let mut builder = Builder::new_current_thread();
+            match builder.enable_all().on_thread_park(shares::pause).build_local(LocalOptions::default()) {
                 Ok(runtime) => {
                     let tasks = runtime.handle().metrics();
                     share.metrics.worker_started(index, move || tasks.num_alive_tasks());
@@ -112,7 +113,6 @@ struct Accepting {
 async fn run(share: WorkerShare, mut inbox: mpsc::Receiver<Command>) {
     let upstream = Rc::new(UpstreamClient::default());
     let connections = Rc::new(Connections::default());
-    let turns = Rc::new(Turns::new(share.handshakes));
     let shares = Rc::new(Shares::new());
     let rounds = spawn_local(Rc::clone(&shares).keep());
     let proxy = Rc::new(Proxy::new(
@@ -136,7 +136,7 @@ async fn run(share: WorkerShare, mut inbox: mpsc::Receiver<Command>) {
                     proxy: Rc::clone(&proxy),
                     connections: Rc::clone(&connections),
                     caps: Arc::clone(&share.caps),
-                    turns: Rc::clone(&turns),
+                    handshakes: Arc::clone(&share.handshakes),
                     shares: Rc::clone(&shares),
                     metrics: Arc::clone(&share.metrics),
                 };

@@ -1,6 +1,6 @@
 //! A connection's way from the listener's socket to HTTP: whether it is let in, the handshake of TLS, and what it speaks.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::http::server::{Connections, ServerSettings, serve};
 use crate::listen::{Backlog, ClientStream, ConnectionCaps, ConnectionPermit, Unannounced, announced};
 use crate::proxy::{ListenerTerms, Proxy};
 use crate::telemetry::{ListenerMeter, Metrics};
-use crate::tls::{Alpn, HandshakeFailure, Session, Turns};
+use crate::tls::{Alpn, HandshakeFailure, PendingHandshakes, Session, Turns};
 use crate::types::{HostName, Peer};
 
 /// What receives the connections of one listener on one worker.
@@ -29,11 +29,22 @@ pub(super) struct Reception {
     pub(super) proxy: Rc<Proxy>,
     pub(super) connections: Rc<Connections>,
     pub(super) caps: Arc<ConnectionCaps>,
-    /// Whose handshake is answered next.
-    pub(super) turns: Rc<Turns>,
-    /// Whose connection goes on next.
+    pub(super) handshakes: Arc<PendingHandshakes>,
+    /// Whose handshake and whose connection goes on next.
     pub(super) shares: Rc<Shares>,
     pub(super) metrics: Arc<Metrics>,
+}
+
+/// The steps of a client's handshake.
+struct Steps<'s> {
+    shares: &'s Rc<Shares>,
+    client: Option<IpAddr>,
+}
+
+impl Turns for Steps<'_> {
+    fn take<F: Future>(&self, step: F) -> impl Future<Output = F::Output> {
+        self.shares.step(self.client, step)
+    }
 }
 
 impl Reception {
@@ -70,24 +81,27 @@ impl Reception {
                 }
             }
             let backlog = stream.backlog();
+            // Who speaks for many is not one of them.
+            let client = permit.client();
             let Some(tls) = &terms.tls else {
                 let shares = Rc::clone(&self.shares);
                 let speaking = self.speak(stream, backlog, peer, None, terms.https_redirect, settings);
-                return shares.of(speaking).await;
+                return shares.of(client, speaking).await;
             };
             let began = Instant::now();
             // Apart: it takes no room once it is done.
-            match Box::pin(tls.accept(stream, &self.turns)).await {
+            let turns = Steps { shares: &self.shares, client };
+            match Box::pin(tls.accept(stream, &self.handshakes, &turns)).await {
                 Ok(None) => {}
                 Ok(Some((stream, session))) => {
                     self.meter.shaken(session.version, session.resumed, began.elapsed());
                     // Where it is kept costs memory as long as the connection lives.
                     let secured = Box::new(secured(session, &terms));
                     drop(terms);
-                    // Only now: handshakes have turns of their own.
+                    // Only now: a handshake's steps have turns of their own.
                     let shares = Rc::clone(&self.shares);
-                    Box::pin(shares.of(self.speak(stream, backlog, peer, Some(secured), None, settings)))
-                        .await;
+                    let speaking = self.speak(stream, backlog, peer, Some(secured), None, settings);
+                    Box::pin(shares.of(client, speaking)).await;
                 }
                 Err(failure) => {
                     tracing::debug!(%peer, listener = %self.listener, "{failure}");
