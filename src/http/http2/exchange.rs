@@ -47,6 +47,10 @@ pub(super) async fn serve<H: Handler>(
 ) {
     let (head, coming) = request.into_parts();
     let reply = Reply::new(respond);
+    if poll_fn(|cx| Poll::Ready(reply.poll_reset(cx).is_ready())).await {
+        // Before it began: whoever floods with such requests has nothing done for them.
+        return;
+    }
     let Some(held) = notes.held.head(&head) else { return reply.reset(Reason::REFUSED_STREAM) };
     let (body, opening) = if head.method == Method::CONNECT {
         // What tunnels have in their windows is not counted.

@@ -10,16 +10,18 @@ use std::task::{Context, Poll};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::task::yield_now;
+use tokio::time::{Duration, Instant};
 
 /// Streams that are polled in one turn of their connection.
 const TURN: u32 = 8;
+/// And for how long: no other is polled after that.
+const TURN_WITHIN: Duration = Duration::from_micros(100);
 
 /// Such streams.
 #[derive(Default)]
 pub(super) struct Streams {
     under_way: FuturesUnordered<Answering>,
-    /// How many may still be polled in this turn.
-    turn: Rc<Cell<u32>>,
+    turn: Rc<Turn>,
     /// Some have been started, and nobody would wake the task for them.
     new: bool,
 }
@@ -33,7 +35,7 @@ impl Streams {
 
     /// Has a turn: polls those that have something to do, or the first of them; whoever has to wait has the task woken.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) {
-        self.turn.set(TURN);
+        self.turn.begin();
         self.poll_on(cx);
     }
 
@@ -46,18 +48,19 @@ impl Streams {
 
     /// Whether some may have been left for the next turn, which will come.
     pub(super) fn is_cut(&self) -> bool {
-        self.turn.get() == 0
+        self.turn.left.get() == 0
     }
 
     /// Lets go of all that are left, a turn's worth at a time: each may have an endpoint's connection to close.
     pub(super) async fn end(&mut self) {
         let left = std::mem::take(&mut self.under_way);
-        let mut ended = 0_u32;
+        self.turn.begin();
         for one in left {
             drop(one);
-            ended += 1;
-            if ended.is_multiple_of(TURN) {
+            self.turn.took_one();
+            if self.is_cut() {
                 yield_now().await;
+                self.turn.begin();
             }
         }
     }
@@ -68,23 +71,50 @@ impl Streams {
     }
 }
 
+/// A turn of the connection.
+struct Turn {
+    /// How many streams may still be polled in it.
+    left: Cell<u32>,
+    since: Cell<Instant>,
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self { left: Cell::default(), since: Cell::new(Instant::now()) }
+    }
+}
+
+impl Turn {
+    fn begin(&self) {
+        self.left.set(TURN);
+        self.since.set(Instant::now());
+    }
+
+    fn took_one(&self) {
+        let is_over = self.since.get().elapsed() >= TURN_WITHIN;
+        self.left.set(if is_over { 0 } else { self.left.get().saturating_sub(1) });
+    }
+}
+
 /// One of them.
 struct Answering {
     answer: Pin<Box<dyn Future<Output = ()>>>,
-    turn: Rc<Cell<u32>>,
+    turn: Rc<Turn>,
 }
 
 impl Future for Answering {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(left) = self.turn.get().checked_sub(1) else {
+        if self.turn.left.get() == 0 {
             cx.waker().wake_by_ref();
             return Poll::Pending;
-        };
-        self.turn.set(left);
+        }
         // A panic ends its own stream, which is reset, and no other of the client's; the hook has told of it.
-        catch_unwind(AssertUnwindSafe(|| self.answer.as_mut().poll(cx))).unwrap_or(Poll::Ready(()))
+        let polled =
+            catch_unwind(AssertUnwindSafe(|| self.answer.as_mut().poll(cx))).unwrap_or(Poll::Ready(()));
+        self.turn.took_one();
+        polled
     }
 }
 

@@ -30,15 +30,19 @@ const LINGER_OCTETS: usize = 1024 * 1024;
 const MALFORMED_MAX: usize = 64;
 
 /// Frames that are read before other connections have their turn.
-const TURN: u32 = 128;
+const TURN: u32 = 32;
+/// And for how long: nothing is read after that.
+const TURN_WITHIN: Duration = Duration::from_micros(100);
 /// Octets that are read at a time, at least. What one read brings is looked at as a whole.
-const READ_MIN: usize = 2 * 1024;
+const READ_MIN: usize = 512;
 
 /// What the wire tells the connection above it.
 #[derive(Debug, Default)]
 pub struct Notes {
     /// Frames that are still read in this turn.
     turn: Cell<u32>,
+    /// Since when it is this turn.
+    since: Cell<Option<Instant>>,
     /// What there was too much of. Nothing is read from then on.
     pub(super) abuse: Cell<Option<Abuse>>,
     /// What was wrong with a frame, where h2 has no word for it. Nothing is read from then on.
@@ -65,6 +69,17 @@ impl Notes {
     /// The connection is polled: it has a turn.
     pub(super) fn begin_turn(&self) {
         self.turn.set(TURN);
+        self.since.set(None);
+    }
+
+    /// Whether others have their turn before anything is read.
+    fn has_had_its_turn(&self) -> bool {
+        if self.turn.get() == TURN {
+            // The first to be read.
+            self.since.set(Some(Instant::now()));
+            return false;
+        }
+        self.turn.get() == 0 || self.since.get().is_some_and(|since| since.elapsed() >= TURN_WITHIN)
     }
 
     /// Whether nothing more is read.
@@ -123,7 +138,7 @@ pub(super) struct Wire<S> {
     going: Frames,
     budget: Budget,
     notes: Rc<Notes>,
-    /// Octets of a turn's frames, as long as the last ones were.
+    /// Octets of half a turn's frames, as long as the last ones were.
     stride: usize,
     /// Whether an error was said farewell with.
     failed: bool,
@@ -168,7 +183,7 @@ impl<S> Wire<S> {
         if !notes.is_over() {
             notes.fault.set(coming.fault_of_settings());
         }
-        *stride = (bytes.len() / frames.max(1)).saturating_mul(TURN as usize).max(READ_MIN);
+        *stride = (bytes.len() / frames.max(1)).saturating_mul(TURN as usize / 2).max(READ_MIN);
         match coming.is_amid_block() {
             true if notes.head_since.get().is_none() => notes.head_since.set(Some(Instant::now())),
             true => {}
@@ -178,7 +193,7 @@ impl<S> Wire<S> {
         !notes.is_over()
     }
 
-    /// Reads, of small frames no more than a turn's.
+    /// Reads, of small frames no more than half a turn's.
     fn poll_some(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>>
     where
         S: AsyncRead + Unpin,
@@ -230,7 +245,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
             // The connection ends; whoever polls it looks at the notes next.
             return Poll::Pending;
         }
-        if this.notes.turn.get() == 0 {
+        if this.notes.has_had_its_turn() {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -238,7 +253,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         if this.early.is_empty() {
             ready!(this.poll_some(cx, buf)?);
         } else {
-            let len = this.early.len().min(buf.remaining());
+            let len = this.early.len().min(buf.remaining()).min(this.stride);
             buf.put_slice(this.early.get(..len).unwrap_or_default());
             this.early.drain(..len);
             if this.early.is_empty() {
