@@ -24,6 +24,7 @@ demo: ## Build in release mode and run the demo on port 8080
 	target/release/tollgate demo
 
 release: ## Build target/release/tollgate, the compiler knowing what is done often
+	@$(if $(PROFILE),benches/pgo/made-for --check)
 	$(RELEASE)
 
 profile: ## Have a gateway work, and write down what it does often (needs llvm-profdata)
