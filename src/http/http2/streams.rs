@@ -42,13 +42,15 @@ impl Streams {
     /// Goes on with the turn if some have been started since.
     pub(super) fn poll_new(&mut self, cx: &mut Context<'_>) {
         if self.new {
+            // What was done since is none of theirs.
+            self.turn.since.set(Instant::now());
             self.poll_on(cx);
         }
     }
 
-    /// Whether some may have been left for the next turn, which will come.
+    /// Whether some have been left for the next turn, which will come.
     pub(super) fn is_cut(&self) -> bool {
-        self.turn.left.get() == 0
+        self.turn.left_out.get()
     }
 
     /// Lets go of all that are left, a turn's worth at a time: each may have an endpoint's connection to close.
@@ -58,7 +60,7 @@ impl Streams {
         for one in left {
             drop(one);
             self.turn.took_one();
-            if self.is_cut() {
+            if self.turn.is_over() {
                 yield_now().await;
                 self.turn.begin();
             }
@@ -76,11 +78,13 @@ struct Turn {
     /// How many streams may still be polled in it.
     left: Cell<u32>,
     since: Cell<Instant>,
+    /// One had something to do, and has to wait for the next.
+    left_out: Cell<bool>,
 }
 
 impl Default for Turn {
     fn default() -> Self {
-        Self { left: Cell::default(), since: Cell::new(Instant::now()) }
+        Self { left: Cell::default(), since: Cell::new(Instant::now()), left_out: Cell::default() }
     }
 }
 
@@ -88,6 +92,11 @@ impl Turn {
     fn begin(&self) {
         self.left.set(TURN);
         self.since.set(Instant::now());
+        self.left_out.set(false);
+    }
+
+    fn is_over(&self) -> bool {
+        self.left.get() == 0
     }
 
     fn took_one(&self) {
@@ -106,7 +115,8 @@ impl Future for Answering {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.turn.left.get() == 0 {
+        if self.turn.is_over() {
+            self.turn.left_out.set(true);
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }

@@ -19,7 +19,7 @@ const TURN_MAX: Duration = Duration::from_micros(500);
 pub(super) const DEBT_MAX: Duration = Duration::from_millis(64);
 /// What a connection owes that has just come: half a second's part.
 const NEWCOMER: Duration = Duration::from_millis(32);
-/// What a turn is taken to take before it is known.
+/// What a turn is taken to take of whom nothing is known.
 const ESTIMATE: Duration = Duration::from_micros(50);
 /// So many clients may be there before those are looked for that are gone.
 const FEW: usize = 64;
@@ -41,12 +41,9 @@ impl Account {
         Self::with_debt(NEWCOMER)
     }
 
-    /// What is owed, to the millisecond: who owes about as much is served in order.
+    #[cfg(test)]
     pub(super) fn debt(&self, now: Instant) -> Duration {
-        let owed = self.paid.saturating_duration_since(now) / PARTS;
-        Duration::from_millis(
-            u64::try_from((owed + Duration::from_micros(500)).as_millis()).unwrap_or(u64::MAX),
-        )
+        self.paid.saturating_duration_since(now) / PARTS
     }
 
     /// Whether it takes much.
@@ -67,29 +64,50 @@ impl Account {
 
 /// A client, with all its connections: in a line, clients have their turns one after the other, however many connections they have
 /// (start-time fair queueing: Goyal, Vin, Cheng, SIGCOMM 1996; but what a turn takes is known only afterwards).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Client {
     /// The virtual times, of either line, at which the turns that it has had, and those that it waits for, are over.
     finish: Both<Cell<Duration>>,
+    /// What its turns take, on average.
+    usual: Cell<Duration>,
+}
+
+/// A turn that a client waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Expected {
+    /// The virtual time at which it begins.
+    pub(super) start: Duration,
+    /// What it is taken to take.
+    takes: Duration,
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self { finish: Both::default(), usual: Cell::new(ESTIMATE) }
+    }
 }
 
 impl Client {
-    /// Enters a line whose virtual time this is. When the turn will begin.
-    pub(super) fn enter(&self, line: Which, time: Duration) -> Duration {
-        let start = self.finish.of(line).get().max(time);
-        self.finish.of(line).set(start + ESTIMATE);
-        start
+    /// Enters a line whose virtual time this is.
+    pub(super) fn enter(&self, line: Which, time: Duration) -> Expected {
+        let finish = self.finish.of(line);
+        let expected = Expected { start: finish.get().max(time), takes: self.usual.get() };
+        finish.set(expected.start + expected.takes);
+        expected
     }
 
     /// Leaves the line without a turn.
-    pub(super) fn leave(&self, line: Which) {
-        self.finish.of(line).set(self.finish.of(line).get().saturating_sub(ESTIMATE));
+    pub(super) fn leave(&self, line: Which, expected: Expected) {
+        let finish = self.finish.of(line);
+        finish.set(finish.get().saturating_sub(expected.takes));
     }
 
     /// The turn took so much.
-    pub(super) fn charge(&self, line: Which, took: Duration) {
-        self.leave(line);
-        self.finish.of(line).set(self.finish.of(line).get() + took.min(TURN_MAX));
+    pub(super) fn charge(&self, line: Which, expected: Expected, took: Duration) {
+        let took = took.min(TURN_MAX);
+        self.leave(line, expected);
+        self.finish.of(line).set(self.finish.of(line).get() + took);
+        self.usual.set((self.usual.get() * 7 + took) / 8);
     }
 }
 
@@ -153,14 +171,18 @@ mod tests {
     #[test]
     fn a_client_waits_for_what_it_has_taken_and_for_what_it_waits_for() {
         let client = Client::default();
-        assert_eq!(client.enter(Which::Little, TURN * 9), TURN * 9, "nothing is saved");
-        assert_eq!(client.enter(Which::Little, TURN * 9), TURN * 9 + ESTIMATE);
-        assert_eq!(client.enter(Which::Much, TURN), TURN, "lines are apart");
-        client.charge(Which::Little, TURN);
-        client.leave(Which::Little);
-        assert_eq!(client.enter(Which::Little, TURN * 9), TURN * 10);
-        client.charge(Which::Little, TURN_MAX * 9);
-        assert_eq!(client.enter(Which::Little, TURN * 9), TURN * 10 + TURN_MAX);
+        let first = client.enter(Which::Little, TURN * 9);
+        assert_eq!(first.start, TURN * 9, "nothing is saved");
+        let second = client.enter(Which::Little, TURN * 9);
+        assert_eq!(second.start, TURN * 9 + ESTIMATE);
+        assert_eq!(client.enter(Which::Much, TURN).start, TURN, "lines are apart");
+        client.charge(Which::Little, first, TURN);
+        client.leave(Which::Little, second);
+        let third = client.enter(Which::Little, TURN * 9);
+        assert_eq!(third.start, TURN * 10);
+        assert_eq!(third.takes, (ESTIMATE * 7 + TURN) / 8, "as they usually are");
+        client.charge(Which::Little, third, TURN_MAX * 9);
+        assert_eq!(client.enter(Which::Little, TURN * 9).start, TURN * 10 + TURN_MAX);
     }
 
     #[test]
@@ -169,8 +191,8 @@ mod tests {
         let address = |last: u16| Some(IpAddr::from([192, 0, (last / 256) as u8, (last % 256) as u8]));
         let there = clients.at(address(1), &both(Duration::ZERO, Duration::ZERO));
         let gone = clients.at(address(2), &both(Duration::ZERO, Duration::ZERO));
-        gone.enter(Which::Much, Duration::ZERO);
-        gone.charge(Which::Much, TURN);
+        let turn = gone.enter(Which::Much, Duration::ZERO);
+        gone.charge(Which::Much, turn, TURN);
         drop(gone);
         assert!(!Rc::ptr_eq(&clients.at(None, &both(TURN, TURN)), &clients.at(None, &both(TURN, TURN))));
         let grow = |times: &Both<Duration>| {

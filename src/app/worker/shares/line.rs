@@ -7,7 +7,7 @@ use std::task::Waker;
 
 use tokio::time::{Duration, Instant};
 
-use super::account::Client;
+use super::account::{Client, Expected};
 
 /// How long those that take little are polled in a round.
 pub(super) const LITTLE_ROUND: Duration = Duration::from_micros(200);
@@ -47,9 +47,9 @@ pub(super) struct Line {
     pub(super) round: Duration,
     /// How long they have been.
     pub(super) used: Cell<Duration>,
-    /// The virtual time: when the turn began that began last.
+    /// The virtual time: when the turn began that began last, and then on as everybody who waits has had his part of what it took.
     pub(super) time: Cell<Duration>,
-    /// By the virtual time at which their turns begin, later by as much as they owe, and then by who came first.
+    /// By the virtual time at which their turns begin, and then by who came first.
     pub(super) waiting: RefCell<BTreeMap<Key, Rc<Place>>>,
 }
 
@@ -59,8 +59,7 @@ pub(super) type Key = (Duration, u64);
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) client: Rc<Client>,
-    /// When its turn begins, whatever it owes.
-    pub(super) start: Cell<Duration>,
+    pub(super) expected: Cell<Expected>,
     pub(super) since: Cell<Instant>,
     pub(super) waker: RefCell<Waker>,
     pub(super) state: Cell<State>,
@@ -99,9 +98,16 @@ impl Line {
             return false;
         }
         let Some((_, next)) = self.waiting.borrow_mut().pop_first() else { return false };
-        self.time.set(self.time.get().max(next.start.get()));
+        self.time.set(self.time.get().max(next.expected.get().start));
         next.state.set(State::Called { line });
         next.waker.borrow().wake_by_ref();
         true
+    }
+
+    /// Somebody was polled for so long whose turn it was. Time goes on for all: or else clients that are new would always come before
+    /// those that have had a turn.
+    pub(super) fn passes(&self, took: Duration) {
+        let part = took / u32::try_from(self.waiting.borrow().len()).unwrap_or(u32::MAX).saturating_add(1);
+        self.time.set(self.time.get() + part);
     }
 }

@@ -138,7 +138,8 @@ impl Shares {
     /// Whether a connection may be polled that doesn't wait.
     fn is_free(&self, line: Which, is_alone: bool, is_patient: bool, now: Instant) -> bool {
         if line == Which::Much {
-            let waits = is_patient || now.saturating_duration_since(self.little_seen.get()) < LIVELY;
+            let little_waits = now.saturating_duration_since(self.little_seen.get()) < LIVELY;
+            let waits = is_patient || !is_alone || little_waits;
             !waits || (self.lines.much.is_open() && self.is_empty())
         } else {
             is_alone || (self.lines.little.is_open() && self.lines.little.is_empty())
@@ -151,22 +152,21 @@ impl Shares {
         line: Which,
         place: &mut Option<Rc<Place>>,
         client: &Rc<Client>,
-        debt: Duration,
         now: Instant,
         cx: &Context<'_>,
     ) {
         let entered = &self.lines.of(line);
-        let start = client.enter(line, entered.time.get());
-        let key = (start + debt, self.waited.get());
+        let expected = client.enter(line, entered.time.get());
+        let key = (expected.start, self.waited.get());
         self.waited.set(key.1 + 1);
         let place = place.get_or_insert_with(|| {
             let waker = RefCell::new(cx.waker().clone());
             let client = Rc::clone(client);
-            let (start, since) = (Cell::new(start), Cell::new(now));
-            Rc::new(Place { client, start, since, waker, state: Cell::new(State::Away) })
+            let (expected, since) = (Cell::new(expected), Cell::new(now));
+            Rc::new(Place { client, expected, since, waker, state: Cell::new(State::Away) })
         });
         place.since.set(now);
-        place.start.set(start);
+        place.expected.set(expected);
         place.waker.borrow_mut().clone_from(cx.waker());
         place.state.set(State::Waiting { line, key });
         entered.waiting.borrow_mut().insert(key, Rc::clone(place));
@@ -189,11 +189,11 @@ impl Shares {
         match place.state.replace(State::Away) {
             State::Away => false,
             State::Called { line } => {
-                place.client.leave(line);
+                place.client.leave(line, place.expected.get());
                 true
             }
             State::Waiting { line, key } => {
-                place.client.leave(line);
+                place.client.leave(line, place.expected.get());
                 self.lines.of(line).waiting.borrow_mut().remove(&key);
                 false
             }

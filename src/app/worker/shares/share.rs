@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
-use tokio::time::{Duration, Instant};
+use tokio::time::Instant;
 
 use super::Shares;
 use super::account::{Account, Client};
@@ -51,7 +51,7 @@ impl<F: Future> Future for Share<F> {
                     place.state.set(State::Away);
                     // Nothing is paid by waiting.
                     this.account.pause(began.saturating_duration_since(place.since.get()));
-                    called = Some(line);
+                    called = Some((line, place.expected.get()));
                 }
                 // Woken by something else meanwhile.
                 State::Waiting { .. } => {
@@ -64,18 +64,18 @@ impl<F: Future> Future for Share<F> {
         let line = if this.account.is_overdrawn(began) { Which::Much } else { Which::Little };
         let is_alone = !shares.meets(this.client, began);
         if called.is_none() && !shares.is_free(line, is_alone, *this.is_patient, began) {
-            let debt = if line == Which::Much { this.account.debt(began) } else { Duration::ZERO };
-            shares.enter(line, this.place, this.client, debt, began, cx);
+            shares.enter(line, this.place, this.client, began, cx);
             return Poll::Pending;
         }
         let polled = this.work.poll(cx);
         let ended = Instant::now();
         let took = ended.saturating_duration_since(began);
         this.account.charge(ended, took);
-        if let Some(line) = called {
-            this.client.charge(line, took);
+        if let Some((line, expected)) = called {
+            this.client.charge(line, expected, took);
+            shares.lines.of(line).passes(took);
         }
-        let line = called.unwrap_or(line);
+        let line = called.map_or(line, |(line, _)| line);
         shares.took(line, ended, took);
         if called.is_some() || line == Which::Much {
             shares.call();

@@ -130,10 +130,12 @@ async fn nobody_is_held_back_while_there_is_nobody_else() {
     let (turns, mut much) = counted(&shares, address(1), DEBT_MAX);
     let (others, mut little) = counted(&shares, address(1), Duration::ZERO);
     shares.little_seen.set(long_ago);
+    shares.last.set(Rc::as_ptr(much.as_mut().project().client));
+    shares.changed.set(long_ago);
     for _ in 0..5 {
         assert!(poll(&mut much).is_pending());
     }
-    assert_eq!(turns.get(), 5, "nobody who takes little was there");
+    assert_eq!(turns.get(), 5, "neither somebody who takes little was there nor another client");
     shares.begin_round();
     shares.little_seen.set(now);
     assert!(poll(&mut much).is_pending());
@@ -258,4 +260,43 @@ async fn nothing_is_paid_by_waiting() {
     assert_eq!(turns.get(), 1);
     let debt = much.account.debt(Instant::now());
     assert!(debt > DEBT_MAX / 2, "{debt:?}: it owes what it owed a minute ago, and more");
+}
+
+#[tokio::test]
+async fn clients_that_are_new_do_not_always_come_first() {
+    let shares = Rc::new(Shares::new());
+    shares.lines.much.used.set(MUCH_ROUND);
+    let (turns, mut there) = counted(&shares, address(1), DEBT_MAX);
+    assert!(poll(&mut there).is_pending());
+    let mut new = std::collections::VecDeque::new();
+    for last in 2..200 {
+        // Two come for each that is served.
+        for network in [18, 19] {
+            let client = Some([198, network, 0, last].into());
+            let mut share = Box::pin(shares.of(client, async { take(MUCH_ROUND) }));
+            if shares.lines.much.is_open() {
+                shares.lines.much.used.set(MUCH_ROUND);
+            }
+            assert!(poll(&mut share).is_pending());
+            new.push_back(share);
+        }
+        shares.begin_round();
+        shares.call();
+        let called = |place: &Option<Rc<Place>>| {
+            place.as_ref().is_some_and(|place| matches!(place.state.get(), State::Called { .. }))
+        };
+        if called(&there.place) {
+            assert!(poll(&mut there).is_pending());
+            if matches!(there.place.as_ref().unwrap().state.get(), State::Away) {
+                shares.lines.much.used.set(MUCH_ROUND);
+                assert!(poll(&mut there).is_pending());
+            }
+        } else {
+            let at = new.iter().position(|one| called(&one.place)).unwrap();
+            assert!(poll(&mut new[at]).is_ready());
+            drop(new.remove(at));
+        }
+        shares.lines.much.used.set(MUCH_ROUND);
+    }
+    assert!(turns.get() >= 3, "{} turns among 198", turns.get());
 }
