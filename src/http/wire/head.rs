@@ -33,6 +33,7 @@ impl Head {
             }
             let line = bytes.get(self.line_start..lf).unwrap_or_default();
             // Here too, so that the verdict doesn't depend on whether the line came in one piece.
+            self.begins_a_request(line)?;
             if !self.request_line && line.len() > limits.target_bytes_max + REQUEST_LINE_REST_MAX {
                 return Err(Malformed::TargetTooLong);
             }
@@ -57,6 +58,7 @@ impl Head {
     }
 
     fn too_long(&self, bytes: &[u8], limits: &HeadLimits) -> Result<Option<usize>, Malformed> {
+        self.begins_a_request(bytes.get(self.line_start..).unwrap_or_default())?;
         let line = bytes.len() - self.line_start;
         if !self.request_line && line > limits.target_bytes_max + REQUEST_LINE_REST_MAX {
             return Err(Malformed::TargetTooLong);
@@ -65,6 +67,15 @@ impl Head {
             return Err(Malformed::FieldsTooLarge);
         }
         Ok(None)
+    }
+
+    /// What begins with no octet of a method will never be a request: it is not waited for.
+    fn begins_a_request(&self, line: &[u8]) -> Result<(), Malformed> {
+        let begins = |first: u8| first == b'\r' || is_token(first);
+        if self.request_line || line.first().is_none_or(|first| begins(*first)) {
+            return Ok(());
+        }
+        Err(Malformed::RequestLine)
     }
 
     fn request(&mut self, line: &[u8], limits: &HeadLimits) -> Result<(), Malformed> {

@@ -220,3 +220,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_will_never_be_a_request_is_not_waited_for() {
+    for bytes in [&b"\0\xff\0\xff"[..], b"\x16\x03\x01", b" GET", b"\"", b"\r\n\0"] {
+        assert_eq!(refusal(bytes), Some(Malformed::RequestLine), "{bytes:?}");
+    }
+    for bytes in [&b"G"[..], b"\r", b"\r\n", b"\r\nGET / HT"] {
+        assert_eq!(scanner().scan(bytes).rest, Rest::PartialHead, "{bytes:?}");
+    }
+}
