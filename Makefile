@@ -10,7 +10,7 @@ FUZZ_SECONDS ?= 60
 
 # What a gateway does often, for the compiler: see benches/README.md. Any other profile, or none (PROFILE=), will do.
 PROFILE ?= benches/pgo/tollgate.profdata
-RELEASE = RUSTFLAGS="$(RUSTFLAGS) $(if $(PROFILE),-Cprofile-use=$(abspath $(PROFILE)) -Cllvm-args=-no-pgo-warn-mismatch)" $(CARGO) build --release --locked
+RELEASE = $(if $(PROFILE),benches/pgo/made-for --check && )RUSTFLAGS="$(RUSTFLAGS) $(if $(PROFILE),-Cprofile-use=$(abspath $(PROFILE)) -Cllvm-args=-no-pgo-warn-mismatch)" $(CARGO) build --release --locked
 
 .DEFAULT_GOAL := help
 .PHONY: help demo release profile test lint schema audit bench bench-compare bench-fairness bench-syscalls bench-reload bench-idle bench-resilience bench-abuse bench-scale bench-slow fuzz
@@ -24,7 +24,6 @@ demo: ## Build in release mode and run the demo on port 8080
 	target/release/tollgate demo
 
 release: ## Build target/release/tollgate, the compiler knowing what is done often
-	@$(if $(PROFILE),benches/pgo/made-for --check)
 	$(RELEASE)
 
 profile: ## Have a gateway work, and write down what it does often (needs llvm-profdata)
