@@ -78,6 +78,24 @@ fn streams_reset_as_soon_as_opened_leave_nothing_behind() {
 }
 
 #[test]
+fn a_request_whose_reset_comes_with_it_is_not_begun() {
+    let origin = Origin::echo();
+    let gateway = config().to(&origin).set("limits", "{ keep_alive_timeout: 200ms, header_read_timeout: 200ms }").start();
+    let mut client = Client::connect(gateway.address());
+    // :method GET, :scheme http, :path /, and :authority as a literal.
+    let fields = [&[0x82, 0x86, 0x84, 0x01, ACME.len() as u8], ACME.as_bytes()].concat();
+    let mut said = [PREFACE, EMPTY_SETTINGS].concat();
+    for stream in (1..41).step_by(2) {
+        said.extend([0, 0, fields.len() as u8, 1, 4, 0, 0, 0, stream]);
+        said.extend(&fields);
+        said.extend([0, 0, 4, 3, 0, 0, 0, 0, stream, 0, 0, 0, 8]);
+    }
+    client.send(&said);
+    assert_ne!(client.drain(), Silence::Deadline, "the connection was kept");
+    assert_eq!(origin.connections(), 0, "no connection was opened for any");
+}
+
+#[test]
 fn a_window_full_of_small_messages_may_wait_for_a_seat() {
     const MESSAGE: [u8; 8] = [0, 0, 0, 0, 3, b'a', b'b', b'c'];
     const MESSAGES: usize = 256 * 1024 / MESSAGE.len();

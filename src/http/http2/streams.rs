@@ -166,6 +166,33 @@ mod tests {
     }
 
     #[test]
+    fn a_turn_is_bounded_by_time_and_only_who_is_left_out_cuts_it() {
+        let (mut streams, polled_streams) = (Streams::default(), Rc::new(Cell::new(0)));
+        let start = |streams: &mut Streams| {
+            let polled_streams = Rc::clone(&polled_streams);
+            streams.start(async move {
+                let began = Instant::now();
+                while began.elapsed() < TURN_WITHIN {
+                    std::hint::spin_loop();
+                }
+                polled_streams.set(polled_streams.get() + 1);
+            });
+        };
+        start(&mut streams);
+        polled(&mut streams);
+        assert_eq!(polled_streams.get(), 1);
+        assert!(!streams.is_cut(), "nobody waits");
+        start(&mut streams);
+        start(&mut streams);
+        polled(&mut streams);
+        assert_eq!(polled_streams.get(), 2);
+        assert!(streams.is_cut());
+        polled(&mut streams);
+        assert_eq!(polled_streams.get(), 3);
+        assert!(!streams.is_cut());
+    }
+
+    #[test]
     fn a_panic_ends_its_own_stream_only() {
         let (mut streams, ended) = (Streams::default(), Rc::new(Cell::new(false)));
         streams.start(async { panic!("of one stream") });
