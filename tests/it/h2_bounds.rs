@@ -80,7 +80,10 @@ fn streams_reset_as_soon_as_opened_leave_nothing_behind() {
 #[test]
 fn a_request_whose_reset_comes_with_it_is_not_begun() {
     let origin = Origin::echo();
-    let gateway = config().to(&origin).set("limits", "{ keep_alive_timeout: 200ms, header_read_timeout: 200ms }").start();
+    let gateway = config()
+        .to(&origin)
+        .set("limits", "{ keep_alive_timeout: 200ms, header_read_timeout: 200ms }")
+        .start();
     let mut client = Client::connect(gateway.address());
     // :method GET, :scheme http, :path /, and :authority as a literal.
     let fields = [&[0x82, 0x86, 0x84, 0x01, ACME.len() as u8], ACME.as_bytes()].concat();

@@ -234,10 +234,13 @@ async fn clients_have_their_turns_one_after_the_other_and_who_takes_little_comes
 #[tokio::test]
 async fn a_step_is_taken_in_its_round_even_if_nobody_else_is_there() {
     let shares = Rc::new(Shares::new());
-    shares.little_seen.set(Instant::now().checked_sub(LIVELY * 2).unwrap());
+    let long_ago = Instant::now().checked_sub(LIVELY * 2).unwrap();
+    shares.little_seen.set(long_ago);
     let steps = Rc::new(Cell::new(0));
     let step = || Box::pin(shares.step(address(1), hog(Rc::clone(&steps), MUCH_ROUND)));
     let (mut first, mut second) = (step(), step());
+    shares.last.set(Rc::as_ptr(first.as_mut().project().client));
+    shares.changed.set(long_ago);
     assert!(poll(&mut first).is_pending() && poll(&mut second).is_pending());
     assert_eq!(steps.get(), 1);
     shares.begin_round();
