@@ -11,7 +11,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
 use super::bind::ListeningSocket;
-use super::stream::ClientStream;
+use super::stream::{ClientStream, prepare};
 use crate::types::Peer;
 
 /// How long to leave off when the process is out of descriptors or memory: connections wait in the
@@ -42,7 +42,11 @@ impl Acceptor {
     /// Those of the runtime, which has to watch it.
     pub fn new(socket: ListeningSocket) -> io::Result<Self> {
         Ok(match socket {
-            ListeningSocket::Tcp(socket) => Self::Tcp(TcpListener::from_std(socket)?),
+            ListeningSocket::Tcp(socket) => {
+                let socket = TcpListener::from_std(socket)?;
+                prepare(&socket);
+                Self::Tcp(socket)
+            }
             ListeningSocket::Unix(socket) => Self::Unix(UnixListener::from_std(socket)?),
         })
     }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 
 use super::backlog::Backlog;
 use crate::types::Arrivals;
@@ -66,14 +66,18 @@ impl Arrivals for ClientStream {
     }
 }
 
+/// Prepares a listening socket, for what is accepted of it to be as it should: Linux has connections inherit these.
+pub(super) fn prepare(listener: &TcpListener) {
+    let listener = SockRef::from(listener);
+    // Without it, small answers would wait for the acknowledgement of the ones before (RFC 896).
+    let _ = listener.set_tcp_nodelay(true);
+    // As good as sent is not: for a client that takes nothing the kernel would hold megabytes, and some thousand of them would have
+    // it drop everybody's packets (tcp_mem).
+    let _ = listener.set_tcp_notsent_lowat(UNSENT_MAX);
+}
+
 impl From<TcpStream> for ClientStream {
     fn from(stream: TcpStream) -> Self {
-        // Without it, small answers would wait for the acknowledgement of the ones before (RFC 896). It fails only where the
-        // client is gone, which reading will tell.
-        let _ = stream.set_nodelay(true);
-        // As good as sent is not: for a client that takes nothing the kernel would hold megabytes, and some thousand of them would have
-        // it drop everybody's packets (tcp_mem).
-        let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_MAX);
         Self { io: Io::Tcp(stream), early: None }
     }
 }
@@ -153,7 +157,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_kernel_takes_so_much_ahead_and_waits_for_nothing() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        prepare(&listener);
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (served, _) = listener.accept().await.unwrap();
         let ClientStream { io: Io::Tcp(served), .. } = ClientStream::from(served) else { unreachable!() };

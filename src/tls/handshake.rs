@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,7 +12,7 @@ use rustls::{CipherSuite, HandshakeKind, ProtocolVersion, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
-use tokio_rustls::{Accept, LazyConfigAcceptor};
+use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 
 use super::certificates::Names;
 use super::failure::HandshakeFailure;
@@ -84,18 +84,18 @@ impl ServerTls {
         S: AsyncRead + AsyncWrite + Arrivals + Unpin,
     {
         let shaking = async {
-            let mut start = LazyConfigAcceptor::new(Acceptor::default(), io).await?;
+            let mut start = turns.take(LazyConfigAcceptor::new(Acceptor::default(), io)).await?;
             let hello = start.client_hello();
             let answer = self.answer_for(&hello).await;
             let config = self.config_for(hello.cipher_suites());
             let names = self.certificates.names(hello.server_name(), hello.signature_schemes());
             match answer.map_err(io::Error::other)? {
                 Answer::Serve => {
-                    Ok(Some((in_turns(start.into_stream(config), pending, turns).await?, names)))
+                    Ok(Some((in_turns(start, config, pending, turns).await?, names)))
                 }
                 Answer::Challenge(config) => {
                     // Nothing of what the listener asks of its clients was asked here: no request may come of it.
-                    let _ = in_turns(start.into_stream(config), pending, turns).await?.shutdown().await;
+                    let _ = in_turns(start, config, pending, turns).await?.shutdown().await;
                     Ok(None)
                 }
                 Answer::Refuse => {
@@ -129,26 +129,35 @@ impl ServerTls {
     }
 }
 
-/// Goes on with a handshake, a turn for each step of it: a client may have its hello answered twice (HelloRetryRequest, RFC 8446 §4.1.4).
+/// Answers a hello and goes on, a turn for each step of it: a client may have its hello answered twice (HelloRetryRequest, RFC 8446
+/// §4.1.4).
 async fn in_turns<S>(
-    shaking: Accept<S>,
+    start: StartHandshake<S>,
+    config: Arc<ServerConfig>,
     pending: &PendingHandshakes,
     turns: &impl Turns,
 ) -> Result<TlsStream<S>, HandshakeFailure>
 where
     S: AsyncRead + AsyncWrite + Arrivals + Unpin,
 {
-    let mut shaking = pin!(shaking);
+    let place = pending.enter().map_err(|_| HandshakeFailure::Full)?;
+    // rustls exchanges keys and signs as soon as it has the configuration, before anything is polled.
+    let answering = turns.take(async {
+        let mut shaking = start.into_stream(config);
+        let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut shaking).poll(cx))).await;
+        (shaking, polled)
+    });
+    let (mut shaking, mut polled) = answering.await;
+    drop(place);
     loop {
-        let place = pending.enter().map_err(|_| HandshakeFailure::Full)?;
-        // What is to be said is made, and sent as far as it goes, in one go.
-        let step = turns.take(poll_fn(|cx| Poll::Ready(shaking.as_mut().poll(cx)))).await;
-        drop(place);
-        if let Poll::Ready(done) = step {
+        if let Poll::Ready(done) = polled {
             return Ok(done?);
         }
         // What follows is the client's turn. A first answer always finds room in the socket.
         poll_fn(|cx| shaking.get_ref().map_or(Poll::Ready(()), |io| io.poll_arrival(cx))).await;
+        let place = pending.enter().map_err(|_| HandshakeFailure::Full)?;
+        polled = turns.take(poll_fn(|cx| Poll::Ready(Pin::new(&mut shaking).poll(cx)))).await;
+        drop(place);
     }
 }
 

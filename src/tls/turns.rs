@@ -1,6 +1,6 @@
 //! Whose handshake goes on next, and how many may wait for that. The answer to a hello costs a key exchange and a signature, all of it
-//! at once, and a certificate of a client's has to be verified: each such step has a turn of its own among all that its thread has to
-//! do, so that a storm of handshakes holds up nobody's requests.
+//! at once, and a certificate of a client's has to be verified: each such step, and the look at what may be a hello, has a turn of its
+//! own among all that its thread has to do, so that a storm of handshakes holds up nobody's requests.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -104,7 +104,9 @@ impl Address {
         let connecting = async {
             match self {
                 Self::Url { host, port, .. } => {
-                    TcpStream::connect((host.as_str(), *port)).await.map(ClientStream::from)
+                    let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                    stream.set_nodelay(true)?;
+                    Ok(ClientStream::from(stream))
                 }
                 Self::Unix(path) => UnixStream::connect(path).await.map(ClientStream::from),
             }
