@@ -14,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::core::Core;
 use super::gateway::ReloadFailure;
-use super::{audit_kept, tenants_kept, wardens, watch};
+use super::{audit_kept, memory, tenants_kept, wardens, watch};
 use crate::admin::{self, AdminState, Control, Explained, Limits, Reload, Token};
 use crate::control::registry::Registry;
 use crate::control::{EndpointChange, Question};
@@ -69,6 +69,7 @@ impl ControlThread {
                 let keeping = tokio::spawn(keep_quotas(Arc::clone(&core)));
                 let tending = spawn_local(tenants_kept::look_after(Arc::clone(&core)));
                 let retaining = tokio::spawn(audit_kept::keep(Arc::clone(&core)));
+                let giving_back = spawn_local(memory::give_back());
                 let issuing = spawn_local(Arc::clone(&core.foundation().certificates).run());
                 let served = admin::serve(listener, state, async {
                     let _ = stopped.await;
@@ -82,6 +83,7 @@ impl ControlThread {
                 keeping.abort();
                 tending.abort();
                 retaining.abort();
+                giving_back.abort();
                 guarding.abort();
                 issuing.abort();
             });

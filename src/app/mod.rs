@@ -3,6 +3,7 @@
 mod audit_kept;
 mod control_thread;
 mod core;
+mod descriptors;
 mod gateway;
 mod keeper;
 mod listeners;

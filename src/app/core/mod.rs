@@ -15,6 +15,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use self::terms::{access_log_settings, client_limits};
+use crate::app::descriptors;
 use crate::app::gateway::{Options, Source};
 use crate::app::keeper::Keeper;
 use crate::app::listeners::{Bound, bind_admin, bind_all, hand_out, warn_of_idle_inherited};
@@ -92,6 +93,7 @@ impl Core {
             Workers::Auto => available_parallelism().map_or(1, usize::from),
             Workers::Count(count) => count.get(),
         };
+        descriptors::make_room(document.limits.max_connections);
         let sockets = bind_all(document.listeners.iter(), worker_count, &[])?;
         let admin = bind_admin(&document.admin)?;
         warn_of_idle_inherited(&document);

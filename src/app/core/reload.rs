@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 
 use super::{Core, Running, access_log_settings, client_limits};
+use crate::app::descriptors;
 use crate::app::gateway::ReloadFailure;
 use crate::app::keeper::terms;
 use crate::app::listeners::{Bound, Sockets, bind_all, hand_out};
@@ -121,6 +122,7 @@ impl Core {
         self.outlived.lock().unwrap_or_else(PoisonError::into_inner).push(before);
         of_tenants.removed.iter().for_each(|id| self.foundation.accounts.leave(id));
         if main {
+            descriptors::make_room(document.limits.max_connections);
             self.caps.set(client_limits(&document.limits));
             self.handshakes.set(document.limits.max_pending_handshakes);
             self.listen(running, listening, &document);

@@ -221,6 +221,6 @@ async fn sweep(upstream: Rc<UpstreamClient>, proxy: Rc<Proxy>) {
             endpoints.extend(pool.endpoints().iter().map(|endpoint| endpoint.id()));
         }
         upstream.sweep(|endpoint| endpoints.contains(&endpoint));
-        memory::give_back();
+        memory::let_go();
     }
 }

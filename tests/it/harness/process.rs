@@ -146,9 +146,19 @@ impl Process {
 
     /// Its resident memory in octets (Linux).
     pub fn memory(&self) -> u64 {
+        self.of_status("VmRSS:") * 1024
+    }
+
+    /// How many descriptors it has room for (Linux).
+    pub fn descriptors_room(&self) -> u64 {
+        self.of_status("FDSize:")
+    }
+
+    /// A number of /proc/PID/status.
+    fn of_status(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
     /// Whether it still runs.
