@@ -57,6 +57,11 @@ const BAD_CONNECT: BadRequest = BadRequest {
     code: "connect_refused",
     detail: "CONNECT is not offered here.",
 };
+const BAD_TRACE: BadRequest = BadRequest {
+    status: StatusCode::METHOD_NOT_ALLOWED,
+    code: "trace_refused",
+    detail: "TRACE is not offered here.",
+};
 const BAD_EXPECT: BadRequest = BadRequest {
     status: StatusCode::EXPECTATION_FAILED,
     code: "unknown_expectation",
@@ -70,6 +75,10 @@ const BAD_EXPECT: BadRequest = BadRequest {
 pub fn request(head: &Parts, survey: &Survey, limits: &HeadLimits) -> Result<Checked, BadRequest> {
     if head.method == Method::CONNECT {
         return Err(BAD_CONNECT);
+    }
+    // An application that answers it would tell the client what only applications are told (RFC 9110 §9.3.8).
+    if head.method == Method::TRACE {
+        return Err(BAD_TRACE);
     }
     if survey.expect {
         let mut lines = head.headers.get_all(EXPECT).iter();
@@ -146,7 +155,8 @@ fn host(head: &Parts) -> Result<Checked, BadRequest> {
 
 fn is_number(value: &HeaderValue) -> bool {
     let digits = value.as_bytes();
-    !digits.is_empty() && digits.len() <= 19 && digits.iter().all(u8::is_ascii_digit)
+    let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<i64>().ok());
+    digits.first().is_some_and(u8::is_ascii_digit) && number.is_some()
 }
 
 #[cfg(test)]

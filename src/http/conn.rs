@@ -18,7 +18,7 @@ use super::kept::Kept;
 use super::secured::Secured;
 use super::way_out::WayOut;
 use super::wire::Malformed;
-use crate::types::Peer;
+use crate::types::{Peer, Untaken};
 
 /// A socket that HTTP has let go of, whatever it is made of.
 pub trait RawIo: AsyncRead + AsyncWrite + Unpin {}
@@ -70,7 +70,7 @@ pub struct ConnState {
     parking: Cell<bool>,
     cut: Cell<Option<Cut>>,
     cut_off: Cell<Option<Cut>>,
-    backlog: OnceCell<Box<dyn Fn() -> Option<u64>>>,
+    untaken: OnceCell<Box<dyn Untaken>>,
     life: Cell<LifeLimits>,
     born: Instant,
     /// How often it has been parked.
@@ -133,7 +133,7 @@ impl ConnState {
             parking: Cell::new(false),
             cut: Cell::new(None),
             cut_off: Cell::new(None),
-            backlog: OnceCell::new(),
+            untaken: OnceCell::new(),
             life: Cell::default(),
             born: Instant::now(),
             parked: Cell::new(0),
@@ -157,15 +157,15 @@ impl ConnState {
         self.secured.as_ref().is_none_or(|secured| secured.h2 == h2)
     }
 
-    /// Who is asked how many octets the client has not taken of what was written: see [`ConnState::backlog`].
-    pub fn ask_for_backlog(&self, ask: impl Fn() -> Option<u64> + 'static) {
-        let _ = self.backlog.set(Box::new(ask));
+    /// Who is asked what the client has not taken of what was written: see [`ConnState::backlog`].
+    pub fn ask_for_backlog(&self, untaken: impl Untaken + 'static) {
+        let _ = self.untaken.set(Box::new(untaken));
     }
 
     /// How many octets the client has not taken of what was written, where that is known. Asks the kernel, about the socket: it must be
     /// open.
     pub(super) fn backlog(&self) -> Option<u64> {
-        self.backlog.get().and_then(|ask| ask())
+        self.untaken.get().and_then(|untaken| untaken.octets())
     }
 
     /// Why it was ended before its time, if it was.
@@ -181,9 +181,12 @@ impl ConnState {
         }
     }
 
-    /// It is ended before its time, with all that it carries.
+    /// It is ended before its time, with all that it carries. The socket must be open.
     pub(super) fn cut_off(&self, why: Cut) {
         self.note_cut(why);
+        if let Some(untaken) = self.untaken.get() {
+            untaken.abandon();
+        }
         self.cut_off.set(Some(why));
     }
 

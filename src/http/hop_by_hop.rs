@@ -5,7 +5,7 @@ use http::header::{
     UPGRADE,
 };
 
-use super::names::{HTTP2_SETTINGS, KEEP_ALIVE, PROXY_CONNECTION};
+use super::names::{HTTP2_SETTINGS, KEEP_ALIVE, PROXY, PROXY_CONNECTION};
 pub use super::reserved::Reserved;
 
 /// What stands in a field section, found in one pass: most requests have none of it, and then
@@ -63,7 +63,12 @@ impl Survey {
     fn note(&mut self, name: &HeaderName, reserved: &Reserved) {
         let text = name.as_str();
         match text {
-            "connection" | "keep-alive" | "proxy-connection" | "proxy-authorization" | "http2-settings" => {
+            "connection"
+            | "keep-alive"
+            | "proxy"
+            | "proxy-connection"
+            | "proxy-authorization"
+            | "http2-settings" => {
                 self.hop_by_hop = true;
             }
             "te" => self.te = true,
@@ -121,6 +126,8 @@ pub fn strip_request(fields: &mut HeaderMap, survey: &Survey, via_trusted: bool,
     if survey.hop_by_hop {
         strip_nominated(fields);
         fields.remove(&KEEP_ALIVE);
+        // Never standard, and CGI has it as HTTP_PROXY, which programs take for their own (CVE-2016-5385, "httpoxy").
+        fields.remove(&PROXY);
         fields.remove(&PROXY_CONNECTION);
         fields.remove(&HTTP2_SETTINGS);
         fields.remove(http::header::PROXY_AUTHORIZATION);
@@ -192,6 +199,20 @@ pub fn strip_trailers(fields: &mut HeaderMap, reserved: &Reserved) {
                     | "via"
             )
     });
+    trim(fields);
+}
+
+/// Takes blanks away around values. They don't count over HTTP/1.1 (RFC 9110 §5.5); over HTTP/2 they make a message malformed (RFC 9113
+/// §8.2.1), for which some end the connection, and with it what others have under way on it.
+pub fn trim(fields: &mut HeaderMap) {
+    let is_blank = |octet: &u8| matches!(octet, b' ' | b'\t');
+    for value in fields.values_mut() {
+        let octets = value.as_bytes();
+        if octets.first().is_some_and(is_blank) || octets.last().is_some_and(is_blank) {
+            // What is left of a value is one.
+            *value = HeaderValue::from_bytes(octets.trim_ascii()).unwrap_or(HeaderValue::from_static(""));
+        }
+    }
 }
 
 /// Removes from a response what ends at this hop, and the framing, which is made anew.
@@ -313,6 +334,7 @@ mod tests {
                     ("host", "a"),
                     ("content-length", "3"),
                     ("keep-alive", "timeout=5"),
+                    ("proxy", "http://elsewhere.test"),
                     ("proxy-connection", "keep-alive"),
                     ("http2-settings", "x"),
                     ("upgrade", "h2c"),
@@ -358,6 +380,17 @@ mod tests {
         trailers.insert("x-client-cert-san", "a".parse().unwrap());
         strip_trailers(&mut trailers, &Reserved::default());
         assert!(trailers.is_empty());
+    }
+
+    #[test]
+    fn blanks_around_values_are_no_part_of_them() {
+        let mut fields = HeaderMap::new();
+        for value in [" 1", "1\t ", " \t", "1 2", ""] {
+            fields.append("x-sum", value.parse().unwrap());
+        }
+        strip_trailers(&mut fields, &Reserved::default());
+        let values: Vec<_> = fields.get_all("x-sum").iter().map(|value| value.to_str().unwrap()).collect();
+        assert_eq!(values, ["1", "1", "", "1 2", ""]);
     }
 
     #[test]

@@ -4,6 +4,8 @@ use http::HeaderName;
 
 /// `Keep-Alive` (RFC 2068 §19.7.1; hop-by-hop).
 pub static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+/// `Proxy` (never standard).
+pub static PROXY: HeaderName = HeaderName::from_static("proxy");
 /// `Proxy-Connection` (never standard; hop-by-hop).
 pub static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 /// `HTTP2-Settings` (RFC 7540 §3.2.1; hop-by-hop).

@@ -81,6 +81,7 @@ mod tests {
             emails: Vec::new(),
             serial: "01".into(),
             fingerprint: "ff".into(),
+            may_issue: false,
             not_before: 0,
             not_after: 0,
         };

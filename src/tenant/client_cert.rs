@@ -89,6 +89,7 @@ mod tests {
             emails: Vec::new(),
             serial: "".into(),
             fingerprint: "".into(),
+            may_issue: false,
             not_before: 0,
             not_after: 0,
         }

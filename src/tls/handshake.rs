@@ -90,9 +90,7 @@ impl ServerTls {
             let config = self.config_for(hello.cipher_suites());
             let names = self.certificates.names(hello.server_name(), hello.signature_schemes());
             match answer.map_err(io::Error::other)? {
-                Answer::Serve => {
-                    Ok(Some((in_turns(start, config, pending, turns).await?, names)))
-                }
+                Answer::Serve => Ok(Some((in_turns(start, config, pending, turns).await?, names))),
                 Answer::Challenge(config) => {
                     // Nothing of what the listener asks of its clients was asked here: no request may come of it.
                     let _ = in_turns(start, config, pending, turns).await?.shutdown().await;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate, X509Name};
+use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate, X509Name, X509Version};
 
 /// What a certificate says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Certificate {
     pub serial: Box<str>,
     /// The SHA-256 of the whole certificate in lower-case hexadecimal digits.
     pub fingerprint: Box<str>,
+    /// Whether it says that it is an authority's (RFC 5280 §4.2.1.9). One of version 1 can't say so, and is believed.
+    pub may_issue: bool,
     /// From when on it holds, in seconds since 1970.
     pub not_before: i64,
     /// Until when it holds, in seconds since 1970.
@@ -44,6 +46,11 @@ impl Certificate {
                 }
             }
         }
+        let constraints = certificate.basic_constraints().ok().flatten();
+        let may_issue = match constraints {
+            Some(constraints) => constraints.value.ca,
+            None => certificate.version() != X509Version::V3,
+        };
         let common_names = certificate.subject().iter_common_name();
         let common_name = common_names.last().and_then(|name| name.as_str().ok()).map(Into::into);
         let hex = |bytes: &[u8], upper: bool| -> Box<str> {
@@ -66,6 +73,7 @@ impl Certificate {
             emails,
             serial: hex(serial, true),
             fingerprint: hex(digest(&SHA256, der).as_ref(), false),
+            may_issue,
             not_before: certificate.validity().not_before.timestamp(),
             not_after: certificate.validity().not_after.timestamp(),
         })

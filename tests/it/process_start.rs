@@ -81,7 +81,10 @@ fn there_is_room_for_descriptors_from_the_start() {
     let limits = |most: &str| config().to(&origin).set("limits", &format!("{{ max_connections: {most} }}"));
     let mut gateway = limits("2000").spawn_by(r#"ulimit -n 20000; exec "$0" "$@""#, None);
     let room = gateway.descriptors_room();
-    assert!((4000..20_000).contains(&room), "{room} for 2,000 connections of clients, and as many to endpoints");
+    assert!(
+        (4000..20_000).contains(&room),
+        "{room} for 2,000 connections of clients, and as many to endpoints"
+    );
     gateway.edit(|config| config.set("limits", "{ max_connections: 100000 }"));
     gateway.signal("HUP");
     eventually("there is as much as there may be", || gateway.descriptors_room() >= 20_000);

@@ -1,6 +1,6 @@
 //! Clients that are slow on purpose, and those that are not.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -53,6 +53,11 @@ fn who_sips_a_response_is_cut() {
     });
     eventually("what it held is free", || origin.open_connections() == 0);
     assert_eq!(gateway.access_log(1)[0]["code"], "slow_response");
+    // Nor does the kernel go on offering it what is left.
+    let is_reset = |client: &mut TcpStream| {
+        client.read(&mut [0; 4096]).is_err_and(|error| error.kind() == ErrorKind::ConnectionReset)
+    };
+    eventually("it is told by a reset", || is_reset(&mut client));
 }
 
 #[test]

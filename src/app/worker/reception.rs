@@ -147,7 +147,7 @@ impl Reception {
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
         let state = Rc::new(ConnState::of(peer, self.local, secured, https_redirect));
-        state.ask_for_backlog(move || backlog.octets());
+        state.ask_for_backlog(backlog);
         let noted = Rc::clone(&state);
         let meter = Arc::clone(&self.meter);
         let opened = move |protocol| meter.opened(protocol);

@@ -6,6 +6,7 @@
 mod acme;
 mod answer_file;
 mod branding;
+mod certificate_usage;
 mod concurrency;
 mod cors;
 mod features;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Builder;
-use super::pem::{check_revocations, check_usable, issuers, subjects};
+use super::pem::{check_revocations, check_usable, issuers, no_authorities, subjects};
 use super::server_certificates::now_s;
 use crate::config::decode::{List, Spanned};
 use crate::config::document::{AlpnProtocol, ClientAuth, Hsts, ListenerTls, PemFile};
@@ -32,6 +32,7 @@ impl Builder<'_> {
                 .default_certificate
                 .as_ref()
                 .and_then(|name| self.default_certificate(name, &names)),
+            names: names.into_iter().collect(),
             strict_sni: tls.strict_sni,
             client_auth: tls.client_auth.as_ref().and_then(|auth| self.client_auth(auth)),
             tls13_only: matches!(tls.min_version, Some(written::TlsVersion::V13)),
@@ -59,6 +60,13 @@ impl Builder<'_> {
     fn client_auth(&mut self, written: &written::ClientAuth) -> Option<ClientAuth> {
         let ca = self.authorities(&written.ca);
         let ca = ca?;
+        for subject in no_authorities(&ca.text) {
+            let message =
+                format!("`{}` has the certificate of `{subject}`, which is no authority", written.ca.value);
+            self.findings
+                .warning("no-authority", written.ca.mark, message)
+                .hint("no client's certificate is believed by it, not even itself: put the certificate of who has issued those of the clients there");
+        }
         let mut crl = Vec::new();
         for file in &written.crl.0 {
             let Some(list) = self.revocations(file) else { continue };

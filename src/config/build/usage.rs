@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::route_terms::RouteTerms;
 use super::routes::TENANT_POOL;
 use super::tenants::Captured;
-use super::{Builder, Candidate, Claims, Tally, rate_usage};
+use super::{Builder, Candidate, Claims, Tally, certificate_usage, rate_usage};
 use crate::config::decode::Spanned;
 use crate::config::document::{Document, Domain, HostPattern, Tenant};
 use crate::config::source::Mark;
@@ -23,7 +23,10 @@ pub(super) fn check(
     let usage = Usage { builder, config, document };
     let routes = RouteTerms::written(config, document);
     for candidate in tenants {
-        candidate.with_domains().for_each(|(domain, mark)| check_wildcard(builder, document, domain, mark));
+        for (domain, mark) in candidate.with_domains() {
+            check_wildcard(builder, document, domain, mark);
+            certificate_usage::check_domain(builder, document, domain, mark);
+        }
         check_limits(builder, document, &routes, candidate);
     }
     usage.domains_and_patterns(tenants, claims);
@@ -44,7 +47,10 @@ pub(super) fn check_tenant(
     let tenant = &candidate.tenant;
     for (domain, mark) in candidate.with_domains() {
         match written {
-            Some(_) => check_wildcard(builder, document, domain, mark),
+            Some(_) => {
+                check_wildcard(builder, document, domain, mark);
+                certificate_usage::check_domain(builder, document, domain, mark);
+            }
             None => check_domain(builder, document, &tenant.id, domain, mark),
         }
     }

@@ -1,5 +1,6 @@
 //! TLS on a listener.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::PemFile;
@@ -10,6 +11,8 @@ use crate::types::Secret;
 pub struct ListenerTls {
     /// Its certificates; the first, with others of its first name, is for clients that name no host, or one that none is for.
     pub certificates: Vec<ServerCertificate>,
+    /// The names that they are for, in lower case, wildcards with `*.`.
+    pub names: BTreeSet<Box<str>>,
     /// A name of the certificates that are for those instead.
     pub default_certificate: Option<String>,
     /// Whether those are turned away.

@@ -80,6 +80,7 @@ pub async fn explain(ground: &Ground, question: Question) -> Value {
     let asked = question.told();
     let Question { head, peer, body_octets, certificate, is_https, port, .. } = question;
     let entrance = Entrance::of(&ground.document, is_https, port, certificate.is_some());
+    let certificate = certificate.filter(|_| entrance.asks_for_certificates());
     let rehearsal =
         Rehearsal::new(Arc::clone(&ground.snapshot), head, peer, body_octets, ground.live.is_some());
     let secured = entrance.secured(rehearsal.host(), certificate.as_ref());

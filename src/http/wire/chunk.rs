@@ -143,6 +143,8 @@ impl Chunk {
             (Size | SizeBlank, b' ' | b'\t') => Some(SizeBlank),
             (Size, _) => {
                 self.size = self.size.checked_mul(16)?.checked_add(hex(byte)?)?;
+                // As of a length: what many read it into has a sign.
+                i64::try_from(self.size).ok()?;
                 Some(Size)
             }
             (Extension, b'\r') => Some(SizeLf),

@@ -193,8 +193,8 @@ fn content_length(value: &[u8]) -> Result<u64, Malformed> {
             .and_then(|n| n.checked_add(u64::from(digit - b'0')))
             .ok_or(Malformed::ContentLength)?;
     }
-    // The two largest values mean "chunked" and "until close" inside hyper.
-    if length > u64::MAX - 2 { Err(Malformed::ContentLength) } else { Ok(length) }
+    // A number of 64 bits with a sign is what many read it into.
+    if i64::try_from(length).is_err() { Err(Malformed::ContentLength) } else { Ok(length) }
 }
 
 /// RFC 9112 §6.1: exactly `chunked`. Its repetition is an error; another coding is not implemented.

@@ -17,6 +17,7 @@ use super::body::{Patience, StreamBody};
 use super::head;
 use super::link::Carried;
 use super::upload::Upload;
+use crate::http::hop_by_hop::trim;
 use crate::http::http2::StreamIo;
 use crate::retry::Failed;
 use crate::upstream::body::{Sending, UpstreamBody};
@@ -66,7 +67,10 @@ pub(in crate::upstream) async fn exchange(
         poll_head_deadline(&mut deadline, pool, terms, cx).map(|()| Err(SendFailure::Timeout))
     });
     let answered = answered.await.and_then(|mut response| match head::one_length(response.headers_mut()) {
-        true => Ok(response),
+        true => {
+            trim(response.headers_mut());
+            Ok(response)
+        }
         false => Err(SendFailure::Protocol),
     });
     let response = match answered {

@@ -97,6 +97,11 @@ async fn echo(request: Request<h2::RecvStream>, mut respond: Respond) {
         }
     }
     let trailers = body.trailers().await.unwrap().unwrap_or_default();
+    let is_trim = |value: &http::HeaderValue| value.as_bytes().trim_ascii() == value.as_bytes();
+    assert!(
+        trailers.values().all(is_trim),
+        "others end the connection for it (RFC 9113 §8.2.1): {trailers:?}"
+    );
     let _ = answer.send_trailers(trailers);
 }
 
@@ -125,7 +130,7 @@ fn bodies_and_trailers_pass_both_ways_at_once() {
                     up.send_data(rest.split_to(room.min(rest.len())), false).unwrap();
                 }
             }
-            let trailers = HeaderMap::from_iter([("x-sum".parse().unwrap(), "7".parse().unwrap())]);
+            let trailers = HeaderMap::from_iter([("x-sum".parse().unwrap(), " 7\t".parse().unwrap())]);
             up.send_trailers(trailers).unwrap();
         };
         let (_, (got, trailers)) = tokio::join!(sent, read_request(&mut down));

@@ -1,4 +1,4 @@
-//! What is explained of requests over TLS, held against what becomes of them.
+//! What is explained of requests over TLS, held against what becomes of them, and what `check` warns of.
 
 use serde_json::{Value, json};
 
@@ -54,7 +54,8 @@ fn files_and_tests_know_redirects_and_certificates() {
     let (servers, clients) = (Authority::new("servers"), Authority::new("clients"));
     let served = servers.issue(&[ACME]);
     let listeners = "[{ bind: 127.0.0.1:80, https_redirect: { port: 8443 } }, { bind: 127.0.0.1:81 }, \
-        { bind: 127.0.0.1:443, tls: { certificates: [{ cert: 0.pem, key: 0.key }], client_auth: { ca: ca.pem } } }]";
+        { bind: 127.0.0.1:443, tls: { certificates: [{ cert: 0.pem, key: 0.key }], client_auth: { ca: ca.pem } } }, \
+        { bind: 127.0.0.1:444, tls: { certificates: [{ cert: 0.pem, key: 0.key }] } }, { bind: 127.0.0.1:82, proxy_protocol: true }]";
     let config = crate::harness::config()
         .to(&origin)
         .set("listeners", listeners)
@@ -108,4 +109,50 @@ fn files_and_tests_know_redirects_and_certificates() {
     let said = explain(&["http://acme.app.test/"]);
     assert!(said.contains("it leads to https"), "{said}");
     assert!(said.contains("verdict: answered here with 308"), "{said}");
+    // The port that is named counts, whatever else would fit better.
+    let said = explain(&["https://api.test:444/", "--client-cert", nobody.to_str().unwrap()]);
+    assert!(
+        said.contains("listener 127.0.0.1:444, over TLS") && said.contains("it asks no client for"),
+        "{said}"
+    );
+    assert!(!said.contains("CN=worker"), "{said}");
+    for (url, listener, note) in [
+        ("https://api.test:81/", "127.0.0.1:443", "port 81 speaks no TLS"),
+        ("http://api.test:444/", "127.0.0.1:80", "port 444 speaks TLS, and would not answer in the clear"),
+        ("http://api.test:4711/", "127.0.0.1:80", "no listener has port 4711"),
+        ("http://api.test:82/", "127.0.0.1:82", "from trusted proxies only, with a PROXY header"),
+    ] {
+        let said = explain(&[url]);
+        assert!(said.contains(&format!("listener {listener}")) && said.contains(note), "{url}: {said}");
+    }
+}
+
+/// What an operator would otherwise hear of from clients.
+#[test]
+fn check_warns_of_certificates_that_help_nobody() {
+    let (servers, clients) = (Authority::new("servers"), Authority::new("clients"));
+    let directory = tempfile::tempdir().unwrap();
+    let served = servers.issue(&["elsewhere.test", "*.acme.test"]);
+    let worker = clients.client(7, "worker", URI);
+    let check = |listeners: &str| {
+        let config = crate::harness::config()
+            .to(&Origin::echo())
+            .set("listeners", listeners)
+            .set("tenants", "[{ id: acme, plan: free, domains: [www.acme.test, acme.example] }]")
+            .file("0.pem", &served.cert)
+            .file("0.key", &served.key)
+            .file("worker.pem", &worker.cert)
+            .write(directory.path());
+        let output = tollgate(&["check", config.to_str().unwrap()]).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    let tls = "{ bind: 127.0.0.1:443, tls: { certificates: [{ cert: 0.pem, key: 0.key }]";
+    let said = check(&format!("[{{ bind: 127.0.0.1:80, https_redirect: true }}, {tls} }} }}]"));
+    assert!(said.contains("domain-without-certificate") && said.contains("`acme.example`"), "{said}");
+    assert!(!said.contains("`www.acme.test`"), "{said}");
+    // Whoever speaks TLS may stand in front of what is served in the clear.
+    let said = check(&format!("[{{ bind: 127.0.0.1:80 }}, {tls}, client_auth: {{ ca: worker.pem }} }} }}]"));
+    assert!(!said.contains("domain-without-certificate"), "{said}");
+    assert!(said.contains("`CN=worker`, which is no authority"), "{said}");
 }
