@@ -104,7 +104,7 @@ impl Reception {
                     Box::pin(shares.of(client, speaking)).await;
                 }
                 Err(failure) => {
-                    tracing::debug!(%peer, listener = %self.listener, "{failure}");
+                    tracing::debug!(%peer, listener = %self.listener, reason = failure.reason(), "{failure}");
                     self.meter.not_shaken(failure.reason());
                     match failure {
                         HandshakeFailure::Full => self.refused(peer, failure.reason()),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
@@ -114,7 +114,13 @@ pub(in crate::config) enum IdentityError {
 /// [`IdentityError`]. None has anything of the key in it.
 pub(super) fn check_identity(chain: &str, key: &str) -> Result<SignatureScheme, IdentityError> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain.as_bytes()).collect();
-    let chain = chain.map_err(|why| IdentityError::Chain(why.to_string()))?;
+    let chain = chain.map_err(|why| {
+        IdentityError::Chain(match why {
+            // It would be told by the numbers of its octets.
+            pem::Error::MissingSectionEnd { .. } => "a certificate begins in it and does not end".to_owned(),
+            why => why.to_string(),
+        })
+    })?;
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes());
     let key = key.map_err(|_| IdentityError::Key("it is no PEM".to_owned()))?;
     let provider = aws_lc_rs::default_provider();

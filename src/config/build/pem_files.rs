@@ -35,13 +35,18 @@ impl Builder<'_> {
     pub(super) fn certificates(&mut self, written: &Spanned<String>) -> Option<PemFile> {
         let text = self.pem_text(written)?;
         if !has_block(&text, |label| label == "CERTIFICATE") {
-            self.findings
-                .error(
-                    "invalid-value",
-                    written.mark,
-                    format!("the file `{}` has no certificate in PEM", written.value),
-                )
-                .hint("it needs a block that begins with -----BEGIN CERTIFICATE-----");
+            let (what, hint) = match text.contains("-----BEGIN CERTIFICATE-----") {
+                true => (
+                    "is cut short: a certificate begins in it and does not end",
+                    "write the whole file again",
+                ),
+                false => (
+                    "has no certificate in PEM",
+                    "it needs a block that begins with -----BEGIN CERTIFICATE-----",
+                ),
+            };
+            let message = format!("the file `{}` {what}", written.value);
+            self.findings.error("invalid-value", written.mark, message).hint(hint);
             return None;
         }
         Some(PemFile { path: self.path(&written.value), text: text.into() })
