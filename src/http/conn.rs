@@ -162,8 +162,7 @@ impl ConnState {
         let _ = self.untaken.set(Box::new(untaken));
     }
 
-    /// How many octets the client has not taken of what was written, where that is known. Asks the kernel, about the socket: it must be
-    /// open.
+    /// How many octets the client has not taken of what was written, where that is known. The socket must be open.
     pub(super) fn backlog(&self) -> Option<u64> {
         self.untaken.get().and_then(|untaken| untaken.octets())
     }
@@ -184,9 +183,7 @@ impl ConnState {
     /// It is ended before its time, with all that it carries. The socket must be open.
     pub(super) fn cut_off(&self, why: Cut) {
         self.note_cut(why);
-        if let Some(untaken) = self.untaken.get() {
-            untaken.abandon();
-        }
+        self.untaken.get().into_iter().for_each(|untaken| untaken.abandon());
         self.cut_off.set(Some(why));
     }
 
