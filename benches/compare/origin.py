@@ -1,4 +1,4 @@
-"""The application behind the proxies: one nginx worker that answers 1 KiB and never closes a connection.
+"""The application behind the proxies: one nginx worker that answers 1 KiB, or 1 MiB, or takes a body, and never closes a connection.
 
 It tells, in `X-Seen-Tenant`, which X-Tenant-Id reached it: that is how `sanity` knows that a peer added it.
 """
@@ -8,7 +8,7 @@ import shutil
 
 from process import Child, Failure, Workspace, free_port, wait_until
 from sanity import get
-from scenario import BODY, PLAIN_HOST
+from scenario import BODY, DOWN, LARGE, PLAIN_HOST, UP
 
 
 class Origin:
@@ -19,7 +19,8 @@ class Origin:
         self.port = free_port()
         folder = workspace.subfolder("origin")
         config = folder / "nginx.conf"
-        config.write_text(_config(self.port))
+        config.write_text(_config(self.port, free_port()))
+        (folder / DOWN.path.lstrip("/")).write_text(DOWN.body)
         command = [nginx, "-p", str(folder), "-e", "stderr", "-c", str(config)]
         self.child: Child = workspace.start("origin", command, core)
         wait_until(self._answers, 5, "the origin to answer")
@@ -30,7 +31,7 @@ class Origin:
         return answer is not None and answer.status == 200
 
 
-def _config(port: int) -> str:
+def _config(port: int, behind: int) -> str:
     as_root = "user root;" if os.geteuid() == 0 else ""
     return f"""
 {as_root}
@@ -41,12 +42,26 @@ events {{ worker_connections 8192; }}
 http {{
     access_log off;
     default_type text/plain;
+    sendfile on;
     keepalive_requests 1000000000;
     keepalive_timeout 1h;
     client_body_temp_path tmp; proxy_temp_path tmp; fastcgi_temp_path tmp; uwsgi_temp_path tmp; scgi_temp_path tmp;
     server {{
         listen 127.0.0.1:{port} backlog=4096;
         add_header X-Seen-Tenant $http_x_tenant_id;
+        location / {{ return 200 "{BODY}"; }}
+        location = {DOWN.path} {{ root .; }}
+        # nginx answers of itself before it has read a body: so somebody else does, who is not sent it.
+        location = {UP.path} {{
+            client_max_body_size {2 * LARGE}; client_body_buffer_size {2 * LARGE};
+            proxy_pass_request_body off; proxy_set_header Content-Length "";
+            proxy_http_version 1.1; proxy_set_header Connection "";
+            proxy_pass http://behind;
+        }}
+    }}
+    upstream behind {{ server 127.0.0.1:{behind}; keepalive 256; }}
+    server {{
+        listen 127.0.0.1:{behind} backlog=4096;
         location / {{ return 200 "{BODY}"; }}
     }}
 }}

@@ -13,7 +13,7 @@ import ssl
 from dataclasses import dataclass
 
 from process import Failure
-from scenario import BODY, Scenario
+from scenario import Scenario
 
 
 # The one that clients offer.
@@ -39,12 +39,14 @@ class _Tls(http.client.HTTPConnection):
         self.sock = _context("http/1.1").wrap_socket(self.sock, server_hostname=self._name)
 
 
-def get(port: int, host: str, headers: dict[str, str] | None = None, tls: bool = False) -> Answer | None:
-    """One GET on a connection of its own; None while nobody answers."""
+def get(
+    port: int, host: str, headers: dict[str, str] | None = None, tls: bool = False, path: str = "/", body: bytes | None = None
+) -> Answer | None:
+    """One request on a connection of its own, a GET or, with a body, a POST; None while nobody answers."""
     connection = _Tls(port, host) if tls else http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     with contextlib.closing(connection):
         try:
-            connection.request("GET", "/", headers={"Host": host, "Connection": "close", **(headers or {})})
+            connection.request("GET" if body is None else "POST", path, body, headers={"Host": host, "Connection": "close", **(headers or {})})
             response = connection.getresponse()
             body = response.read().decode("latin-1")
         except (OSError, http.client.HTTPException):
@@ -99,10 +101,11 @@ def _check_host(port: int, scenario: Scenario, index: int) -> None:
     host = scenario.hosts[index]
     # A tenant that the client claims must not reach the origin where the proxy is to name it.
     claimed = {"X-Tenant-Id": "forged"} if scenario.tenants else {}
-    answer = get(port, host, claimed, scenario.tls)
-    if answer is None or answer.status != 200 or answer.body != BODY:
+    sent = bytes(scenario.sends) if scenario.sends else None
+    answer = get(port, host, claimed, scenario.tls, scenario.path, sent)
+    if answer is None or answer.status != 200 or answer.body != scenario.body:
         shown = "no answer" if answer is None else f"status {answer.status}, {len(answer.body)} bytes: {answer.body[:200]!r}"
-        raise Failure(f"Host {host}: expected 200 with {len(BODY)} bytes, got {shown}")
+        raise Failure(f"Host {host}: expected 200 with {len(scenario.body)} bytes, got {shown}")
     if scenario.tenants:
         seen = answer.headers.get("x-seen-tenant")
         if seen != scenario.tenants[index]:

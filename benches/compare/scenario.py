@@ -19,6 +19,9 @@ class Scenario:
     load: str = "wrk"  # who asks: see load.py
     tls: bool = False  # one P-256 certificate, tickets on: a peer comes to TLS 1.3, or `sanity` fails
     streams: int = 1  # requests at a time on a connection
+    path: str = "/"
+    body: str = BODY  # of an answer
+    sends: int = 0  # octets of a request's body
 
     def tenant_of(self) -> list[tuple[str, str]]:
         return list(zip(self.hosts, self.tenants))
@@ -42,4 +45,7 @@ HTTPS = Scenario("https", "the same over TLS 1.3, connections kept alive", (PLAI
 H2 = Scenario("h2", "the same over HTTP/2 under TLS 1.3, 32 streams a connection", (PLAIN_HOST,), (), "h2load", tls=True, streams=32)
 NEW_TLS = Scenario("new_tls", "a new TLS 1.3 connection for each request, a full handshake", (PLAIN_HOST,), (), "handshakes", tls=True)
 RESUMED_TLS = Scenario("resumed_tls", "a new TLS 1.3 connection for each request, resumed by a ticket", (PLAIN_HOST,), (), "handshakes", tls=True)
-SCENARIOS = {scenario.name: scenario for scenario in (PLAIN, TENANTS, HTTPS, H2, NEW_TLS, RESUMED_TLS)}
+LARGE = 2**20
+DOWN = Scenario("down", "answers of 1 MiB", (PLAIN_HOST,), (), path="/down", body="x" * LARGE)
+UP = Scenario("up", "requests with 1 MiB of body", (PLAIN_HOST,), (), path="/up", sends=LARGE)
+SCENARIOS = {scenario.name: scenario for scenario in (PLAIN, TENANTS, HTTPS, H2, NEW_TLS, RESUMED_TLS, DOWN, UP)}

@@ -56,7 +56,9 @@ class Load:
 
 def script(folder: Path, scenario: Scenario) -> Path:
     if len(scenario.hosts) == 1:
-        text = f'wrk.headers["Host"] = "{scenario.hosts[0]}"\n'
+        text = f'wrk.headers["Host"] = "{scenario.hosts[0]}"\nwrk.path = "{scenario.path}"\n'
+        if scenario.sends:
+            text += f'wrk.method, wrk.body = "POST", string.rep("x", {scenario.sends})\n'
     else:
         text = _HOSTS.format(count=len(scenario.hosts), hosts=", ".join(f'"{host}"' for host in scenario.hosts))
     path = folder / f"wrk-{scenario.name}.lua"

@@ -67,6 +67,8 @@ http {{
             proxy_http_version 1.1;
             proxy_set_header Connection "";
             proxy_set_header Host $host;
+            client_max_body_size 0;
+            proxy_request_buffering off;
             proxy_pass http://origin;
         }}
     }}
