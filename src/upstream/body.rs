@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::http2::StreamBody;
 use super::inbox::{Decoded, Decoder};
 use super::line::{Lease, Line, Upload};
+use super::rooms::Rooms;
 use crate::http::hop_by_hop::{Reserved, strip_trailers};
 use crate::time::Deadline;
 
@@ -206,15 +207,19 @@ impl LineBody {
 fn poll_next(
     line: &mut Line,
     decoder: &mut Decoder,
+    rooms: &Rooms,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Decoded, ResponseFailure>> {
     loop {
         match decoder.next(&mut line.read) {
             Ok(Decoded::More) => {}
-            Ok(decoded) => return Poll::Ready(Ok(decoded)),
+            Ok(decoded) => {
+                line.leave_room(rooms);
+                return Poll::Ready(Ok(decoded));
+            }
             Err(_) => return Poll::Ready(Err(ResponseFailure::Broken)),
         }
-        match line.poll_fill(decoder.left().unwrap_or(UNKNOWN), cx) {
+        match line.poll_fill(decoder.left().unwrap_or(UNKNOWN), rooms, cx) {
             Poll::Ready(Ok(0)) if decoder.close() => return Poll::Ready(Ok(Decoded::End)),
             Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(ResponseFailure::Broken)),
             Poll::Ready(Ok(_)) => {}
@@ -239,9 +244,11 @@ impl Body for LineBody {
                 this.left = None;
                 return Poll::Ready(Some(Ok(Frame::data(rest))));
             }
-            Some(Left::Coming(Wire::Own(line))) => poll_next(line, &mut this.decoder, cx),
+            Some(Left::Coming(Wire::Own(line))) => {
+                poll_next(line, &mut this.decoder, &this.lease.idle.rooms, cx)
+            }
             Some(Left::Coming(Wire::Shared(line, _))) => {
-                poll_next(&mut line.borrow_mut(), &mut this.decoder, cx)
+                poll_next(&mut line.borrow_mut(), &mut this.decoder, &this.lease.idle.rooms, cx)
             }
         };
         let frame = match polled {

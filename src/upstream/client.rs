@@ -27,6 +27,7 @@ use super::pool::Pool;
 use super::replay::Stock;
 use super::retirement::Cords;
 use super::retries::RetryTerms;
+use super::rooms::Rooms;
 use super::tls::is_alert;
 use super::way::Way;
 use crate::breaker::{Breaker, Fuse, Tripped};
@@ -180,7 +181,7 @@ impl UpstreamClient {
         let mut interim = 0;
         let answered = poll_fn(|cx| {
             if let Poll::Ready(answered) =
-                poll_exchange(outbox, &mut line, &mut interim, timeouts.idle, terms, cx)
+                poll_exchange(outbox, &mut line, &self.idle.rooms, &mut interim, timeouts.idle, terms, cx)
             {
                 return Poll::Ready(answered);
             }
@@ -280,6 +281,7 @@ impl UpstreamClient {
 fn poll_exchange(
     outbox: &mut Outbox,
     line: &mut Line,
+    rooms: &Rooms,
     interim: &mut u32,
     idle: Duration,
     terms: Terms<'_>,
@@ -312,7 +314,7 @@ fn poll_exchange(
             Ok(None) => {}
             Err(_) => return Poll::Ready(Err(SendFailure::Protocol)),
         }
-        match line.poll_fill(0, cx) {
+        match line.poll_fill(0, rooms, cx) {
             Poll::Ready(Err(error)) if !line.served && is_alert(&error) => {
                 return Poll::Ready(Err(SendFailure::Alert));
             }

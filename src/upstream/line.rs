@@ -19,14 +19,13 @@ use super::heirs::{Heirs, Legacy};
 use super::inbox::FieldSpans;
 use super::io::Io;
 use super::open::Open;
+use super::rooms::{Rooms, Size};
 use crate::breaker::Breaker;
 use crate::time::Deadline;
 use crate::types::TenantId;
 
-/// Octets to make room for before a read.
-const READ_MIN: usize = 8 * 1024;
-/// And at most, when a long body is under way.
-const READ_MAX: usize = 32 * 1024;
+/// With less room than this, more is made before a read.
+const ROOM_MIN: usize = 4 * 1024;
 
 /// A connection to an endpoint. Its I/O is done on the task of whoever uses it: a response wakes one
 /// task, once.
@@ -35,6 +34,8 @@ pub(super) struct Line {
     pub(super) io: Io,
     /// What was read and not taken yet.
     pub(super) read: BytesMut,
+    /// How large the buffer is that it stands in.
+    room: Size,
     /// For reading heads.
     pub(super) spans: FieldSpans,
     /// Whether it has served a request before.
@@ -61,6 +62,7 @@ impl Line {
         Self {
             io,
             read: BytesMut::new(),
+            room: Size::Small,
             spans: Vec::new(),
             served: false,
             upload: Upload::Done,
@@ -70,13 +72,31 @@ impl Line {
     }
 
     /// Reads some bytes; 0 is the connection's end. `expected` octets are known to come.
-    pub(super) fn poll_fill(&mut self, expected: u64, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let room = (expected.min(READ_MAX as u64) as usize).max(READ_MIN);
-        if self.read.capacity() - self.read.len() < READ_MIN / 2 {
-            // The same memory again, when nobody holds a part of it any more.
-            self.read.reserve(room);
+    pub(super) fn poll_fill(
+        &mut self,
+        expected: u64,
+        rooms: &Rooms,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let size = Size::of(expected);
+        if self.read.is_empty() && (self.read.capacity() == 0 || self.room != size) {
+            self.leave_room(rooms);
+            (self.read, self.room) = (rooms.take(size), size);
+        } else if self.read.capacity() - self.read.len() < ROOM_MIN {
+            self.read.reserve(size.octets());
         }
-        pin!(self.io.read_buf(&mut self.read)).poll(cx)
+        let read = pin!(self.io.read_buf(&mut self.read)).poll(cx);
+        if read.is_pending() {
+            self.leave_room(rooms);
+        }
+        read
+    }
+
+    /// Leaves its buffer to others, if nothing is in it.
+    pub(super) fn leave_room(&mut self, rooms: &Rooms) {
+        if self.read.is_empty() && self.read.capacity() > 0 {
+            rooms.leave(std::mem::take(&mut self.read), self.room);
+        }
     }
 
     /// Whether it can take a request: an idle connection from which something comes, be it its end,
@@ -98,6 +118,7 @@ pub(super) struct Idle {
     now: Cell<Instant>,
     deadlines: RefCell<Vec<Deadline>>,
     texts: RefCell<Vec<Vec<u8>>>,
+    pub(super) rooms: Rooms,
 }
 
 #[derive(Debug)]
@@ -116,7 +137,14 @@ impl Default for Idle {
     fn default() -> Self {
         let now = Cell::new(Instant::now());
         let (waiting, heirs) = (RefCell::default(), Heirs::default());
-        Self { waiting, heirs, now, deadlines: RefCell::default(), texts: RefCell::default() }
+        Self {
+            waiting,
+            heirs,
+            now,
+            deadlines: RefCell::default(),
+            texts: RefCell::default(),
+            rooms: Rooms::default(),
+        }
     }
 }
 
@@ -147,6 +175,7 @@ impl Idle {
         if idle_max == 0 || line.upload != Upload::Done || !line.read.is_empty() {
             return;
         }
+        line.leave_room(&self.rooms);
         line.served = true;
         line.open.unused();
         if line.open.is_wanted() {
@@ -190,16 +219,14 @@ impl Idle {
     pub(super) fn sweep(&self, is_configured: impl Fn(EndpointId) -> bool) {
         let now = Instant::now();
         self.now.set(now);
+        self.rooms.clear();
         let mut nobody = Context::from_waker(std::task::Waker::noop());
         self.waiting.borrow_mut().retain(|endpoint, waiting| {
             if !is_configured(*endpoint) {
                 return false;
             }
-            waiting.retain_mut(|one| {
-                // Memory is for those who use it.
-                one.line.read = BytesMut::new();
-                now.duration_since(one.since) < one.keep && one.line.is_quiet(&mut nobody)
-            });
+            waiting
+                .retain_mut(|one| now.duration_since(one.since) < one.keep && one.line.is_quiet(&mut nobody));
             !waiting.is_empty()
         });
     }

@@ -24,6 +24,7 @@ mod probe;
 mod replay;
 mod retirement;
 mod retries;
+mod rooms;
 mod search;
 mod text;
 mod time_left;
