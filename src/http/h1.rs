@@ -84,9 +84,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
     H: Handler + 'static,
 {
+    // What is small is written as one piece, by the guard; what is large stays where it was read.
     let mut builder = http1::Builder::new();
-    // One write for head and small body; the guard offers no vectored writes.
-    builder.writev(false);
     if settings.head.fields_max > 100 {
         builder.max_headers(settings.head.fields_max);
     }

@@ -1,7 +1,8 @@
 //! The guard's way out: hyper's bytes as they are, interim responses between them, and an end that loses no answer.
 
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -18,6 +19,21 @@ use crate::time::Deadline;
 /// How long what a peer still sends is read after the last answer.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// A head and a body that together have no more octets are sent as one piece: to copy them costs less than that the kernel gathers
+/// them.
+const FLAT_MAX: usize = 2048;
+
+/// Makes one piece of several, if they fit.
+fn gathered(bufs: &[IoSlice<'_>], into: &mut ReadBuf<'_>) -> bool {
+    bufs.iter().all(|buf| {
+        let fits = buf.len() <= into.remaining();
+        if fits {
+            into.put_slice(buf);
+        }
+        fits
+    })
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     /// Ends what nothing is under way on: over TLS the client is told (close_notify), so that it takes the end for none that somebody
     /// else has made. What it does not take at once is not waited for.
@@ -30,7 +46,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match Pin::new(&mut self.io).poll_write(cx, buf) {
+        let sent = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.heed(sent, cx)
+    }
+
+    /// Sends what stands in several places, in one go.
+    fn poll_send_all(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        if let [buf] = bufs {
+            return self.poll_send(cx, buf);
+        }
+        let mut room = [MaybeUninit::uninit(); FLAT_MAX];
+        let mut flat = ReadBuf::uninit(&mut room);
+        let sent = if gathered(bufs, &mut flat) {
+            Pin::new(&mut self.io).poll_write(cx, flat.filled())
+        } else {
+            Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+        };
+        self.heed(sent, cx)
+    }
+
+    /// Heeds how the client takes what it is sent.
+    fn heed(&mut self, sent: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        match sent {
             Poll::Ready(result) => {
                 self.state.way_out.note_taken();
                 if let (Some(taking), Ok(octets)) = (&mut self.taking, &result) {
@@ -77,6 +114,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Write for Guard<S> {
         sent
     }
 
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if !self.state.interim.is_empty() {
+            ready!(self.poll_interim(cx))?;
+        }
+        let sent = self.poll_send_all(cx, bufs);
+        let is_all = |len| len == bufs.iter().map(|buf| buf.len()).sum::<usize>();
+        self.state.interim.note_written(matches!(&sent, Poll::Ready(Ok(len)) if is_all(*len)));
+        sent
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.state.interim.is_empty() {
             ready!(self.poll_interim(cx))?;
@@ -112,5 +167,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Write for Guard<S> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_small_is_sent_as_one_piece() {
+        let (head, body) = ([b'h'; 200], [b'b'; FLAT_MAX - 200]);
+        let mut room = [MaybeUninit::uninit(); FLAT_MAX];
+        let mut flat = ReadBuf::uninit(&mut room);
+        assert!(gathered(&[IoSlice::new(&head), IoSlice::new(&body)], &mut flat));
+        assert_eq!(flat.filled(), [&head[..], &body[..]].concat());
+        flat.clear();
+        assert!(!gathered(&[IoSlice::new(&head), IoSlice::new(&body), IoSlice::new(b"b")], &mut flat));
     }
 }
