@@ -22,7 +22,8 @@ pub struct Certificate {
     pub serial: Box<str>,
     /// The SHA-256 of the whole certificate in lower-case hexadecimal digits.
     pub fingerprint: Box<str>,
-    /// Whether it says that it is an authority's (RFC 5280 §4.2.1.9). One of version 1 can't say so, and is believed.
+    /// Whether others may be believed by it: it says that it is an authority's (RFC 5280 §4.2.1.9), or is of version 1 and can't say so;
+    /// or it is its own, and vouches for itself.
     pub may_issue: bool,
     /// From when on it holds, in seconds since 1970.
     pub not_before: i64,
@@ -51,6 +52,7 @@ impl Certificate {
             Some(constraints) => constraints.value.ca,
             None => certificate.version() != X509Version::V3,
         };
+        let may_issue = may_issue || certificate.issuer() == certificate.subject();
         let common_names = certificate.subject().iter_common_name();
         let common_name = common_names.last().and_then(|name| name.as_str().ok()).map(Into::into);
         let hex = |bytes: &[u8], upper: bool| -> Box<str> {

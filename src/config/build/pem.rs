@@ -91,7 +91,7 @@ pub(super) fn subjects(certificates: &str) -> impl Iterator<Item = Box<str>> {
     certificates.filter_map(|der| Certificate::read(&der)).map(|certificate| certificate.subject)
 }
 
-/// Whose those are that can't issue others (RFC 5280 §4.2.1.9), each as text.
+/// Whose those are that nobody is believed by, each as text.
 pub(super) fn no_authorities(certificates: &str) -> impl Iterator<Item = Box<str>> {
     let certificates = CertificateDer::pem_slice_iter(certificates.as_bytes()).flatten();
     certificates.filter_map(|der| Certificate::read(&der)).filter(|it| !it.may_issue).map(|it| it.subject)
