@@ -1,11 +1,13 @@
 //! The admin listener's connections: bounded in number, in patience and in age.
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -25,6 +27,8 @@ use crate::types::Peer;
 const CONNECTIONS_MAX: usize = 128;
 /// How long to wait when the process has no file descriptor left.
 const BACK_OFF: Duration = Duration::from_millis(100);
+/// How long the end of the last answer may take to be written.
+const LAST_WORDS: Duration = Duration::from_millis(250);
 /// How large a request's head may be, in bytes.
 const HEAD_MAX: usize = 16 << 10;
 
@@ -122,10 +126,18 @@ async fn connection(
 ) {
     let stay = Stay::default();
     let staying = stay.clone();
+    let under_way = Stay::default();
+    let begun = under_way.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(staying.clone());
-        router.clone().oneshot(request)
+        let begun = begun.begin();
+        let answering = router.clone().oneshot(request);
+        async move {
+            let answer = answering.await?;
+            // It is under way until the last of its body is said.
+            Ok::<_, Infallible>(answer.map(|body| body.map_frame(move |frame| (&begun, frame).1)))
+        }
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -137,8 +149,15 @@ async fn connection(
         result = &mut serving => result,
         () = ended(&mut end, patience.age, &stay) => {
             serving.as_mut().graceful_shutdown();
-            // One that does not end in time is cut by being dropped.
-            timeout(patience.grace, serving).await.unwrap_or(Ok(()))
+            // One that does not end in time is cut by being dropped; so is one that has not got to a request, which nobody has to answer.
+            let over = async {
+                under_way.over().await;
+                sleep(LAST_WORDS).await;
+            };
+            tokio::select! {
+                result = timeout(patience.grace, serving) => result.unwrap_or(Ok(())),
+                () = over => Ok(()),
+            }
         }
     };
     if let Err(error) = result {

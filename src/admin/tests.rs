@@ -163,6 +163,8 @@ async fn an_end_lets_requests_under_way_finish_and_idle_connections_go() {
     let mut admin = Admin::start_with(Some(TOKEN), Some(Notify::new()), LONG).await;
     let mut idle = admin.connect().await;
     let mut busy = admin.connect().await;
+    let mut half = admin.connect().await;
+    half.write_all(b"GET /livez HTTP/1.1\r\nX:").await.expect("a part of a request");
     let request = format!("POST /api/v1/reload HTTP/1.1\r\nHost: a\r\n{}\r\n\r\n", bearer(TOKEN));
     busy.write_all(request.as_bytes()).await.expect("a request");
     while admin.gateway.reloads.load(Ordering::SeqCst) == 0 {
@@ -170,6 +172,8 @@ async fn an_end_lets_requests_under_way_finish_and_idle_connections_go() {
     }
     drop(admin.stop.take());
     assert_eq!(idle.read(&mut [0; 1]).await.expect("an end"), 0);
+    // Nobody has to answer what has not been asked.
+    assert_eq!(half.read(&mut [0; 1]).await.unwrap_or_default(), 0);
     assert!(!admin.server.is_finished());
     admin.gateway.gate.as_ref().expect("a gate").notify_one();
     let answer = read_answer(&mut busy).await;
