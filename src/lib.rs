@@ -21,6 +21,7 @@ pub mod demo;
 pub mod health;
 pub mod http;
 pub mod listen;
+pub mod net;
 pub mod proxy;
 pub mod retry;
 pub mod routing;

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 
 use super::backlog::Backlog;
+use crate::net::{Tcp, TcpSocket};
 use crate::types::Arrivals;
 
 /// Octets that the kernel takes ahead of what the client's window lets it send; what is on its way is not counted. A fast client
@@ -17,15 +18,15 @@ const UNSENT_MAX: u32 = 128 * 1024;
 
 /// A client's connection.
 #[derive(Debug)]
-pub struct ClientStream {
-    io: Io,
+pub struct ClientStream<T = TcpStream> {
+    io: Io<T>,
     /// What was read and is the client's: it comes first.
     early: Option<Box<Early>>,
 }
 
 #[derive(Debug)]
-enum Io {
-    Tcp(TcpStream),
+enum Io<T> {
+    Tcp(T),
     Unix(UnixStream),
 }
 
@@ -36,6 +37,17 @@ struct Early {
 }
 
 impl ClientStream {
+    /// The same, of a worker, whose sockets send together.
+    #[must_use]
+    pub fn together(self) -> ClientStream<TcpSocket> {
+        let Self { io, early } = self;
+        let io = match io {
+            Io::Tcp(stream) => Io::Tcp(TcpSocket::from(stream)),
+            Io::Unix(stream) => Io::Unix(stream),
+        };
+        ClientStream { io, early }
+    }
+
     /// Gives back what was read too much.
     pub(super) fn unread(&mut self, bytes: Vec<u8>) {
         if !bytes.is_empty() {
@@ -53,14 +65,14 @@ impl ClientStream {
     }
 }
 
-impl Arrivals for ClientStream {
+impl<T: Tcp> Arrivals for ClientStream<T> {
     fn poll_arrival(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.early.is_some() {
             return Poll::Ready(());
         }
         // A fault is told by the next read.
         match &self.io {
-            Io::Tcp(stream) => stream.poll_read_ready(cx).map(drop),
+            Io::Tcp(socket) => socket.stream().poll_read_ready(cx).map(drop),
             Io::Unix(stream) => stream.poll_read_ready(cx).map(drop),
         }
     }
@@ -88,7 +100,7 @@ impl From<UnixStream> for ClientStream {
     }
 }
 
-impl AsyncRead for ClientStream {
+impl<T: Tcp> AsyncRead for ClientStream<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -105,16 +117,16 @@ impl AsyncRead for ClientStream {
             return Poll::Ready(Ok(()));
         }
         match &mut self.io {
-            Io::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Io::Tcp(socket) => Pin::new(socket).poll_read(cx, buf),
             Io::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
 
-impl AsyncWrite for ClientStream {
+impl<T: Tcp> AsyncWrite for ClientStream<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.io {
-            Io::Tcp(stream) => Pin::new(stream).poll_write(cx, data),
+            Io::Tcp(socket) => socket.poll_write_soon(cx, data),
             Io::Unix(stream) => Pin::new(stream).poll_write(cx, data),
         }
     }
@@ -129,7 +141,7 @@ impl AsyncWrite for ClientStream {
             return self.poll_write(cx, one);
         }
         match &mut self.io {
-            Io::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, data),
+            Io::Tcp(socket) => Pin::new(socket).poll_write_vectored(cx, data),
             Io::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, data),
         }
     }
@@ -138,14 +150,17 @@ impl AsyncWrite for ClientStream {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Sockets hold nothing back.
-        Poll::Ready(Ok(()))
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.io {
+            Io::Tcp(socket) => Pin::new(socket).poll_flush(cx),
+            // Sockets hold nothing back.
+            Io::Unix(_) => Poll::Ready(Ok(())),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.io {
-            Io::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Io::Tcp(socket) => Pin::new(socket).poll_shutdown(cx),
             Io::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }

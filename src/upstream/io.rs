@@ -12,6 +12,7 @@ use tokio_rustls::client::TlsStream;
 use super::http2::Carried;
 use super::retirement::Cord;
 use crate::http::http2::StreamIo;
+use crate::net::{Tcp, TcpSocket};
 
 /// A connected socket.
 #[derive(Debug)]
@@ -22,19 +23,27 @@ pub struct Socket {
 
 #[derive(Debug)]
 enum Kind {
-    Tcp(TcpStream),
+    Tcp(TcpSocket),
     Unix(UnixStream),
 }
 
 impl Socket {
     /// TCP, without Nagle's delay.
     pub(super) fn tcp(stream: TcpStream) -> Self {
-        Self { kind: Kind::Tcp(stream), cord: Rc::default() }
+        Self { kind: Kind::Tcp(stream.into()), cord: Rc::default() }
     }
 
     /// A Unix domain socket.
     pub(super) fn unix(stream: UnixStream) -> Self {
         Self { kind: Kind::Unix(stream), cord: Rc::default() }
+    }
+
+    /// As [`AsyncWrite::poll_write`], but it may be sent a moment later, and an error be told only then.
+    fn poll_write_soon(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.uncut()? {
+            Kind::Tcp(socket) => socket.poll_write_soon(cx, buf),
+            Kind::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
     }
 
     fn uncut(&mut self) -> io::Result<&mut Kind> {
@@ -79,9 +88,12 @@ impl AsyncWrite for Socket {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // A socket keeps nothing back.
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut().uncut()? {
+            Kind::Tcp(socket) => Pin::new(socket).poll_flush(cx),
+            // A socket keeps nothing back.
+            Kind::Unix(_) => Poll::Ready(Ok(())),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -110,6 +122,14 @@ impl Io {
             Self::Plain(socket) => Some(&socket.cord),
             Self::Tls(stream) => Some(&stream.get_ref().0.cord),
             Self::Stream(_) => None,
+        }
+    }
+
+    /// As [`AsyncWrite::poll_write`], but it may be sent a moment later, and an error be told only then.
+    pub(super) fn poll_write_soon(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(socket) => socket.poll_write_soon(cx, buf),
+            Self::Tls(_) | Self::Stream(_) => Pin::new(self).poll_write(cx, buf),
         }
     }
 

@@ -309,7 +309,11 @@ impl Outbox {
     fn poll_write(&mut self, io: &mut Io, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let text = self.text.get(self.written..).unwrap_or_default();
         let written = if self.piece.is_empty() {
-            ready!(Pin::new(io).poll_write(cx, text))?
+            // Of what can't be sent once more it has to be known that it was not taken.
+            match self.progress.body_ended && self.method.is_idempotent() {
+                true => ready!(io.poll_write_soon(cx, text))?,
+                false => ready!(Pin::new(io).poll_write(cx, text))?,
+            }
         } else {
             let both = [IoSlice::new(text), IoSlice::new(&self.piece)];
             ready!(Pin::new(io).poll_write_vectored(cx, &both))?

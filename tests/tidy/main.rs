@@ -10,7 +10,7 @@ use source::{Source, is_word};
 /// The layers, from the ground up: a module imports only from layers below its own, and, within its own,
 /// only what `BESIDE` lists.
 const LAYERS: [&[&str]; 8] = [
-    &["types", "time"],
+    &["types", "time", "net"],
     &["telemetry"],
     &[
         "acme",

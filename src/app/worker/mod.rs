@@ -21,11 +21,18 @@ use self::shares::Shares;
 use super::memory;
 use crate::http::server::Connections;
 use crate::listen::{Acceptor, ConnectionCaps, ListeningSocket, accept_loop};
+use crate::net;
 use crate::proxy::{Proxy, SnapshotCell};
 use crate::telemetry::Metrics;
 use crate::telemetry::access_log::AccessLogSender;
 use crate::tls::PendingHandshakes;
 use crate::upstream::UpstreamClient;
+
+/// The thread has nothing to do at present.
+fn pause() {
+    net::send_what_waits();
+    shares::pause();
+}
 
 /// What a worker shares with the others.
 pub(super) struct WorkerShare {
@@ -66,9 +73,10 @@ impl Worker {
         let (commands, inbox) = mpsc::channel(256);
         let (started, outcome) = std::sync::mpsc::sync_channel(1);
         let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            net::take_turns();
             // A `LocalRuntime` can't leave the thread that it is made on.
             let mut builder = Builder::new_current_thread();
-            match builder.enable_all().on_thread_park(shares::pause).build_local(LocalOptions::default()) {
+            match builder.enable_all().on_thread_park(pause).build_local(LocalOptions::default()) {
                 Ok(runtime) => {
                     let tasks = runtime.handle().metrics();
                     share.metrics.worker_started(index, move || tasks.num_alive_tasks());

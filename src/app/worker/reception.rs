@@ -81,6 +81,7 @@ impl Reception {
                 }
             }
             let backlog = stream.backlog();
+            let stream = stream.together();
             // Who speaks for many is not one of them.
             let client = permit.client();
             let Some(tls) = &terms.tls else {
