@@ -23,6 +23,8 @@ pub(super) struct Attempts {
     since: Option<Instant>,
     /// When it first went anywhere.
     first: Option<Instant>,
+    /// When an endpoint's answer was there: what is asked a moment later need not read the clock.
+    heard: Option<Instant>,
     /// From then to the response's head.
     took: Option<Duration>,
     /// What the client sends, if it sends something.
@@ -69,8 +71,12 @@ impl Attempts {
     }
 
     /// A tenant's request goes to an endpoint: since when.
-    pub(super) fn goes_to(&mut self, endpoint: &Arc<Endpoint>, tenant: Option<&Arc<Tenant>>) -> Instant {
-        let now = Instant::now();
+    pub(super) fn goes_to(
+        &mut self,
+        endpoint: &Arc<Endpoint>,
+        tenant: Option<&Arc<Tenant>>,
+        now: Instant,
+    ) -> Instant {
         self.first.get_or_insert(now);
         self.since = Some(now);
         // Any number that tells tenants apart will do: where this one's account is.
@@ -104,32 +110,35 @@ impl Attempts {
     /// The endpoint has answered with that status.
     pub(super) fn answered(&mut self, status: StatusCode) {
         let Some(since) = self.since else { return };
-        let worked = self.worked(since);
+        let now = Instant::now();
+        self.heard = Some(now);
+        let (after, worked) = (now.saturating_duration_since(since), self.worked(since, now));
         let Some(running) = &mut self.running else { return };
         if status.is_server_error() {
-            let news = running.refused(since.elapsed(), worked);
+            let news = running.refused(after, worked);
             self.tell_of(news);
         } else {
-            running.answered(since.elapsed(), worked);
+            running.answered(after, worked);
         }
     }
 
     /// What the endpoint has taken for its answer: the time in which the client sent is not the endpoint's. `None`: that
     /// still sends.
-    fn worked(&self, since: Instant) -> Option<Duration> {
+    fn worked(&self, since: Instant, now: Instant) -> Option<Duration> {
         match &self.upload {
-            Some(upload) => upload.ended_at().map(|ended| ended.max(since).elapsed()),
-            None => Some(since.elapsed()),
+            Some(upload) => upload.ended_at().map(|ended| now.saturating_duration_since(ended.max(since))),
+            None => Some(now.saturating_duration_since(since)),
         }
     }
 
     /// The response's head is there, or none will come: the endpoint `failed`.
     pub(super) fn came_back(&mut self, failed: bool) {
         self.count_retry();
-        self.took = self.first.map(|since| since.elapsed());
+        let now = self.heard.take().unwrap_or_else(Instant::now);
+        self.took = self.first.map(|since| now.saturating_duration_since(since));
         if let (Some(pool), Some(took)) = (&self.pool, self.took) {
             pool.meter().upstream_observe(took);
-            let worked = self.first.and_then(|since| self.worked(since));
+            let worked = self.first.and_then(|since| self.worked(since, now));
             if let Some(worked) = worked.or(failed.then_some(took)) {
                 pool.seats().observe(worked, failed);
             }
@@ -168,16 +177,16 @@ mod tests {
     async fn the_time_of_an_upload_is_not_the_endpoints() {
         let (mut attempts, since) = (Attempts::default(), Instant::now());
         tokio::time::advance(Duration::from_secs(2)).await;
-        assert_eq!(attempts.worked(since), Some(Duration::from_secs(2)));
+        assert_eq!(attempts.worked(since, Instant::now()), Some(Duration::from_secs(2)));
         let flow = Rc::new(BodyFlow::default());
         attempts.upload(Rc::clone(&flow));
-        assert_eq!(attempts.worked(since), None, "the client still sends");
+        assert_eq!(attempts.worked(since, Instant::now()), None, "the client still sends");
         flow.end();
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(attempts.worked(since), Some(Duration::from_secs(1)));
+        assert_eq!(attempts.worked(since, Instant::now()), Some(Duration::from_secs(1)));
         // It goes to another endpoint: all of it is there.
         let again = Instant::now();
         tokio::time::advance(Duration::from_secs(3)).await;
-        assert_eq!(attempts.worked(again), Some(Duration::from_secs(3)));
+        assert_eq!(attempts.worked(again, Instant::now()), Some(Duration::from_secs(3)));
     }
 }

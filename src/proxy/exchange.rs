@@ -234,9 +234,9 @@ impl Exchange {
         (self.seated, self.permits) = (None, None);
     }
 
-    /// The request goes to an endpoint: since when.
-    pub(super) fn goes_to(&mut self, endpoint: &Arc<Endpoint>) -> Instant {
-        self.attempts.goes_to(endpoint, self.tenant.as_ref())
+    /// The request goes to an endpoint now: since when.
+    pub(super) fn goes_to(&mut self, endpoint: &Arc<Endpoint>, now: Instant) -> Instant {
+        self.attempts.goes_to(endpoint, self.tenant.as_ref(), now)
     }
 
     /// The request is answered with this status.

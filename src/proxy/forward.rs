@@ -177,7 +177,7 @@ pub(super) async fn exchange(
             None if choice.is_empty() => return Err(failure),
             None => (Failed::Connect, Err(failure)),
             Some(endpoint) => {
-                match at_endpoint(upstream, pool, &endpoint, upgrade, expiry, &retrying, books).await {
+                match at_endpoint(upstream, pool, (&endpoint, now), upgrade, expiry, &retrying, books).await {
                     Ok(answer) => {
                         let answer = received(answer, upgrade, books)?;
                         (Failed::Status(answer.status().as_u16()), Ok(answer))
@@ -210,13 +210,13 @@ const FAREWELLS_MAX: usize = 3;
 async fn at_endpoint(
     upstream: &UpstreamClient,
     pool: &Arc<Pool>,
-    endpoint: &Arc<Endpoint>,
+    (endpoint, now): (&Arc<Endpoint>, Instant),
     upgrade: Option<&HeaderValue>,
     expiry: Expiry,
     retrying: &Retrying<'_>,
     books: &mut Exchange,
 ) -> Result<Answer, Unanswered> {
-    let since = books.goes_to(endpoint);
+    let since = books.goes_to(endpoint, now);
     let flow = books.flow.clone();
     // HTTP/1.0 knows no interim responses (RFC 9110 §15.2).
     let hearer = (books.version >= Version::HTTP_11).then(|| books.in_flight.hearer());
@@ -242,7 +242,7 @@ async fn at_endpoint(
             return Err(unanswered(failure, endpoint, expiry, books));
         }
         // Not the endpoint's failure: it had closed a connection that it was not using.
-        terms = Terms { since: books.goes_to(endpoint), fresh: true, ..terms };
+        terms = Terms { since: books.goes_to(endpoint, Instant::now()), fresh: true, ..terms };
     }
     let sent = upstream.send(pool, endpoint, &mut books.outgoing, terms).await;
     sent.map_err(|failure| unanswered(failure, endpoint, expiry, books))

@@ -215,7 +215,7 @@ async fn send(
     let mut terms = Terms {
         expires: Some(expires),
         flow: copy.map(CopyWatch::flow),
-        since: attempts.goes_to(&endpoint, Some(tenant)),
+        since: attempts.goes_to(&endpoint, Some(tenant), Instant::now()),
         owner: pool.isolates().then(|| tenant.id()),
         fresh: false,
         upgrade: None,
@@ -229,7 +229,8 @@ async fn send(
             (outbox.is_untouched() || outbox.method().is_idempotent()) && outbox.rewind()
         })
     {
-        terms = Terms { since: attempts.goes_to(&endpoint, Some(tenant)), fresh: true, ..terms };
+        terms =
+            Terms { since: attempts.goes_to(&endpoint, Some(tenant), Instant::now()), fresh: true, ..terms };
         sent = upstream.send(&pool, &endpoint, &mut outgoing, terms).await;
     }
     let body = match sent {

@@ -53,6 +53,8 @@ pub(super) struct Shares {
     changed: Cell<Instant>,
     /// When one that takes little was polled.
     little_seen: Cell<Instant>,
+    /// When the last poll was over, and how often there had been nothing to do then.
+    over: Cell<(Instant, u64)>,
     /// Whoever ends the round, while nobody waits for that.
     idle: RefCell<Option<Waker>>,
 }
@@ -69,6 +71,7 @@ impl Shares {
             // As if somebody had been there: whoever is the first to come has nobody to wait for in any case.
             changed: Cell::new(now),
             little_seen: Cell::new(now),
+            over: Cell::new((now, u64::MAX)),
             idle: RefCell::default(),
         }
     }
@@ -121,6 +124,13 @@ impl Shares {
     /// Calls the next of those that wait, while their round lasts.
     fn call(&self) {
         let _ = self.lines.little.call(Which::Little) || self.lines.much.call(Which::Much);
+    }
+
+    /// The present time, as exactly as a share of it has to be known: one poll begins where the one before was over, unless there was
+    /// nothing to do in between.
+    fn now(&self) -> Instant {
+        let (over, pauses) = self.over.get();
+        if pauses == PAUSES.get() { over } else { Instant::now() }
     }
 
     /// Notes who is to be polled, and tells whether anybody else has been lately.
@@ -177,6 +187,7 @@ impl Shares {
 
     /// A connection of a line was polled.
     fn took(&self, line: Which, ended: Instant, took: Duration) {
+        self.over.set((ended, PAUSES.get()));
         let used = &self.lines.of(line).used;
         used.set(used.get() + took);
         if line == Which::Little {

@@ -43,7 +43,7 @@ impl<F: Future> Future for Share<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let shares = &**this.shares;
-        let began = Instant::now();
+        let began = shares.now();
         let mut called = None;
         if let Some(place) = this.place {
             match place.state.get() {
