@@ -33,7 +33,7 @@ use tollgate::routing::{Asked, normalise};
 use tollgate::telemetry::Metrics;
 use tollgate::tenant::{Clues, LookedUp};
 use tollgate::time::Clock;
-use tollgate::types::{HostName, TenantId};
+use tollgate::types::{HostName, TenantId, ValueRoom};
 use tollgate::upstream::Outbox;
 
 const IDENTITY: HeaderName = HeaderName::from_static("x-tenant-id");
@@ -154,6 +154,7 @@ fn route(c: &mut Criterion) {
 
 fn admit(c: &mut Criterion) {
     let mut group = c.benchmark_group("admission/rate limit");
+    let room = ValueRoom::default();
     let fields = fields();
     let request = RateRequest {
         route: 0,
@@ -181,9 +182,8 @@ fn admit(c: &mut Criterion) {
         let Some(charges) = charge(&limits) else { continue };
         group.bench_function(format!("the response's fields of {name}"), |b| {
             b.iter(|| {
-                let mut left = StandingList::default();
-                black_box(&charges).tell(&mut left);
-                (charges.policy_field().cloned(), left.field())
+                let left = room.value(|text| black_box(&charges).tell(&mut StandingList::new(text)));
+                (charges.policy_field().cloned(), left)
             });
         });
     }
@@ -241,6 +241,7 @@ impl Backend for Plenty {
 #[allow(clippy::expect_used, reason = "what is written here is valid")]
 fn charge_quotas(c: &mut Criterion) {
     let mut group = c.benchmark_group("admission/quota charge");
+    let room = ValueRoom::default();
     let metrics = Metrics::new(1).expect("metrics");
     let roster = Roster::new(Clock::system(), metrics.quotas());
     roster.connect(Arc::new(Plenty));
@@ -283,9 +284,11 @@ fn charge_quotas(c: &mut Criterion) {
     let charges = charge(&two);
     group.bench_function("the response's fields of two", |b| {
         b.iter(|| {
-            let mut left = StandingList::default();
-            black_box(&charges).iter().for_each(|charges| charges.tell(&mut left));
-            (left.field(), charges.as_ref().and_then(QuotaCharges::warning))
+            let left = room.value(|text| {
+                let left = &mut StandingList::new(text);
+                black_box(&charges).iter().for_each(|charges| charges.tell(left));
+            });
+            (left, charges.as_ref().and_then(QuotaCharges::warning))
         });
     });
     let used = Used { response_bytes: 1_000, ..Used::default() };

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::BytesMut;
 use http::HeaderValue;
 
 /// The largest integer of a structured field (RFC 9651 §3.3.1).
@@ -43,9 +43,9 @@ pub struct Violation {
     pub policies: Vec<Arc<str>>,
 }
 
-/// The value of `RateLimit` in the making.
-#[derive(Debug, Default)]
-pub struct StandingList(Vec<u8>);
+/// The value of `RateLimit` in the making; nothing where no limit is added.
+#[derive(Debug)]
+pub struct StandingList<'t>(&'t mut BytesMut);
 
 impl Label {
     /// A limit of `quota` units in a window of so many seconds.
@@ -98,14 +98,17 @@ impl Violation {
     }
 }
 
-impl StandingList {
+impl<'t> StandingList<'t> {
+    /// To be written here, where nothing else stands.
+    #[must_use]
+    pub fn new(text: &'t mut BytesMut) -> Self {
+        Self(text)
+    }
+
     /// Adds a limit: `"default";r=73;t=12`.
     pub fn push(&mut self, label: &Label, standing: Standing) {
-        let text = &mut self.0;
-        if text.is_empty() {
-            // One limit, or two with short names.
-            text.reserve(64);
-        } else {
+        let text = &mut *self.0;
+        if !text.is_empty() {
             text.extend_from_slice(b", ");
         }
         text.extend_from_slice(label.item.as_bytes());
@@ -113,12 +116,6 @@ impl StandingList {
         push_number(text, standing.remaining);
         text.extend_from_slice(b";t=");
         push_number(text, standing.reset_s);
-    }
-
-    /// The field's value; nothing where no limit was added.
-    #[must_use]
-    pub fn field(self) -> Option<HeaderValue> {
-        if self.0.is_empty() { None } else { HeaderValue::from_maybe_shared(Bytes::from(self.0)).ok() }
     }
 }
 
@@ -136,11 +133,11 @@ fn quoted(name: &str) -> String {
     text
 }
 
-fn push_number(text: &mut Vec<u8>, number: u64) {
+fn push_number(text: &mut BytesMut, number: u64) {
     let mut number = number.min(INTEGER_MAX);
     let start = text.len();
     loop {
-        text.push(b'0' + (number % 10) as u8);
+        text.extend_from_slice(&[b'0' + (number % 10) as u8]);
         number /= 10;
         if number == 0 {
             break;
@@ -166,11 +163,11 @@ mod tests {
             Label::policy_field(&labels).unwrap(),
             "\"default\";q=100;w=60, \"monthly\";q=100000;w=2592000"
         );
-        let mut list = StandingList::default();
+        let mut text = BytesMut::new();
+        let mut list = StandingList::new(&mut text);
         list.push(&labels[0], standing(true, 73, 12));
         list.push(&labels[1], standing(true, 0, u64::MAX));
-        assert_eq!(list.field().unwrap(), "\"default\";r=73;t=12, \"monthly\";r=0;t=999999999999999");
-        assert_eq!(StandingList::default().field(), None);
+        assert_eq!(text, "\"default\";r=73;t=12, \"monthly\";r=0;t=999999999999999");
         assert_eq!(Label::policy_field(&[]), None);
     }
 

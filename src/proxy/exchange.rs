@@ -30,6 +30,7 @@ use crate::routing::{Facts, Route};
 use crate::telemetry::access_log::Entry;
 use crate::telemetry::{EndpointFailure, RequestRecord, TenantMeter};
 use crate::tenant::{OpenStream, Tenant};
+use crate::types::ValueRoom;
 use crate::upstream::{Endpoint, Outbox, ResponseFailure};
 
 /// The status that the log gives a request whose client left before any (nginx's).
@@ -112,6 +113,11 @@ impl Exchange {
     /// The host that the client named.
     pub(super) fn host(&self) -> Option<&HeaderValue> {
         self.host.as_ref()
+    }
+
+    /// Where its worker writes values of fields.
+    pub(super) fn room(&self) -> &ValueRoom {
+        &self.books.room
     }
 
     /// Opens the books.

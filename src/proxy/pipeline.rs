@@ -34,7 +34,7 @@ use crate::http::websocket::Handshake;
 use crate::telemetry::access_log::AccessLogSender;
 use crate::telemetry::{Metrics, UnknownMeter};
 use crate::tenant::{Key, LookedUp, Unidentified};
-use crate::types::{HostName, RequestIds};
+use crate::types::{HostName, RequestIds, ValueRoom};
 use crate::upstream::{Answer, UpstreamClient};
 
 /// One worker's share of the gateway.
@@ -54,6 +54,8 @@ pub(super) struct Books {
     pub(super) metrics: Arc<Metrics>,
     pub(super) unknown: Arc<UnknownMeter>,
     pub(super) access_log: AccessLogSender,
+    /// Where values of answers' fields are written.
+    pub(super) room: ValueRoom,
     /// Whether what is cut from now on is cut by the gateway's own end.
     pub(super) ending: Cell<bool>,
 }
@@ -78,7 +80,8 @@ impl Proxy {
         access_log: AccessLogSender,
     ) -> Self {
         let unknown = metrics.unknown_tenant();
-        let books = Rc::new(Books { unknown, metrics, access_log, ending: Cell::new(false) });
+        let (room, ending) = (ValueRoom::default(), Cell::new(false));
+        let books = Rc::new(Books { unknown, metrics, access_log, room, ending });
         let snapshot = RefCell::new(Cache::new(snapshot));
         let mirrors = Mirrors::new(Rc::clone(&upstream));
         Self { snapshot, upstream, mirrors, streams: Nursery::default(), ids: RequestIds::default(), books }

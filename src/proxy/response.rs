@@ -250,26 +250,26 @@ pub(super) fn name_request(fields: &mut HeaderMap, books: &Exchange) {
     if let Some(vary) = &books.vary {
         fields.append(VARY, vary.clone());
     }
-    let mut left = StandingList::default();
     let policy = match &books.rates {
-        Some(charges) => {
-            charges.tell(&mut left);
-            charges.policy_field()
-        }
-        None => {
-            tenant.rates.tell(&mut left);
-            tenant.rates.policy_field()
-        }
+        Some(charges) => charges.policy_field(),
+        None => tenant.rates.policy_field(),
     };
-    match &books.quotas {
-        Some(charges) => charges.tell(&mut left),
-        None => tenant.quotas.tell(&mut left),
-    }
+    let left = books.room().value(|text| {
+        let left = &mut StandingList::new(text);
+        match &books.rates {
+            Some(charges) => charges.tell(left),
+            None => tenant.rates.tell(left),
+        }
+        match &books.quotas {
+            Some(charges) => charges.tell(left),
+            None => tenant.quotas.tell(left),
+        }
+    });
     let warning = books.quotas.as_ref().and_then(QuotaCharges::warning);
     if let Some(warning) = warning.and_then(|warning| HeaderValue::try_from(warning).ok()) {
         fields.insert(QUOTA_WARNING.clone(), warning);
     }
-    if let (Some(policy), Some(left)) = (policy, left.field()) {
+    if let (Some(policy), Some(left)) = (policy, left) {
         fields.insert(RATELIMIT_POLICY.clone(), policy.clone());
         fields.insert(RATELIMIT.clone(), left);
     }

@@ -132,8 +132,8 @@ fn a_request_of_one_of_a_thousand_tenants() {
     let world = World::new(&tenants(TENANTS), "");
     let (plain, _) = world.listeners();
     let hosts: Vec<String> = (0..TENANTS).map(|n| format!("t{n}.app.test")).collect();
-    assert_at_most(13, &mut http1(plain, ""), &hosts, "tenants");
-    assert_at_most(10, &mut http1(plain, ""), &hosts[..1], "one of the tenants");
+    assert_at_most(11, &mut http1(plain, ""), &hosts, "tenants");
+    assert_at_most(8, &mut http1(plain, ""), &hosts[..1], "one of the tenants");
 }
 
 #[test]
@@ -144,5 +144,5 @@ fn a_request_with_everything_on() {
         ", concurrency: { limit: 100 }, retries: { max: 1, on: [connect_failure, reset] }",
     );
     let (plain, _) = world.listeners();
-    assert_at_most(11, &mut http1(plain, ""), &acme(), "everything");
+    assert_at_most(8, &mut http1(plain, ""), &acme(), "everything");
 }

@@ -107,7 +107,7 @@ impl Quotas {
     }
 
     /// Adds how the tenant stands, for a request that was not charged.
-    pub fn tell(&self, list: &mut StandingList) {
+    pub fn tell(&self, list: &mut StandingList<'_>) {
         self.0.iter().for_each(|quota| list.push(&quota.spec().label, quota.standing()));
     }
 
@@ -191,7 +191,7 @@ impl QuotaCharges {
     }
 
     /// Adds how the request stands with each quota.
-    pub fn tell(&self, list: &mut StandingList) {
+    pub fn tell(&self, list: &mut StandingList<'_>) {
         let Some(now_ms) = self.quotas.0.first().map(|quota| quota.now_ms()) else { return };
         for (quota, outcome) in self.quotas.0.iter().zip(&self.outcomes) {
             let standing = quota.standing_at(now_ms);

@@ -70,7 +70,7 @@ impl RateCharges {
     }
 
     /// Adds how the request stands with each limit.
-    pub fn tell(&self, list: &mut StandingList) {
+    pub fn tell(&self, list: &mut StandingList<'_>) {
         for (limit, verdict) in self.told() {
             list.push(&limit.rule.label, limit.standing(verdict, self.cost));
         }

@@ -166,7 +166,7 @@ impl RateLimits {
     }
 
     /// Adds how the tenant stands with those, with nothing charged.
-    pub fn tell(&self, list: &mut StandingList) {
+    pub fn tell(&self, list: &mut StandingList<'_>) {
         let now_ns = self.now_ns();
         for limit in self.applying(UNROUTED) {
             let verdict = limit.verdict(true, 0, limit.debt(now_ns, 0));

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::*;
@@ -96,16 +97,16 @@ impl Bench {
     }
 
     pub(super) fn left(&self) -> String {
-        let mut list = StandingList::default();
-        self.limits.tell(&mut list);
-        list.field().unwrap().to_str().unwrap().to_owned()
+        let mut text = BytesMut::new();
+        self.limits.tell(&mut StandingList::new(&mut text));
+        String::from_utf8(text.to_vec()).unwrap()
     }
 }
 
 fn told(charges: &RateCharges) -> String {
-    let mut list = StandingList::default();
-    charges.tell(&mut list);
-    list.field().unwrap().to_str().unwrap().to_owned()
+    let mut text = BytesMut::new();
+    charges.tell(&mut StandingList::new(&mut text));
+    String::from_utf8(text.to_vec()).unwrap()
 }
 
 #[test]
