@@ -30,7 +30,7 @@ use crate::routing::{Facts, Route};
 use crate::telemetry::access_log::Entry;
 use crate::telemetry::{EndpointFailure, RequestRecord, TenantMeter};
 use crate::tenant::{OpenStream, Tenant};
-use crate::types::ValueRoom;
+use crate::types::{RequestId, ValueRoom};
 use crate::upstream::{Endpoint, Outbox, ResponseFailure};
 
 /// The status that the log gives a request whose client left before any (nginx's).
@@ -50,7 +50,7 @@ pub(super) struct Exchange {
     /// The wall clock's time, where the log wants it.
     started_at: Option<SystemTime>,
     /// The request's id.
-    pub(super) request_id: HeaderValue,
+    pub(super) request_id: RequestId,
     method: Method,
     uri: Uri,
     host: Option<HeaderValue>,
@@ -115,6 +115,14 @@ impl Exchange {
         self.host.as_ref()
     }
 
+    /// The request's id, for a field.
+    pub(super) fn request_id_field(&self) -> Option<HeaderValue> {
+        match &self.request_id {
+            RequestId::Own(id) => self.books.room.value(|text| text.extend_from_slice(id)),
+            RequestId::Given(id) => Some(id.clone()),
+        }
+    }
+
     /// Where its worker writes values of fields.
     pub(super) fn room(&self) -> &ValueRoom {
         &self.books.room
@@ -125,7 +133,7 @@ impl Exchange {
         books: Rc<Books>,
         in_flight: InFlight,
         head: &http::request::Parts,
-        request_id: HeaderValue,
+        request_id: RequestId,
         client: IpAddr,
         logged: bool,
     ) -> Box<Self> {
@@ -184,7 +192,7 @@ impl Exchange {
             tenant: tenant.id().as_str(),
             labels: tenant,
             client: self.client,
-            request_id: &self.request_id,
+            request_id: self.request_id.as_bytes(),
             host: self.host.as_ref().map_or(b"", HeaderValue::as_bytes),
             method: &self.method,
             path: self.uri.path(),

@@ -131,7 +131,7 @@ impl Outbound<'_> {
             features.line(),
             context.line(),
             b"\r\nx-request-id: ",
-            self.facts.request_id.as_bytes(),
+            self.facts.request_id,
             via,
         ];
         Ok(write(&head, &own, timeouts))

@@ -17,7 +17,7 @@ pub(super) fn respond(
     brand: &Brand,
     languages: Option<&HeaderValue>,
     tenant: Option<&str>,
-    request_id: &HeaderValue,
+    request_id: &str,
 ) -> Response<Bytes> {
     let row = rejection.row();
     let detail = rejection.detail();
@@ -26,7 +26,7 @@ pub(super) fn respond(
         code: row.code,
         detail: &detail,
         tenant,
-        request_id: request_id.to_str().unwrap_or_default(),
+        request_id,
         retry_after_s: rejection.retry_after_s(),
     };
     let Page { html, language, policy } = brand.page(&refusal, languages);

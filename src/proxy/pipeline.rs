@@ -34,7 +34,7 @@ use crate::http::websocket::Handshake;
 use crate::telemetry::access_log::AccessLogSender;
 use crate::telemetry::{Metrics, UnknownMeter};
 use crate::tenant::{Key, LookedUp, Unidentified};
-use crate::types::{HostName, RequestIds, ValueRoom};
+use crate::types::{HostName, RequestId, RequestIds, ValueRoom};
 use crate::upstream::{Answer, UpstreamClient};
 
 /// One worker's share of the gateway.
@@ -242,7 +242,7 @@ impl Proxy {
         let survey = Survey::of(&head.headers, &snapshot.reserved);
         let client = snapshot.trusted.client(conn.peer, &head.headers);
         let request_id = match head.headers.get(&X_REQUEST_ID) {
-            Some(id) if client.via_trusted && is_request_id(id) => id.clone(),
+            Some(id) if client.via_trusted && is_request_id(id) => RequestId::Given(id.clone()),
             _ => self.ids.next(),
         };
         let books = Rc::clone(&self.books);
@@ -283,11 +283,11 @@ impl Proxy {
         let tenant = books.tenant.as_ref().map(|tenant| tenant.id().as_str());
         let response = match &books.reader {
             _ if books.grpc => grpc::respond(rejection),
-            None => problem::respond(rejection, tenant, &books.request_id),
+            None => problem::respond(rejection, tenant, books.request_id.as_str()),
             Some(languages) => {
                 let of_tenant = books.tenant.as_ref().map(|tenant| Arc::clone(&tenant.terms.brand));
                 let brand = of_tenant.unwrap_or_else(|| Arc::clone(&self.snapshot().brand));
-                page::respond(rejection, &brand, languages.as_ref(), tenant, &books.request_id)
+                page::respond(rejection, &brand, languages.as_ref(), tenant, books.request_id.as_str())
             }
         };
         edge::complete(response, books)

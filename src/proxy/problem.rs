@@ -27,11 +27,7 @@ struct Problem<'a> {
 
 /// The response to a refused request.
 #[must_use]
-pub(super) fn respond(
-    rejection: &Rejection,
-    tenant: Option<&str>,
-    request_id: &HeaderValue,
-) -> Response<Bytes> {
+pub(super) fn respond(rejection: &Rejection, tenant: Option<&str>, request_id: &str) -> Response<Bytes> {
     let row = rejection.row();
     let problem = Problem {
         r#type: rejection.problem_type(),
@@ -40,7 +36,7 @@ pub(super) fn respond(
         detail: &rejection.detail(),
         code: row.code,
         tenant,
-        request_id: request_id.to_str().unwrap_or_default(),
+        request_id,
         feature: rejection.feature(),
         violated_policies: rejection.violated_policies().iter().map(|name| &**name).collect(),
     };

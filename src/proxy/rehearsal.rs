@@ -265,7 +265,7 @@ impl Rehearsal {
         }
         let Decided { route, leads } = gates.decide(tenant, &mut head, &self.body, witness)?;
         let request_id = self.request_id();
-        let facts = self.facts(tenant, route, &request_id);
+        let facts = self.facts(tenant, route, request_id.as_bytes());
         self.charge(tenant, &gates, route, witness)?;
         let Some(Leads { pool, switch, cookie }) = leads else {
             return Ok(Outcome::Answered(edge::said(tenant, route, &facts)));
@@ -342,7 +342,7 @@ impl Rehearsal {
         &'f self,
         tenant: &'f Tenant,
         route: &'f Route<RouteTarget>,
-        request_id: &'f HeaderValue,
+        request_id: &'f [u8],
     ) -> Facts<'f> {
         let host = self.checked.as_ref().map_or(&b""[..], |checked| checked.host_value.as_bytes());
         Facts {

@@ -244,7 +244,9 @@ impl Body for ResponseBody {
 
 /// What every response says: which request it answers, and what is left of the tenant's limits.
 pub(super) fn name_request(fields: &mut HeaderMap, books: &Exchange) {
-    fields.insert(X_REQUEST_ID.clone(), books.request_id.clone());
+    if let Some(id) = books.request_id_field() {
+        fields.insert(X_REQUEST_ID.clone(), id);
+    }
     let Some(tenant) = &books.tenant else { return };
     // RFC 9110 §12.5.5: at the same URL others find another tenant.
     if let Some(vary) = &books.vary {

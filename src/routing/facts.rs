@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::Write as _;
 use std::net::IpAddr;
 
-use http::{HeaderValue, Method};
+use http::Method;
 
 use super::rule::PathRule;
 use crate::types::{Labelled, Placeholder, Wording, normalise, without_parameters};
@@ -19,7 +19,7 @@ pub struct Facts<'r> {
     /// The client's address.
     pub client: IpAddr,
     /// The request's id.
-    pub request_id: &'r HeaderValue,
+    pub request_id: &'r [u8],
     /// The host as the client wrote it; empty where it named none.
     pub host: &'r [u8],
     /// The method.
@@ -57,7 +57,7 @@ impl<'r> Facts<'r> {
             }),
             // Writing to memory does not fail.
             Placeholder::ClientIp => _ = write!(text, "{}", self.client),
-            Placeholder::RequestId => text.extend_from_slice(self.request_id.as_bytes()),
+            Placeholder::RequestId => text.extend_from_slice(self.request_id),
             Placeholder::Host => text.extend_from_slice(self.host),
             Placeholder::Method => text.extend_from_slice(self.method.as_str().as_bytes()),
             Placeholder::Path => text.extend_from_slice(self.normal_path().as_bytes()),

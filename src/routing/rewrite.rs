@@ -66,16 +66,15 @@ mod tests {
     use super::*;
     use crate::routing::PathRule;
     use crate::types::Labels;
-    use http::{HeaderValue, Method};
+    use http::Method;
 
     fn rewritten(rewrite: &Rewrite, rule: &PathRule, path: &str, query: Option<&str>) -> String {
-        let request_id = HeaderValue::from_static("id");
         let labels = std::collections::BTreeMap::from([("region".to_owned(), "eu".to_owned())]);
         let facts = Facts {
             tenant: "acme",
             labels: &Labels::new(&labels),
             client: [192, 0, 2, 1].into(),
-            request_id: &request_id,
+            request_id: b"id",
             host: b"a.test",
             method: &Method::GET,
             path,

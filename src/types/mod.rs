@@ -49,7 +49,7 @@ pub use path_template::{InvalidTemplate, PathSegment, PathTemplate};
 pub use pattern::{InvalidPattern, Pattern};
 pub use peer::Peer;
 pub use percent::{InvalidPercent, Percent};
-pub use request_id::RequestIds;
+pub use request_id::{RequestId, RequestIds};
 pub use revocation_list::RevocationList;
 pub use secret::Secret;
 pub use signing_key::{InvalidSigningKey, SigningKey};

@@ -4,8 +4,36 @@ use std::cell::Cell;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
-use bytes::Bytes;
 use http::HeaderValue;
+
+/// Octets of an id of ours.
+const LEN: usize = 32;
+
+/// What a request is called, in the log as at the client and at the application.
+#[derive(Debug, Clone)]
+pub enum RequestId {
+    /// One of ours: digits.
+    Own([u8; LEN]),
+    /// One that a trusted proxy in front has given it.
+    Given(HeaderValue),
+}
+
+impl RequestId {
+    /// Its text, which can stand in a field.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Own(id) => id,
+            Self::Given(id) => id.as_bytes(),
+        }
+    }
+
+    /// The same, where it is ASCII; else nothing.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+}
 
 /// Makes one worker's ids: a random half that tells workers and processes apart, and a count. The
 /// count is scrambled (by SplitMix64's finaliser, a bijection), so that an id tells no client how many
@@ -27,16 +55,17 @@ impl Default for RequestIds {
 
 impl RequestIds {
     /// The next id.
-    pub fn next(&self) -> HeaderValue {
+    pub fn next(&self) -> RequestId {
         let count = self.count.get();
         self.count.set(count.wrapping_add(1));
-        let mut text = Vec::with_capacity(32);
-        for half in [self.worker, scramble(count ^ self.key)] {
-            for byte in half.to_be_bytes() {
-                text.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+        let mut id = [0; LEN];
+        let (worker, rest) = id.split_at_mut(LEN / 2);
+        for (text, half) in [(worker, self.worker), (rest, scramble(count ^ self.key))] {
+            for (pair, byte) in text.chunks_exact_mut(2).zip(half.to_be_bytes()) {
+                pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
             }
         }
-        HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or_else(|_| HeaderValue::from_static("0"))
+        RequestId::Own(id)
     }
 }
 
@@ -61,7 +90,7 @@ mod tests {
         let mut seen = std::collections::HashSet::new();
         for _ in 0..10_000 {
             for id in [ids.next(), other.next()] {
-                let text = id.to_str().unwrap().to_owned();
+                let text = id.as_str().to_owned();
                 assert_eq!(text.len(), 32);
                 assert!(text.bytes().all(|b| b.is_ascii_hexdigit()));
                 assert!(seen.insert(text));
