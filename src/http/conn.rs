@@ -82,7 +82,7 @@ pub struct ConnState {
     /// What whoever serves its requests keeps until it ends.
     pub kept: Kept,
     /// The forwarding fields for the last `Host` seen: clients keep to one.
-    pub(super) forwarded_memo: RefCell<Option<(HeaderValue, Bytes)>>,
+    pub(super) forwarded_memo: RefCell<super::forwarded::Memo>,
 }
 
 /// What became of an upgrade that was asked for.
@@ -142,7 +142,7 @@ impl ConnState {
             streams: RefCell::default(),
             tunnel_task: RefCell::new(None),
             kept: Kept::default(),
-            forwarded_memo: RefCell::new(None),
+            forwarded_memo: RefCell::default(),
         }
     }
 

@@ -1,6 +1,9 @@
 //! The fields that tell the application where a request came from: `X-Forwarded-For`, `-Proto`,
 //! `-Host`, and `Forwarded` (RFC 7239). A trusted proxy's are extended, anyone else's replaced.
 
+use std::cell::Ref;
+use std::ops::{Deref, Range};
+
 use bytes::Bytes;
 use http::header::{FORWARDED, HeaderMap, HeaderValue};
 
@@ -11,46 +14,83 @@ use super::names::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 static HTTP: HeaderValue = HeaderValue::from_static("http");
 static HTTPS: HeaderValue = HeaderValue::from_static("https");
 
+/// What an untrusted client's requests for one host are given, whatever they are. Written anew in the same place for another host.
+#[derive(Debug, Default)]
+pub(super) struct Memo {
+    /// Whole lines; empty: none was asked for yet.
+    lines: Vec<u8>,
+    /// Where the host stands in them.
+    host: Range<usize>,
+}
+
+/// Whole lines of a head.
+#[derive(Debug)]
+pub enum Lines<'c> {
+    /// Those that the connection has. They can't be asked for again meanwhile.
+    Known(Ref<'c, [u8]>),
+    /// Others.
+    Own(Bytes),
+}
+
+impl Deref for Lines<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Known(lines) => lines,
+            Self::Own(lines) => lines,
+        }
+    }
+}
+
+impl Memo {
+    fn is_of(&self, host: &HeaderValue) -> bool {
+        !self.lines.is_empty() && self.lines.get(self.host.clone()) == Some(host.as_bytes())
+    }
+
+    fn write(&mut self, conn: &ConnState, host: &HeaderValue) {
+        let lines = &mut self.lines;
+        lines.clear();
+        lines.reserve(256);
+        for piece in [
+            b"x-forwarded-for: ",
+            conn.peer_text.as_bytes(),
+            b"\r\nx-forwarded-proto: ",
+            scheme(conn).as_bytes(),
+            b"\r\nx-forwarded-host: ",
+        ] {
+            lines.extend_from_slice(piece);
+        }
+        let at = lines.len();
+        lines.extend_from_slice(host.as_bytes());
+        self.host = at..lines.len();
+        lines.extend_from_slice(b"\r\nforwarded: ");
+        element(lines, conn, host);
+        lines.extend_from_slice(b"\r\n");
+        lines.extend_from_slice(&conn.client_lines());
+    }
+}
+
 /// The forwarding fields of a request that goes upstream, and what its client's certificate says, as lines of its head.
 ///
 /// Whoever is not trusted has none of its own (they were removed), so all its requests for one host have
 /// the same lines: they are made once a connection and host, and copied.
-pub fn lines(
+pub fn lines<'c>(
     fields: &mut HeaderMap,
     survey: &Survey,
     via_trusted: bool,
-    conn: &ConnState,
+    conn: &'c ConnState,
     host: &HeaderValue,
-) -> Bytes {
+) -> Lines<'c> {
     if via_trusted {
         extend(fields, survey, conn, host);
-        return conn.client_lines();
+        return Lines::Own(conn.client_lines());
     }
-    let mut memo = conn.forwarded_memo.borrow_mut();
-    if let Some((seen, lines)) = memo.as_ref()
-        && seen == host
-    {
-        return lines.clone();
+    let is_known = conn.forwarded_memo.borrow().is_of(host);
+    if !is_known {
+        conn.forwarded_memo.borrow_mut().write(conn, host);
     }
-    let mut lines = Vec::with_capacity(256);
-    for piece in [
-        b"x-forwarded-for: ",
-        conn.peer_text.as_bytes(),
-        b"\r\nx-forwarded-proto: ",
-        scheme(conn).as_bytes(),
-        b"\r\nx-forwarded-host: ",
-        host.as_bytes(),
-        b"\r\nforwarded: ",
-    ] {
-        lines.extend_from_slice(piece);
-    }
-    element(&mut lines, conn, host);
-    lines.extend_from_slice(b"\r\n");
-    lines.extend_from_slice(&conn.client_lines());
-    let lines = Bytes::from(lines);
-    // A copy: the value is a part of the buffer that its head was read into, which would live as long as this.
-    *memo = HeaderValue::from_bytes(host.as_bytes()).ok().map(|host| (host, lines.clone()));
-    lines
+    Lines::Known(Ref::map(conn.forwarded_memo.borrow(), |memo| &*memo.lines))
 }
 
 /// Whether the client itself came by https: it is a trusted proxy's to say, else the connection's.
