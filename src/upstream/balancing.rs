@@ -105,12 +105,14 @@ pub(super) struct Lineup {
 pub struct Choice {
     lineup: Arc<Lineup>,
     key: Option<Key>,
+    /// Those that were tried before the last one. Most requests try one only, and need no room for more.
     tried: Vec<usize>,
+    last: Option<usize>,
 }
 
 impl Choice {
     pub(super) fn new(lineup: Arc<Lineup>, key: Option<Key>) -> Self {
-        Self { lineup, key, tried: Vec::new() }
+        Self { lineup, key, tried: Vec::new(), last: None }
     }
 
     /// Whether there is no endpoint at all that may be chosen.
@@ -127,6 +129,7 @@ impl Choice {
 
     /// From now on those may be tried again that were tried before, where there are no others.
     pub fn forgive(&mut self) {
+        self.tried.extend(self.last.take());
         if self.tried.len() >= self.lineup.endpoints.len() {
             self.tried.clear();
         }
@@ -134,13 +137,14 @@ impl Choice {
 
     /// The next endpoint to try; none when all were tried.
     pub fn next(&mut self, now: Instant) -> Option<Arc<Endpoint>> {
+        self.tried.extend(self.last.take());
         let Lineup { roster, endpoints } = &*self.lineup;
         if self.tried.len() >= endpoints.len() {
             return None;
         }
         let ask = Ask { now_ns: ns_of(now), random: fastrand::u64(..), key: self.key, tried: &self.tried };
         let at = roster.pick(ask).filter(|at| !self.tried.contains(at))?;
-        self.tried.push(at);
+        self.last = Some(at);
         endpoints.get(at).cloned()
     }
 }
