@@ -6,6 +6,23 @@ use http::{HeaderMap, HeaderValue};
 /// Fields and ranges that are looked at: a client with more is no browser.
 const RANGES_MAX: usize = 64;
 
+/// The ranges that say something, of what, and how specific they are.
+const KNOWN: [(&str, Of, u8); 7] = [
+    ("text/html", Of::Html, 2),
+    ("application/xhtml+xml", Of::Html, 2),
+    ("text/*", Of::Html, 1),
+    ("application/problem+json", Of::Json, 2),
+    ("application/json", Of::Json, 2),
+    ("application/*", Of::Json, 1),
+    ("*/*", Of::Json, 0),
+];
+
+#[derive(PartialEq)]
+enum Of {
+    Html,
+    Json,
+}
+
 /// Whether a client asks for HTML, and for nothing of JSON as much. One that takes anything is no reader.
 #[must_use]
 pub fn prefers_html(fields: &HeaderMap) -> bool {
@@ -17,16 +34,11 @@ pub fn prefers_html(fields: &HeaderMap) -> bool {
     let ranges = fields.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     for range in ranges.flat_map(|value| value.split(',')).take(RANGES_MAX) {
         let mut parts = range.split(';').map(str::trim);
-        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let q = quality(parts);
-        match name.as_str() {
-            "text/html" | "application/xhtml+xml" => html.set(2, q),
-            "text/*" => html.set(1, q),
-            "application/problem+json" | "application/json" => json.set(2, q),
-            "application/*" => json.set(1, q),
-            "*/*" => json.set(0, q),
-            _ => {}
-        }
+        let name = parts.next().unwrap_or_default();
+        let known = KNOWN.iter().find(|(known, ..)| name.eq_ignore_ascii_case(known));
+        let Some((_, of, specific)) = known else { continue };
+        let weight = if *of == Of::Html { &mut html } else { &mut json };
+        weight.set(*specific, quality(parts));
     }
     html.q > 0 && html.q > json.q
 }

@@ -114,7 +114,7 @@ fn a_plain_request() {
     let world = World::new(PLAIN, "");
     let (plain, _) = world.listeners();
     assert_at_most(5, &mut http1(plain, ""), &acme(), "plain");
-    assert_at_most(9, &mut http1(plain, BROWSER), &acme(), "a browser's");
+    assert_at_most(5, &mut http1(plain, BROWSER), &acme(), "a browser's");
 }
 
 #[test]
