@@ -68,11 +68,16 @@ const BAD_EXPECT: BadRequest = BadRequest {
     detail: "The only expectation understood here is '100-continue'.",
 };
 
-/// Checks a request's target, host, length and expectation.
+/// Checks a request's target, host, length and expectation. `authority` is that of the target, where it was made a value already.
 ///
 /// # Errors
 /// [`BadRequest`] for what two readers could read differently (RFC 9112 §3.2, RFC 9113 §8.3.1).
-pub fn request(head: &Parts, survey: &Survey, limits: &HeadLimits) -> Result<Checked, BadRequest> {
+pub fn request(
+    head: &Parts,
+    survey: &Survey,
+    limits: &HeadLimits,
+    authority: Option<&HeaderValue>,
+) -> Result<Checked, BadRequest> {
     if head.method == Method::CONNECT {
         return Err(BAD_CONNECT);
     }
@@ -114,7 +119,7 @@ pub fn request(head: &Parts, survey: &Survey, limits: &HeadLimits) -> Result<Che
             return Err(BAD_LENGTH);
         }
     }
-    host(head)
+    host(head, authority)
 }
 
 fn malformed(why: Malformed) -> BadRequest {
@@ -122,7 +127,7 @@ fn malformed(why: Malformed) -> BadRequest {
     BadRequest { status, code: why.code(), detail: why.detail() }
 }
 
-fn host(head: &Parts) -> Result<Checked, BadRequest> {
+fn host(head: &Parts, made: Option<&HeaderValue>) -> Result<Checked, BadRequest> {
     let mut hosts = head.headers.get_all(HOST).iter();
     let field = hosts.next();
     if hosts.next().is_some() {
@@ -143,7 +148,10 @@ fn host(head: &Parts) -> Result<Checked, BadRequest> {
                     return Err(HOST_CONFLICT);
                 }
             }
-            let host_value = HeaderValue::from_str(authority.as_str()).map_err(|_| BAD_HOST)?;
+            let host_value = match made.filter(|made| *made == authority.as_str()) {
+                Some(made) => made.clone(),
+                None => HeaderValue::from_str(authority.as_str()).map_err(|_| BAD_HOST)?,
+            };
             Ok(Checked { host: Some(name), host_value })
         }
         (None, None) if head.version == Version::HTTP_10 => {
@@ -171,7 +179,7 @@ mod tests {
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let survey = Survey::of(&parts.headers, &Default::default());
-        super::request(&parts, &survey, &HeadLimits::default())
+        super::request(&parts, &survey, &HeadLimits::default(), None)
             .map(|c| c.host.map(|h| h.to_string()))
             .map_err(|bad| bad.code)
     }

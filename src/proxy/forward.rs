@@ -103,11 +103,18 @@ impl Outbound<'_> {
         };
         let host = &self.checked.host_value;
         let forwarding = forwarded::lines(fields, self.survey, self.via_trusted, self.conn, host);
-        if let Some(own) = self.pool.host() {
-            fields.insert(HOST, own.clone());
-        } else if head.uri.authority().is_some() || self.checked.host.is_none() {
-            fields.insert(HOST, host.clone());
-        }
+        let is_elsewhere = head.uri.authority().is_some() || self.checked.host.is_none();
+        let said = self.pool.host().or(is_elsewhere.then_some(host));
+        let host_line: [&[u8]; 3] = match said {
+            Some(said) if fields.contains_key(HOST) => {
+                fields.insert(HOST, said.clone());
+                [b""; 3]
+            }
+            // Over HTTP/2 there is none to replace, and most often no place for one more.
+            Some(said) => [b"host: ", said.as_bytes(), b"\r\n"],
+            None => [b""; 3],
+        };
+        let [host_name, host_value, host_end] = host_line;
         if let Some(protocol) = switch {
             tunnel::ask(fields, protocol);
         }
@@ -125,6 +132,9 @@ impl Outbound<'_> {
         let features = terms.features.now();
         let context = self.tenant.context(&features);
         let own = [
+            host_name,
+            host_value,
+            host_end,
             &*forwarding,
             &terms.identity,
             id.as_str().as_bytes(),

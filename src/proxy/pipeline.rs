@@ -257,7 +257,7 @@ impl Proxy {
             // Until all of it has been read, the client may be sending.
             conn.leave_unread();
         }
-        let checked = match checks::request(&head, &survey, &snapshot.server.head) {
+        let checked = match checks::request(&head, &survey, &snapshot.server.head, books.host()) {
             Ok(checked) => checked,
             Err(why) => return Err((Rejection::BadRequest(why), books)),
         };

@@ -108,7 +108,7 @@ impl Rehearsal {
     ) -> Self {
         let survey = Survey::of(&head.headers, &snapshot.reserved);
         let client = snapshot.trusted.client(peer, &head.headers);
-        let checked = checks::request(&head, &survey, &snapshot.server.head);
+        let checked = checks::request(&head, &survey, &snapshot.server.head, None);
         let body = Declared(body_octets);
         let (certificate, secured, https_redirect) = (None, None, None);
         Self {

@@ -123,7 +123,7 @@ fn a_request_over_tls_and_over_http2() {
     let world = World::new(PLAIN, "");
     let (_, tls) = world.listeners();
     assert_at_most(7, &mut https(tls, &world.certificate), &acme(), "HTTPS");
-    assert_at_most(14, &mut http2(tls, &world.certificate), &acme(), "HTTP/2");
+    assert_at_most(11, &mut http2(tls, &world.certificate), &acme(), "HTTP/2");
 }
 
 #[test]
