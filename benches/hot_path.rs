@@ -1,5 +1,13 @@
 //! What the pure parts of a request's way cost: all that is done between its bytes and the bytes that go
-//! upstream, without I/O. Each part is fed what it is usually fed.
+//! upstream, and what is done with the bytes that come back, without I/O. Each part is fed what it is usually fed.
+//!
+//! A seat, and a whole admission, are in `admission.rs`; an entry of the log, and the metrics of an end, in `telemetry.rs`; the choice of an
+//! endpoint in `balance.rs`.
+
+#[path = "hot_path/context.rs"]
+mod context;
+#[path = "hot_path/way_back.rs"]
+mod way_back;
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -397,22 +405,24 @@ fn with_shapes(routes: usize) -> Snapshot {
     for n in 0..10 {
         let _ = writeln!(shapes, "  - {{ match: {{ path_regex: \"/v{n}/[a-z]/[0-9]+\" }}, pool: shared }}");
     }
-    compiled(1, routes, &shapes)
+    compiled("", 1, routes, &shapes)
 }
 
 /// What a configuration of so many tenants and routes compiles to. The last route takes what is left.
 fn snapshot(tenants: usize, routes: usize) -> Snapshot {
-    compiled(tenants, routes, "")
+    compiled("", tenants, routes, "")
 }
 
 #[allow(clippy::expect_used, reason = "a benchmark of nothing must not look like a fast one")]
-fn compiled(tenants: usize, routes: usize, more: &str) -> Snapshot {
-    let mut text = "listeners: [{ bind: 127.0.0.1:8080 }]\n\
+fn compiled(sections: &str, tenants: usize, routes: usize, more: &str) -> Snapshot {
+    let mut text = sections.to_owned();
+    text.push_str(
+        "listeners: [{ bind: 127.0.0.1:8080 }]\n\
         tenancy: { identify: [{ host: \"{tenant}.app.example.com\" }, domain] }\n\
         plans: { free: { rate_limit: { rate: 100/s } } }\n\
         pools: { shared: { endpoints: [\"http://127.0.0.1:9001\"] } }\n\
-        default_pool: shared\nroutes:\n"
-        .to_owned();
+        default_pool: shared\nroutes:\n",
+    );
     text.push_str(more);
     for n in 1..routes {
         let _ = writeln!(text, "  - {{ match: {{ path_prefix: /api/v1/r{n} }}, pool: shared }}");
@@ -448,6 +458,10 @@ criterion_group!(
     flood,
     charge_quotas,
     name_the_client,
-    encode
+    context::tell_of_the_tenant,
+    encode,
+    way_back::read_a_head,
+    way_back::clean_the_answer,
+    way_back::show_a_facade
 );
 criterion_main!(benches);

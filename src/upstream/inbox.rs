@@ -241,6 +241,17 @@ fn trailer_fields(text: &[u8]) -> Result<HeaderMap, Garbled> {
     }
 }
 
+/// Heads of responses, one after the other, as a connection reads them. For whoever measures that.
+#[derive(Debug, Default)]
+pub struct ResponseHeads(FieldSpans);
+
+impl ResponseHeads {
+    /// Takes the next one off the front of what was read.
+    pub fn take(&mut self, read: &mut BytesMut) -> Option<Response<()>> {
+        head(read, &mut self.0, &Method::GET).ok().flatten().map(|head| head.response)
+    }
+}
+
 #[cfg(test)]
 #[path = "inbox_tests.rs"]
 mod tests;

@@ -40,6 +40,7 @@ pub use client::{Answer, SendFailure, Terms, Upgraded, UpstreamClient};
 pub use connect::ConnectFailure;
 pub use discovery::Source;
 pub use endpoint::{Address, Endpoint, EndpointId, Protocol, Running};
+pub use inbox::ResponseHeads;
 pub use io::{Io, Socket};
 pub use open::Open;
 pub use outbox::Outbox;
