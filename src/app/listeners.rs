@@ -7,7 +7,8 @@ use anyhow::Context;
 
 use super::worker::{Command, Worker};
 use crate::config::{Admin, Document, Listener};
-use crate::listen::{self, BindOptions, ListeningSocket, SocketFile, bind};
+use crate::listen::{self, BindOptions, ListeningSocket, SocketFile, Spread, bind};
+use crate::telemetry::Metrics;
 use crate::types::BindAddress;
 
 /// A listener as it is bound.
@@ -62,14 +63,19 @@ pub(super) fn warn_of_idle_inherited(document: &Document) {
 }
 
 /// Gives each worker its sockets, and says so: once for each listener, not again at every reload.
-pub(super) fn hand_out(workers: &[Worker], sockets: Sockets) {
+pub(super) fn hand_out(workers: &[Worker], sockets: Sockets, metrics: &Metrics) {
     for (bound, sockets) in sockets {
         tracing::info!(listener = %bound.shown, "listening");
-        for (worker, socket) in workers.iter().zip(sockets) {
+        let (parts, loads) = Spread::over(workers.len());
+        // As long as there are connections: they may outlive the listener.
+        let loads = Arc::downgrade(&loads);
+        metrics.count_by_worker(move |worker| Some(loads.upgrade()?.open(worker)));
+        for (worker, (socket, spread)) in workers.iter().zip(sockets.into_iter().zip(parts)) {
             worker.tell(Command::Listen {
                 name: Arc::clone(&bound.name),
                 shown: Arc::clone(&bound.shown),
                 socket,
+                spread,
             });
         }
     }

@@ -1,16 +1,18 @@
-//! Accepting connections on one worker's socket.
+//! Accepting connections on one worker's socket, and those that other workers hand over to it.
 
 use std::future::poll_fn;
 use std::io;
-use std::task::{Context, Poll};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::bind::ListeningSocket;
+use super::spread::{Arrival, Spread};
 use super::stream::{ClientStream, prepare};
 use crate::types::Peer;
 
@@ -72,54 +74,149 @@ impl Acceptor {
     }
 }
 
-/// Accepts until `closed` turns true; then takes in what the kernel has already let in (its clients
-/// believe to be connected), and ends. `serve` starts a connection's own task; `exhausted` is told each time that
-/// accepting pauses because the process has no descriptor or memory left.
-pub async fn accept_loop(
+/// Who receives the connections of a listener on one worker.
+pub trait Desk {
+    /// What a connection is let in with, by whichever worker.
+    type Admission;
+
+    /// Lets a connection in, or not.
+    fn admit(&self, peer: Peer) -> Option<Self::Admission>;
+
+    /// Starts the task of a connection that was let in and is this worker's.
+    fn receive(&self, stream: ClientStream, arrival: Arrival<Self::Admission>);
+
+    /// Accepting pauses, because the process has no descriptor or memory left.
+    fn exhausted(&self);
+}
+
+/// Accepts until `closed` turns true, for the worker whose part `spread` is; then takes in what the kernel or another worker has already
+/// let in (its clients believe to be connected), and ends.
+pub async fn accept_loop<D: Desk>(
     listener: Acceptor,
+    spread: Spread<D::Admission>,
     mut closed: watch::Receiver<bool>,
-    mut serve: impl FnMut(ClientStream, Peer),
-    exhausted: impl Fn(),
+    desk: D,
 ) {
-    let mut word = Word::default();
-    let mut turn = (0_u32, Instant::now());
+    let mut accepting = Accepting { listener, spread, desk, own_first: false, paused: None };
+    let (mut word, mut turn) = (Word::default(), Turn::new());
     loop {
-        let accepted = tokio::select! {
+        let next = tokio::select! {
             biased;
-            accepted = listener.accept() => accepted,
+            next = poll_fn(|cx| accepting.poll_next(cx)) => next,
             _ = closed.wait_for(|closed| *closed) => break,
         };
-        match accepted {
-            Ok((stream, peer)) => {
-                serve(stream, peer);
-                turn.0 += 1;
-                if turn.0 >= TURN && turn.1.elapsed() >= TURN_WITHIN {
-                    yield_now().await;
-                    turn = (0, Instant::now());
-                }
-            }
-            Err(error) if is_exhaustion(&error) => {
-                exhausted();
+        match next {
+            Next::Accepted(stream, peer) => accepting.place(stream, peer),
+            Next::Handed(stream, arrival) => accepting.desk.receive(stream, arrival),
+            Next::Exhausted(error) => {
+                accepting.desk.exhausted();
                 word.say(&error);
-                tokio::select! {
-                    () = sleep(EXHAUSTED_PAUSE) => {}
-                    _ = closed.wait_for(|closed| *closed) => break,
-                }
+                accepting.paused = Some(Box::pin(sleep(EXHAUSTED_PAUSE)));
             }
-            // The client went away in the queue; the next one is not affected.
-            Err(_) => {}
+        }
+        turn.taken().await;
+    }
+    accepting.finish(turn).await;
+}
+
+/// An accept loop's state.
+struct Accepting<D: Desk> {
+    listener: Acceptor,
+    spread: Spread<D::Admission>,
+    desk: D,
+    /// Whether the own socket is looked at before what others hand over: in turns, so that neither keeps the other waiting.
+    own_first: bool,
+    /// Until when nothing is accepted. What others hand over has its descriptor already.
+    paused: Option<Pin<Box<Sleep>>>,
+}
+
+enum Next<T> {
+    Accepted(ClientStream, Peer),
+    Handed(ClientStream, Arrival<T>),
+    Exhausted(io::Error),
+}
+
+impl<D: Desk> Accepting<D> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next<D::Admission>> {
+        self.own_first = !self.own_first;
+        if self.own_first
+            && let next @ Poll::Ready(_) = self.poll_own(cx)
+        {
+            return next;
+        }
+        // `None`: never before it was closed.
+        if let Poll::Ready(Some((stream, arrival))) = self.spread.poll_handed(cx) {
+            return Poll::Ready(Next::Handed(stream, arrival));
+        }
+        if self.own_first { Poll::Pending } else { self.poll_own(cx) }
+    }
+
+    fn poll_own(&mut self, cx: &mut Context<'_>) -> Poll<Next<D::Admission>> {
+        if let Some(pause) = &mut self.paused {
+            ready!(pause.as_mut().poll(cx));
+            self.paused = None;
+        }
+        loop {
+            match ready!(self.listener.poll_accept(cx)) {
+                Ok((stream, peer)) => return Poll::Ready(Next::Accepted(stream, peer)),
+                Err(error) if is_exhaustion(&error) => return Poll::Ready(Next::Exhausted(error)),
+                // The client went away in the queue; the next one is not affected.
+                Err(_) => {}
+            }
         }
     }
-    loop {
-        let waiting = poll_fn(|cx| match listener.poll_accept(cx) {
-            Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
-            Poll::Pending => Poll::Ready(None),
-        });
-        match waiting.await {
-            Some(Ok((stream, peer))) => serve(stream, peer),
-            Some(Err(error)) if is_exhaustion(&error) => break,
-            Some(Err(_)) => {}
-            None => break,
+
+    /// Lets a connection in that was accepted here. One that is refused is handed to nobody.
+    fn place(&self, stream: ClientStream, peer: Peer) {
+        if let Some(admission) = self.desk.admit(peer)
+            && let Some((stream, arrival)) = self.spread.place(stream, peer, admission)
+        {
+            self.desk.receive(stream, arrival);
+        }
+    }
+
+    /// Takes in all that is there. Others are at their end, too: it is handed to none of them.
+    async fn finish(self, mut turn: Turn) {
+        let Self { listener, mut spread, desk, .. } = self;
+        spread.close();
+        while let Poll::Ready(accepted) = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await {
+            match accepted {
+                Ok((stream, peer)) => {
+                    if let Some(admission) = desk.admit(peer) {
+                        desk.receive(stream, spread.keep(peer, admission));
+                    }
+                }
+                Err(error) if is_exhaustion(&error) => break,
+                Err(_) => {}
+            }
+            turn.taken().await;
+        }
+        // Whoever comes now is refused, and knows it.
+        drop(listener);
+        while let Some((stream, arrival)) = poll_fn(|cx| spread.poll_handed(cx)).await {
+            desk.receive(stream, arrival);
+            turn.taken().await;
+        }
+    }
+}
+
+/// An accept loop's turn among a worker's tasks.
+struct Turn {
+    taken: u32,
+    since: Instant,
+}
+
+impl Turn {
+    fn new() -> Self {
+        Self { taken: 0, since: Instant::now() }
+    }
+
+    /// Another was taken in: when it has been enough, those that are open have their turn.
+    async fn taken(&mut self) {
+        self.taken += 1;
+        if self.taken >= TURN && self.since.elapsed() >= TURN_WITHIN {
+            yield_now().await;
+            *self = Self::new();
         }
     }
 }

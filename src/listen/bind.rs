@@ -1,5 +1,5 @@
-//! Binding a listener: one socket a worker on the same address (SO_REUSEPORT), so that the kernel
-//! spreads connections and no worker wakes another. Where that is not to be had, workers share one.
+//! Binding a listener: one socket a worker on the same address (SO_REUSEPORT), so that all can accept and none of them wakes the
+//! others. Where that is not to be had, workers share one.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

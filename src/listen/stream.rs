@@ -30,6 +30,13 @@ enum Io<T> {
     Unix(UnixStream),
 }
 
+/// A connection that no runtime watches, on its way from one worker to another. Nothing was read of it.
+#[derive(Debug)]
+pub(super) enum Detached {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
 #[derive(Debug)]
 struct Early {
     bytes: Vec<u8>,
@@ -55,6 +62,15 @@ impl ClientStream {
         }
     }
 
+    /// Takes it away from this thread's runtime; before anything was read.
+    pub(super) fn detach(self) -> io::Result<Detached> {
+        debug_assert!(self.early.is_none(), "what was read would be lost");
+        Ok(match self.io {
+            Io::Tcp(stream) => Detached::Tcp(stream.into_std()?),
+            Io::Unix(stream) => Detached::Unix(stream.into_std()?),
+        })
+    }
+
     /// What tells how much of what was sent the client has not taken. It must be asked no longer than this lives.
     #[must_use]
     pub fn backlog(&self) -> Backlog {
@@ -62,6 +78,16 @@ impl ClientStream {
             Io::Tcp(stream) => Backlog::of(stream),
             Io::Unix(stream) => Backlog::of(stream),
         }
+    }
+}
+
+impl Detached {
+    /// Has this thread's runtime watch it.
+    pub(super) fn attach(self) -> io::Result<ClientStream> {
+        Ok(match self {
+            Self::Tcp(stream) => TcpStream::from_std(stream)?.into(),
+            Self::Unix(stream) => UnixStream::from_std(stream)?.into(),
+        })
     }
 }
 

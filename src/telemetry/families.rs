@@ -170,6 +170,8 @@ families! {
     HTTP2_ABUSE: COUNTER "tollgate_http2_abuse_total" ["kind"]
         "HTTP/2 connections that were ended for too much of what does no work, by the kind of frames.";
 
+    WORKER_CONNECTIONS: GAUGE "tollgate_worker_connections" ["worker"]
+        "Connections of clients that a worker has, those included that are on their way to it.";
     WORKER_TASKS: GAUGE "tollgate_worker_tasks" ["worker"]
         "Tasks that live on a worker: its connections, and what they have started.";
 

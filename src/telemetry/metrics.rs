@@ -160,6 +160,11 @@ impl Metrics {
         self.workers.add(worker, Box::new(tasks));
     }
 
+    /// Who tells how many connections of a listener a worker has; nothing, when there are none any more and will be none.
+    pub fn count_by_worker(&self, open: impl Fn(usize) -> Option<usize> + Send + Sync + 'static) {
+        self.workers.count(Box::new(open));
+    }
+
     /// The one meter of a listener, by the address it is bound to.
     #[must_use]
     pub fn listener(&self, address: &str) -> Arc<ListenerMeter> {

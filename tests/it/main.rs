@@ -19,6 +19,7 @@ mod branding;
 mod circuit;
 mod cli;
 mod cli_api;
+mod cores;
 mod cors;
 mod deadlines;
 mod explain;

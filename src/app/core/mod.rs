@@ -157,7 +157,7 @@ impl Core {
         }
         let listeners: Vec<Bound> = sockets.iter().map(|(bound, _)| bound.clone()).collect();
         meter_certificates(&document, &foundation.metrics);
-        hand_out(&workers, sockets);
+        hand_out(&workers, sockets, &foundation.metrics);
         foundation.metrics.reload_succeeded(SystemTime::now());
         loader.accept();
         let core = Self {

@@ -192,7 +192,7 @@ impl Core {
             .listeners
             .sort_by_key(|bound| document.listeners.iter().position(|listener| listener.name == bound.name));
         let workers = self.workers();
-        hand_out(&workers, new);
+        hand_out(&workers, new, self.metrics());
         for bound in gone {
             tracing::info!(listener = %bound.shown, "no longer listening");
             workers.iter().for_each(|worker| worker.tell(Command::Unlisten(Arc::clone(&bound.name))));

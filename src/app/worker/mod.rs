@@ -16,11 +16,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle as Task, spawn_local};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 
+pub(super) use self::reception::Admission;
 use self::reception::Reception;
 use self::shares::Shares;
 use super::memory;
 use crate::http::server::Connections;
-use crate::listen::{Acceptor, ConnectionCaps, ListeningSocket, accept_loop};
+use crate::listen::{Acceptor, ConnectionCaps, ListeningSocket, Spread, accept_loop};
 use crate::net;
 use crate::proxy::{Proxy, SnapshotCell};
 use crate::telemetry::Metrics;
@@ -52,6 +53,8 @@ pub(super) enum Command {
         /// As metrics call it.
         shown: Arc<str>,
         socket: ListeningSocket,
+        /// This worker's part in its connections.
+        spread: Spread<Admission>,
     },
     /// Accept no more for the listener of this name; connections stay.
     Unlisten(Arc<str>),
@@ -133,7 +136,7 @@ async fn run(share: WorkerShare, mut inbox: mpsc::Receiver<Command>) {
     let mut accepting: HashMap<Arc<str>, Accepting> = HashMap::new();
     let drain = loop {
         match inbox.recv().await {
-            Some(Command::Listen { name, shown, socket }) => {
+            Some(Command::Listen { name, shown, socket, spread }) => {
                 let local = local_of(&socket);
                 let Ok(listener) = Acceptor::new(socket) else { continue };
                 let (closed, is_closed) = watch::channel(false);
@@ -148,11 +151,7 @@ async fn run(share: WorkerShare, mut inbox: mpsc::Receiver<Command>) {
                     shares: Rc::clone(&shares),
                     metrics: Arc::clone(&share.metrics),
                 };
-                let reception = Rc::new(reception);
-                let receive = move |stream, peer| Rc::clone(&reception).receive(stream, peer);
-                let metrics = Arc::clone(&share.metrics);
-                let exhausted = move || metrics.accept_paused();
-                let task = spawn_local(accept_loop(listener, is_closed, receive, exhausted));
+                let task = spawn_local(accept_loop(listener, spread, is_closed, Rc::new(reception)));
                 accepting.insert(name, Accepting { closed, task });
             }
             Some(Command::Unlisten(name)) => {

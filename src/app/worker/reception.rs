@@ -14,7 +14,9 @@ use super::turned_away::tell;
 use crate::http::conn::{ConnState, Cut, HttpsRedirect};
 use crate::http::secured::{Secured, client_lines};
 use crate::http::server::{Connections, ServerSettings, serve};
-use crate::listen::{Backlog, ClientStream, ConnectionCaps, ConnectionPermit, Unannounced, announced};
+use crate::listen::{
+    Arrival, Backlog, ClientStream, ConnectionCaps, ConnectionPermit, Desk, Unannounced, announced,
+};
 use crate::proxy::{ListenerTerms, Proxy};
 use crate::telemetry::{ListenerMeter, Metrics};
 use crate::tls::{Alpn, HandshakeFailure, PendingHandshakes, Session, Turns};
@@ -47,28 +49,47 @@ impl Turns for Steps<'_> {
     }
 }
 
-impl Reception {
-    /// Starts the task of a connection, if it is let in.
-    pub(super) fn receive(self: Rc<Self>, stream: ClientStream, peer: Peer) {
+/// What a connection was let in with.
+pub(in crate::app) struct Admission {
+    terms: Arc<ListenerTerms>,
+    settings: ServerSettings,
+    permit: ConnectionPermit,
+}
+
+impl Desk for Rc<Reception> {
+    type Admission = Admission;
+
+    fn admit(&self, peer: Peer) -> Option<Admission> {
         self.meter.accepted();
         let snapshot = self.proxy.snapshot();
-        let Some(terms) = snapshot.listeners.get(&self.listener).cloned() else { return };
+        let terms = snapshot.listeners.get(&self.listener).cloned()?;
         let is_trusted = snapshot.trusted.trusts(peer);
         let settings = snapshot.server;
         drop(snapshot);
         if terms.announced_within.is_some() && !is_trusted {
-            return self.unannounced(peer, Unannounced::Untrusted);
+            self.unannounced(peer, Unannounced::Untrusted);
+            return None;
         }
-        let mut permit = match self.caps.enter() {
-            Ok(permit) => permit,
-            Err(refusal) => return self.refused(peer, refusal.reason()),
-        };
-        if !self.is_within_its_own(&mut permit, peer) {
-            return;
-        }
+        let mut permit =
+            self.caps.enter().inspect_err(|refusal| self.refused(peer, refusal.reason())).ok()?;
+        self.is_within_its_own(&mut permit, peer).then_some(Admission { terms, settings, permit })
+    }
+
+    fn receive(&self, stream: ClientStream, arrival: Arrival<Admission>) {
+        Rc::clone(self).start(stream, arrival);
+    }
+
+    fn exhausted(&self) {
+        self.metrics.accept_paused();
+    }
+}
+
+impl Reception {
+    /// Starts the task of a connection.
+    fn start(self: Rc<Self>, mut stream: ClientStream, arrival: Arrival<Admission>) {
+        let Arrival { mut peer, with: Admission { terms, settings, mut permit }, placed } = arrival;
         spawn_local(async move {
-            let mut permit = permit;
-            let (mut stream, mut peer) = (stream, peer);
+            let _placed = placed;
             if let Some(within) = terms.announced_within {
                 // Apart: it takes no room once it is done.
                 match Box::pin(announced(&mut stream, peer, within)).await {
@@ -86,7 +107,8 @@ impl Reception {
             let client = permit.client();
             let Some(tls) = &terms.tls else {
                 let shares = Rc::clone(&self.shares);
-                let speaking = self.speak(stream, backlog, peer, None, terms.https_redirect, settings);
+                let state = self.state(peer, backlog, None, terms.https_redirect);
+                let speaking = self.speak(stream, state, settings);
                 return shares.of(client, speaking).await;
             };
             let began = Instant::now();
@@ -101,7 +123,8 @@ impl Reception {
                     drop(terms);
                     // Only now: a handshake's steps have turns of their own.
                     let shares = Rc::clone(&self.shares);
-                    let speaking = self.speak(stream, backlog, peer, Some(secured), None, settings);
+                    let state = self.state(peer, backlog, Some(secured), None);
+                    let speaking = self.speak(stream, state, settings);
                     Box::pin(shares.of(client, speaking)).await;
                 }
                 Err(failure) => {
@@ -135,20 +158,24 @@ impl Reception {
         self.refused(peer, why.reason());
     }
 
-    /// Speaks HTTP until the connection ends.
-    async fn speak<S>(
-        self: Rc<Self>,
-        stream: S,
-        backlog: Backlog,
+    /// What is known of a connection that is to speak HTTP.
+    fn state(
+        &self,
         peer: Peer,
+        backlog: Backlog,
         secured: Option<Box<Secured>>,
         https_redirect: Option<HttpsRedirect>,
-        settings: ServerSettings,
-    ) where
-        S: AsyncRead + AsyncWrite + Unpin + 'static,
-    {
+    ) -> Rc<ConnState> {
         let state = Rc::new(ConnState::of(peer, self.local, secured, https_redirect));
         state.ask_for_backlog(backlog);
+        state
+    }
+
+    /// Speaks HTTP until the connection ends.
+    async fn speak<S>(self: Rc<Self>, stream: S, state: Rc<ConnState>, settings: ServerSettings)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
         let noted = Rc::clone(&state);
         let meter = Arc::clone(&self.meter);
         let opened = move |protocol| meter.opened(protocol);
@@ -157,7 +184,7 @@ impl Reception {
             self.metrics.connection_cut(why.reason());
             // One that has nothing to ask any more is no news.
             if why != Cut::Idle {
-                tell(peer, &self.listener, why.reason());
+                tell(noted.peer, &self.listener, why.reason());
             }
         }
     }

@@ -27,5 +27,5 @@ pub use message::{Ending, Message, Request, Response, fingerprint, get, post, re
 pub use origin::{Origin, refused_address};
 pub use peer::Silence;
 pub use process::{Process, tollgate};
-pub use wait::{DEADLINE, eventually, eventually_async};
+pub use wait::{DEADLINE, eventually, eventually_async, eventually_some};
 pub use websocket::{Farewell, websocket, websocket_echo};
