@@ -96,18 +96,22 @@ where
         handled.map(|answer| answer.map(|answer| answer.map(|body| Heeding::new(body, state))))
     });
     let mut conn = builder.serve_connection(guard, service);
-    let mut told = false;
+    // Not before hyper has read: what has come already is answered.
+    let (mut begun, mut told) = (false, false);
     // How many requests there had been when it was to be parked.
     let mut parking = None;
     let ended = poll_fn(|cx| {
         loop {
-            if !told && entered.is_draining(cx) {
+            if begun && !told && entered.is_draining(cx) {
                 told = true;
                 state.park(false);
                 Pin::new(&mut conn).graceful_shutdown();
             }
             if let Poll::Ready(ended) = Pin::new(&mut conn).poll(cx) {
                 return Poll::Ready(if ended.is_ok() { Ended::InOrder } else { Ended::Broken });
+            }
+            if !std::mem::replace(&mut begun, true) && entered.is_draining(cx) {
+                continue;
             }
             if told || parking.is_some() {
                 // What the client is slow to take has as long as ever. Then it is closed as it is: nothing has been

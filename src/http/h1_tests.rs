@@ -71,11 +71,11 @@ impl Peer {
         let (http2, life) = (Http2Limits::default(), LifeLimits::default());
         let settings = ServerSettings { head, deadlines, http2, request_rate: None, life };
         let connections = Rc::new(Connections::default());
-        let (known, open) = (Rc::clone(&state), Rc::clone(&connections));
+        let (known, entered) = (Rc::clone(&state), connections.enter());
         let server = spawn_local(async move {
             let meter = Metrics::new(1).unwrap().listener("test");
             let opened = move |protocol| meter.opened(protocol);
-            server::serve(served, known, settings, Rc::new(Echo::default()), open, opened).await;
+            server::serve(served, known, settings, Rc::new(Echo::default()), entered, opened).await;
         });
         Self { io, state, connections, server }
     }

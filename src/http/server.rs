@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::yield_now;
 
 use super::conn::{ConnState, LifeLimits};
 use super::guard::{ConnDeadlines, Guard, Spoken};
@@ -82,7 +83,8 @@ impl Connections {
         }
     }
 
-    fn enter(self: &Rc<Self>) -> Entered {
+    /// A connection is there.
+    pub fn enter(self: &Rc<Self>) -> Entered {
         self.open.set(self.open.get() + 1);
         let slot = self.free.borrow_mut().pop().unwrap_or_else(|| {
             let mut wakers = self.wakers.borrow_mut();
@@ -94,7 +96,7 @@ impl Connections {
 }
 
 /// One connection's place among the open ones.
-pub(super) struct Entered {
+pub struct Entered {
     connections: Rc<Connections>,
     slot: usize,
     registered: Cell<bool>,
@@ -122,24 +124,27 @@ impl Drop for Entered {
     }
 }
 
-/// Serves one connection until it ends. `opened` is told what it speaks, and counts it.
+/// Serves one connection, which has `entered`, until it ends. `opened` is told what it speaks, and counts it.
 pub async fn serve<S, H>(
     io: S,
     state: Rc<ConnState>,
     settings: ServerSettings,
     handler: Rc<H>,
-    connections: Rc<Connections>,
+    entered: Entered,
     opened: impl FnOnce(Protocol) -> OpenConnection,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
     H: Handler + 'static,
 {
-    let entered = connections.enter();
     state.limit_life(settings.life);
     // Whenever this future is dropped, a tunnel that waits to be started goes with it.
     let _waiting = DropTunnel(Rc::clone(&state));
     let mut guard = Guard::new(io, settings.head, settings.deadlines, Rc::clone(&state));
     let spoken = {
+        if entered.connections.is_draining() {
+            // What the client has asked may be there already: the runtime looks at the socket first.
+            yield_now().await;
+        }
         let mut spoken = std::pin::pin!(guard.spoken());
         poll_fn(|cx| {
             if entered.is_draining(cx) {

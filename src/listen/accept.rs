@@ -6,12 +6,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, UnixListener};
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::bind::ListeningSocket;
+use super::bind::{BACKLOG, ListeningSocket};
 use super::spread::{Arrival, Spread};
 use super::stream::{ClientStream, prepare};
 use crate::types::Peer;
@@ -61,6 +62,26 @@ impl Acceptor {
             }
             Self::Unix(socket) => {
                 socket.poll_accept(cx).map_ok(|(stream, _)| (ClientStream::from(stream), Peer::Unix))
+            }
+        }
+    }
+
+    /// A connection that waits in the kernel, also one that the runtime has not heard of yet.
+    fn accept_now(&self) -> io::Result<(ClientStream, Peer)> {
+        let accept = |socket: SockRef<'_>| {
+            let (stream, address) = socket.accept()?;
+            stream.set_nonblocking(true)?;
+            Ok::<_, io::Error>((stream, address.as_socket()))
+        };
+        match self {
+            Self::Tcp(socket) => {
+                let (stream, address) = accept(SockRef::from(socket))?;
+                let address = address.ok_or(io::ErrorKind::NotConnected)?;
+                Ok((TcpStream::from_std(stream.into())?.into(), Peer::from(address)))
+            }
+            Self::Unix(socket) => {
+                let (stream, _) = accept(SockRef::from(socket))?;
+                Ok((UnixStream::from_std(stream.into())?.into(), Peer::Unix))
             }
         }
     }
@@ -179,14 +200,15 @@ impl<D: Desk> Accepting<D> {
     async fn finish(self, mut turn: Turn) {
         let Self { listener, mut spread, desk, .. } = self;
         spread.close();
-        while let Poll::Ready(accepted) = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await {
-            match accepted {
+        // As many as can wait; if more come all the time, this has an end nevertheless.
+        for _ in 0..=BACKLOG {
+            match listener.accept_now() {
                 Ok((stream, peer)) => {
                     if let Some(admission) = desk.admit(peer) {
                         desk.receive(stream, spread.keep(peer, admission));
                     }
                 }
-                Err(error) if is_exhaustion(&error) => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock || is_exhaustion(&error) => break,
                 Err(_) => {}
             }
             turn.taken().await;

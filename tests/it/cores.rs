@@ -184,3 +184,48 @@ fn limits_hold_wherever_a_connection_goes() {
     eventually("there is room again", || by_worker(&gateway, 4) == [0; 4]);
     gateway.ask(&get(ACME, "/")).assert_status(200);
 }
+
+/// Connects many times at once, says all that it has to say, and lets something happen before the first answer is read.
+fn assert_all_answered(
+    listeners: &str,
+    connect: impl Fn(&TestGateway) -> Box<dyn Stream>,
+    happens: impl Fn(&mut TestGateway),
+) {
+    let origin = Origin::saying("ok");
+    let mut gateway = with_workers(4, listeners, &origin).start();
+    let mut open: Vec<_> = (0..200)
+        .map(|_| {
+            let mut stream = connect(&gateway);
+            stream.write_all(&get(ACME, "/").bytes()).unwrap();
+            stream
+        })
+        .collect();
+    happens(&mut gateway);
+    for stream in &mut open {
+        let mut said = Vec::new();
+        while !said.ends_with(b"\r\n\r\nok") {
+            let mut some = [0; 1024];
+            let len = stream.read(&mut some).unwrap();
+            assert!(len > 0, "closed after {:?}", String::from_utf8_lossy(&said));
+            said.extend(&some[..len]);
+        }
+    }
+}
+
+#[test]
+fn nothing_that_has_connected_is_lost_when_a_listener_goes() {
+    let both = "{ bind: 127.0.0.1:0 }, { bind: 'unix:{dir}/t.sock' }, { bind: '[::1]:0' }";
+    let goes = |gateway: &mut TestGateway| {
+        gateway.reload(|config| config.set("listeners", "[{ bind: 127.0.0.1:0 }]")).unwrap();
+    };
+    assert_all_answered(both, |gateway| over_tcp(gateway.listeners()[1]), goes);
+    assert_all_answered(both, |gateway| over_unix(&gateway.directory().join("t.sock")), goes);
+}
+
+#[test]
+fn nothing_that_has_connected_is_lost_when_the_gateway_drains() {
+    let both = "{ bind: 127.0.0.1:0 }, { bind: 'unix:{dir}/t.sock' }";
+    let drains = |gateway: &mut TestGateway| gateway.drain();
+    assert_all_answered(both, |gateway| over_tcp(gateway.address()), drains);
+    assert_all_answered(both, |gateway| over_unix(&gateway.directory().join("t.sock")), drains);
+}

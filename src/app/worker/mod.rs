@@ -4,6 +4,7 @@ mod reception;
 mod shares;
 mod turned_away;
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -150,7 +151,9 @@ async fn run(share: WorkerShare, mut inbox: mpsc::Receiver<Command>) {
                     handshakes: Arc::clone(&share.handshakes),
                     shares: Rc::clone(&shares),
                     metrics: Arc::clone(&share.metrics),
+                    terms: RefCell::default(),
                 };
+                let _ = reception.terms_in(&proxy.snapshot());
                 let task = spawn_local(accept_loop(listener, spread, is_closed, Rc::new(reception)));
                 accepting.insert(name, Accepting { closed, task });
             }

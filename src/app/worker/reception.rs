@@ -1,5 +1,6 @@
 //! A connection's way from the listener's socket to HTTP: whether it is let in, the handshake of TLS, and what it speaks.
 
+use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,11 +14,11 @@ use super::shares::Shares;
 use super::turned_away::tell;
 use crate::http::conn::{ConnState, Cut, HttpsRedirect};
 use crate::http::secured::{Secured, client_lines};
-use crate::http::server::{Connections, ServerSettings, serve};
+use crate::http::server::{Connections, Entered, ServerSettings, serve};
 use crate::listen::{
     Arrival, Backlog, ClientStream, ConnectionCaps, ConnectionPermit, Desk, Unannounced, announced,
 };
-use crate::proxy::{ListenerTerms, Proxy};
+use crate::proxy::{ListenerTerms, Proxy, Snapshot};
 use crate::telemetry::{ListenerMeter, Metrics};
 use crate::tls::{Alpn, HandshakeFailure, PendingHandshakes, Session, Turns};
 use crate::types::{HostName, Peer};
@@ -35,6 +36,8 @@ pub(super) struct Reception {
     /// Whose handshake and whose connection goes on next.
     pub(super) shares: Rc<Shares>,
     pub(super) metrics: Arc<Metrics>,
+    /// How connections were received last. Those that had connected when a reload took the listener away are received so still.
+    pub(super) terms: RefCell<Option<Arc<ListenerTerms>>>,
 }
 
 /// The steps of a client's handshake.
@@ -62,7 +65,7 @@ impl Desk for Rc<Reception> {
     fn admit(&self, peer: Peer) -> Option<Admission> {
         self.meter.accepted();
         let snapshot = self.proxy.snapshot();
-        let terms = snapshot.listeners.get(&self.listener).cloned()?;
+        let terms = self.terms_in(&snapshot)?;
         let is_trusted = snapshot.trusted.trusts(peer);
         let settings = snapshot.server;
         drop(snapshot);
@@ -85,9 +88,23 @@ impl Desk for Rc<Reception> {
 }
 
 impl Reception {
+    /// How connections are received; `None` where no configuration ever said so.
+    pub(super) fn terms_in(&self, snapshot: &Snapshot) -> Option<Arc<ListenerTerms>> {
+        let mut known = self.terms.borrow_mut();
+        if let Some(terms) = snapshot.listeners.get(&self.listener)
+            && known.as_ref().is_none_or(|known| !Arc::ptr_eq(known, terms))
+        {
+            *known = Some(Arc::clone(terms));
+        }
+        known.clone()
+    }
+
     /// Starts the task of a connection.
     fn start(self: Rc<Self>, mut stream: ClientStream, arrival: Arrival<Admission>) {
         let Arrival { mut peer, with: Admission { terms, settings, mut permit }, placed } = arrival;
+        // At once, so that it is not overlooked at the end: nobody waits there for handshakes, and for what would come after them.
+        let is_plain = terms.tls.is_none() && terms.announced_within.is_none();
+        let entered = is_plain.then(|| self.connections.enter());
         spawn_local(async move {
             let _placed = placed;
             if let Some(within) = terms.announced_within {
@@ -107,8 +124,9 @@ impl Reception {
             let client = permit.client();
             let Some(tls) = &terms.tls else {
                 let shares = Rc::clone(&self.shares);
+                let entered = entered.unwrap_or_else(|| self.connections.enter());
                 let state = self.state(peer, backlog, None, terms.https_redirect);
-                let speaking = self.speak(stream, state, settings);
+                let speaking = self.speak(stream, state, settings, entered);
                 return shares.of(client, speaking).await;
             };
             let began = Instant::now();
@@ -123,8 +141,9 @@ impl Reception {
                     drop(terms);
                     // Only now: a handshake's steps have turns of their own.
                     let shares = Rc::clone(&self.shares);
+                    let entered = self.connections.enter();
                     let state = self.state(peer, backlog, Some(secured), None);
-                    let speaking = self.speak(stream, state, settings);
+                    let speaking = self.speak(stream, state, settings, entered);
                     Box::pin(shares.of(client, speaking)).await;
                 }
                 Err(failure) => {
@@ -172,14 +191,19 @@ impl Reception {
     }
 
     /// Speaks HTTP until the connection ends.
-    async fn speak<S>(self: Rc<Self>, stream: S, state: Rc<ConnState>, settings: ServerSettings)
-    where
+    async fn speak<S>(
+        self: Rc<Self>,
+        stream: S,
+        state: Rc<ConnState>,
+        settings: ServerSettings,
+        entered: Entered,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
         let noted = Rc::clone(&state);
         let meter = Arc::clone(&self.meter);
         let opened = move |protocol| meter.opened(protocol);
-        serve(stream, state, settings, Rc::clone(&self.proxy), Rc::clone(&self.connections), opened).await;
+        serve(stream, state, settings, Rc::clone(&self.proxy), entered, opened).await;
         if let Some(why) = noted.cut() {
             self.metrics.connection_cut(why.reason());
             // One that has nothing to ask any more is no news.
