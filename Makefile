@@ -13,7 +13,7 @@ PROFILE ?= benches/pgo/tollgate.profdata
 RELEASE = $(if $(PROFILE),benches/pgo/made-for --check && )RUSTFLAGS="$(RUSTFLAGS) $(if $(PROFILE),-Cprofile-use=$(abspath $(PROFILE)) -Cllvm-args=-no-pgo-warn-mismatch)" $(CARGO) build --release --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help demo release profile test lint schema audit bench bench-compare bench-fairness bench-syscalls bench-reload bench-idle bench-resilience bench-abuse bench-scale bench-slow fuzz
+.PHONY: help demo release profile test lint schema audit bench bench-compare bench-fairness bench-syscalls bench-reload bench-cores bench-idle bench-resilience bench-abuse bench-scale bench-slow fuzz
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -68,6 +68,13 @@ bench-reload: ## Reload every second for a minute at full load: nothing may be l
 	$(RELEASE)
 	benches/compare/install
 	benches/compare/reload_under_load.py --seconds 60
+
+bench-cores: ## Measure what a second worker costs, whether both have as much to do, and who wakes whom
+	$(RELEASE)
+	benches/compare/install
+	benches/compare/cores.py
+	benches/compare/cores.py --scenario tenants
+	benches/compare/cores.py --scenario tenants --wakes
 
 bench-idle: ## Measure what an idle connection costs in memory
 	$(RELEASE)

@@ -81,3 +81,18 @@ fn a_storm_of_handshakes_is_bounded_and_over_when_it_ends() {
     };
     eventually("the next are served", || served(Dialer::new(&[]).dial(gateway.address(), ACME)));
 }
+
+#[test]
+fn connections_are_spread_over_the_workers_before_their_handshakes() {
+    let origin = Origin::echo();
+    let issued = Authority::new("test").issue(&[ACME]);
+    let gateway = tls(&[&issued], "", &origin).set("workers", "4").start();
+    let dialer = Dialer::new(&[]);
+    let mut open: Vec<TlsClient> = (0..8).map(|_| dialer.connect(gateway.address(), ACME)).collect();
+    for client in &mut open {
+        assert_eq!(client.ask(&get(ACME, "/")).status, 200);
+    }
+    for worker in ["0", "1", "2", "3"] {
+        assert_eq!(gateway.metric("tollgate_worker_connections", &[("worker", worker)]), 2.0);
+    }
+}
