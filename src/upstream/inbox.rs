@@ -7,7 +7,6 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, Response, StatusCode, Version};
 
-use crate::http::hop_by_hop::has_token;
 use crate::http::wire::Chunk;
 
 /// Fields that a response may have.
@@ -69,9 +68,10 @@ pub(super) fn head(
     let mut parsed = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
     let len = match config.parse_response_with_uninit_headers(&mut parsed, read, &mut slots) {
-        Ok(httparse::Status::Complete(len)) => len,
+        // However much came at once: what is too long in pieces is too long whole.
+        Ok(httparse::Status::Complete(len)) if len <= HEAD_MAX => len,
         Ok(httparse::Status::Partial) if read.len() < HEAD_MAX => return Ok(None),
-        Ok(httparse::Status::Partial) | Err(_) => return Err(Garbled),
+        Ok(_) | Err(_) => return Err(Garbled),
     };
     let start = read.as_ptr() as usize;
     spans.clear();
@@ -141,10 +141,14 @@ impl Framing {
         if self.chunked && (self.length.is_some() || version == Version::HTTP_10) {
             return Err(Garbled);
         }
-        let keep_alive = match version {
-            Version::HTTP_10 => self.connection && has_token(fields, &CONNECTION, b"keep-alive"),
-            _ => !self.connection || !has_token(fields, &CONNECTION, b"close"),
-        };
+        // RFC 9112 §9.3: `close` counts whatever else is said.
+        let closes = self.connection && has_option(fields, b"close");
+        let keeps = version != Version::HTTP_10 || self.connection && has_option(fields, b"keep-alive");
+        // A 204 must not say that it has a body (RFC 9110 §8.6, RFC 9112 §6.1). What says so may send one, where the next
+        // response should stand.
+        let lies = status == StatusCode::NO_CONTENT
+            && (self.chunked || self.length.is_some_and(|length| length > 0));
+        let keep_alive = keeps && !closes && !lies;
         let bodiless = *method == Method::HEAD
             || status.is_informational()
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
@@ -158,13 +162,24 @@ impl Framing {
     }
 }
 
+/// Whether one of the connection's options is that (RFC 9110 §7.6.1).
+fn has_option(fields: &HeaderMap, option: &[u8]) -> bool {
+    let mut lines = fields.get_all(CONNECTION).iter();
+    lines.any(|line| {
+        line.as_bytes().split(|byte| *byte == b',').any(|one| one.trim_ascii().eq_ignore_ascii_case(option))
+    })
+}
+
+/// RFC 9110 §8.6: `1*DIGIT`, of what 63 bits hold: a number of 64 bits with a sign is what many read it into.
 fn number(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() || digits.len() > 18 {
+    if digits.is_empty() {
         return None;
     }
-    digits
-        .iter()
-        .try_fold(0_u64, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + u64::from(digit - b'0')))
+    let number = digits.iter().try_fold(0_i64, |sum, digit| {
+        let digit = char::from(*digit).to_digit(10)?;
+        sum.checked_mul(10)?.checked_add(i64::from(digit))
+    })?;
+    u64::try_from(number).ok()
 }
 
 impl Decoder {
@@ -228,7 +243,8 @@ fn trailer_fields(text: &[u8]) -> Result<HeaderMap, Garbled> {
     if text.len() <= 2 {
         return Ok(fields);
     }
-    let mut slots = [httparse::EMPTY_HEADER; 64];
+    // `Chunk` lets no more pass.
+    let mut slots = [httparse::EMPTY_HEADER; 100];
     match httparse::parse_headers(text, &mut slots) {
         Ok(httparse::Status::Complete((_, parsed))) => {
             for field in parsed {

@@ -108,6 +108,42 @@ fn connections_are_kept_as_the_version_says() {
     assert!(!keeps("HTTP/1.1 200 X\r\n\r\n"));
 }
 
+#[test]
+fn connections_end_whatever_else_is_said_beside_close() {
+    let keeps = |text: &str| parse(text).unwrap().unwrap().keep_alive;
+    assert!(!keeps("HTTP/1.0 200 X\r\nContent-Length: 0\r\nConnection: keep-alive, close\r\n\r\n"));
+    assert!(!keeps(
+        "HTTP/1.0 200 X\r\nConnection: close\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n"
+    ));
+}
+
+#[test]
+fn a_204_that_says_it_has_a_body_is_the_connections_last_response() {
+    let keeps =
+        |field: &str| parse(&format!("HTTP/1.1 204 X\r\n{field}\r\n\r\n")).unwrap().unwrap().keep_alive;
+    assert!(keeps("Content-Length: 0"));
+    assert!(!keeps("Content-Length: 5") && !keeps("Transfer-Encoding: chunked"));
+    assert!(parse("HTTP/1.1 304 X\r\nContent-Length: 5\r\n\r\n").unwrap().unwrap().keep_alive);
+}
+
+#[test]
+fn a_head_is_too_long_however_much_of_it_comes_at_once() {
+    let text = |len: usize| format!("HTTP/1.1 204 X\r\nA: {}\r\n\r\n", "a".repeat(len - 23));
+    assert!(parse(&text(HEAD_MAX)).unwrap().is_some());
+    assert_eq!(parse(&text(HEAD_MAX + 1)).map(|_| ()), Err(Garbled));
+}
+
+#[test]
+fn lengths_are_what_63_bits_hold_in_digits() {
+    let length = |value: &str| {
+        let head = parse(&format!("HTTP/1.1 200 X\r\nContent-Length: {value}\r\n\r\n"))?;
+        Ok(head.unwrap().decoder.left().unwrap())
+    };
+    assert_eq!(length("00000000000000000000000000005"), Ok(5));
+    assert_eq!(length("9223372036854775807"), Ok(i64::MAX as u64));
+    assert_eq!(length("9223372036854775808"), Err(Garbled));
+}
+
 const GOOD: &[&str] = &[
     "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Empty:\r\n\r\nhello",
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1a\r\nabcdefghijklmnopqrstuvwxyz\r\n0\r\nA: b\r\nC: d\r\n\r\n",
