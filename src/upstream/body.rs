@@ -12,6 +12,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::http2::StreamBody;
+#[cfg(feature = "hyper-upstream")]
+use super::hyper1::HyperBody;
 use super::inbox::{Decoded, Decoder};
 use super::line::{Lease, Line, Upload};
 use super::rooms::Rooms;
@@ -43,6 +45,8 @@ pub struct UpstreamBody(Kind);
 enum Kind {
     Line(LineBody),
     Stream(StreamBody),
+    #[cfg(feature = "hyper-upstream")]
+    Hyper(Box<HyperBody>),
 }
 
 impl UpstreamBody {
@@ -54,12 +58,19 @@ impl UpstreamBody {
         Self(Kind::Stream(body))
     }
 
+    #[cfg(feature = "hyper-upstream")]
+    pub(super) fn of_hyper(body: HyperBody) -> Self {
+        Self(Kind::Hyper(Box::new(body)))
+    }
+
     /// The endpoint has said its last byte: its connection is free.
     #[must_use]
     pub fn is_received(&self) -> bool {
         match &self.0 {
             Kind::Line(body) => body.decoder.is_ended(),
             Kind::Stream(body) => body.is_received(),
+            #[cfg(feature = "hyper-upstream")]
+            Kind::Hyper(body) => body.is_received(),
         }
     }
 }
@@ -75,6 +86,8 @@ impl Body for UpstreamBody {
         match &mut self.0 {
             Kind::Line(body) => Pin::new(body).poll_frame(cx),
             Kind::Stream(body) => Pin::new(body).poll_frame(cx),
+            #[cfg(feature = "hyper-upstream")]
+            Kind::Hyper(body) => Pin::new(&mut **body).poll_frame(cx),
         }
     }
 
@@ -82,6 +95,8 @@ impl Body for UpstreamBody {
         match &self.0 {
             Kind::Line(body) => body.is_end_stream(),
             Kind::Stream(body) => body.is_end_stream(),
+            #[cfg(feature = "hyper-upstream")]
+            Kind::Hyper(body) => body.is_end_stream(),
         }
     }
 
@@ -89,6 +104,8 @@ impl Body for UpstreamBody {
         match &self.0 {
             Kind::Line(body) => body.size_hint(),
             Kind::Stream(body) => body.size_hint(),
+            #[cfg(feature = "hyper-upstream")]
+            Kind::Hyper(body) => body.size_hint(),
         }
     }
 }

@@ -18,6 +18,8 @@ use super::body::{LineBody, Sending, UpstreamBody, Wire};
 use super::connect::ConnectFailure;
 use super::endpoint::Endpoint;
 use super::http2::{self, Links};
+#[cfg(feature = "hyper-upstream")]
+use super::hyper1;
 use super::inbox::{self, Head};
 use super::io::Io;
 use super::line::{Idle, Lease, Line, Upload};
@@ -168,7 +170,18 @@ impl UpstreamClient {
         terms: Terms<'_>,
     ) -> Result<Answer, SendFailure> {
         let Some(outbox) = outgoing.as_mut() else { return Err(SendFailure::Protocol) };
+        let timeouts = pool.timeouts();
+        let lease = || Lease {
+            idle: Rc::clone(&self.idle),
+            endpoint: endpoint.id(),
+            idle_max: pool.idle_max(),
+            keep: timeouts.keep_alive,
+        };
         let mut line = match self.way(pool, endpoint, terms).await? {
+            #[cfg(feature = "hyper-upstream")]
+            Way::Line(line) if hyper1::IS_CHOSEN => {
+                return hyper1::exchange(line, lease(), pool, outgoing, terms).await;
+            }
             Way::Line(line) => line,
             Way::Link(carried) => {
                 let scheme = if endpoint.tls().is_some() { Scheme::HTTPS } else { Scheme::HTTP };
@@ -177,7 +190,6 @@ impl UpstreamClient {
         };
         let mut uploading = terms.flow.is_some();
         let mut deadline = self.idle.deadline(until(terms.since, pool, terms));
-        let timeouts = pool.timeouts();
         let mut interim = 0;
         let answered = poll_fn(|cx| {
             if let Poll::Ready(answered) =
@@ -225,15 +237,9 @@ impl UpstreamClient {
                 Wire::Own(line)
             }
         };
-        let lease = Lease {
-            idle: Rc::clone(&self.idle),
-            endpoint: endpoint.id(),
-            idle_max: pool.idle_max(),
-            keep: timeouts.keep_alive,
-        };
         Ok(Answer::Response(response.map(|()| {
             let expires = terms.expires;
-            let body = LineBody::new(wire, decoder, keep_alive, lease, timeouts.idle, expires, deadline);
+            let body = LineBody::new(wire, decoder, keep_alive, lease(), timeouts.idle, expires, deadline);
             UpstreamBody::of_line(body)
         })))
     }

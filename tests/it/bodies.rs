@@ -201,6 +201,7 @@ fn curl_sends_no_body_that_is_refused() {
 }
 
 #[test]
+#[cfg_attr(feature = "hyper-upstream", ignore = "hyper sends only trailers that are announced")]
 fn trailers_can_not_say_what_only_a_head_may() {
     let origin = Origin::answering(
         "HTTP/1.1 200 OK\r\nTrailer: X-Sum, Set-Cookie, Content-Length\r\nTransfer-Encoding: chunked\r\n\r\n\

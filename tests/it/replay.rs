@@ -82,10 +82,10 @@ fn a_body_is_sent_again_as_it_was_while_the_request_may_be() {
                     assert_eq!((&one.trailers, names(one)), (&asked[0].trailers, names(&asked[0])));
                     assert_eq!(one.all("x-request-timeout").len(), 1, "{one:?}");
                 }
-                assert_eq!(
-                    asked[0].trailers.len(),
-                    usize::from(asked[0].header("transfer-encoding").is_some())
-                );
+                // hyper sends only trailers that are announced.
+                let has_trailers =
+                    asked[0].header("transfer-encoding").is_some() && !cfg!(feature = "hyper-upstream");
+                assert_eq!(asked[0].trailers.len(), usize::from(has_trailers));
             }
         }
     }
