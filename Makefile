@@ -5,7 +5,7 @@ CARGO ?= cargo
 # database can't be fetched.
 AUDIT ?=
 # The fuzz targets of `make fuzz`, and how many seconds each runs.
-FUZZ ?= host wire forwarded facade proxy_header yaml
+FUZZ ?= host wire response forwarded facade proxy_header yaml
 FUZZ_SECONDS ?= 60
 
 # What a gateway does often, for the compiler: see benches/README.md. Any other profile, or none (PROFILE=), will do.

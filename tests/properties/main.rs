@@ -15,6 +15,9 @@ mod host;
 mod inputs;
 #[path = "../../fuzz/properties/proxy_header.rs"]
 mod proxy_header;
+#[path = "../../fuzz/properties/response/mod.rs"]
+mod response;
+mod responses;
 #[path = "../../fuzz/properties/wire.rs"]
 mod wire;
 #[path = "../../fuzz/properties/yaml.rs"]
@@ -22,6 +25,13 @@ mod yaml;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+
+/// It is of our own client that this is said.
+fn read_in_one_way(bytes: &[u8]) {
+    if !cfg!(feature = "hyper-upstream") {
+        response::is_read_in_one_way(bytes);
+    }
+}
 
 proptest! {
     #[test]
@@ -57,6 +67,16 @@ proptest! {
     }
 
     #[test]
+    fn any_bytes_are_read_in_one_way(bytes in vec(any::<u8>(), 0..200)) {
+        read_in_one_way(&bytes);
+    }
+
+    #[test]
+    fn what_looks_like_an_answer_is_read_in_one_way(bytes in responses::exchange()) {
+        read_in_one_way(&bytes);
+    }
+
+    #[test]
     fn any_chain_names_no_made_up_client(bytes in vec(any::<u8>(), 0..200)) {
         forwarded::names_no_made_up_client(&bytes);
     }
@@ -88,11 +108,21 @@ proptest! {
 }
 
 #[test]
+fn answers_at_their_bounds_are_read_in_one_way() {
+    for answer in responses::at_bounds() {
+        for (asked, cut) in [(0, 0), (0, 255), (8, 0), (8, 255)] {
+            read_in_one_way(&[&[asked, cut][..], &answer].concat());
+        }
+    }
+}
+
+#[test]
 fn the_fuzzers_seeds_hold() {
     let properties = [
         ("host", host::parses_or_is_refused as fn(&[u8])),
         ("facade", facade::shows_one_host),
         ("wire", wire::has_one_reading),
+        ("response", read_in_one_way),
         ("forwarded", forwarded::names_no_made_up_client),
         ("yaml", yaml::loads_or_says_why),
     ];
