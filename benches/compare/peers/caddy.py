@@ -12,6 +12,7 @@ class Caddy(Peer):
     label = "Caddy"
     version_args = ["version"]
     env = {"GOMAXPROCS": "1"}
+    tls = True
     differs = {"tenants": "no rate limit, in-flight cap or per-tenant count (stock Caddy has none)"}
 
     def binary(self) -> Path | None:
@@ -46,8 +47,13 @@ def _config(setup: Setup) -> dict:
             {"handle": [{"handler": "static_response", "status_code": 404}]},
         ],
     }
+    apps: dict = {"http": {"servers": {"edge": server}}}
+    if setup.certificate:
+        server.update(protocols=["h1", "h2"], tls_connection_policies=[{}])
+        pair = {"certificate": str(setup.certificate.cert), "key": str(setup.certificate.key)}
+        apps["tls"] = {"certificates": {"load_files": [pair]}}
     return {
         "admin": {"disabled": True},
         "logging": {"logs": {"default": {"level": "ERROR"}}},
-        "apps": {"http": {"servers": {"edge": server}}},
+        "apps": apps,
     }

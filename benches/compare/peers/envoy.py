@@ -14,6 +14,7 @@ class Envoy(Peer):
     name = "envoy"
     label = "Envoy"
     version_args = ["--version"]
+    tls = True
     differs = {"tenants": "in-flight cap per cluster, not per tenant"}
 
     def binary(self) -> Path | None:
@@ -36,18 +37,17 @@ def _config(setup: Setup) -> dict:
     manager = {
         "@type": _TYPE + "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "edge",
-        "codec_type": "HTTP1",
+        "codec_type": "AUTO" if setup.certificate else "HTTP1",
         "route_config": {"name": "all", "virtual_hosts": virtual_hosts},
         "http_filters": filters,
     }
+    chain: dict = {"filters": [{"name": "http", "typed_config": manager}]}
+    if setup.certificate:
+        chain["transport_socket"] = _tls(setup)
     return {
         "static_resources": {
             "listeners": [
-                {
-                    "name": "edge",
-                    "address": _address(setup.port),
-                    "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
-                }
+                {"name": "edge", "address": _address(setup.port), "filter_chains": [chain], "tcp_backlog_size": 4096}
             ],
             "clusters": [
                 {
@@ -62,6 +62,17 @@ def _config(setup: Setup) -> dict:
             ],
         }
     }
+
+
+def _tls(setup: Setup) -> dict:
+    pair = {"certificate_chain": {"filename": str(setup.certificate.cert)}, "private_key": {"filename": str(setup.certificate.key)}}
+    common = {
+        "tls_certificates": [pair],
+        "alpn_protocols": ["h2", "http/1.1"],
+        "tls_params": {"tls_minimum_protocol_version": "TLSv1_2", "tls_maximum_protocol_version": "TLSv1_3"},
+    }
+    context = {"@type": _TYPE + "extensions.transport_sockets.tls.v3.DownstreamTlsContext", "common_tls_context": common}
+    return {"name": "tls", "typed_config": context}
 
 
 def _tenant(host: str, tenant: str) -> dict:

