@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -15,7 +15,12 @@ pub struct Tally {
     errors: BTreeMap<&'static str, u64>,
     /// Of answers below 400, and all of them: percentiles are exact.
     latencies_ns: Vec<u64>,
+    /// The largest of those that each `SLICE` of the window decided.
+    worst_ns: Vec<u64>,
 }
+
+/// So long is what the report tells the largest latency of.
+const SLICE: Duration = Duration::from_millis(100);
 
 #[derive(Serialize)]
 pub struct Report {
@@ -26,7 +31,10 @@ pub struct Report {
     p50_ms: Option<f64>,
     p90_ms: Option<f64>,
     p99_ms: Option<f64>,
+    p999_ms: Option<f64>,
     max_ms: Option<f64>,
+    /// For each tenth of a second of the window, by the moment that decides; 0 where nothing was answered.
+    worst_ms: Vec<f64>,
 }
 
 impl Tally {
@@ -37,6 +45,7 @@ impl Tally {
             statuses: BTreeMap::new(),
             errors: BTreeMap::new(),
             latencies_ns: Vec::new(),
+            worst_ns: Vec::new(),
         }
     }
 
@@ -58,7 +67,9 @@ impl Tally {
                 *self.statuses.entry(status).or_default() += 1;
                 if status < 400 {
                     let latency = Instant::now().saturating_duration_since(sent);
-                    self.latencies_ns.push(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX));
+                    let latency_ns = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
+                    self.latencies_ns.push(latency_ns);
+                    self.slice(at, latency_ns);
                 }
             }
             Err(failure) => *self.errors.entry(failure.name()).or_default() += 1,
@@ -71,18 +82,35 @@ impl Tally {
             intended: self.intended,
             statuses: self.statuses.clone(),
             errors: self.errors.clone(),
-            p50_ms: self.percentile_ms(50),
-            p90_ms: self.percentile_ms(90),
-            p99_ms: self.percentile_ms(99),
-            max_ms: self.percentile_ms(100),
+            p50_ms: self.permille_ms(500),
+            p90_ms: self.permille_ms(900),
+            p99_ms: self.permille_ms(990),
+            p999_ms: self.permille_ms(999),
+            max_ms: self.permille_ms(1000),
+            worst_ms: self.worst_ns.iter().copied().map(milliseconds).collect(),
         }
     }
 
-    /// By nearest rank: the lowest latency that `percent` of all do not exceed.
-    fn percentile_ms(&self, percent: usize) -> Option<f64> {
-        let rank = (self.latencies_ns.len() * percent).div_ceil(100).max(1);
-        let nanos = self.latencies_ns.get(rank - 1)?;
-        #[expect(clippy::cast_precision_loss, reason = "below 2^53 ns, a hundred days, it is exact")]
-        Some(*nanos as f64 / 1e6)
+    fn slice(&mut self, at: Instant, latency_ns: u64) {
+        let slice = at.saturating_duration_since(self.window.start).as_millis() / SLICE.as_millis();
+        let slice = usize::try_from(slice).unwrap_or(usize::MAX - 1);
+        // `at` is in the window, so this is as long as that at most.
+        if slice >= self.worst_ns.len() {
+            self.worst_ns.resize(slice + 1, 0);
+        }
+        if let Some(worst) = self.worst_ns.get_mut(slice) {
+            *worst = latency_ns.max(*worst);
+        }
     }
+
+    /// By nearest rank: the lowest latency that so many of a thousand do not exceed.
+    fn permille_ms(&self, permille: usize) -> Option<f64> {
+        let rank = (self.latencies_ns.len() * permille).div_ceil(1000).max(1);
+        self.latencies_ns.get(rank - 1).copied().map(milliseconds)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "below 2^53 ns, a hundred days, it is exact")]
+fn milliseconds(nanos: u64) -> f64 {
+    nanos as f64 / 1e6
 }
