@@ -96,24 +96,24 @@ def resident(pid):
     return int(line.split()[1]) * 1024
 
 
-def settled(pid):
-    """Resident memory, when quiet connections are parked and it has not changed for a second."""
-    time.sleep(7)
-    last, since = resident(pid), time.monotonic()
+def settled(resident_now, quiet_s=7):
+    """Resident memory, when quiet connections are parked (for which they have `quiet_s`) and it has not changed for a second."""
+    time.sleep(quiet_s)
+    last, since = resident_now(), time.monotonic()
     deadline = since + 30
     while time.monotonic() < deadline:
         time.sleep(0.1)
-        now = resident(pid)
+        now = resident_now()
         if abs(now - last) > 64 * 1024:
             last, since = now, time.monotonic()
         elif time.monotonic() - since > 1.5:
             break
-    return resident(pid)
+    return resident_now()
 
 
-async def connect(port, count, path):
+async def connect(port, count, path, host="acme.app.example.com"):
     """Connections that have each carried one request, all at the same time."""
-    request = f"GET {path} HTTP/1.1\r\nHost: acme.app.example.com\r\n\r\n".encode()
+    request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
     pairs = []
     for start in range(0, count, 500):
         size = min(500, count - start)
@@ -134,22 +134,25 @@ async def read(reader):
 
 
 async def measure(pid, port, count):
+    def now():
+        return resident(pid)
+
     warm = await connect(port, 50, "/")
     for _, writer in warm:
         writer.close()
     await asyncio.sleep(1)
-    before = settled(pid)
+    before = settled(now)
     # One request at a time: they share a few upstream connections.
     down = []
     for _ in range(count // 50):
         down += await connect(port, 50, "/")
-    clients = settled(pid)
+    clients = settled(now)
     for _, writer in down:
         writer.close()
     await asyncio.sleep(1)
-    again = settled(pid)
+    again = settled(now)
     await connect(port, count, "/together")
-    both = settled(pid)
+    both = settled(now)
     return before, clients, again, both
 
 

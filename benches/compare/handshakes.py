@@ -77,6 +77,8 @@ def client(port: int, host: str, duration_s: float, resume: bool) -> dict:
     while (began := time.monotonic()) < end:
         try:
             with socket.create_connection(("127.0.0.1", port), 10) as plain:
+                # The request must not wait until the end of the handshake is acknowledged, which not all do at once.
+                plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 with context.wrap_socket(plain, server_hostname=host, session=session) as peer:
                     peer.sendall(request)
                     answer = b""

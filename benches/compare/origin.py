@@ -1,15 +1,16 @@
-"""The application behind the proxies: one nginx worker that answers 1 KiB, or 1 MiB, or takes a body, and never closes a connection.
+"""The application behind the proxies: one nginx worker that answers 1 KiB, 1 MiB or 1 GiB, or takes a body, and never closes a connection.
 
 It tells, in `X-Seen-Tenant`, which X-Tenant-Id reached it: that is how `sanity` knows that a peer added it.
 """
 
 import os
 import shutil
+import sys
+from pathlib import Path
 
-from process import Child, Failure, Workspace, free_port, wait_until
+from process import Child, CpuTime, Failure, Workspace, free_port, tree_cpu, wait_until
 from sanity import get
-from scenario import BODY, DOWN, LARGE, PLAIN_HOST, UP
-
+from scenario import BODY, CONTEXT, DOWN, DOWN_1G, GIB, LARGE, PLAIN_HOST, UP, UP_1G, Scenario
 
 class Origin:
     def __init__(self, workspace: Workspace, core: int):
@@ -21,13 +22,31 @@ class Origin:
         config = folder / "nginx.conf"
         config.write_text(_config(self.port, free_port()))
         (folder / DOWN.path.lstrip("/")).write_text(DOWN.body)
+        # Of one hole: it takes no room on the disk, and is sent from memory once it was read.
+        self.gib = folder / DOWN_1G.path.lstrip("/")
+        with self.gib.open("wb") as out:
+            out.truncate(GIB)
         command = [nginx, "-p", str(folder), "-e", "stderr", "-c", str(config)]
         self.child: Child = workspace.start("origin", command, core)
-        wait_until(self._answers, 5, "the origin to answer")
+        # It would answer before it has read a body: this one takes it all, and tells how much it was.
+        self._sink_port = free_port()
+        self._sink = workspace.start("sink", [sys.executable, "-B", str(Path(__file__).with_name("sink.py")), str(self._sink_port)], core)
+        wait_until(lambda: self._answers(self.port) and self._answers(self._sink_port), 5, "the origin to answer")
 
-    def _answers(self) -> bool:
-        self.child.check_alive()
-        answer = get(self.port, PLAIN_HOST)
+    def port_of(self, scenario: Scenario) -> int:
+        return self._sink_port if scenario.path == UP_1G.path else self.port
+
+    @property
+    def children(self) -> list[Child]:
+        return [self.child, self._sink]
+
+    def cpu(self) -> CpuTime:
+        return tree_cpu(self.child.pid) + tree_cpu(self._sink.pid)
+
+    def _answers(self, port: int) -> bool:
+        for child in self.children:
+            child.check_alive()
+        answer = get(port, PLAIN_HOST)
         return answer is not None and answer.status == 200
 
 
@@ -51,6 +70,9 @@ http {{
         add_header X-Seen-Tenant $http_x_tenant_id;
         location / {{ return 200 "{BODY}"; }}
         location = {DOWN.path} {{ root .; }}
+        location = {DOWN_1G.path} {{ root .; }}
+        # What an application is told of a tenant, and can't be forged.
+        location = {CONTEXT} {{ return 200 "$http_x_tollgate_context"; }}
         # nginx answers of itself before it has read a body: so somebody else does, who is not sent it.
         location = {UP.path} {{
             client_max_body_size {2 * LARGE}; client_body_buffer_size {2 * LARGE};

@@ -143,6 +143,9 @@ class CpuTime:
     def total_s(self) -> float:
         return self.user_s + self.system_s
 
+    def __add__(self, other: "CpuTime") -> "CpuTime":
+        return CpuTime(self.user_s + other.user_s, self.system_s + other.system_s)
+
     def __sub__(self, earlier: "CpuTime") -> "CpuTime":
         return CpuTime(self.user_s - earlier.user_s, self.system_s - earlier.system_s)
 

@@ -1,84 +1,93 @@
-"""The rows as a Markdown table: medians, their spread, and ratios taken within each round."""
+"""The rows as Markdown: the bars first, then a table a scenario, with medians, their spread, and ratios taken within each round."""
 
-from collections import defaultdict
-from statistics import median
-
+import bars
 import machine
 from block import Block
-from measure import Sample
+from columns import COLUMNS, Column
 from peers import Peer
-from scenario import SCENARIOS
+from rounds import Rounds, Spread
+from sample import Sample
+from scenario import SCENARIOS, Scenario
 
 BLOCK = Block("compare")
-BASELINES = ("haproxy", "nginx")
 NOISE_MAX = 0.10  # above this share of a core, somebody else was at work
 
 
-def conditions(versions: dict[str, str], args) -> dict:
+def conditions(versions: dict[str, str], args, realtime: bool) -> dict:
     return {
         **machine.described(args),
         "rounds": args.rounds,
         "duration_s": args.duration,
         "warmup_s": args.warmup,
         "connections": args.connections,
+        "realtime": realtime,
         "versions": versions,
     }
 
 
-def markdown(samples: list[Sample], peers: list[Peer], condition: dict, failures: dict[tuple[str, str], str]) -> str:
+def markdown(rounds: Rounds, peers: list[Peer], condition: dict, failures: dict[tuple[str, str], str], chart: str | None) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in condition["versions"].items())
     lines = [
         f"{condition['date']}, kernel {condition['kernel']}, {condition['cpu']}, {condition['cores']} cores: "
         f"proxy on core {condition['proxy_core']}, origin and load on core {condition['load_core']}. "
-        f"{condition['rounds']} interleaved rounds of {condition['duration_s']} s after {condition['warmup_s']} s of warm-up, "
-        f"{condition['connections']} connections, a fresh process each. {versions}.",
+        f"Interleaved rounds, a fresh process each, {condition['connections']} connections. {versions}."
+        + ("" if condition["realtime"] else " Without real-time priority for the open loop."),
+        "",
+        *([f"![CPU time per request as × of the better of HAProxy and nginx]({chart})", ""] if chart else []),
+        *_judged(rounds),
     ]
     for name, scenario in SCENARIOS.items():
-        of_scenario = [sample for sample in samples if sample.scenario == name]
         failed = {peer: why for (where, peer), why in failures.items() if where == name}
-        if of_scenario or failed:
+        if rounds.of(name) or failed:
             lines += ["", f"### `{name}`: {scenario.title}", ""]
-            lines += _table(of_scenario, peers)
-            lines += _notes(name, of_scenario, peers, failed)
+            lines += _table(rounds, scenario, peers)
+            lines += _notes(rounds.of(name), scenario, peers, failed)
     return "\n".join(lines) + "\n"
 
 
-def _table(samples: list[Sample], peers: list[Peer]) -> list[str]:
-    lines = [
-        "| | CPU µs / request | × | of it user | × | requests/s | × | p50 ms | p99 ms | × | proxy core used | errors |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    by_peer = defaultdict(list)
-    for sample in samples:
-        by_peer[sample.peer].append(sample)
+def _judged(rounds: Rounds) -> list[str]:
+    lines = bars.lines(rounds)
+    return ["Bars (the median of the rounds, lowest and highest in brackets):", "", *lines] if lines else []
+
+
+def _table(rounds: Rounds, scenario: Scenario, peers: list[Peer]) -> list[str]:
+    columns = COLUMNS[scenario.kind]
+    titles = [title for column in columns for title in ([column.title, "×"] if column.best else [column.title])]
+    lines = [f"| | {' | '.join(titles)} | errors |", "|---" * (len(titles) + 2) + "|"]
     for peer in peers:
-        rows = by_peer[peer.name]
+        rows = rounds.of(scenario.name, peer.name)
         if not rows:
             continue
         errors = sum(row.errors for row in rows)
-        cells = [
-            peer.label,
-            _spread([row.cpu_us for row in rows], 1),
-            _ratio(samples, rows, "cpu_us", min),
-            _spread([row.cpu_user_us for row in rows], 1),
-            _ratio(samples, rows, "cpu_user_us", min),
-            _spread([row.requests_per_s for row in rows], 0),
-            _ratio(samples, rows, "requests_per_s", max),
-            _spread([row.p50_ms for row in rows], 2),
-            _spread([row.p99_ms for row in rows], 2),
-            _ratio(samples, rows, "p99_ms", min),
-            f"{median(row.proxy_core_used for row in rows):.0%}",
-            f"**{errors:,} ⚠**" if errors else "0",
-        ]
+        cells = [peer.label]
+        for column in columns:
+            cells.append(shown(rounds.spread(scenario.name, peer.name, column.figure), column))
+            if column.best:
+                ratio = rounds.ratio(scenario.name, peer.name, column.figure, best=column.best)
+                cells.append(f"{ratio.middle:.2f}" if ratio else "–")
+        cells.append(f"**{errors:,} ⚠**" if errors else "0")
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 
-def _notes(scenario: str, samples: list[Sample], peers: list[Peer], failed: dict[str, str]) -> list[str]:
-    notes = [
-        f"{peer.label}: {peer.differs[scenario]}."
+def shown(spread: Spread | None, column: Column) -> str:
+    if spread is None:
+        return "–"
+    if column.percent:
+        return f"{spread.middle:.0%}"
+    middle, low, high = (f"{value:,.{column.digits}f}" for value in (spread.middle, spread.low, spread.high))
+    return middle if spread.low == spread.high else f"{middle} ({low}–{high})"
+
+
+def _notes(samples: list[Sample], scenario: Scenario, peers: list[Peer], failed: dict[str, str]) -> list[str]:
+    notes = []
+    if samples:
+        count = 1 + max(sample.round for sample in samples)
+        notes.append(f"{count} round{'s' if count > 1 else ''}.")
+    notes += [
+        f"{peer.label}: {peer.differs[scenario.name]}."
         for peer in peers
-        if scenario in peer.differs and any(sample.peer == peer.name for sample in samples)
+        if scenario.name in peer.differs and any(sample.peer == peer.name for sample in samples)
     ]
     notes += [f"**{peer} could not be measured**: {why.splitlines()[0]}" for peer, why in failed.items()]
     noisy = [s for s in samples if max(s.others_on_proxy_core, s.others_on_load_core) > NOISE_MAX]
@@ -89,26 +98,3 @@ def _notes(scenario: str, samples: list[Sample], peers: list[Peer], failed: dict
             f"{max(s.others_on_load_core for s in samples):.0%} of the load's)."
         )
     return ["", *(f"- {note}" for note in notes)] if notes else []
-
-
-def _spread(values: list[float], digits: int) -> str:
-    middle, low, high = (f"{value:,.{digits}f}" for value in (median(values), min(values), max(values)))
-    return middle if len(values) == 1 else f"{middle} ({low}–{high})"
-
-
-def _ratio(samples: list[Sample], rows: list[Sample], figure: str, best) -> str:
-    """Median over the rounds of this peer's figure over the best baseline's of the same round.
-
-    The machine drifts between rounds more than within one, so a ratio of medians would be worth less.
-    """
-    ratios = []
-    for row in rows:
-        baselines = [
-            getattr(other, figure)
-            for other in samples
-            # A baseline that failed requests did less work: it is no measure.
-            if other.round == row.round and other.peer in BASELINES and other.errors == 0
-        ]
-        if baselines and best(baselines) > 0:
-            ratios.append(getattr(row, figure) / best(baselines))
-    return f"{median(ratios):.2f}" if ratios else "–"

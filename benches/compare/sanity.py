@@ -12,8 +12,8 @@ import socket
 import ssl
 from dataclasses import dataclass
 
-from process import Failure
-from scenario import Scenario
+from process import Failure, wait_until
+from scenario import CONTEXT, PLAIN_HOST, Scenario
 
 
 # The one that clients offer.
@@ -66,6 +66,25 @@ def check(port: int, scenario: Scenario) -> None:
         stranger = get(port, "stranger.example.net")
         if stranger is None or not 400 <= stranger.status < 500:
             raise Failure(f"an unknown tenant was not refused: {stranger}")
+
+
+def check_features(setup) -> None:
+    """Raises `Failure` unless what `peers/everything.py` turns on is seen to be on."""
+    context = get(setup.port, PLAIN_HOST, path=CONTEXT)
+    answer = get(setup.port, PLAIN_HOST, {"X-Tenant-Id": "forged"})
+    scrape = get(setup.spare_port, "localhost", path="/metrics")
+    log = setup.folder / "access.log"
+    wait_until(lambda: log.exists() and log.stat().st_size > 0, 5, "a line in the access log")
+    seen = {
+        "a signed context": context and context.body.count(".") == 2,
+        "the tenant's header": answer and answer.headers.get("x-seen-tenant") == "bench",
+        "a header rule's field": answer and answer.headers.get("x-served") == "tollgate",
+        "two quotas": scrape and all(f'quota="{name}"' in scrape.body for name in ("monthly", "egress")),
+        "seats": scrape and 'tollgate_queue_depth{tenant="_other",pool="shared"}' in scrape.body,
+    }
+    missing = [what for what, there in seen.items() if not there]
+    if missing:
+        raise Failure(f"not everything is on: no {', no '.join(missing)}")
 
 
 def check_tls(port: int, scenario: Scenario) -> None:

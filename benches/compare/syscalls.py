@@ -28,8 +28,9 @@ def main() -> None:
     os.sched_setaffinity(0, {args.load_core})
     with Workspace() as workspace:
         origin = Origin(workspace, args.load_core)
-        bench = Bench(workspace, origin, args.proxy_core, args.load_core, args.connections, args.duration, 0)
-        child, port = start(bench, peer, scenario)
+        bench = Bench(workspace, origin, args.proxy_core, args.load_core, args.connections)
+        started = start(bench, peer, scenario)
+        child, port = started.child, started.port
         sanity.check(port, scenario)
         script = wrk.script(workspace.folder, scenario)
         # Upstream connections and lazily made state come before the count.

@@ -22,15 +22,24 @@ done = function(summary, latency, requests)
 end
 """
 
+IN_TURN = 0  # a seed that is none: every tenant in turn, so that a warm-up leaves out nobody
+
 # Built once: at run time a request costs the client one table look-up, whatever the number of tenants.
 _HOSTS = """
-local requests, random, count = {{}}, math.random, {count}
+local requests, random, count, turn = {{}}, math.random, 0, nil
 init = function(args)
-  math.randomseed(tonumber(args[1]) or 1)
-  local hosts = {{ {hosts} }}
-  for i, host in ipairs(hosts) do requests[i] = wrk.format("GET", "/", {{ ["Host"] = host }}) end
+  local seed = tonumber(args[1]) or 1
+  if seed == {in_turn} then turn = 0 else math.randomseed(seed) end
+  for host in io.lines("{hosts}") do
+    count = count + 1
+    requests[count] = wrk.format("GET", "/", {{ ["Host"] = host }})
+  end
 end
-request = function() return requests[random(count)] end
+request = function()
+  if not turn then return requests[random(count)] end
+  turn = turn % count + 1
+  return requests[turn]
+end
 """
 
 
@@ -60,7 +69,9 @@ def script(folder: Path, scenario: Scenario) -> Path:
         if scenario.sends:
             text += f'wrk.method, wrk.body = "POST", string.rep("x", {scenario.sends})\n'
     else:
-        text = _HOSTS.format(count=len(scenario.hosts), hosts=", ".join(f'"{host}"' for host in scenario.hosts))
+        hosts = folder / f"hosts-{scenario.name}"
+        hosts.write_text("".join(f"{host}\n" for host in scenario.hosts))
+        text = _HOSTS.format(in_turn=IN_TURN, hosts=hosts)
     path = folder / f"wrk-{scenario.name}.lua"
     path.write_text(text + DONE)
     return path

@@ -31,7 +31,7 @@ def _config(setup: Setup) -> dict:
     proxy = {
         "handler": "reverse_proxy",
         "upstreams": [{"dial": f"127.0.0.1:{setup.origin_port}"}],
-        "transport": {"protocol": "http", "keep_alive": {"enabled": True, "max_idle_conns_per_host": 256}},
+        "transport": {"protocol": "http", "keep_alive": {"enabled": True, "max_idle_conns_per_host": max(256, setup.scenario.pairs)}},
     }
     hosts = [PLAIN_HOST]
     if setup.scenario.tenants:

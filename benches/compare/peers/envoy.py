@@ -7,6 +7,7 @@ from peers.peer import Peer, Setup, in_venv, on_path
 from scenario import RATE_PER_S
 
 _TYPE = "type.googleapis.com/envoy."
+MOST = 100_000
 _HTTP = _TYPE + "extensions.filters.http."
 
 
@@ -54,6 +55,8 @@ def _config(setup: Setup) -> dict:
                     "name": "origin",
                     "type": "STATIC",
                     "connect_timeout": "5s",
+                    # The default, 1,024 of each, is less than some scenarios ask for.
+                    "circuit_breakers": {"thresholds": [{"max_connections": MOST, "max_pending_requests": MOST, "max_requests": MOST}]},
                     "load_assignment": {
                         "cluster_name": "origin",
                         "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(setup.origin_port)}}]}],

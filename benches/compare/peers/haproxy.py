@@ -27,6 +27,7 @@ def _config(setup: Setup) -> str:
 global
     nbthread 1
     maxconn 8192
+{_keeping(setup)}
 
 defaults
     mode http
@@ -43,11 +44,16 @@ frontend edge
     default_backend origin
 
 backend origin
-    server one 127.0.0.1:{setup.origin_port}
+    server one 127.0.0.1:{setup.origin_port}{" pool-purge-delay 1h" if setup.scenario.pairs else ""}
 
 backend tenants
-    stick-table type string len 32 size 100k expire 1h store http_req_rate(1s),http_req_cnt,conn_cur
+    stick-table type string len 32 size 200k expire 1h store http_req_rate(1s),http_req_cnt,conn_cur
 """
+
+
+def _keeping(setup: Setup) -> str:
+    """It closes what is idle while it has few descriptors left, and every few seconds a part of it: both is to be measured without."""
+    return "    tune.pool-low-fd-ratio 100\n    tune.pool-high-fd-ratio 100" if setup.scenario.pairs else ""
 
 
 def _tenancy(setup: Setup) -> str:

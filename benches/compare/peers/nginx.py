@@ -11,7 +11,11 @@ class Nginx(Peer):
     name = "nginx"
     label = "nginx (Debian)"
     tls = True
-    differs = {"tenants": "no per-tenant request count (stock nginx has none)"}
+    differs = {
+        "tenants": "no per-tenant request count (stock nginx has none)",
+        "tenants_100k": "no per-tenant request count (stock nginx has none)",
+        "idle": "a master and a worker, and what they share counts twice",
+    }
 
     def binary(self) -> Path | None:
         return on_path("nginx")
@@ -46,7 +50,8 @@ def _config(setup: Setup) -> str:
 daemon off;
 pid nginx.pid;
 worker_processes 1;
-events {{ worker_connections 8192; }}
+# It closes idle connections when fewer than a sixteenth are free.
+events {{ worker_connections {max(8192, 5 * setup.scenario.pairs // 2)}; }}
 http {{
     access_log off;
     keepalive_requests 1000000000;
@@ -54,7 +59,7 @@ http {{
     client_body_temp_path tmp; proxy_temp_path tmp; fastcgi_temp_path tmp; uwsgi_temp_path tmp; scgi_temp_path tmp;
     upstream origin {{
         server 127.0.0.1:{setup.origin_port};
-        keepalive 256;
+        keepalive {max(256, setup.scenario.pairs)};
         keepalive_requests 1000000000;
         keepalive_timeout 1h;
     }}
@@ -68,6 +73,8 @@ http {{
             proxy_set_header Host $host;
             client_max_body_size 0;
             proxy_request_buffering off;
+            # What a client is slow to take waits at the origin, as elsewhere, and not in a file.
+            proxy_max_temp_file_size 0;
             proxy_pass http://origin;
         }}
     }}
@@ -85,15 +92,16 @@ def _tls(setup: Setup) -> str:
 
 def _tenancy(setup: Setup) -> tuple[str, str]:
     hosts = "\n".join(f"        {host} {tenant};" for host, tenant in setup.scenario.tenant_of())
+    zone = "64m" if len(setup.scenario.hosts) > 10_000 else "10m"
     http = f"""
-    map_hash_max_size 8192;
+    map_hash_max_size {max(8192, 1 << (2 * len(setup.scenario.hosts)).bit_length())};
     map_hash_bucket_size 128;
     map $host $tenant {{
         default "";
 {hosts}
     }}
-    limit_req_zone $tenant zone=rate:10m rate={RATE_PER_S}r/s;
-    limit_conn_zone $tenant zone=in_flight:10m;
+    limit_req_zone $tenant zone=rate:{zone} rate={RATE_PER_S}r/s;
+    limit_conn_zone $tenant zone=in_flight:{zone};
     limit_req_status 429;
     limit_conn_status 429;
 """

@@ -37,6 +37,11 @@ class Peer:
     # Whether its configuration here knows the scenarios under TLS.
     tls = False
 
+    def does(self, scenario: Scenario) -> bool:
+        if scenario.only and self.name not in scenario.only:
+            return False
+        return self.tls or not scenario.tls
+
     def binary(self) -> Path | None:
         raise NotImplementedError
 

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+from peers import everything
 from peers.peer import Peer, Setup
 from scenario import IN_FLIGHT_MAX, PLAIN_HOST, RATE_PER_S, TENANT_SUFFIX
+
+TOKEN = "for-this-run"  # of the admin API, where a scenario uses it
 
 
 class Tollgate(Peer):
@@ -20,7 +23,7 @@ class Tollgate(Peer):
 
     def command(self, binary: Path, setup: Setup) -> list[str]:
         path = setup.folder / "tollgate.yaml"
-        path.write_text(config(setup))
+        path.write_text(everything.config(setup) if setup.scenario.features else config(setup))
         return [str(binary), "run", "--config", str(path)]
 
 
@@ -41,14 +44,27 @@ def config(setup: Setup, rate_per_s: int = RATE_PER_S) -> str:
     if setup.certificate:
         pair = f"{{ cert: {setup.certificate.cert}, key: {setup.certificate.key} }}"
         tls = f", tls: {{ certificates: [{pair}] }}"
+    kept, limits = "", []
+    if setup.scenario.kind != "requests":
+        # Thousands of connections may come from one address here; peers have no such bound by default.
+        limits = ["limits: { max_connections_per_client: 100000 }"]
+    if setup.scenario.pairs:
+        # All requests come at once, and wait for each other.
+        kept = f", max_idle: {setup.scenario.pairs}, timeouts: {{ response_header: 120s, keep_alive: 600s }}"
+    token, operated = "", []
+    if setup.scenario.kind == "disturbed":
+        token = f", token: {TOKEN}"
+        operated = [f"store: sqlite:{setup.folder}/tollgate.db", f"access_log: {{ path: {setup.folder}/access.log }}"]
     lines = [
         f"listeners: [ {{ bind: 127.0.0.1:{setup.port}{tls} }} ]",
-        f"admin: {{ bind: 127.0.0.1:{setup.spare_port} }}",
+        f"admin: {{ bind: 127.0.0.1:{setup.spare_port}{token} }}",
+        *operated,
         "workers: 1",
         f"tenancy: {{ identify: {identify} }}",
         f"plans: {{ std: {plan} }}",
-        f"pools: {{ shared: {{ endpoints: [http://127.0.0.1:{setup.origin_port}] }} }}",
+        f"pools: {{ shared: {{ endpoints: [http://127.0.0.1:{setup.origin_port}]{kept} }} }}",
         "default_pool: shared",
+        *limits,
         "routes: [ { match: { path_prefix: / } } ]",
         "tenants:",
         *tenants,

@@ -51,7 +51,7 @@ def _dynamic(setup: Setup) -> dict:
                 }
             }
         },
-        "serversTransports": {"many": {"maxIdleConnsPerHost": 256}},
+        "serversTransports": {"many": {"maxIdleConnsPerHost": max(256, setup.scenario.pairs)}},
     }
     if not setup.scenario.tenants:
         router: dict = {"rule": f"Host(`{PLAIN_HOST}`)", "entryPoints": ["edge"], "service": "origin"}

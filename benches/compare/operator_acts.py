@@ -1,0 +1,74 @@
+"""What an operator does to a gateway that serves: each act begins at once, and says afterwards whether it was what it claims to be."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import sanity
+import under_load
+from measure import Started
+from peers.tollgate import TOKEN, config
+from process import Failure, wait_until
+from scenario import RATE_PER_S
+
+SERIES_MIN = 10_000
+CHURN_S = 1.0
+PATIENCE_S = 10
+
+
+class Acts:
+    """On one process. What needs time is done by others, at a priority below the load's."""
+
+    def __init__(self, started: Started):
+        self._started, self._setup = started, started.setup
+        self._log = self._setup.folder / "access.log"
+        self._scraped = self._setup.folder / "metrics"
+        self._policy = self._policy_now()
+        self._scrape: subprocess.Popen | None = None
+        self._churn: subprocess.Popen | None = None
+
+    def reload(self) -> None:
+        """Another plan, renamed into place, and SIGHUP."""
+        under_load.put(self._setup.folder / "tollgate.yaml", config(self._setup, RATE_PER_S - 10_000))
+        os.kill(self._started.child.pid, signal.SIGHUP)
+
+    def scrape(self) -> None:
+        url = f"http://127.0.0.1:{self._setup.spare_port}/metrics"
+        self._scrape = subprocess.Popen(["curl", "-sS", "-o", str(self._scraped), url])
+
+    def rotation(self) -> None:
+        """The log is renamed, and opened anew by SIGHUP."""
+        self._log.rename(self._log.with_suffix(".1"))
+        os.kill(self._started.child.pid, signal.SIGHUP)
+
+    def churn(self) -> None:
+        script = Path(__file__).with_name("churn.py")
+        command = [sys.executable, "-B", str(script), str(self._setup.spare_port), TOKEN, str(CHURN_S)]
+        self._churn = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    def prove(self) -> dict[str, float]:
+        """Waits until all have come to their ends; returns how many series and calls there were."""
+        wait_until(lambda: self._policy_now() != self._policy, PATIENCE_S, "the reload to take effect")
+        wait_until(lambda: self._log.exists() and self._log.stat().st_size > 0, PATIENCE_S, "lines in the new access log")
+        if self._scrape.wait(PATIENCE_S):
+            raise Failure("curl could not scrape")
+        series = sum(not line.startswith("#") for line in self._scraped.read_text().splitlines())
+        if series < SERIES_MIN:
+            raise Failure(f"a scrape of {series:,} series, not of {SERIES_MIN:,}")
+        told, _ = self._churn.communicate(timeout=PATIENCE_S)
+        if self._churn.returncode:
+            raise Failure("a call of the admin API failed")
+        return {"series": series, "calls": int(told)}
+
+    def end(self) -> None:
+        for process in (self._scrape, self._churn):
+            if process and process.poll() is None:
+                process.kill()
+                process.wait()
+
+    def _policy_now(self) -> str | None:
+        """The plan's limit as a client is told it."""
+        answer = sanity.get(self._setup.port, self._setup.scenario.hosts[0])
+        return answer.headers.get("ratelimit-policy") if answer else None
