@@ -20,6 +20,8 @@ def markdown(rounds: Rounds, peers: list[Peer], versions: dict[str, str]) -> str
             name = peer.label
         else:
             name = f"{peer.label.split(' (')[0]} {'.'.join(versions[peer.name].split('.')[:2])}"
+            # What stands in no note here must not pass for the version's speed.
+            name += " (built for size)" if "wheel" in peer.label else ""
         lines.append(f"| {name} | {' | '.join(cells)} |")
     everything = rounds.ratio("everything", "tollgate", "cpu_us")
     if everything:
