@@ -23,6 +23,8 @@ LOAD = 0.5  # of what the slowest can do
 SLOWEST_OF = ("tollgate", "haproxy")
 CAPACITY_S = 2
 WARMUP_S = 1.0
+# Open from the start: after a stall of some milliseconds nobody has to make the proxy's work more by connecting anew.
+CONNECTIONS = 256
 
 
 class Tail:
@@ -41,7 +43,8 @@ class Tail:
         try:
             sanity.check(started.port, scenario)
             with prompt(bench), Stream(
-                bench, started.port, list(scenario.hosts), self._rate_per_s, WARMUP_S, bench.seconds(scenario), round_ + 1
+                bench, started.port, list(scenario.hosts), self._rate_per_s, WARMUP_S, bench.seconds(scenario), round_ + 1,
+                CONNECTIONS,
             ) as stream:  # fmt: skip
                 stream.expect("begin")
                 before, load = Clocks(bench, started.child), tree_cpu(stream.process.pid)

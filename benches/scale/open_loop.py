@@ -71,8 +71,11 @@ def wrong(report: dict) -> int:
 class Stream:
     """The engine's open loop over some hosts, each with an equal part of the rate; whole in a `with`."""
 
-    def __init__(self, bench: Bench, port: int, hosts: list[str], rate_per_s: float, warmup_s: float, seconds: float, seed: int):
-        arrivals = {"rate_per_s": rate_per_s / len(hosts), "poisson": True, "connections": 1}
+    def __init__(
+        self, bench: Bench, port: int, hosts: list[str], rate_per_s: float, warmup_s: float, seconds: float, seed: int, connections: int = 1
+    ):  # fmt: skip
+        """`connections` of each host are open from the start; more open as they are needed."""
+        arrivals = {"rate_per_s": rate_per_s / len(hosts), "poisson": True, "connections": connections}
         plan = {
             "address": f"127.0.0.1:{port}",
             "seed": seed,
