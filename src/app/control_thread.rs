@@ -18,7 +18,7 @@ use super::{audit_kept, memory, tenants_kept, wardens, watch};
 use crate::admin::{self, AdminState, Control, Explained, Limits, Reload, Token};
 use crate::control::registry::Registry;
 use crate::control::{EndpointChange, Question};
-use crate::listen::{Acceptor, SocketFile};
+use crate::listen::{Acceptor, ListeningSocket, SocketFile};
 use crate::time::give_way;
 
 /// How often snapshots are freed that no request runs on any more.
@@ -36,14 +36,24 @@ pub(super) struct ControlThread {
     thread: Option<JoinHandle<()>>,
 }
 
-impl ControlThread {
-    pub(super) fn start(core: Arc<Core>) -> anyhow::Result<Self> {
-        let admin = core.document().admin.clone();
-        let bound = core.take_admin().context("admin.bind")?;
-        let (address, file) = (bound.address, bound.file);
-        let socket = bound.sockets.into_iter().next().context("admin.bind")?;
-        let token = admin.token.as_ref().and_then(|token| Token::new(token.expose()));
-        let (stop, stopped) = oneshot::channel::<()>();
+/// A control thread that has what it needs of the system, and waits for what it is to look after.
+pub(super) struct Prepared {
+    begin: std::sync::mpsc::SyncSender<Begin>,
+    thread: JoinHandle<()>,
+}
+
+/// What it is to look after.
+struct Begin {
+    core: Arc<Core>,
+    socket: ListeningSocket,
+    token: Option<Token>,
+    stopped: oneshot::Receiver<()>,
+}
+
+impl Prepared {
+    /// To be called before anybody is let in: clients could have taken the last descriptors by then.
+    pub(super) fn new() -> anyhow::Result<Self> {
+        let (begin, begun) = std::sync::mpsc::sync_channel(1);
         let (started, outcome) = std::sync::mpsc::sync_channel(1);
         let thread = thread::Builder::new().name("control".to_owned()).spawn(move || {
             // So do the threads that it has things done on that block.
@@ -55,6 +65,7 @@ impl ControlThread {
                     Err(error) => return drop(started.send(Err(error))),
                 };
             let _ = started.send(Ok(()));
+            let Ok(Begin { core, socket, token, stopped }) = begun.recv() else { return };
             runtime.block_on(async move {
                 let Ok(listener) = Acceptor::new(socket) else { return };
                 let state = AdminState {
@@ -91,11 +102,26 @@ impl ControlThread {
             runtime.shutdown_background();
         })?;
         outcome.recv().map_err(std::io::Error::other)??;
-        let shown = address.map_or_else(|| admin.bind.to_string(), |address| address.to_string());
-        tracing::info!(address = %shown, "admin listening");
-        Ok(Self { admin: address, _file: file, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { begin, thread })
     }
 
+    /// Looks after a gateway from now on.
+    pub(super) fn look_after(self, core: Arc<Core>) -> anyhow::Result<ControlThread> {
+        let admin = core.document().admin.clone();
+        let bound = core.take_admin().context("admin.bind")?;
+        let (address, file) = (bound.address, bound.file);
+        let socket = bound.sockets.into_iter().next().context("admin.bind")?;
+        let token = admin.token.as_ref().and_then(|token| Token::new(token.expose()));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let begin = Begin { core, socket, token, stopped };
+        self.begin.send(begin).ok().context("the control thread has ended")?;
+        let shown = address.map_or_else(|| admin.bind.to_string(), |address| address.to_string());
+        tracing::info!(address = %shown, "admin listening");
+        Ok(ControlThread { admin: address, _file: file, stop: Some(stop), thread: Some(self.thread) })
+    }
+}
+
+impl ControlThread {
     pub(super) fn admin(&self) -> Option<SocketAddr> {
         self.admin
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::control_thread::ControlThread;
+use super::control_thread::{ControlThread, Prepared};
 use super::core::Core;
 use crate::config::{Loader, Report};
 use crate::time::Clock;
@@ -82,8 +82,9 @@ impl Gateway {
     pub fn start(source: Source, options: Options) -> anyhow::Result<Self> {
         let mut loader = source.loader();
         let loaded = loader.load().map_err(ReloadFailure::Config)?;
+        let control = Prepared::new()?;
         let core = Arc::new(Core::start(source, loader, loaded, options)?);
-        let control = ControlThread::start(Arc::clone(&core))?;
+        let control = control.look_after(Arc::clone(&core))?;
         Ok(Self { core, control: Some(control) })
     }
 

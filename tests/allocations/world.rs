@@ -35,6 +35,7 @@ impl World {
         let origin = origin();
         let text = format!(
             "workers: 1
+admin: {{ bind: 127.0.0.1:0 }}
 listeners:
   - {{ bind: 127.0.0.1:0 }}
   - {{ bind: 127.0.0.1:0, tls: {{ certificates: [{{ cert: '{{dir}}/cert.pem', key: '{{dir}}/cert.key' }}] }} }}
