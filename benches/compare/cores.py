@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What a second worker costs, and whether both have as much to do.
 
-The same requests a second are offered to one worker and to two, each on a core of its own, over few connections and over many. What counts is CPU time
-a request: where two workers need no more of it than one, two cores serve twice as much. And how the two share it. See benches/README.md.
+The same requests a second are offered to one gateway of two workers, and to two gateways of one worker, which share nothing and so serve twice as much
+on two cores as on one. What counts is CPU time a request, and how the two workers share it. See benches/README.md.
 """
 
 import sys
@@ -27,11 +27,11 @@ import sanity
 from origin import Origin
 from peers import ROOT, Setup
 from peers.tollgate import Tollgate, config
-from process import TICKS_PER_S, Child, Failure, Workspace, free_port, tree_cpu, wait_until
+from process import Child, Failure, Workspace, free_port, wait_until
 from scenario import PLAIN, TENANTS
 
 READY_S = 30
-BAR = 0.9  # of one worker's CPU time a request over two workers': 1.8 times as much on two cores
+BAR = 0.9  # of two gateways' CPU time a request over that of one with two workers: 1.8 times as much on two cores
 SCENARIOS = {scenario.name: scenario for scenario in (PLAIN, TENANTS)}
 
 
@@ -39,15 +39,21 @@ SCENARIOS = {scenario.name: scenario for scenario in (PLAIN, TENANTS)}
 class Case:
     binary: Path
     connections: int
-    workers: int
+    together: bool  # one gateway of two workers; else two of one worker
 
 
 @dataclass(frozen=True)
 class Sample:
-    cpu_us: float  # of the whole gateway, a request
-    requests_per_s: float
+    cpu_us: float  # of both workers, a request
     by_worker: tuple[float, ...]  # each worker's part of the workers' CPU time, the busiest first
     open: tuple[int, ...]  # connections by worker, where the gateway tells
+
+
+@dataclass(frozen=True)
+class Gateway:
+    child: Child
+    setup: Setup
+    workers: tuple[int, ...]  # their threads
 
 
 def main() -> int:
@@ -55,74 +61,79 @@ def main() -> int:
     if args.wakes:
         return wakes(args)
     cases = [
-        Case(binary.resolve(), connections, workers)
+        Case(binary.resolve(), connections, together)
         for binary in (args.tollgate, *args.beside)
         for connections in args.connections
-        for workers in (1, 2)
+        for together in (False, True)
     ]
     samples: dict[Case, list[Sample]] = {case: [] for case in cases}
     with Workspace(args.keep) as workspace:
         origin = Origin(workspace, None)
         for round_ in range(args.rounds):
-            # In an order that rotates, one worker and two next to each other.
+            # In an order that rotates, and the two that are compared next to each other, now the one first and now the other.
             at = 2 * round_ % len(cases)
-            for case in cases[at:] + cases[:at]:
-                sample = measure(workspace, origin, case, args, f"round-{round_}")
+            order = cases[at:] + cases[:at]
+            for case in order if round_ % 2 == 0 else order[::-1]:
+                sample = measure(workspace, origin, case, args)
                 samples[case].append(sample)
                 print(f"{round_ + 1}/{args.rounds} {label(case, args)}: {sample.cpu_us:.1f} µs, {shown(sample)}", file=sys.stderr)
     return report(samples, args)
 
 
 @contextlib.contextmanager
-def running(workspace: Workspace, origin: Origin, case: Case, args, name: str, more: str = "") -> Iterator[tuple[Child, Setup, list[int]]]:
-    """A gateway that has begun to serve, its workers on a core each; and their threads."""
-    peer = Tollgate(case.binary)
-    binary = peer.binary()
-    if binary is None:
-        raise Failure(f"no binary at {case.binary}")
-    folder = workspace.subfolder(f"{name}-{time.monotonic_ns()}")
+def running(workspace: Workspace, origin: Origin, binary: Path, cores: tuple[int, ...], args, more: str = "") -> Iterator[Gateway]:
+    """A gateway that serves, with a worker on each of these cores."""
+    peer = Tollgate(binary)
+    found = peer.binary()
+    if found is None:
+        raise Failure(f"no binary at {binary}")
+    folder = workspace.subfolder(f"gateway-{time.monotonic_ns()}")
     setup = Setup(SCENARIOS[args.scenario], folder, free_port(), origin.port, free_port())
-    command = peer.command(binary, setup)
+    command = peer.command(found, setup)
     path = folder / "tollgate.yaml"
-    path.write_text(config(setup).replace("workers: 1", f"workers: {case.workers}") + more)
+    path.write_text(config(setup).replace("workers: 1", f"workers: {len(cores)}") + more)
     child = workspace.start(folder.name, command, None)
     try:
         wait_until(lambda: serves(child, setup), READY_S, "tollgate to serve")
-        threads = workers_of(child)
-        if len(threads) != case.workers:
-            raise Failure(f"{len(threads)} threads of {case.workers} workers")
-        for core, thread in enumerate(threads):
-            os.sched_setaffinity(thread, {core})
-        finished(start(setup, case, args, 1), args, 1)
-        yield child, setup, threads
+        workers = workers_of(child)
+        if len(workers) != len(cores):
+            raise Failure(f"{len(workers)} threads of {len(cores)} workers")
+        for core, worker in zip(cores, workers):
+            os.sched_setaffinity(worker, {core})
+        yield Gateway(child, setup, tuple(workers))
         child.check_alive()
     finally:
         child.kill()
 
 
-def measure(workspace: Workspace, origin: Origin, case: Case, args, name: str) -> Sample:
-    with running(workspace, origin, case, args, name) as (child, setup, threads):
-        before, began = (tree_cpu(child.pid).total_s, [thread_cpu(child, thread) for thread in threads]), time.monotonic()
-        asking = start(setup, case, args, args.seconds)
+def measure(workspace: Workspace, origin: Origin, case: Case, args) -> Sample:
+    with contextlib.ExitStack() as stack:
+        of = [(0, 1)] if case.together else [(0,), (1,)]
+        gateways = [stack.enter_context(running(workspace, origin, case.binary, cores, args)) for cores in of]
+        # Two that ask in either case, each half of it.
+        asked = gateways * 2 if case.together else gateways
+        for one in [start(gateway, case.connections // 2, args.rate / 2, 1) for gateway in asked]:
+            one.finish()
+        workers = [(gateway.child, worker) for gateway in gateways for worker in gateway.workers]
+        before = [thread_cpu(*worker) for worker in workers]
+        asking = [start(gateway, case.connections // 2, args.rate / 2, args.seconds) for gateway in asked]
         # The connections of this load are there in the midst of it.
         time.sleep(args.seconds / 2)
-        open_ = connections(setup, case.workers)
-        requests = finished(asking, args, args.seconds)
-        took = time.monotonic() - began
-        cpu_s = tree_cpu(child.pid).total_s - before[0]
-        each = [thread_cpu(child, thread) - was for thread, was in zip(threads, before[1])]
-    parts = tuple(sorted((one / max(sum(each), 1 / TICKS_PER_S) for one in each), reverse=True))
-    return Sample(cpu_s * 1e6 / requests, requests / took, parts, open_)
+        open_ = tuple(count for gateway in gateways for count in connections(gateway))
+        requests = sum(one.finish() for one in asking)
+        each = [thread_cpu(*worker) - was for worker, was in zip(workers, before)]
+    return Sample(sum(each) * 1e6 / requests, tuple(sorted((one / sum(each) for one in each), reverse=True)), open_)
 
 
 def wakes(args) -> int:
     """Which threads wake others while connections that are there ask and are answered, every limit and the access log on."""
-    case = Case(args.tollgate.resolve(), args.connections[0], 2)
+    count_of = args.connections[0]
     with Workspace(args.keep) as workspace:
         log = workspace.folder / "access.log"
         more = f"access_log: {{ path: {log}, sample: 1.0 }}\n"
-        with running(workspace, Origin(workspace, None), case, args, "wakes", more) as (child, setup, _):
-            asking = start(setup, case, args, args.seconds)
+        with running(workspace, Origin(workspace, None), args.tollgate.resolve(), (0, 1), args, more) as gateway:
+            child = gateway.child
+            asking = start(gateway, count_of, args.rate, args.seconds)
             # When all have connected, and until before they go.
             time.sleep(1)
             trace = workspace.folder / "strace"
@@ -133,7 +144,7 @@ def wakes(args) -> int:
             answered = len(log.read_text().splitlines()) - before
             tracer.terminate()
             tracer.wait(30)
-            asking.kill()
+            asking.process.kill()
         counts: dict[tuple[str, str], int] = {}
         for line in trace.read_text().splitlines():
             thread, _, call = line.partition(" ")
@@ -142,7 +153,7 @@ def wakes(args) -> int:
             if kind:
                 name = names.get(thread, thread)
                 counts[name, kind] = counts.get((name, kind), 0) + 1
-        print(f"of {answered:,} requests on {case.connections} connections and 2 workers:")
+        print(f"of {answered:,} requests on {count_of} connections and 2 workers:")
         for (name, kind), count in sorted(counts.items()):
             print(f"{name} woke another thread {count} times, by its {kind}")
         by_workers = sum(count for (name, _), count in counts.items() if name.startswith("worker-"))
@@ -156,31 +167,36 @@ def serves(child: Child, setup: Setup) -> bool:
     return answer is not None and answer.status == 200
 
 
-def start(setup: Setup, case: Case, args, seconds: int) -> subprocess.Popen:
-    """Every connection asks so many times a second, whatever became of the requests of others."""
-    per_s = args.rate / case.connections
+@dataclass(frozen=True)
+class Asking:
+    process: subprocess.Popen
+    requests: int
+    patience_s: float
+
+    def finish(self) -> int:
+        """Waits for its end; how many requests were answered: all of them, or it is a failure."""
+        try:
+            text, _ = self.process.communicate(timeout=self.patience_s)
+        except subprocess.TimeoutExpired as error:
+            self.process.kill()
+            raise Failure("h2load does not end") from error
+        succeeded = re.search(r"(\d+) succeeded", text)
+        statuses = re.search(r"status codes: (\d+) 2xx", text)
+        if not succeeded or not statuses or {int(succeeded[1]), int(statuses[1])} != {self.requests}:
+            raise Failure(f"not all of {self.requests} requests were answered with 2xx:\n{text}")
+        return self.requests
+
+
+def start(gateway: Gateway, count: int, rate: float, seconds: int) -> Asking:
+    """So many connections, each of which asks so many times a second, whatever becomes of the requests of others."""
+    requests = int(rate * seconds)
     # Of one tenant: whatever workers share of it, both use all the time.
-    return subprocess.Popen(
-        ["h2load", "--h1", "-t1", f"-c{case.connections}", f"--rps={per_s:g}", f"-n{int(args.rate * seconds)}",
-         f"--connect-to=127.0.0.1:{setup.port}", f"http://{setup.scenario.hosts[0]}/"],
+    url = f"http://{gateway.setup.scenario.hosts[0]}/"
+    process = subprocess.Popen(
+        ["h2load", "--h1", "-t1", f"-c{count}", f"--rps={rate / count:g}", f"-n{requests}", f"--connect-to=127.0.0.1:{gateway.setup.port}", url],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
     )  # fmt: skip
-
-
-def finished(asking: subprocess.Popen, args, seconds: int) -> int:
-    try:
-        text, _ = asking.communicate(timeout=seconds * 3 + 30)
-    except subprocess.TimeoutExpired as error:
-        asking.kill()
-        raise Failure("h2load does not end") from error
-    done = re.search(r"(\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored", text)
-    statuses = re.search(r"status codes: (\d+) 2xx", text)
-    if not done or not statuses:
-        raise Failure(f"h2load says nothing of its requests:\n{text}")
-    wanted = int(args.rate * seconds)
-    if int(done[2]) != wanted or int(statuses[1]) != wanted:
-        raise Failure(f"of {wanted} requests {done[2]} succeeded, {statuses[1]} with 2xx:\n{text}")
-    return wanted
+    return Asking(process, requests, seconds * 3 + 30)
 
 
 def workers_of(child: Child) -> list[int]:
@@ -198,17 +214,20 @@ def thread_cpu(child: Child, thread: int) -> float:
     return int(Path(f"/proc/{child.pid}/task/{thread}/schedstat").read_text().split()[0]) / 1e9
 
 
-def connections(setup: Setup, workers: int) -> tuple[int, ...]:
-    url = f"http://127.0.0.1:{setup.spare_port}/metrics"
+def connections(gateway: Gateway) -> tuple[int, ...]:
+    url = f"http://127.0.0.1:{gateway.setup.spare_port}/metrics"
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     text = opener.open(url, timeout=10).read().decode()
-    found = re.findall(r'^tollgate_worker_connections\{worker="(\d+)"\} (\d+)', text, re.MULTILINE)
-    return tuple(int(count) for _, count in found) if len(found) == workers else ()
+    return tuple(int(count) for count in re.findall(r'^tollgate_worker_connections\{worker="\d+"\} (\d+)', text, re.MULTILINE))
+
+
+def named(binary: Path) -> str:
+    return f"{binary.parent.name}/{binary.name}"
 
 
 def label(case: Case, args) -> str:
-    which = f"{case.binary.parent.name}/{case.binary.name}, " if args.beside else ""
-    return f"{which}{case.connections} connections, {case.workers} worker(s)"
+    which = f"{named(case.binary)}, " if args.beside else ""
+    return f"{which}{case.connections} connections, {'one gateway of two workers' if case.together else 'two of one worker'}"
 
 
 def shown(sample: Sample) -> str:
@@ -218,26 +237,24 @@ def shown(sample: Sample) -> str:
 
 def report(samples: dict[Case, list[Sample]], args) -> int:
     print(f"\n`{args.scenario}`, {args.rate:,} requests/s offered, {args.rounds} rounds of {args.seconds} s; medians (lowest–highest)\n")
-    print("| | connections | CPU µs / request, 1 worker | 2 workers | 1 over 2 | so two cores serve | the busier worker's part of two |")
+    print("| | connections | CPU µs / request, two of one worker | one of two workers | what is left of a core | so two cores serve | the busier worker's part |")
     print("|---|---|---|---|---|---|---|")
     missed = False
-    for case, ones in samples.items():
-        if case.workers != 1:
+    for case, apart in samples.items():
+        if case.together:
             continue
-        twos = samples[Case(case.binary, case.connections, 2)]
-        ratios = [one.cpu_us / two.cpu_us for one, two in zip(ones, twos)]
+        together = samples[Case(case.binary, case.connections, True)]
+        ratios = [one.cpu_us / two.cpu_us for one, two in zip(apart, together)]
         ratio = statistics.median(ratios)
         missed |= case.binary == args.tollgate.resolve() and ratio < BAR
-        busier = [two.by_worker[0] for two in twos]
-        which = f"{case.binary.parent.name}/{case.binary.name}" if args.beside else "Tollgate"
         print(
-            f"| {which} | {case.connections} | {ranged([one.cpu_us for one in ones], '.1f')} | {ranged([two.cpu_us for two in twos], '.1f')} "
-            f"| {ranged(ratios, '.2f')} | {2 * ratio:.2f} × | {ranged([100 * part for part in busier], '.0f')} % |"
+            f"| {named(case.binary) if args.beside else 'Tollgate'} | {case.connections} | {ranged([one.cpu_us for one in apart], '.1f')} "
+            f"| {ranged([two.cpu_us for two in together], '.1f')} | {ranged(ratios, '.2f')} | {2 * ratio:.2f} × "
+            f"| {ranged([100 * two.by_worker[0] for two in together], '.0f')} % |"
         )
     print(f"\n{'**miss**' if missed else 'pass'}: bar {BAR:g}, which is {2 * BAR:g} times as much on two cores")
-    (ROOT / "target/bench-cores.json").write_text(
-        json.dumps([{**vars(case), "binary": str(case.binary), "samples": [vars(one) for one in all_]} for case, all_ in samples.items()], indent=1)
-    )
+    everything = [{**vars(case), "binary": str(case.binary), "samples": [vars(one) for one in all_]} for case, all_ in samples.items()]
+    (ROOT / "target/bench-cores.json").write_text(json.dumps(everything, indent=1))
     return 1 if missed else 0
 
 

@@ -40,6 +40,12 @@ fn ask(stream: &mut dyn Stream, before: &str) {
     assert!(said.starts_with(b"HTTP/1.1 200 "), "{:?}", String::from_utf8_lossy(&said));
 }
 
+/// A connection that has come to its worker: of many at once, a worker that is held up is given no more than a queue full.
+fn asked(mut stream: Box<dyn Stream>) -> Box<dyn Stream> {
+    ask(&mut *stream, "");
+    stream
+}
+
 /// The connections that each worker has.
 fn by_worker(gateway: &TestGateway, workers: usize) -> Vec<usize> {
     let open = |worker: usize| {
@@ -113,8 +119,7 @@ fn each_listener_is_spread_for_itself() {
     let origin = Origin::saying("ok");
     let gateway = with_workers(2, "{ bind: 127.0.0.1:0 }, { bind: 'unix:{dir}/t.sock' }", &origin).start();
     let path = gateway.directory().join("t.sock");
-    let mut idle: Vec<_> = (0..200).map(|_| over_tcp(gateway.address())).collect();
-    idle.iter_mut().for_each(|stream| ask(&mut **stream, ""));
+    let _idle: Vec<_> = (0..200).map(|_| asked(over_tcp(gateway.address()))).collect();
     let before = by_worker(&gateway, 2);
     assert!(gap(&before) <= 1 + 100 / 16, "{before:?}");
     // However the two hundred are spread, the four of the other are two and two.
@@ -159,8 +164,7 @@ fn clients_that_come_and_go_stay_spread() {
         (open.iter().sum::<usize>() == kept.len()).then_some(open)
     });
     // Who has gone may have left a gap; as many as it takes close it.
-    let mut more: Vec<_> = (0..gap(&spread) * WORKERS).map(|_| over_tcp(address)).collect();
-    more.iter_mut().for_each(|stream| ask(&mut **stream, ""));
+    let _more: Vec<_> = (0..gap(&spread) * WORKERS).map(|_| asked(over_tcp(address))).collect();
     let spread = by_worker(&gateway, WORKERS);
     assert!(gap(&spread) <= 1 + spread.iter().min().unwrap() / 16, "{spread:?}");
 }
