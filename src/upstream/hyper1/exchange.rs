@@ -107,7 +107,11 @@ pub(in crate::upstream) async fn exchange(
         if terms.upgrade.is_none() {
             return Err(SendFailure::Protocol);
         }
-        poll_fn(|cx| Poll::Ready(course.poll(cx))).await;
+        poll_fn(|cx| {
+            course.poll(cx);
+            Poll::Ready(())
+        })
+        .await;
         let switched = course.is_over.then(|| switched(response.map(drop), course.connection));
         return switched.ok_or(SendFailure::Protocol);
     }

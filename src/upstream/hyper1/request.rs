@@ -28,7 +28,7 @@ pub(super) struct Lent {
     outbox: RefCell<Option<Outbox>>,
     /// The client's side of the body has failed.
     failed: Cell<bool>,
-    /// Nothing comes behind trailers: hyper doesn't ask.
+    /// hyper has let go of the body: at its length, or behind trailers, it doesn't ask for the end.
     ended: Cell<bool>,
 }
 
@@ -73,7 +73,9 @@ impl<'o> Loan<'o> {
             self.lent.outbox.borrow_mut().iter_mut().for_each(Outbox::let_go);
             return None;
         }
-        self.lent.outbox.take()
+        let mut outbox = self.lent.outbox.take();
+        outbox.iter_mut().for_each(Outbox::touch);
+        outbox
     }
 }
 
@@ -90,6 +92,12 @@ impl Drop for Loan<'_> {
     }
 }
 
+impl Drop for Sent {
+    fn drop(&mut self) {
+        self.lent.ended.set(true);
+    }
+}
+
 impl Body for Sent {
     type Data = Bytes;
     type Error = io::Error;
@@ -101,10 +109,7 @@ impl Body for Sent {
         let mut outbox = self.lent.outbox.borrow_mut();
         let Some(outbox) = outbox.as_mut().filter(|_| !self.seen.is_deaf.get()) else { return Poll::Pending };
         match ready!(outbox.poll_frame(cx)) {
-            Ok(frame) => {
-                self.lent.ended.set(frame.as_ref().is_some_and(Frame::is_trailers));
-                Poll::Ready(frame.map(Ok))
-            }
+            Ok(frame) => Poll::Ready(frame.map(Ok)),
             Err(_) => {
                 self.lent.failed.set(true);
                 Poll::Ready(Some(Err(io::ErrorKind::BrokenPipe.into())))
