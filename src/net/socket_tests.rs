@@ -4,9 +4,9 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use super::super::{send_what_waits, take_turns};
+use super::super::{send_what_has_waited, send_what_waits, take_turns};
 use super::*;
 
 async fn pair() -> (TcpSocket, TcpStream) {
@@ -133,4 +133,31 @@ async fn who_is_gone_is_told_to_who_writes_next_and_what_had_come_can_be_read() 
     failed.await.unwrap();
     assert!(socket.flush().await.is_err() && socket.write(b"x").await.is_err());
     let _ = socket.shutdown().await;
+}
+
+#[tokio::test]
+async fn nobody_waits_long_while_the_worker_goes_on() {
+    take_turns();
+    let (mut socket, mut peer) = pair().await;
+    let now = Instant::now();
+    // Of an earlier one nothing counts.
+    send_what_has_waited(now);
+    soon(&mut socket, b"x").await.unwrap();
+    let later = now + Duration::from_secs(1);
+    for moment in [later, later + Duration::from_micros(99)] {
+        send_what_has_waited(moment);
+        assert_eq!(come(&peer), b"");
+        assert_eq!(socket.waiting.as_ref().map(|waiting| waiting.state()), Some(State::Queued));
+    }
+    send_what_has_waited(later + Duration::from_micros(100));
+    assert_eq!(got(&mut peer, 1).await, b"x");
+    soon(&mut socket, b"y").await.unwrap();
+    send_what_has_waited(later + Duration::from_secs(1));
+    assert_eq!(
+        socket.waiting.as_ref().map(|waiting| waiting.state()),
+        Some(State::Queued),
+        "it has just come"
+    );
+    send_what_waits();
+    assert_eq!(got(&mut peer, 1).await, b"y");
 }

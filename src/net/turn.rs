@@ -5,8 +5,10 @@ use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::rc::Rc;
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use socket2::SockRef;
+use tokio::time::Instant;
 
 /// Octets of a message that waits for others, at most: what is longer is worth a call of its own.
 pub(super) const SMALL: usize = 4 * 1024;
@@ -17,14 +19,19 @@ const TOGETHER: usize = 8;
 /// Octets of a socket's that wait, at most: several small messages of one make one call.
 pub(super) const WAITING_MAX: usize = 4 * SMALL;
 
+/// How long one waits, about, while its worker always has something to do.
+const WAITS_MAX: Duration = Duration::from_micros(100);
+
 thread_local! {
-    static TURN: Turn = const { Turn { taken: Cell::new(false), queue: RefCell::new(Vec::new()), spare: RefCell::new(Vec::new()) } };
+    static TURN: Turn = const { Turn { taken: Cell::new(false), queue: RefCell::new(Vec::new()), since: Cell::new(None), spare: RefCell::new(Vec::new()) } };
 }
 
 struct Turn {
     /// Whether this thread promises to call [`send_what_waits`].
     taken: Cell<bool>,
     queue: RefCell<Vec<Rc<Waiting>>>,
+    /// When the first of them was first seen to wait.
+    since: Cell<Option<Instant>>,
     /// Buffers that nobody uses.
     spare: RefCell<Vec<Vec<u8>>>,
 }
@@ -38,6 +45,21 @@ pub fn take_turns() {
 /// Sends what waits on this thread.
 pub fn send_what_waits() {
     TURN.with(Turn::send);
+}
+
+/// Sends what has waited for too long on this thread. To be called again and again while the thread has something to do: nothing
+/// else ends the wait of a few messages then.
+pub fn send_what_has_waited(now: Instant) {
+    TURN.with(|turn| {
+        if turn.queue.borrow().is_empty() {
+            return;
+        }
+        let since = turn.since.get().unwrap_or(now);
+        turn.since.set(Some(since));
+        if now.saturating_duration_since(since) >= WAITS_MAX {
+            turn.send();
+        }
+    });
 }
 
 /// What one socket is about to send.
@@ -69,6 +91,7 @@ impl Turn {
         if self.queue.borrow().is_empty() {
             return;
         }
+        self.since.set(None);
         // Taken out: whoever is woken here may write.
         let mut queue = self.queue.take();
         for waiting in queue.drain(..) {
@@ -200,7 +223,8 @@ impl Waiting {
         *self.writer.borrow_mut() = None;
         let mut octets = self.octets.take();
         octets.clear();
-        TURN.with(|turn| {
+        // At the thread's end there may be none any more.
+        let _ = TURN.try_with(|turn| {
             let mut spare = turn.spare.borrow_mut();
             if spare.len() < TOGETHER && octets.capacity() > 0 && octets.capacity() <= WAITING_MAX {
                 spare.push(octets);

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::Shares;
 use super::account::{Account, Client};
 use super::line::{Place, State, Which};
+use crate::net;
 
 pin_project! {
     /// A connection's work, polled when it is its turn.
@@ -69,6 +70,8 @@ impl<F: Future> Future for Share<F> {
         }
         let polled = this.work.poll(cx);
         let ended = Instant::now();
+        // The worker may go on without ever having nothing to do.
+        net::send_what_has_waited(ended);
         let took = ended.saturating_duration_since(began);
         this.account.charge(ended, took);
         if let Some((line, expected)) = called {
