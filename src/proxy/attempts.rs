@@ -79,6 +79,7 @@ impl Attempts {
     ) -> Instant {
         self.first.get_or_insert(now);
         self.since = Some(now);
+        self.heard = None;
         // Any number that tells tenants apart will do: where this one's account is.
         let tenant = tenant.map_or(0, |tenant| Arc::as_ptr(&tenant.account).addr() as u64);
         self.count_retry();
@@ -172,6 +173,7 @@ impl Drop for Attempts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::upstream::Address;
 
     #[tokio::test(start_paused = true)]
     async fn the_time_of_an_upload_is_not_the_endpoints() {
@@ -188,5 +190,22 @@ mod tests {
         let again = Instant::now();
         tokio::time::advance(Duration::from_secs(3)).await;
         assert_eq!(attempts.worked(again, Instant::now()), Some(Duration::from_secs(3)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_was_left_is_not_the_end_of_the_next_try() {
+        let endpoint = |port| {
+            let address = Address::Ip(([127, 0, 0, 1], port).into());
+            Arc::new(Endpoint::new("p", address, |_| Arc::default()))
+        };
+        let mut attempts = Attempts::default();
+        attempts.goes_to(&endpoint(1), None, Instant::now());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        attempts.answered(StatusCode::SERVICE_UNAVAILABLE);
+        attempts.goes_to(&endpoint(2), None, Instant::now());
+        tokio::time::advance(Duration::from_secs(3)).await;
+        // It has not answered.
+        attempts.came_back(true);
+        assert_eq!(attempts.took(), Some(Duration::from_secs(4)));
     }
 }
