@@ -4,21 +4,19 @@ use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 use super::http2::StreamBody;
 #[cfg(feature = "hyper-upstream")]
 use super::hyper1::HyperBody;
 use super::inbox::{Decoded, Decoder};
 use super::line::{Lease, Line, Upload};
+use super::patience::Patience;
 use super::rooms::Rooms;
 use crate::http::hop_by_hop::{Reserved, strip_trailers};
-use crate::time::Deadline;
 
 /// Octets to expect of a body that doesn't say how many there are.
 const UNKNOWN: u64 = 32 * 1024;
@@ -117,10 +115,7 @@ pub(super) struct LineBody {
     decoder: Decoder,
     keep_alive: bool,
     lease: Lease,
-    idle: Duration,
-    expires: Option<Instant>,
-    deadline: Option<Deadline>,
-    waiting: bool,
+    patience: Patience,
 }
 
 /// Where the rest of a body is.
@@ -157,13 +152,10 @@ impl LineBody {
         decoder: Decoder,
         keep_alive: bool,
         lease: Lease,
-        idle: Duration,
-        expires: Option<Instant>,
-        deadline: Deadline,
+        patience: Patience,
     ) -> Self {
-        let deadline = Some(deadline);
-        let (left, waiting) = (Some(Left::Coming(wire)), false);
-        let mut body = Self { left, decoder, keep_alive, lease, idle, expires, deadline, waiting };
+        let left = Some(Left::Coming(wire));
+        let mut body = Self { left, decoder, keep_alive, lease, patience };
         let whole = body.whole();
         if body.decoder.is_ended() {
             body.finish();
@@ -197,7 +189,7 @@ impl LineBody {
         if let Some(line) = line.filter(|line| self.keep_alive && line.upload == Upload::Done) {
             idle.put(*endpoint, line, *idle_max, *keep);
         }
-        if let Some(deadline) = self.deadline.take() {
+        if let Some(deadline) = self.patience.take_deadline() {
             idle.keep_deadline(deadline);
         }
     }
@@ -205,18 +197,6 @@ impl LineBody {
     fn fail(&mut self, why: ResponseFailure) -> Poll<Option<Result<Frame<Bytes>, ResponseFailure>>> {
         self.left = None;
         Poll::Ready(Some(Err(why)))
-    }
-
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<ResponseFailure> {
-        let Some(deadline) = &mut self.deadline else { return Poll::Pending };
-        if !std::mem::replace(&mut self.waiting, true) {
-            let idle = Instant::now() + self.idle;
-            deadline.set(self.expires.map_or(idle, |expires| expires.min(idle)));
-        }
-        deadline.poll(cx).map(|()| match self.expires {
-            Some(expires) if expires <= Instant::now() => ResponseFailure::Expired,
-            _ => ResponseFailure::Stalled,
-        })
     }
 }
 
@@ -277,13 +257,13 @@ impl Body for LineBody {
             Poll::Ready(Ok(Decoded::End | Decoded::More)) => None,
             Poll::Ready(Err(why)) => return this.fail(why),
             Poll::Pending => {
-                return match this.poll_deadline(cx) {
+                return match this.patience.poll(cx) {
                     Poll::Ready(why) => this.fail(why),
                     Poll::Pending => Poll::Pending,
                 };
             }
         };
-        this.waiting = false;
+        this.patience.heard();
         if this.decoder.is_ended() {
             this.finish();
         }

@@ -25,6 +25,7 @@ use super::io::Io;
 use super::line::{Idle, Lease, Line, Upload};
 use super::open::Open;
 use super::outbox::{Outbox, SendBroken, send_rest};
+use super::patience::Patience;
 use super::pool::Pool;
 use super::replay::Stock;
 use super::retirement::Cords;
@@ -238,8 +239,8 @@ impl UpstreamClient {
             }
         };
         Ok(Answer::Response(response.map(|()| {
-            let expires = terms.expires;
-            let body = LineBody::new(wire, decoder, keep_alive, lease(), timeouts.idle, expires, deadline);
+            let patience = Patience::new(timeouts.idle, terms.expires, deadline);
+            let body = LineBody::new(wire, decoder, keep_alive, lease(), patience);
             UpstreamBody::of_line(body)
         })))
     }

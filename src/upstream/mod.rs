@@ -21,6 +21,7 @@ mod io;
 mod line;
 mod open;
 mod outbox;
+mod patience;
 mod pool;
 mod probe;
 mod replay;

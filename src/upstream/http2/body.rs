@@ -2,19 +2,17 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use h2::RecvStream;
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body::{Body, Frame, SizeHint};
-use tokio::time::Instant;
 
 use super::link::Carried;
 use crate::http::hop_by_hop::{Reserved, strip_trailers};
-use crate::time::Deadline;
 use crate::upstream::body::{ResponseFailure, Sending};
+use crate::upstream::patience::Patience;
 
 /// A response's body. The endpoint may send more when this has been taken; when it is dropped before its end, the
 /// stream is reset.
@@ -24,7 +22,6 @@ pub(in crate::upstream) struct StreamBody {
     /// Octets to come, where that is known.
     length: Option<u64>,
     patience: Patience,
-    waiting: bool,
 }
 
 /// What ends with the response.
@@ -34,14 +31,6 @@ struct Left {
     coming: RecvStream,
     _sending: Option<Sending>,
     carried: Carried,
-}
-
-/// How long the next piece may take.
-#[derive(Debug)]
-pub(super) struct Patience {
-    pub(super) idle: Duration,
-    pub(super) expires: Option<Instant>,
-    pub(super) deadline: Deadline,
 }
 
 impl StreamBody {
@@ -58,7 +47,7 @@ impl StreamBody {
             carried.ended();
         }
         let left = (!ended).then_some(Left { coming, _sending: sending, carried });
-        Self { left, length: if ended { Some(0) } else { length }, patience, waiting: false }
+        Self { left, length: if ended { Some(0) } else { length }, patience }
     }
 
     pub(in crate::upstream) fn is_received(&self) -> bool {
@@ -68,18 +57,6 @@ impl StreamBody {
     fn fail(&mut self, why: ResponseFailure) -> Poll<Option<Result<Frame<Bytes>, ResponseFailure>>> {
         self.left = None;
         Poll::Ready(Some(Err(why)))
-    }
-
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<ResponseFailure> {
-        let Patience { idle, expires, deadline } = &mut self.patience;
-        if !std::mem::replace(&mut self.waiting, true) {
-            let idle = Instant::now() + *idle;
-            deadline.set(expires.map_or(idle, |expires| expires.min(idle)));
-        }
-        deadline.poll(cx).map(|()| match expires {
-            Some(expires) if *expires <= Instant::now() => ResponseFailure::Expired,
-            _ => ResponseFailure::Stalled,
-        })
     }
 }
 
@@ -117,14 +94,14 @@ impl Body for StreamBody {
             Poll::Ready(Ok(frame)) => frame,
             Poll::Ready(Err(_)) => return this.fail(ResponseFailure::Broken),
             Poll::Pending => {
-                return match this.poll_deadline(cx) {
+                return match this.patience.poll(cx) {
                     Poll::Ready(why) => this.fail(why),
                     Poll::Pending => Poll::Pending,
                 };
             }
         };
         left.carried.heard();
-        this.waiting = false;
+        this.patience.heard();
         let len = frame.as_ref().and_then(|frame| frame.data_ref()).map_or(0, |data| data.len() as u64);
         this.length = this.length.map(|length| length.saturating_sub(len));
         let is_last = frame.as_ref().is_none_or(Frame::is_trailers) || left.coming.is_end_stream();

@@ -13,7 +13,7 @@ use http::{HeaderValue, Response, StatusCode};
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
-use super::body::{Patience, StreamBody};
+use super::body::StreamBody;
 use super::head;
 use super::link::Carried;
 use super::upload::Upload;
@@ -25,6 +25,7 @@ use crate::upstream::client::{Answer, INTERIM_MAX, SendFailure, Terms, Upgraded,
 use crate::upstream::io::Io;
 use crate::upstream::line::Idle;
 use crate::upstream::outbox::Outbox;
+use crate::upstream::patience::Patience;
 use crate::upstream::pool::Pool;
 use crate::upstream::tls::is_alert;
 
@@ -103,7 +104,7 @@ pub(in crate::upstream) async fn exchange(
             None
         }
     };
-    let patience = Patience { idle: timeouts.idle, expires: terms.expires, deadline };
+    let patience = Patience::new(timeouts.idle, terms.expires, deadline);
     let (head, coming) = response.into_parts();
     let body = StreamBody::new(coming, &head.headers, sending, carried, patience);
     Ok(Answer::Response(Response::from_parts(head, UpstreamBody::of_stream(body))))

@@ -5,21 +5,19 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::Parts;
 use tokio::task::spawn_local;
-use tokio::time::Instant;
 
 use super::wire::Seen;
 use super::{Connection, Sender};
 use crate::http::hop_by_hop::{Reserved, strip_trailers};
-use crate::time::Deadline;
 use crate::upstream::body::{ResponseFailure, Sending};
 use crate::upstream::line::Lease;
+use crate::upstream::patience::Patience;
 
 /// A response's body. When it has been read to its end, its connection serves the next request.
 #[derive(Debug)]
@@ -27,7 +25,6 @@ pub(in crate::upstream) struct HyperBody {
     left: Option<Left>,
     lease: Lease,
     patience: Patience,
-    waiting: bool,
 }
 
 /// What is there until the body's end.
@@ -47,14 +44,6 @@ pub(super) struct Course {
     pub(super) connection: Connection,
     /// It is not to be driven any more.
     pub(super) is_over: bool,
-}
-
-/// How long the next piece may take.
-#[derive(Debug)]
-pub(super) struct Patience {
-    pub(super) idle: Duration,
-    pub(super) expires: Option<Instant>,
-    pub(super) deadline: Option<Deadline>,
 }
 
 impl Course {
@@ -82,7 +71,7 @@ impl HyperBody {
         let course = Rc::new(RefCell::new(Some(course)));
         let driver = is_sending.then(|| Sending(spawn_local(drive(Rc::clone(&course)))));
         let left = Some(Left { incoming, sender, course, driver, seen });
-        let mut body = Self { left, lease, patience, waiting: false };
+        let mut body = Self { left, lease, patience };
         if ended {
             body.finish();
         }
@@ -95,7 +84,7 @@ impl HyperBody {
 
     /// The body has been read to its end: the connection is free, if hyper would use it again.
     fn finish(&mut self) {
-        if let Some(deadline) = self.patience.deadline.take() {
+        if let Some(deadline) = self.patience.take_deadline() {
             self.lease.idle.keep_deadline(deadline);
         }
         let Some(Left { incoming, sender, course, driver, seen }) = self.left.take() else { return };
@@ -119,19 +108,6 @@ impl HyperBody {
     fn fail(&mut self, why: ResponseFailure) -> Poll<Option<Result<Frame<Bytes>, ResponseFailure>>> {
         self.left = None;
         Poll::Ready(Some(Err(why)))
-    }
-
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<ResponseFailure> {
-        let Patience { idle, expires, deadline } = &mut self.patience;
-        let Some(deadline) = deadline else { return Poll::Pending };
-        if !std::mem::replace(&mut self.waiting, true) {
-            let idle = Instant::now() + *idle;
-            deadline.set(expires.map_or(idle, |expires| expires.min(idle)));
-        }
-        deadline.poll(cx).map(|()| match expires {
-            Some(expires) if *expires <= Instant::now() => ResponseFailure::Expired,
-            _ => ResponseFailure::Stalled,
-        })
     }
 }
 
@@ -176,13 +152,13 @@ impl Body for HyperBody {
             Poll::Ready(None) => None,
             Poll::Ready(Some(Err(_))) => return this.fail(ResponseFailure::Broken),
             Poll::Pending => {
-                return match this.poll_deadline(cx) {
+                return match this.patience.poll(cx) {
                     Poll::Ready(why) => this.fail(why),
                     Poll::Pending => Poll::Pending,
                 };
             }
         };
-        this.waiting = false;
+        this.patience.heard();
         let is_last = left.incoming.is_end_stream() || frame.as_ref().is_none_or(Frame::is_trailers);
         if let Some(fields) = frame.as_mut().and_then(Frame::trailers_mut) {
             strip_trailers(fields, &Reserved::default());

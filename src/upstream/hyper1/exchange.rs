@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
 use super::Connection;
-use super::body::{Course, HyperBody, Patience};
+use super::body::{Course, HyperBody};
 use super::request::{self, Loan};
 use super::wire::{Seen, Wire};
 use crate::retry::Failed;
@@ -23,6 +23,7 @@ use crate::upstream::client::{Answer, INTERIM_MAX, SendFailure, Terms, Upgraded,
 use crate::upstream::inbox::HEAD_MAX;
 use crate::upstream::line::{Lease, Line};
 use crate::upstream::outbox::Outbox;
+use crate::upstream::patience::Patience;
 use crate::upstream::pool::Pool;
 
 /// Fields that a response may have.
@@ -124,7 +125,7 @@ pub(in crate::upstream) async fn exchange(
             lease.idle.keep_text(sent.into_text());
         }
     }
-    let patience = Patience { idle: timeouts.idle, expires: terms.expires, deadline: Some(deadline) };
+    let patience = Patience::new(timeouts.idle, terms.expires, deadline);
     Ok(Answer::Response(response.map(|incoming| {
         UpstreamBody::of_hyper(HyperBody::new(incoming, sender, course, !is_sent, lease, patience, seen))
     })))
