@@ -35,7 +35,7 @@ use tollgate::http::body::RequestBody;
 use tollgate::http::conn::ConnState;
 use tollgate::http::forwarded;
 use tollgate::http::hop_by_hop::{Reserved, Survey, strip_request};
-use tollgate::http::wire::{HeadLimits, Scanner};
+use tollgate::http::wire::{Head, HeadLimits};
 use tollgate::proxy::{Rejection, Snapshot};
 use tollgate::routing::{Asked, normalise};
 use tollgate::telemetry::Metrics;
@@ -79,8 +79,13 @@ fn scan_a_head(c: &mut Criterion) {
     let short = b"GET / HTTP/1.1\r\nHost: t500.app.example.com\r\n\r\n";
     let mut group = c.benchmark_group("wire");
     for (name, head) in [("short head", &short[..]), ("browser's head", head.as_bytes())] {
-        let mut scanner = Scanner::new(HeadLimits::default());
-        group.bench_function(name, |b| b.iter(|| scanner.scan(black_box(head))));
+        let (mut reader, limits) = (Head::default(), HeadLimits::default());
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                reader.clear();
+                reader.read(black_box(head), &limits)
+            });
+        });
     }
 }
 

@@ -1,56 +1,56 @@
-//! What holds for any bytes that a connection brings where HTTP/1.1 should be.
+//! What holds for any bytes that a connection brings where a head of HTTP/1.1 should be.
 
 use http::Uri;
-use tollgate::http::wire::{HeadLimits, Malformed, Rest, Scanner};
+use tollgate::http::wire::{Framing, Head, HeadLimits, Malformed};
 
 /// Small, so that short inputs reach them.
 const LIMITS: HeadLimits = HeadLimits { head_bytes_max: 512, target_bytes_max: 64, fields_max: 16 };
 
-/// How a scanner has read a connection.
+/// How a head was read.
 #[derive(Debug, PartialEq, Eq)]
 struct Reading {
-    passed: usize,
-    heads: u64,
-    opaque: bool,
+    octets: Option<usize>,
+    framing: Framing,
+    upgrade: bool,
     refused: Option<Malformed>,
 }
 
-/// A connection's bytes have one reading, however they are cut into packets; and httparse, with which
-/// hyper reads what has passed, sees each head end where the scanner does.
+/// A head has one reading, however its bytes are cut into packets; and httparse, with which others read requests, sees it end where
+/// we do.
 pub fn has_one_reading(bytes: &[u8]) {
-    let whole = read(bytes, usize::MAX, |_| {});
-    for cut in [1, 2, 3, 7, 64] {
-        assert_eq!(read(bytes, cut, |_| {}), whole, "in pieces of {cut}: {}", bytes.escape_ascii());
+    let mut rest = bytes;
+    loop {
+        let whole = read(rest, usize::MAX);
+        for cut in [1, 2, 3, 7, 64] {
+            assert_eq!(read(rest, cut), whole, "in pieces of {cut}: {}", rest.escape_ascii());
+        }
+        let Some(octets) = whole.octets else { return };
+        agrees_with_httparse(&rest[..octets], whole.framing);
+        // Behind it stands the next, if it has no body.
+        rest = &rest[octets..];
+        if whole.framing != Framing::Nothing {
+            return;
+        }
     }
-    read(bytes, 1, agrees_with_httparse);
 }
 
-/// Gives a scanner the bytes in pieces of `cut` octets. In pieces of one, `each_head` gets every head.
-fn read(bytes: &[u8], cut: usize, each_head: fn(&[u8])) -> Reading {
-    let mut scanner = Scanner::new(LIMITS);
-    let mut reading = Reading { passed: 0, heads: 0, opaque: false, refused: None };
-    let mut end = 0;
-    while end < bytes.len() && reading.refused.is_none() {
+/// Reads a head of which each time `cut` octets more are there.
+fn read(bytes: &[u8], cut: usize) -> Reading {
+    let mut head = Head::default();
+    let (mut octets, mut refused, mut end) = (None, None, 0);
+    while end < bytes.len() && octets.is_none() && refused.is_none() {
         end = end.saturating_add(cut).min(bytes.len());
-        let held = &bytes[reading.passed..end];
-        let scan = scanner.scan(held);
-        assert!(scan.passed <= held.len());
-        match scan.rest {
-            Rest::Nothing => assert_eq!(scan.passed, held.len()),
-            Rest::PartialHead => assert!(scanner.at_head() && scan.passed < held.len()),
-            Rest::Refused(why) => {
+        match head.read(&bytes[..end], &LIMITS) {
+            Ok(read) => octets = read,
+            Err(why) => {
                 assert!((400..=505).contains(&why.status()) && !why.code().is_empty());
-                reading.refused = Some(same_whichever_is_seen_first(why));
+                refused = Some(same_whichever_is_seen_first(why));
             }
         }
-        if scanner.heads() > reading.heads {
-            each_head(&held[..scan.passed]);
-        }
-        reading.passed += scan.passed;
-        reading.heads = scanner.heads();
     }
-    reading.opaque = scanner.is_opaque();
-    reading
+    let known = octets.is_some();
+    let framing = if known { head.framing() } else { Framing::Nothing };
+    Reading { octets, framing, upgrade: known && head.asks_to_upgrade(), refused }
 }
 
 /// Which limit a head that is past two of them is told depends on which was seen to be passed first.
@@ -58,16 +58,17 @@ fn same_whichever_is_seen_first(why: Malformed) -> Malformed {
     if why == Malformed::FieldsTooLarge { Malformed::TargetTooLong } else { why }
 }
 
-fn agrees_with_httparse(head: &[u8]) {
+fn agrees_with_httparse(head: &[u8], framing: Framing) {
     let mut fields = [httparse::EMPTY_HEADER; LIMITS.fields_max];
     let mut request = httparse::Request::new(&mut fields);
     let parsed = request.parse(head);
     assert_eq!(parsed, Ok(httparse::Status::Complete(head.len())), "{}", head.escape_ascii());
     let target = request.path.unwrap_or_default();
-    assert!(target.parse::<Uri>().is_ok(), "hyper would not take {target:?}");
+    assert!(target.parse::<Uri>().is_ok(), "no request could be made of {target:?}");
     let named =
         |name: &str| request.headers.iter().filter(|field| field.name.eq_ignore_ascii_case(name)).count();
     assert!(named("content-length") + named("transfer-encoding") <= 1, "{}", head.escape_ascii());
+    assert_eq!(named("transfer-encoding") == 1, framing == Framing::Chunked, "{}", head.escape_ascii());
     assert!(
         named("host") == 1 || named("host") == 0 && request.version == Some(0),
         "{}",

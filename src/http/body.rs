@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::conn::{ConnState, Cut};
 use super::copy::{CopyIn, CopyOut, CopyWatch, copy};
 use super::hop_by_hop::{Reserved, strip_trailers};
-use super::incoming::Incoming;
+use super::incoming::{Fault, Incoming};
 use super::pace::MinRate;
 use super::slow::Slow;
 use crate::time::Deadline;
@@ -93,9 +93,6 @@ struct Streamed {
     flow: Rc<BodyFlow>,
     conn: Rc<ConnState>,
     bounds: Bounds,
-    /// Which request of its connection it belongs to.
-    request: u64,
-    pendings: u32,
     copy: Option<CopyIn>,
     deadline: Option<Deadline>,
     slow: Option<Box<Slow>>,
@@ -125,19 +122,8 @@ impl RequestBody {
     #[must_use]
     pub fn streamed(body: Incoming, conn: Rc<ConnState>, bounds: Bounds) -> (Self, Rc<BodyFlow>) {
         let flow = Rc::new(BodyFlow::default());
-        let request = conn.requests();
         let flow_of = Rc::clone(&flow);
-        let streamed = Streamed {
-            body,
-            flow: flow_of,
-            conn,
-            bounds,
-            request,
-            pendings: 0,
-            copy: None,
-            deadline: None,
-            slow: None,
-        };
+        let streamed = Streamed { body, flow: flow_of, conn, bounds, copy: None, deadline: None, slow: None };
         (Self(Source::Client(streamed)), flow)
     }
 
@@ -161,17 +147,7 @@ impl Streamed {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
         let frame = match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(frame) => frame,
-            Poll::Pending if self.conn.is_bad_body(self.request) => {
-                // What came before the bad byte is still on its way through hyper, a piece at a time.
-                self.pendings += 1;
-                if self.pendings > 2 {
-                    return Poll::Ready(Some(Err(self.fail(BodyFailure::Malformed))));
-                }
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
             Poll::Pending => {
-                self.conn.await_body(cx);
                 let at = Instant::now() + self.bounds.idle;
                 let deadline = self.deadline.get_or_insert_with(|| Deadline::at(at));
                 let mut why = deadline.poll(cx).map(|()| Cut::BodyTimeout);
@@ -188,7 +164,6 @@ impl Streamed {
                 return Poll::Ready(Some(Err(self.fail(BodyFailure::Stalled))));
             }
         };
-        self.pendings = 0;
         if let Some(deadline) = &mut self.deadline {
             deadline.set(Instant::now() + self.bounds.idle);
         }
@@ -215,7 +190,8 @@ impl Streamed {
                     Some(Ok(frame))
                 }
             }
-            Some(Err(_)) => Some(Err(self.fail(BodyFailure::Aborted))),
+            Some(Err(Fault::BrokenOff)) => Some(Err(self.fail(BodyFailure::Aborted))),
+            Some(Err(Fault::Malformed)) => Some(Err(self.fail(BodyFailure::Malformed))),
             None => {
                 self.end();
                 None
@@ -226,7 +202,6 @@ impl Streamed {
     fn end(&self) {
         self.flow.end();
         self.copy.iter().for_each(CopyIn::end);
-        self.conn.all_read();
     }
 }
 

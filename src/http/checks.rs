@@ -1,6 +1,6 @@
 //! What must hold of a request, whatever its protocol, before anything is decided about it.
 //!
-//! The guard has checked the bytes of an HTTP/1.1 head. Here the fields are checked that mean the
+//! The bytes of an HTTP/1.1 head have been checked. Here the fields are checked that mean the
 //! same in HTTP/2: which host is asked for, and by one name only.
 
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderValue};
@@ -96,7 +96,7 @@ pub fn request(
         return Err(BAD_TARGET);
     }
     if head.version == Version::HTTP_2 {
-        // The guard has not seen this one.
+        // Nobody has looked at this one.
         let is_http = |scheme: &str| ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
         if !head.uri.scheme_str().is_none_or(is_http) {
             return Err(BAD_TARGET);

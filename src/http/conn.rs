@@ -1,10 +1,9 @@
-//! What one downstream connection's parts tell each other: the guard, the server and the
+//! What one downstream connection's parts tell each other: the server and the
 //! exchanges on it live on one thread, so a few cells are enough.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::Waker;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
@@ -16,7 +15,6 @@ use super::http2::Reply;
 use super::interim::{Hearer, Interim};
 use super::kept::Kept;
 use super::secured::Secured;
-use super::way_out::WayOut;
 use super::wire::Malformed;
 use crate::types::{Peer, Untaken};
 
@@ -56,44 +54,24 @@ pub struct ConnState {
     pub https_redirect: Option<HttpsRedirect>,
     /// The peer's address as the fields that name it need it; made once a connection.
     pub peer_text: HeaderValue,
-    /// Whether this is HTTP/2 (its heads don't pass the guard).
+    /// Whether this is HTTP/2 .
     pub h2: Cell<bool>,
     calls: Cell<u64>,
     in_flight: Cell<u32>,
-    refused: Cell<Option<(u64, Malformed)>>,
-    bad_body: Cell<Option<(u64, Malformed)>>,
+    refused: Cell<Option<Malformed>>,
     reading_head: Cell<bool>,
-    body_reader: Cell<Option<Waker>>,
-    tunnel: Cell<Tunnel>,
-    early_bytes: Cell<bool>,
-    unread: Cell<bool>,
-    parking: Cell<bool>,
     cut: Cell<Option<Cut>>,
     cut_off: Cell<Option<Cut>>,
     untaken: OnceCell<Box<dyn Untaken>>,
     life: Cell<LifeLimits>,
     born: Instant,
-    /// How often it has been parked.
-    pub(super) parked: Cell<u32>,
     pub(super) interim: Interim,
-    pub(super) way_out: WayOut,
     streams: RefCell<Vec<std::rc::Weak<dyn Expiring>>>,
     tunnel_task: RefCell<Option<TunnelTask>>,
     /// What whoever serves its requests keeps until it ends.
     pub kept: Kept,
     /// The forwarding fields for the last `Host` seen: clients keep to one.
     pub(super) forwarded_memo: RefCell<super::forwarded::Memo>,
-}
-
-/// What became of an upgrade that was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tunnel {
-    /// Nobody has decided (or asked).
-    Undecided,
-    /// HTTP goes on.
-    Declined,
-    /// The bytes are the tunnel's.
-    Taken,
 }
 
 impl ConnState {
@@ -124,21 +102,13 @@ impl ConnState {
             calls: Cell::new(0),
             in_flight: Cell::new(0),
             refused: Cell::new(None),
-            bad_body: Cell::new(None),
             reading_head: Cell::new(false),
-            body_reader: Cell::new(None),
-            tunnel: Cell::new(Tunnel::Undecided),
-            early_bytes: Cell::new(false),
-            unread: Cell::new(false),
-            parking: Cell::new(false),
             cut: Cell::new(None),
             cut_off: Cell::new(None),
             untaken: OnceCell::new(),
             life: Cell::default(),
             born: Instant::now(),
-            parked: Cell::new(0),
             interim: Interim::default(),
-            way_out: WayOut::default(),
             streams: RefCell::default(),
             tunnel_task: RefCell::new(None),
             kept: Kept::default(),
@@ -183,8 +153,13 @@ impl ConnState {
     /// It is ended before its time, with all that it carries. The socket must be open.
     pub(super) fn cut_off(&self, why: Cut) {
         self.note_cut(why);
-        self.untaken.get().into_iter().for_each(|untaken| untaken.abandon());
+        self.abandon();
         self.cut_off.set(Some(why));
+    }
+
+    /// Has its client told by a reset that what it was sent is not all.
+    pub(super) fn abandon(&self) {
+        self.untaken.get().into_iter().for_each(|untaken| untaken.abandon());
     }
 
     /// It takes no more requests than it has.
@@ -203,30 +178,12 @@ impl ConnState {
         self.calls.get() >= life.requests_max || life.age_max.is_some_and(|max| self.born.elapsed() >= max)
     }
 
-    /// The server hands over the next request: says whether it stands for one that the guard
+    /// The server hands over the next request: says whether it stands for one that was
     /// refused. The mark ends when the exchange is over.
     pub fn begin(self: &std::rc::Rc<Self>) -> (InFlight, Option<Malformed>) {
-        let call = self.calls.get() + 1;
-        self.calls.set(call);
-        // What was decided of another request's upgrade says nothing of this one's.
-        self.tunnel.set(Tunnel::Undecided);
+        self.calls.set(self.calls.get() + 1);
         self.in_flight.set(self.in_flight.get() + 1);
-        let refused = self.refused.get().filter(|(head, _)| *head == call).map(|(_, why)| why);
-        (InFlight { conn: std::rc::Rc::clone(self), reply: None }, refused)
-    }
-
-    /// A request has a body that has not been read to its end: the peer may still be sending.
-    pub fn leave_unread(&self) {
-        self.unread.set(true);
-    }
-
-    /// The body has been read to its end.
-    pub(super) fn all_read(&self) {
-        self.unread.set(false);
-    }
-
-    pub(super) fn owes_linger(&self) -> bool {
-        self.unread.get() || self.refused.get().is_some() || self.bad_body.get().is_some()
+        (InFlight { conn: std::rc::Rc::clone(self), reply: None }, self.refused.take())
     }
 
     /// Whether a request is being answered.
@@ -241,29 +198,9 @@ impl ConnState {
         self.calls.get()
     }
 
-    pub(super) fn refuse(&self, head: u64, why: Malformed) {
-        self.refused.set(Some((head, why)));
-    }
-
-    pub(super) fn refuse_body(&self, head: u64, why: Malformed) {
-        self.bad_body.set(Some((head, why)));
-        if let Some(reader) = self.body_reader.take() {
-            reader.wake();
-        }
-    }
-
-    /// Whoever reads the request's body waits for more of it: to be woken if none will come.
-    pub(super) fn await_body(&self, cx: &std::task::Context<'_>) {
-        let mut reader = self.body_reader.take();
-        if !reader.as_ref().is_some_and(|reader| reader.will_wake(cx.waker())) {
-            reader = Some(cx.waker().clone());
-        }
-        self.body_reader.set(reader);
-    }
-
-    /// Whether the body of this request (the how-manieth of the connection) is malformed.
-    pub(super) fn is_bad_body(&self, request: u64) -> bool {
-        self.bad_body.get().is_some_and(|(head, _)| head == request)
+    /// The next request is one that is refused.
+    pub(super) fn refuse(&self, why: Malformed) {
+        self.refused.set(Some(why));
     }
 
     pub(super) fn note_head(&self, reading: bool) {
@@ -273,15 +210,6 @@ impl ConnState {
     /// Whether nothing is going on: no request is being answered, and none has begun to arrive.
     pub(super) fn is_quiet(&self) -> bool {
         !self.is_busy() && !self.reading_head.get()
-    }
-
-    /// Whether hyper is to end without the connection; whether it was so before.
-    pub(super) fn park(&self, parking: bool) -> bool {
-        self.parking.replace(parking)
-    }
-
-    pub(super) fn is_parking(&self) -> bool {
-        self.parking.get()
     }
 
     /// Has the expired among this (HTTP/2) connection's responses let go of what they hold.
@@ -313,28 +241,8 @@ impl ConnState {
         }
     }
 
-    pub(super) fn tunnel(&self) -> Tunnel {
-        self.tunnel.get()
-    }
-
-    pub(super) fn note_early_bytes(&self) {
-        self.early_bytes.set(true);
-    }
-
-    pub(super) fn await_decision(&self) {
-        self.tunnel.set(Tunnel::Undecided);
-    }
-
-    /// No tunnel comes of the present request. The answer is whether the connection must close
-    /// behind it: bytes have passed that nobody has framed.
-    pub fn decline_tunnel(&self) -> bool {
-        self.tunnel.set(Tunnel::Declined);
-        self.early_bytes.get()
-    }
-
     /// The present request is answered with 101; `task` carries on once that is sent.
     pub fn take_tunnel(&self, task: TunnelTask) {
-        self.tunnel.set(Tunnel::Taken);
         *self.tunnel_task.borrow_mut() = Some(task);
     }
 

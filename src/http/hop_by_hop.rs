@@ -139,7 +139,7 @@ pub fn strip_request(fields: &mut HeaderMap, survey: &Survey, via_trusted: bool,
         fields.remove(TRANSFER_ENCODING);
     }
     if survey.expect {
-        // hyper answers the client itself, once the body is wanted.
+        // The connection answers the client itself, once the body is wanted.
         fields.remove(EXPECT);
     }
     if survey.te {

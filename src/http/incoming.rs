@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::oneshot;
 
+use super::http1;
 use super::http2::{Notes, Reply, StreamBody, StreamIo};
 
 /// A request's body, with no bound but its connection's own.
@@ -17,7 +18,7 @@ pub enum Incoming {
     /// No body.
     Nothing,
     /// That of a request over HTTP/1.1.
-    Http1(hyper::body::Incoming),
+    Http1(http1::Content),
     /// That of a request over HTTP/2.
     Http2(Box<StreamBody>),
     /// None: the stream may become another protocol's, once it is answered so (RFC 8441).
@@ -35,23 +36,29 @@ impl Incoming {
     }
 }
 
-/// It broke off, or its framing is no framing: more of it will not come.
+/// More of it will not come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the body broke off")]
-pub struct BrokenOff;
+pub enum Fault {
+    /// The client has left, or has broken it off.
+    #[error("the body broke off")]
+    BrokenOff,
+    /// Its framing is no framing.
+    #[error("the body does not follow its framing")]
+    Malformed,
+}
 
 impl Body for Incoming {
     type Data = Bytes;
-    type Error = BrokenOff;
+    type Error = Fault;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         match &mut *self {
             Self::Nothing | Self::Connect(_) => Poll::Ready(None),
             Self::Http2(body) => body.poll(cx),
-            Self::Http1(body) => Pin::new(body).poll_frame(cx).map_err(|_| BrokenOff),
+            Self::Http1(body) => body.poll(cx),
         }
     }
 

@@ -1,8 +1,7 @@
-//! Interim responses (1xx) on their way to a client. To one of HTTP/1.1 hyper has no way of sending them: the guard writes them
-//! between two of hyper's messages. Over HTTP/2 they are frames of their stream.
+//! Interim responses (1xx) on their way to a client. To one of HTTP/1.1 they are written before the answer; over HTTP/2 they are frames of
+//! their stream.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use http::{Response, StatusCode};
@@ -60,20 +59,17 @@ impl<'h> Hints<'h> {
     }
 }
 
-/// What of a connection's interim responses is not written yet.
+/// A connection's interim responses that wait to be written.
 #[derive(Debug, Default)]
 pub(super) struct Interim {
-    waiting: RefCell<VecDeque<u8>>,
-    /// hyper has bytes that the socket did not take: nothing may come between them.
-    amid: Cell<bool>,
+    waiting: RefCell<Vec<u8>>,
 }
 
 impl Interim {
-    /// Has a response written before the next of hyper's bytes. Not in the middle of the message before, and not what
-    /// the gateway says itself or nobody has asked for (RFC 9110 §15.2): 100 and 101.
+    /// Has a response written before the answer. Not what the gateway says itself or nobody has asked for (RFC 9110 §15.2): 100 and 101.
     pub(super) fn push(&self, response: &Response<()>) {
         let status = response.status();
-        if self.amid.get() || matches!(status, StatusCode::CONTINUE | StatusCode::SWITCHING_PROTOCOLS) {
+        if matches!(status, StatusCode::CONTINUE | StatusCode::SWITCHING_PROTOCOLS) {
             return;
         }
         let text = encoded(response);
@@ -83,27 +79,14 @@ impl Interim {
         }
     }
 
-    /// hyper has offered bytes: whether all of them were taken.
-    pub(super) fn note_written(&self, all: bool) {
-        self.amid.set(!all);
-    }
-
-    /// Whether nothing waits.
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.borrow().is_empty()
-    }
-
-    /// Hands what waits to `write`, and takes off the front what that has written.
-    pub(super) fn write<T>(&self, write: impl FnOnce(&[u8]) -> (T, usize)) -> T {
+    /// Hands over what waits, to be written behind `text`.
+    pub(super) fn take(&self, text: &mut Vec<u8>) {
         let mut waiting = self.waiting.borrow_mut();
-        let (outcome, written) = write(waiting.make_contiguous());
-        let written = written.min(waiting.len());
-        waiting.drain(..written);
-        if waiting.is_empty() {
+        if !waiting.is_empty() && text.len() <= WAITING_MAX {
+            text.append(&mut waiting);
             // An idle connection keeps no memory of them.
-            *waiting = VecDeque::new();
+            *waiting = Vec::new();
         }
-        outcome
     }
 }
 
@@ -134,7 +117,9 @@ mod tests {
     }
 
     fn waiting(interim: &Interim) -> String {
-        interim.write(|bytes| (String::from_utf8(bytes.to_vec()).unwrap(), 0))
+        let mut text = Vec::new();
+        interim.take(&mut text);
+        String::from_utf8(text).unwrap()
     }
 
     #[test]
@@ -145,40 +130,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_comes_into_the_middle_of_a_message() {
-        let interim = Interim::default();
-        interim.note_written(false);
-        interim.push(&hint("a"));
-        assert!(interim.is_empty());
-        interim.note_written(true);
-        interim.push(&hint("b"));
-        assert!(!interim.is_empty());
-    }
-
-    #[test]
     fn what_is_the_gateways_to_say_is_dropped_and_so_is_too_much() {
         let interim = Interim::default();
         interim.push(&Response::builder().status(100).body(()).unwrap());
         interim.push(&Response::builder().status(101).body(()).unwrap());
-        assert!(interim.is_empty());
+        assert!(waiting(&interim).is_empty());
         for _ in 0..1_000 {
             interim.push(&hint(&"x".repeat(100)));
         }
         assert!(waiting(&interim).len() <= WAITING_MAX);
-    }
-
-    #[test]
-    fn what_is_written_in_part_goes_on_where_it_was() {
-        let interim = Interim::default();
-        interim.push(&hint("a"));
-        let whole = waiting(&interim);
-        let mut written = String::new();
-        while !interim.is_empty() {
-            written.push_str(
-                &interim
-                    .write(|bytes| (String::from_utf8_lossy(&bytes[..7.min(bytes.len())]).into_owned(), 7)),
-            );
-        }
-        assert_eq!(written, whole);
     }
 }

@@ -1,4 +1,4 @@
-//! How long a connection may be without a request.
+//! How long an HTTP/2 connection may be without a request.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::conn::ConnState;
-use super::guard::ConnDeadlines;
+use super::server::ConnDeadlines;
 use crate::time::Deadline;
 
 /// The time that a connection may pass without a request: for the first one as long as for a head, then
@@ -16,26 +16,19 @@ pub(super) struct Quiet {
     grace: Duration,
     requests: u64,
     active: bool,
-    since: Instant,
     until: Instant,
     deadline: Deadline,
 }
 
 impl Quiet {
     pub(super) fn new(deadlines: ConnDeadlines) -> Self {
-        let since = Instant::now();
-        let until = since + deadlines.header_read;
+        let until = Instant::now() + deadlines.header_read;
         let deadline = Deadline::at(until);
-        Self { deadlines, grace: deadlines.keep_alive, requests: 0, active: false, since, until, deadline }
+        Self { deadlines, grace: deadlines.keep_alive, requests: 0, active: false, until, deadline }
     }
 
-    /// Ready when it has been quiet for too long.
+    /// Ready when it has been quiet for too long. Reads the clock once a request.
     pub(super) fn poll(&mut self, state: &ConnState, cx: &mut Context<'_>) -> Poll<()> {
-        self.poll_for(Duration::MAX, state, cx)
-    }
-
-    /// Ready when it has been quiet for so long, or for too long. Reads the clock once a request.
-    pub(super) fn poll_for(&mut self, least: Duration, state: &ConnState, cx: &mut Context<'_>) -> Poll<()> {
         if !state.is_quiet() {
             self.active = true;
             return Poll::Pending;
@@ -44,8 +37,7 @@ impl Quiet {
             self.requests = state.requests();
             self.begin();
         }
-        let at = self.since.checked_add(least).map_or(self.until, |at| at.min(self.until));
-        self.deadline.set(at);
+        self.deadline.set(self.until);
         self.deadline.poll(cx)
     }
 
@@ -56,7 +48,6 @@ impl Quiet {
     }
 
     fn begin(&mut self) {
-        self.since = Instant::now();
-        self.until = self.since + self.grace;
+        self.until = Instant::now() + self.grace;
     }
 }

@@ -4,21 +4,24 @@
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::yield_now;
+use tokio::time::Instant;
 
 use super::conn::{ConnState, LifeLimits};
-use super::guard::{ConnDeadlines, Guard, Spoken};
-use super::h1;
+use super::http1::{self, Intake, Kit};
 use super::http2::{self, Http2Limits};
 use super::incoming::Incoming;
 use super::pace::MinRate;
+use super::preface::{Spoken, spoken};
 use super::wire::HeadLimits;
 use crate::telemetry::{OpenConnection, Protocol};
 
@@ -36,6 +39,19 @@ pub trait Handler {
 
     /// A connection was ended for too much of a kind of frames that do no work. The kinds are few.
     fn abused(&self, _kind: &'static str) {}
+}
+
+/// Deadlines of one downstream connection.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnDeadlines {
+    /// From a head's first byte (or the connection's start) to its last.
+    pub header_read: Duration,
+    /// Between two requests.
+    pub keep_alive: Duration,
+    /// Without the peer taking a byte of what is being sent.
+    pub write_stall: Duration,
+    /// The least rate at which the peer takes what is being sent.
+    pub response_rate: Option<MinRate>,
 }
 
 /// Bounds and deadlines of downstream connections.
@@ -60,6 +76,7 @@ pub struct Connections {
     open: Cell<usize>,
     wakers: RefCell<Vec<Option<Waker>>>,
     free: RefCell<Vec<usize>>,
+    kit: Rc<Kit>,
 }
 
 impl Connections {
@@ -81,6 +98,11 @@ impl Connections {
         for waker in self.wakers.borrow_mut().iter_mut().filter_map(Option::take) {
             waker.wake();
         }
+    }
+
+    /// Lets go of what they lend each other and nobody uses at present. For the worker, about once a second.
+    pub fn look(&self) {
+        self.kit.clear();
     }
 
     /// A connection is there.
@@ -112,6 +134,16 @@ impl Entered {
         }
         self.connections.draining.get()
     }
+
+    /// Whether to wind up.
+    pub(super) fn is_draining_now(&self) -> bool {
+        self.connections.draining.get()
+    }
+
+    /// What the worker's connections lend each other.
+    pub(super) fn kit(&self) -> Rc<Kit> {
+        Rc::clone(&self.connections.kit)
+    }
 }
 
 impl Drop for Entered {
@@ -139,39 +171,46 @@ pub async fn serve<S, H>(
     state.limit_life(settings.life);
     // Whenever this future is dropped, a tunnel that waits to be started goes with it.
     let _waiting = DropTunnel(Rc::clone(&state));
-    let mut guard = Guard::new(io, settings.head, settings.deadlines, Rc::clone(&state));
+    let since = Instant::now();
+    let mut intake = Intake::new(io, entered.kit());
     let spoken = {
         if entered.connections.is_draining() {
             // What the client has asked may be there already: the runtime looks at the socket first.
             yield_now().await;
         }
-        let mut spoken = std::pin::pin!(guard.spoken());
-        poll_fn(|cx| {
-            if entered.is_draining(cx) {
-                // Nothing was asked yet, or what was asked is not complete: the client may ask elsewhere.
-                return match spoken.as_mut().poll(cx) {
-                    Poll::Ready(spoken) => Poll::Ready(spoken),
-                    Poll::Pending => Poll::Ready(Spoken::Closed),
-                };
-            }
-            spoken.as_mut().poll(cx)
+        let mut spoken = pin!(spoken(&mut intake, since, &settings.deadlines, &state));
+        poll_fn(|cx| match spoken.as_mut().poll(cx) {
+            // Nothing was asked yet, or what was asked is not complete: the client may ask elsewhere.
+            Poll::Pending if entered.is_draining(cx) => Poll::Ready(Spoken::Closed),
+            polled => polled,
         })
         .await
     };
     match spoken {
-        Spoken::Closed => guard.close().await,
+        Spoken::Closed => close(intake.io).await,
         // Another would be read as what it is not, by us or by whoever looks at the handshake alone (ALPACA).
-        Spoken::Http1 | Spoken::Http2 if !state.may_speak(spoken == Spoken::Http2) => guard.close().await,
+        Spoken::Http1 | Spoken::Http2 if !state.may_speak(spoken == Spoken::Http2) => close(intake.io).await,
         Spoken::Http1 => {
             let _open = opened(Protocol::Http1);
-            h1::serve(guard, state, settings, handler, &entered).await;
+            http1::serve(intake, since, state, settings, handler, &entered).await;
         }
         Spoken::Http2 => {
             let _open = opened(Protocol::Http2);
             // Apart, so that a connection that does not speak it has no room for it.
-            Box::pin(http2::serve(guard, state, settings, handler, &entered)).await;
+            let Intake { io, read, .. } = intake;
+            Box::pin(http2::serve(io, read.to_vec(), state, settings, handler, &entered)).await;
         }
     }
+}
+
+/// Ends what nothing is under way on: over TLS the client is told (close_notify), so that it takes the end for none that somebody
+/// else has made. What it does not take at once is not waited for.
+pub(super) async fn close<S: AsyncWrite + Unpin>(mut io: S) {
+    poll_fn(|cx| {
+        let _ = Pin::new(&mut io).poll_shutdown(cx);
+        Poll::Ready(())
+    })
+    .await;
 }
 
 /// Lets go of a tunnel that was never started: it holds on to the connection's state, which holds it.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::conn::{ConnState, Cut};
-use super::guard::ConnDeadlines;
 use super::pace::Pace;
+use super::server::ConnDeadlines;
 use crate::time::Deadline;
 
 /// How often it is looked at what a client has taken that nothing more can be written to.

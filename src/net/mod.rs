@@ -6,6 +6,7 @@
 //!
 //! Layer 0: nothing here imports another module of the crate.
 
+pub(crate) mod rooms;
 mod socket;
 mod turn;
 

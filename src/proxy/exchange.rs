@@ -216,7 +216,7 @@ impl Exchange {
         &self.method
     }
 
-    /// The head that was seen is the guard's stand-in: nothing of it is the client's.
+    /// The head that was seen is a stand-in: nothing of it is the client's.
     pub(super) fn forget_stand_in(&mut self) {
         self.host = None;
     }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use arc_swap::Cache;
 use http::header::{ACCEPT_LANGUAGE, CONNECTION, RETRY_AFTER};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
-use http_body::Body;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
@@ -253,10 +252,6 @@ impl Proxy {
             books.forget_stand_in();
             return Err((Rejection::Malformed(why), books));
         }
-        if !body.is_end_stream() {
-            // Until all of it has been read, the client may be sending.
-            conn.leave_unread();
-        }
         let checked = match checks::request(&head, &survey, &snapshot.server.head, books.host()) {
             Ok(checked) => checked,
             Err(why) => return Err((Rejection::BadRequest(why), books)),
@@ -325,7 +320,7 @@ impl Handler for Proxy {
         let served = self.serve(&conn, request).await;
         let mut response = served.unwrap_or_else(|(rejection, books)| self.refuse(&rejection, books));
         let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        if !switches && (conn.decline_tunnel() || conn.is_worn()) {
+        if !switches && conn.is_worn() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if conn.h2.get() {

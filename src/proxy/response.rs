@@ -173,7 +173,7 @@ impl Sending {
                     exchange.upstream_broke(*failure);
                 }
                 self.content = Content::Failing(*failure);
-                // hyper flushes while the body is pending, and drops what it has buffered on an error.
+                // What has been said is flushed while the body is pending, and dropped on an error.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }

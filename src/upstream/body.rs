@@ -15,8 +15,8 @@ use super::hyper1::HyperBody;
 use super::inbox::{Decoded, Decoder};
 use super::line::{Lease, Line, Upload};
 use super::patience::Patience;
-use super::rooms::Rooms;
 use crate::http::hop_by_hop::{Reserved, strip_trailers};
+use crate::net::rooms::Rooms;
 
 /// Octets to expect of a body that doesn't say how many there are.
 const UNKNOWN: u64 = 32 * 1024;

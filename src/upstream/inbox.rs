@@ -3,18 +3,18 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::BytesMut;
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, Response, StatusCode, Version};
 
-use crate::http::wire::Chunk;
+pub(super) use crate::http::wire::{Decoded, Decoder};
 
 /// Fields that a response may have.
 const FIELDS_MAX: usize = 256;
 /// Octets that a response's head may have.
 pub(super) const HEAD_MAX: usize = 256 * 1024;
 /// Octets of chunk extensions and trailers that a response may have.
-const CHUNK_OVERHEAD_MAX: usize = 64 * 1024;
+const CHUNK_OVERHEAD_MAX: u32 = 64 * 1024;
 
 /// What came is no response, or can be read in two ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,29 +27,6 @@ pub(super) struct Head {
     pub(super) decoder: Decoder,
     /// Whether the connection can serve another request behind this response.
     pub(super) keep_alive: bool,
-}
-
-/// How a response's body is framed, and how far it has been read.
-#[derive(Debug)]
-pub(super) enum Decoder {
-    /// It has none, or has ended.
-    Ended,
-    /// So many octets to come.
-    Length(u64),
-    /// Chunks; the trailer fields so far.
-    Chunked(Chunk, Vec<u8>),
-    /// To the connection's end.
-    Close,
-}
-
-/// The next of a body.
-#[derive(Debug, PartialEq)]
-pub(super) enum Decoded {
-    Data(Bytes),
-    Trailers(HeaderMap),
-    End,
-    /// More bytes are needed.
-    More,
 }
 
 /// Where a head's fields stand in it; kept from one head to the next for its memory.
@@ -154,7 +131,7 @@ impl Framing {
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         Ok(match self.length {
             _ if bodiless => (Decoder::Ended, keep_alive),
-            _ if self.chunked => (Decoder::Chunked(Chunk::START, Vec::new()), keep_alive),
+            _ if self.chunked => (Decoder::chunked(CHUNK_OVERHEAD_MAX), keep_alive),
             Some(0) => (Decoder::Ended, keep_alive),
             Some(length) => (Decoder::Length(length), keep_alive),
             None => (Decoder::Close, false),
@@ -180,81 +157,6 @@ fn number(digits: &[u8]) -> Option<u64> {
         sum.checked_mul(10)?.checked_add(i64::from(digit))
     })?;
     u64::try_from(number).ok()
-}
-
-impl Decoder {
-    /// Whether nothing of the body is to come.
-    pub(super) fn is_ended(&self) -> bool {
-        matches!(self, Self::Ended)
-    }
-
-    /// The octets to come, where that is known.
-    pub(super) fn left(&self) -> Option<u64> {
-        match self {
-            Self::Ended => Some(0),
-            Self::Length(left) => Some(*left),
-            Self::Chunked(..) | Self::Close => None,
-        }
-    }
-
-    /// The connection has ended: whether that is the body's end.
-    pub(super) fn close(&mut self) -> bool {
-        let ended = matches!(self, Self::Close | Self::Ended);
-        *self = Self::Ended;
-        ended
-    }
-
-    /// Takes the body's next piece off the front of `read`.
-    pub(super) fn next(&mut self, read: &mut BytesMut) -> Result<Decoded, Garbled> {
-        match self {
-            Self::Ended => Ok(Decoded::End),
-            _ if read.is_empty() => Ok(Decoded::More),
-            Self::Close => Ok(Decoded::Data(read.split().freeze())),
-            Self::Length(left) => {
-                let len = (*left).min(read.len() as u64);
-                *left -= len;
-                if *left == 0 {
-                    *self = Self::Ended;
-                }
-                Ok(Decoded::Data(read.split_to(len as usize).freeze()))
-            }
-            Self::Chunked(chunk, trailers) => {
-                let peeled = chunk.peel(read, CHUNK_OVERHEAD_MAX).map_err(|_| Garbled)?;
-                if let Some(from) = peeled.trailers_from {
-                    trailers.extend_from_slice(read.get(from..peeled.framing).unwrap_or_default());
-                }
-                read.advance(peeled.framing);
-                if peeled.content > 0 {
-                    return Ok(Decoded::Data(read.split_to(peeled.content).freeze()));
-                }
-                if !peeled.ended {
-                    return Ok(Decoded::More);
-                }
-                let fields = trailer_fields(trailers)?;
-                *self = Self::Ended;
-                Ok(if fields.is_empty() { Decoded::End } else { Decoded::Trailers(fields) })
-            }
-        }
-    }
-}
-
-fn trailer_fields(text: &[u8]) -> Result<HeaderMap, Garbled> {
-    let mut fields = HeaderMap::new();
-    if text.len() <= 2 {
-        return Ok(fields);
-    }
-    // `Chunk` lets no more pass.
-    let mut slots = [httparse::EMPTY_HEADER; 100];
-    match httparse::parse_headers(text, &mut slots) {
-        Ok(httparse::Status::Complete((_, parsed))) => {
-            for field in parsed {
-                let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Garbled)?;
-                fields.append(name, HeaderValue::from_bytes(field.value).map_err(|_| Garbled)?);
-            }
-            Ok(fields)
-        }
-        _ => Err(Garbled),
-    }
 }
 
 /// Heads of responses, one after the other, as a connection reads them. For whoever measures that.

@@ -24,7 +24,7 @@ fn read(text: &[u8], cuts: &[usize], method: &Method) -> Result<(u16, Vec<u8>, H
         }
         let Some(head) = &mut response else { continue };
         loop {
-            match head.decoder.next(&mut buffer)? {
+            match head.decoder.next(&mut buffer).map_err(|_| Garbled)? {
                 Decoded::Data(data) => body.extend_from_slice(&data),
                 Decoded::Trailers(fields) => trailers = fields,
                 Decoded::End | Decoded::More => break,

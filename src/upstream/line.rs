@@ -19,8 +19,8 @@ use super::heirs::{Heirs, Legacy};
 use super::inbox::FieldSpans;
 use super::io::Io;
 use super::open::Open;
-use super::rooms::{Rooms, Size};
 use crate::breaker::Breaker;
+use crate::net::rooms::{Rooms, Size};
 use crate::time::Deadline;
 use crate::types::TenantId;
 

@@ -27,7 +27,6 @@ mod probe;
 mod replay;
 mod retirement;
 mod retries;
-mod rooms;
 mod search;
 mod text;
 mod time_left;

@@ -133,7 +133,7 @@ async fn run(share: WorkerShare, mut inbox: mpsc::Receiver<Command>) {
         Arc::clone(&share.metrics),
         share.access_log,
     ));
-    let sweeper = spawn_local(sweep(Rc::clone(&upstream), Rc::clone(&proxy)));
+    let sweeper = spawn_local(sweep(Rc::clone(&upstream), Rc::clone(&proxy), Rc::clone(&connections)));
     let mut accepting: HashMap<Arc<str>, Accepting> = HashMap::new();
     let drain = loop {
         match inbox.recv().await {
@@ -213,7 +213,7 @@ async fn close(accepting: Accepting) {
     }
 }
 
-async fn sweep(upstream: Rc<UpstreamClient>, proxy: Rc<Proxy>) {
+async fn sweep(upstream: Rc<UpstreamClient>, proxy: Rc<Proxy>, connections: Rc<Connections>) {
     let mut tick = interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -225,6 +225,7 @@ async fn sweep(upstream: Rc<UpstreamClient>, proxy: Rc<Proxy>) {
             }
         }
         proxy.look();
+        connections.look();
         let snapshot = proxy.snapshot();
         let mut endpoints = HashSet::new();
         for pool in snapshot.pools.values() {

@@ -12,7 +12,7 @@ use http_body::{Frame, SizeHint};
 
 use super::reply::Reply;
 use super::wire::Notes;
-use crate::http::incoming::BrokenOff;
+use crate::http::incoming::Fault;
 
 /// A request's body. The client may send more when this has been taken; when it is dropped before its end, and the
 /// answer has been sent, the stream is reset with NO_ERROR (RFC 9113 §8.1).
@@ -45,7 +45,7 @@ impl StreamBody {
     pub(in crate::http) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         if std::mem::take(&mut self.expected) {
             self.reply.ask_on();
         }
@@ -56,20 +56,20 @@ impl StreamBody {
                 self.notes.held.taken(self.coming.stream_id().into(), data.len());
                 let len = u64::try_from(data.len()).unwrap_or(u64::MAX);
                 self.length = self.length.map(|length| length.saturating_sub(len));
-                Poll::Ready(Some(released.map(|()| Frame::data(data)).map_err(|_| BrokenOff)))
+                Poll::Ready(Some(released.map(|()| Frame::data(data)).map_err(|_| Fault::BrokenOff)))
             }
             // Also where it was reset with NO_ERROR or CANCEL: what has come is not all.
-            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(BrokenOff))),
+            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(Fault::BrokenOff))),
             Poll::Ready(None) => {
                 let trailers = ready!(Pin::new(&mut self.coming).poll_trailers(cx));
                 Poll::Ready(match trailers {
                     // RFC 9113 §8.1: such a message is malformed. h2 has dropped the fields.
                     Ok(Some(_)) if self.notes.take_malformed(self.coming.stream_id().into()) => {
                         self.reply.reset(Reason::PROTOCOL_ERROR);
-                        Some(Err(BrokenOff))
+                        Some(Err(Fault::BrokenOff))
                     }
                     Ok(trailers) => trailers.map(|trailers| Ok(Frame::trailers(trailers))),
-                    Err(_) => Some(Err(BrokenOff)),
+                    Err(_) => Some(Err(Fault::BrokenOff)),
                 })
             }
             Poll::Pending => Poll::Pending,

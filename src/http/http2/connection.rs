@@ -18,7 +18,6 @@ use super::outlet::Outlet;
 use super::streams::Streams;
 use super::wire::{Notes, Wire};
 use crate::http::conn::{ConnState, Cut};
-use crate::http::guard::Guard;
 use crate::http::quiet::Quiet;
 use crate::http::server::{Entered, Handler, ServerSettings};
 use crate::telemetry::Seldom;
@@ -62,7 +61,8 @@ const FAREWELL: Duration = Duration::from_secs(3);
 
 /// Serves a connection until it ends.
 pub(in crate::http) async fn serve<S, H>(
-    guard: Guard<S>,
+    io: S,
+    early: Vec<u8>,
     state: Rc<ConnState>,
     settings: ServerSettings,
     handler: Rc<H>,
@@ -73,7 +73,6 @@ pub(in crate::http) async fn serve<S, H>(
 {
     state.h2.set(true);
     let notes = Rc::new(Notes::default());
-    let (io, early) = guard.into_inner();
     let budget = Budget::new(settings.head.head_bytes_max);
     let outlet = Outlet::new(io, settings.deadlines, Rc::clone(&state), Rc::clone(&notes));
     let outlet = Rc::new(RefCell::new(outlet));

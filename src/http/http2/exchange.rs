@@ -16,14 +16,14 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::body::StreamBody;
-use super::date::date;
 use super::reply::Reply;
 use super::tunnel::StreamIo;
 use super::wire::Notes;
 use crate::http::conn::{ConnState, Cut};
-use crate::http::guard::ConnDeadlines;
+use crate::http::date::date;
 use crate::http::incoming::Incoming;
 use crate::http::pace::Pace;
+use crate::http::server::ConnDeadlines;
 use crate::http::server::Handler;
 use crate::time::Deadline;
 

@@ -9,7 +9,6 @@ mod block;
 mod body;
 mod budget;
 mod connection;
-mod date;
 mod exchange;
 mod frames;
 mod held;

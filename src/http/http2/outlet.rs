@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::wire::Notes;
 use crate::http::conn::ConnState;
-use crate::http::guard::ConnDeadlines;
+use crate::http::server::ConnDeadlines;
 use crate::http::taking::Taking;
 
 /// Octets that are gathered before they are written: two TLS records (RFC 8446 §5.1).

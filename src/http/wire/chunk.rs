@@ -9,7 +9,8 @@ use super::head::is_token;
 pub(crate) struct Chunk {
     step: ChunkStep,
     size: u64,
-    spent: usize,
+    spent: u32,
+    spent_max: u32,
     trailers: u32,
 }
 
@@ -57,11 +58,13 @@ pub(crate) struct Peeled {
 }
 
 impl Chunk {
-    /// The place before a body's first byte.
-    pub(crate) const START: Self = Self { step: ChunkStep::SizeStart, size: 0, spent: 0, trailers: 0 };
+    /// The place before a body's first byte; it may have so many octets of extensions and trailers.
+    pub(crate) const fn new(spent_max: u32) -> Self {
+        Self { step: ChunkStep::SizeStart, size: 0, spent: 0, spent_max, trailers: 0 }
+    }
 
     /// Takes framing off the front, up to content or the end; for whoever wants the content itself.
-    pub(crate) fn peel(&mut self, bytes: &[u8], spent_max: usize) -> Result<Peeled, Malformed> {
+    pub(crate) fn peel(&mut self, bytes: &[u8]) -> Result<Peeled, Malformed> {
         let mut peeled = Peeled { framing: 0, trailers_from: None, content: 0, ended: false };
         while let Some(&byte) = bytes.get(peeled.framing) {
             if self.step == ChunkStep::Data {
@@ -85,46 +88,12 @@ impl Chunk {
             }
             if matches!(self.step, ChunkStep::Extension | ChunkStep::TrailerName | ChunkStep::TrailerValue) {
                 self.spent += 1;
-                if self.spent > spent_max {
+                if self.spent > self.spent_max {
                     return Err(Malformed::Chunk);
                 }
             }
         }
         Ok(peeled)
-    }
-
-    /// Frames bytes of the body: how many, and the place behind them (`None`: the body ended).
-    /// An error comes with the number of bytes before the one that is wrong.
-    pub(super) fn scan(
-        mut self,
-        bytes: &[u8],
-        spent_max: usize,
-    ) -> Result<(usize, Option<Self>), (usize, Malformed)> {
-        let mut at = 0;
-        while let Some(&byte) = bytes.get(at) {
-            if self.step == ChunkStep::Data {
-                let step = self.size.min((bytes.len() - at) as u64);
-                at += step as usize;
-                self.size -= step;
-                if self.size == 0 {
-                    self.step = ChunkStep::DataCr;
-                }
-                continue;
-            }
-            match self.step(byte) {
-                Some(ChunkStep::SizeStart) if self.step == ChunkStep::EndLf => return Ok((at + 1, None)),
-                Some(next) => self.step = next,
-                None => return Err((at, Malformed::Chunk)),
-            }
-            if matches!(self.step, ChunkStep::Extension | ChunkStep::TrailerName | ChunkStep::TrailerValue) {
-                self.spent += 1;
-                if self.spent > spent_max {
-                    return Err((at, Malformed::Chunk));
-                }
-            }
-            at += 1;
-        }
-        Ok((at, Some(self)))
     }
 
     fn step(&mut self, byte: u8) -> Option<ChunkStep> {

@@ -1,31 +1,69 @@
 //! One request's head (RFC 9112 §3 and §5), line by line as its bytes come.
 
+use std::ops::Range;
+
 use memchr::memchr;
 
-use super::chunk::Chunk;
-use super::{HeadLimits, Malformed, Place};
+use super::{Framing, HeadLimits, Malformed};
 
 /// Octets of a request line besides its target: method, version, blanks and CR.
 const REQUEST_LINE_REST_MAX: usize = 128;
 
-/// Progress within one head, so that no byte is looked at twice however the bytes come.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Head {
+/// A part of a head, by the octets of the head.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    from: u32,
+    to: u32,
+}
+
+impl Span {
+    /// Heads are bounded far below what does not fit.
+    fn new(from: usize, to: usize) -> Self {
+        Self { from: from as u32, to: to as u32 }
+    }
+
+    /// The octets.
+    pub(crate) fn range(self) -> Range<usize> {
+        self.from as usize..self.to as usize
+    }
+
+    /// What stands there.
+    pub(crate) fn of(self, head: &[u8]) -> &[u8] {
+        head.get(self.range()).unwrap_or_default()
+    }
+}
+
+/// A field's name, and its value without the blanks around it (RFC 9112 §5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Field {
+    pub(crate) name: Span,
+    pub(crate) value: Span,
+}
+
+/// How far a request's head has been read, and what has been found, so that no byte is looked at twice however they come. What it
+/// accepts has one reading only.
+#[derive(Debug, Default)]
+pub struct Head {
     searched: usize,
     line_start: usize,
     request_line: bool,
-    fields: usize,
     hosts: u32,
     http_1_0: bool,
     length: Option<u64>,
     chunked: bool,
     upgrade: bool,
+    method: Span,
+    target: Span,
+    fields: Vec<Field>,
 }
 
 impl Head {
     /// Looks at `bytes` (the head from its first byte) from where the last look ended.
     /// `Some(len)` is a complete head's length.
-    pub(super) fn scan(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<Option<usize>, Malformed> {
+    ///
+    /// # Errors
+    /// Why it is refused. Nothing behind it can be framed.
+    pub fn read(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<Option<usize>, Malformed> {
         while let Some(at) = memchr(b'\n', bytes.get(self.searched..).unwrap_or_default()) {
             let lf = self.searched + at;
             if lf >= limits.head_bytes_max {
@@ -38,8 +76,6 @@ impl Head {
                 return Err(Malformed::TargetTooLong);
             }
             let line = line.strip_suffix(b"\r").ok_or(Malformed::LineEnd)?;
-            self.searched = lf + 1;
-            self.line_start = lf + 1;
             if !self.request_line {
                 // RFC 9112 §2.2: a robust server ignores an empty line before the request line.
                 if !line.is_empty() {
@@ -52,9 +88,57 @@ impl Head {
             } else {
                 self.field(line, limits)?;
             }
+            self.searched = lf + 1;
+            self.line_start = lf + 1;
         }
         self.searched = bytes.len();
         self.too_long(bytes, limits)
+    }
+
+    /// Forgets what was read: another head comes.
+    pub fn clear(&mut self) {
+        let mut fields = std::mem::take(&mut self.fields);
+        fields.clear();
+        *self = Self { fields, ..Self::default() };
+    }
+
+    /// How many fields it has room for.
+    pub(crate) fn room(&self) -> usize {
+        self.fields.capacity()
+    }
+
+    /// How what follows the head is framed.
+    #[must_use]
+    pub fn framing(&self) -> Framing {
+        match (self.chunked, self.length) {
+            (true, _) => Framing::Chunked,
+            (false, Some(length)) if length > 0 => Framing::Length(length),
+            _ => Framing::Nothing,
+        }
+    }
+
+    /// Whether it says `Upgrade` and has no body: one that has is read as that body first by no two servers alike, so it is never taken
+    /// up.
+    #[must_use]
+    pub fn asks_to_upgrade(&self) -> bool {
+        self.upgrade && self.framing() == Framing::Nothing
+    }
+
+    /// Whether it is of HTTP/1.0.
+    pub(crate) fn is_http_1_0(&self) -> bool {
+        self.http_1_0
+    }
+
+    pub(crate) fn method(&self) -> Span {
+        self.method
+    }
+
+    pub(crate) fn target(&self) -> Span {
+        self.target
+    }
+
+    pub(crate) fn fields(&self) -> &[Field] {
+        &self.fields
     }
 
     fn too_long(&self, bytes: &[u8], limits: &HeadLimits) -> Result<Option<usize>, Malformed> {
@@ -102,6 +186,9 @@ impl Head {
         if !target.iter().copied().all(is_target) || std::str::from_utf8(target).is_err() {
             return Err(Malformed::Target);
         }
+        let from = self.line_start + method.len() + 1;
+        self.method = Span::new(self.line_start, self.line_start + method.len());
+        self.target = Span::new(from, from + target.len());
         match target.first() {
             Some(b'/') => Ok(()),
             Some(b'*') if target.len() == 1 && method == b"OPTIONS" => Ok(()),
@@ -115,8 +202,7 @@ impl Head {
         if matches!(line.first(), Some(b' ' | b'\t')) {
             return Err(Malformed::ObsFold);
         }
-        self.fields += 1;
-        if self.fields > limits.fields_max {
+        if self.fields.len() >= limits.fields_max {
             return Err(Malformed::FieldsTooLarge);
         }
         let colon = memchr(b':', line).ok_or(Malformed::FieldName)?;
@@ -132,11 +218,17 @@ impl Head {
                 Malformed::FieldValue
             });
         }
+        let blanks = value.len() - value.trim_ascii_start().len();
+        let from = self.line_start + name.len() + 1 + blanks;
+        let value = value.trim_ascii();
+        let (name_at, value_at) =
+            (Span::new(self.line_start, self.line_start + name.len()), Span::new(from, from + value.len()));
+        self.fields.push(Field { name: name_at, value: value_at });
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => self.hosts += 1,
             7 if name.eq_ignore_ascii_case(b"upgrade") => self.upgrade = true,
-            14 if name.eq_ignore_ascii_case(b"content-length") => self.length(value.trim_ascii())?,
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.coding(value.trim_ascii())?,
+            14 if name.eq_ignore_ascii_case(b"content-length") => self.length(value)?,
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.coding(value)?,
             _ => {}
         }
         Ok(())
@@ -164,17 +256,6 @@ impl Head {
             return Err(Malformed::Host);
         }
         Ok(())
-    }
-
-    /// What follows this head. An upgrade that is asked for with a body is read as that body
-    /// first by no two servers alike, so it is never taken up (see `proxy::upgrade`).
-    pub(super) fn body(&self) -> Place {
-        match (self.chunked, self.length) {
-            (true, _) => Place::Chunked(Chunk::START),
-            (false, Some(left)) if left > 0 => Place::Body { left },
-            _ if self.upgrade => Place::Opaque,
-            _ => Place::Head,
-        }
     }
 }
 

@@ -1,39 +1,89 @@
-//! The scanner against tables from RFC 9112 and against itself, however the bytes are cut.
+//! Heads and contents against tables from RFC 9112 and against themselves, however the bytes are cut.
 
 use super::*;
+use bytes::{Buf, BytesMut};
 use proptest::prelude::*;
 
-fn scanner() -> Scanner {
-    Scanner::new(HeadLimits { head_bytes_max: 1024, target_bytes_max: 256, fields_max: 8 })
+const LIMITS: HeadLimits = HeadLimits { head_bytes_max: 1024, target_bytes_max: 256, fields_max: 8 };
+
+/// How a connection's bytes are read: messages one after the other.
+#[derive(Default)]
+struct Connection {
+    head: Head,
+    content: Option<Decoder>,
+    read: BytesMut,
+    /// Octets that were taken.
+    passed: usize,
+    heads: u64,
+    refused: Option<Malformed>,
+    asks_to_upgrade: bool,
+}
+
+impl Connection {
+    fn read(&mut self, bytes: &[u8]) {
+        self.read.extend_from_slice(bytes);
+        while self.refused.is_none() && !self.read.is_empty() {
+            let before = self.read.len();
+            match self.step() {
+                Ok(true) => {}
+                Ok(false) => return self.passed += before - self.read.len(),
+                Err(why) => self.refused = Some(why),
+            }
+            self.passed += before - self.read.len();
+        }
+    }
+
+    /// Whether there may be more to take.
+    fn step(&mut self) -> Result<bool, Malformed> {
+        if let Some(content) = &mut self.content {
+            let piece = content.next(&mut self.read)?;
+            if content.is_ended() {
+                self.content = None;
+            }
+            return Ok(piece != Decoded::More);
+        }
+        let Some(len) = self.head.read(&self.read, &LIMITS)? else { return Ok(false) };
+        self.read.advance(len);
+        self.heads += 1;
+        self.asks_to_upgrade = self.head.asks_to_upgrade();
+        self.content = match self.head.framing() {
+            Framing::Nothing => None,
+            Framing::Length(octets) => Some(Decoder::Length(octets)),
+            Framing::Chunked => Some(Decoder::chunked(1024)),
+        };
+        self.head.clear();
+        Ok(true)
+    }
+}
+
+fn read(bytes: &[u8]) -> Connection {
+    let mut connection = Connection::default();
+    connection.read(bytes);
+    connection
 }
 
 fn refusal(bytes: &[u8]) -> Option<Malformed> {
-    match scanner().scan(bytes).rest {
-        Rest::Refused(why) => Some(why),
-        _ => None,
-    }
+    read(bytes).refused
 }
 
-/// Feeds the bytes in pieces as the guard does: what did not pass is given again with more.
-fn in_pieces(bytes: &[u8], cuts: &[usize]) -> (usize, Rest, u64) {
-    let mut scanner = scanner();
-    let mut passed = 0;
+/// Whether all of it was taken, and nothing is under way.
+fn is_whole(bytes: &[u8]) -> bool {
+    let seen = read(bytes);
+    seen.refused.is_none() && seen.content.is_none() && seen.passed == bytes.len()
+}
+
+/// What a head or a chunk that is refused had of its octets taken depends on how they came: its heads and its verdict do not.
+fn in_pieces(bytes: &[u8], cuts: &[usize]) -> (u64, Option<Malformed>, bool) {
+    let mut connection = Connection::default();
     let mut ends: Vec<usize> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
     ends.sort_unstable();
     ends.push(bytes.len());
-    let mut rest = Rest::Nothing;
+    let mut from = 0;
     for end in ends {
-        if end <= passed {
-            continue;
-        }
-        let scan = scanner.scan(&bytes[passed..end]);
-        passed += scan.passed;
-        rest = scan.rest;
-        if matches!(rest, Rest::Refused(_)) {
-            break;
-        }
+        connection.read(&bytes[from..end]);
+        from = end;
     }
-    (passed, rest, scanner.heads())
+    (connection.heads, connection.refused, connection.content.is_some())
 }
 
 const GOOD: &[&str] = &[
@@ -52,13 +102,11 @@ const GOOD: &[&str] = &[
 #[test]
 fn well_formed_messages_pass_whole_alone_and_pipelined() {
     for message in GOOD {
-        let scan = scanner().scan(message.as_bytes());
-        assert_eq!(scan, Scan { passed: message.len(), rest: Rest::Nothing }, "{message:?}");
+        assert!(is_whole(message.as_bytes()), "{message:?}");
     }
     let all = GOOD.concat();
-    let mut scanner = scanner();
-    assert_eq!(scanner.scan(all.as_bytes()), Scan { passed: all.len(), rest: Rest::Nothing });
-    assert_eq!(scanner.heads(), GOOD.len() as u64);
+    assert!(is_whole(all.as_bytes()));
+    assert_eq!(read(all.as_bytes()).heads, GOOD.len() as u64);
 }
 
 #[test]
@@ -156,9 +204,8 @@ fn bad_chunks_are_refused_at_the_byte_that_is_wrong() {
         ("0\r\nX: a\r", "b"),
     ] {
         let message = format!("{head}{good}{bad}");
-        let scan = scanner().scan(message.as_bytes());
-        assert_eq!(scan.rest, Rest::Refused(Malformed::Chunk), "{message:?}");
-        assert_eq!(scan.passed, head.len() + good.len(), "{message:?}");
+        assert_eq!(refusal(message.as_bytes()), Some(Malformed::Chunk), "{message:?}");
+        assert_eq!(refusal(format!("{head}{good}").as_bytes()), None, "{message:?}");
     }
     let endless = format!("{head}5;{}", "a".repeat(2000));
     assert_eq!(refusal(endless.as_bytes()), Some(Malformed::Chunk));
@@ -167,19 +214,18 @@ fn bad_chunks_are_refused_at_the_byte_that_is_wrong() {
 #[test]
 fn a_good_request_before_a_bad_one_passes() {
     let good = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-    let scan = scanner().scan(format!("{good}GET /\n\n").as_bytes());
-    assert_eq!(scan, Scan { passed: good.len(), rest: Rest::Refused(Malformed::LineEnd) });
+    let seen = read(format!("{good}GET /\n\n").as_bytes());
+    assert_eq!((seen.heads, seen.passed, seen.refused), (1, good.len(), Some(Malformed::LineEnd)));
 }
 
 #[test]
-fn bytes_behind_an_upgrade_have_no_reading_until_it_is_declined() {
-    let mut scanner = scanner();
-    let head = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
-    assert_eq!(scanner.scan(head.as_bytes()).passed, head.len());
-    assert!(scanner.is_opaque());
-    assert_eq!(scanner.scan(b"\0\x01\n\n").rest, Rest::Nothing);
-    scanner.resume();
-    assert_eq!(scanner.scan(b"\n").rest, Rest::Refused(Malformed::LineEnd));
+fn an_upgrade_is_asked_for_without_a_body_only() {
+    let asks = |more: &str| {
+        read(format!("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n{more}\r\n").as_bytes())
+            .asks_to_upgrade
+    };
+    assert!(asks("") && asks("Content-Length: 0\r\n"));
+    assert!(!asks("Content-Length: 1\r\n") && !asks("Transfer-Encoding: chunked\r\n"));
 }
 
 proptest! {
@@ -196,29 +242,26 @@ proptest! {
         prop_assert_eq!(in_pieces(&bytes, &cuts), in_pieces(&bytes, &[]));
     }
 
-    /// A target that passes here is never refused by hyper, which would answer without a word.
+    /// A target that passes here is never refused where the request is made of it.
     #[test]
     fn a_target_that_passes_is_a_uri(target in "/[ -~\\x7f-\\u{ff}]{0,24}") {
         let head = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
-        if scanner().scan(head.as_bytes()).rest == Rest::Nothing {
+        if is_whole(head.as_bytes()) {
             prop_assert!(http::Uri::try_from(target.as_str()).is_ok(), "{}", target);
         }
     }
 
     /// What passes as one head is one head to httparse too, with the same number of bytes.
     #[test]
-    fn what_passes_has_the_reading_that_hyper_gives_it(
+    fn what_passes_has_the_reading_that_others_give_it(
         lines in proptest::collection::vec("[ -~\\t\\r\\n\\x00]{0,20}", 0..4),
     ) {
         let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n\r\n", lines.join("\r\n"));
-        let mut scanner = scanner();
-        let scan = scanner.scan(head.as_bytes());
-        if scanner.heads() >= 1 && scanner.at_head() {
+        let mut ours = Head::default();
+        if let Ok(Some(len)) = ours.read(head.as_bytes(), &LIMITS) {
             let mut fields = [httparse::EMPTY_HEADER; 64];
             let mut request = httparse::Request::new(&mut fields);
-            let parsed = request.parse(head.as_bytes());
-            let httparse::Status::Complete(len) = parsed.unwrap() else { panic!("hyper wants more") };
-            prop_assert!(len <= scan.passed);
+            prop_assert_eq!(request.parse(head.as_bytes()).unwrap(), httparse::Status::Complete(len));
         }
     }
 }
@@ -229,6 +272,7 @@ fn what_will_never_be_a_request_is_not_waited_for() {
         assert_eq!(refusal(bytes), Some(Malformed::RequestLine), "{bytes:?}");
     }
     for bytes in [&b"G"[..], b"\r", b"\r\n", b"\r\nGET / HT"] {
-        assert_eq!(scanner().scan(bytes).rest, Rest::PartialHead, "{bytes:?}");
+        let seen = read(bytes);
+        assert_eq!((seen.refused, seen.heads), (None, 0), "{bytes:?}");
     }
 }

@@ -1,38 +1,55 @@
 //! A client's connection, for requests with bodies as the gateway has them.
 
 use std::cell::RefCell;
-use std::net::Ipv4Addr;
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::BodyExt as _;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full};
 use tokio::io::AsyncWriteExt as _;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 use tollgate::http::body::{Bounds, RequestBody};
-use tollgate::http::conn::ConnState;
+use tollgate::http::conn::{ConnState, LifeLimits};
 use tollgate::http::hop_by_hop::Reserved;
+use tollgate::http::http2::Http2Limits;
 use tollgate::http::incoming::Incoming;
+use tollgate::http::server::{ConnDeadlines, Connections, Handler, ServerSettings, serve};
+use tollgate::http::wire::HeadLimits;
+use tollgate::telemetry::Metrics;
 use tollgate::upstream::{Answer, Outbox, SendFailure, Terms};
 
 use super::Scene;
 
+/// Asks the endpoint what it is asked.
+struct Front {
+    scene: Rc<Scene>,
+    answered: RefCell<Option<Result<String, SendFailure>>>,
+}
+
+impl Handler for Front {
+    type Body = Full<Bytes>;
+
+    async fn handle(
+        self: Rc<Self>,
+        conn: Rc<ConnState>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        let _in_flight = conn.begin();
+        let answer = pass(&self.scene, conn, request).await;
+        self.answered.replace(Some(answer));
+        Ok(Response::default())
+    }
+}
+
 /// The body that answers a POST with these fields and this body, as HTTP/1.1 frames it.
 pub(super) async fn post(scene: &Rc<Scene>, fields: &str, body: &[u8]) -> Result<String, SendFailure> {
     let (mut client, server) = tokio::io::duplex(4 * 1024);
-    let answered = Rc::new(RefCell::new(None));
-    let (scene, answers) = (Rc::clone(scene), Rc::clone(&answered));
-    let service = service_fn(move |request| {
-        let (scene, answers) = (Rc::clone(&scene), Rc::clone(&answers));
-        async move {
-            let answer = pass(&scene, request).await;
-            *answers.borrow_mut() = Some(answer);
-            Ok::<_, std::convert::Infallible>(http::Response::new(String::new()))
-        }
-    });
+    let front = Rc::new(Front { scene: Rc::clone(scene), answered: RefCell::default() });
     let text =
         [format!("POST /hello HTTP/1.1\r\nhost: origin.test\r\n{fields}\r\n\r\n").as_bytes(), body].concat();
     let writing = spawn_local(async move {
@@ -40,19 +57,31 @@ pub(super) async fn post(scene: &Rc<Scene>, fields: &str, body: &[u8]) -> Result
         let _ = client.write_all(&text).await;
         std::future::pending::<()>().await;
     });
-    let serving = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(server), service);
-    let serving = spawn_local(serving);
-    while answered.borrow().is_none() {
+    let here = (Ipv4Addr::LOCALHOST, 1);
+    let state = Rc::new(ConnState::new(SocketAddr::from(here), here.into()));
+    let long = Duration::from_secs(60);
+    let deadlines =
+        ConnDeadlines { header_read: long, keep_alive: long, write_stall: long, response_rate: None };
+    let settings = ServerSettings {
+        head: HeadLimits::default(),
+        deadlines,
+        http2: Http2Limits::default(),
+        request_rate: None,
+        life: LifeLimits::default(),
+    };
+    let entered = Rc::new(Connections::default()).enter();
+    let meter = Metrics::new(1).expect("metrics").listener("front");
+    let opened = move |protocol| meter.opened(protocol);
+    let serving = spawn_local(serve(server, state, settings, Rc::clone(&front), entered, opened));
+    while front.answered.borrow().is_none() {
         tokio::task::yield_now().await;
     }
     writing.abort();
     serving.abort();
-    answered.take().unwrap()
+    front.answered.take().unwrap()
 }
 
-async fn pass(scene: &Scene, request: http::Request<hyper::body::Incoming>) -> Result<String, SendFailure> {
-    let here = (Ipv4Addr::LOCALHOST, 1).into();
-    let conn = Rc::new(ConnState::new(here, here));
+async fn pass(scene: &Scene, conn: Rc<ConnState>, request: Request<Incoming>) -> Result<String, SendFailure> {
     let bounds = Bounds {
         bytes_max: u64::MAX,
         idle: Duration::from_secs(5),
@@ -60,7 +89,7 @@ async fn pass(scene: &Scene, request: http::Request<hyper::body::Incoming>) -> R
         reserved: Arc::new(Reserved::default()),
     };
     let (head, body) = request.into_parts();
-    let (body, flow) = RequestBody::streamed(Incoming::Http1(body), conn, bounds);
+    let (body, flow) = RequestBody::streamed(body, conn, bounds);
     let mut outgoing = Some(Outbox::new(&head, &[], body, scene.client.text()));
     let flow = Some(&*flow);
     let terms = Terms {

@@ -9,33 +9,33 @@ use std::cell::RefCell;
 use bytes::BytesMut;
 
 /// Octets of a buffer for heads, and for what comes with them.
-pub(super) const SMALL: usize = 8 * 1024;
+pub(crate) const SMALL: usize = 8 * 1024;
 /// And of one for long bodies.
-pub(super) const LARGE: usize = 32 * 1024;
+pub(crate) const LARGE: usize = 32 * 1024;
 /// Buffers of a kind that are kept.
 const KEPT_MAX: usize = 16;
 
 /// Buffers that nobody reads into at present. What was read from one may still be on its way to a client: then it is not used again.
 #[derive(Debug, Default)]
-pub(super) struct Rooms {
+pub(crate) struct Rooms {
     small: RefCell<Vec<BytesMut>>,
     large: RefCell<Vec<BytesMut>>,
 }
 
 /// How large a buffer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Size {
+pub(crate) enum Size {
     Small,
     Large,
 }
 
 impl Size {
     /// Of a buffer for so many octets that are known to come.
-    pub(super) fn of(expected: u64) -> Self {
+    pub(crate) fn of(expected: u64) -> Self {
         if expected > SMALL as u64 { Self::Large } else { Self::Small }
     }
 
-    pub(super) fn octets(self) -> usize {
+    pub(crate) fn octets(self) -> usize {
         match self {
             Self::Small => SMALL,
             Self::Large => LARGE,
@@ -52,7 +52,7 @@ impl Rooms {
     }
 
     /// An empty buffer.
-    pub(super) fn take(&self, size: Size) -> BytesMut {
+    pub(crate) fn take(&self, size: Size) -> BytesMut {
         let mut kept = self.of(size).borrow_mut();
         while let Some(mut room) = kept.pop() {
             if room.try_reclaim(size.octets()) {
@@ -63,7 +63,7 @@ impl Rooms {
     }
 
     /// Takes back one in which nothing is left.
-    pub(super) fn leave(&self, room: BytesMut, size: Size) {
+    pub(crate) fn leave(&self, room: BytesMut, size: Size) {
         let mut kept = self.of(size).borrow_mut();
         if kept.len() < KEPT_MAX {
             kept.push(room);
@@ -71,7 +71,7 @@ impl Rooms {
     }
 
     /// Lets go of all of them: memory is for those who use it.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.small.borrow_mut().clear();
         self.large.borrow_mut().clear();
     }
