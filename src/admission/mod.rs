@@ -1,6 +1,7 @@
 //! The decision to let a request in: what is cheap and certain first, what is charged last.
 
 pub mod fair_share;
+mod few;
 pub mod quota;
 mod rate;
 mod standing;

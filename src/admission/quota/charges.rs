@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::limit::{Charged, Exceeded, Quota, QuotaDescription, Verdict};
 use super::spec::Meter;
+use crate::admission::few::Few;
 use crate::admission::{Label, Standing, StandingList, Violation};
 use crate::telemetry::QuotaGauge;
 
@@ -22,8 +23,7 @@ pub struct QuotaCharges {
     quotas: Arc<Quotas>,
     cost: NonZeroU32,
     /// Of each quota that has decided, in their order.
-    outcomes: [Option<Outcome>; QUOTAS_MAX],
-    decided: usize,
+    outcomes: Few<Outcome>,
     kept: bool,
 }
 
@@ -85,14 +85,8 @@ impl Quotas {
     /// Opens the charges of a request; nothing is charged yet. `None` where there is no quota.
     #[must_use]
     pub fn open(self: &Arc<Self>, cost: NonZeroU32) -> Option<QuotaCharges> {
-        let charges = QuotaCharges {
-            quotas: Arc::clone(self),
-            cost,
-            outcomes: [None; QUOTAS_MAX],
-            decided: 0,
-            kept: false,
-        };
-        (!self.0.is_empty()).then_some(charges)
+        let open = || QuotaCharges { quotas: Arc::clone(self), cost, outcomes: Few::default(), kept: false };
+        (!self.0.is_empty()).then(open)
     }
 
     /// Which of them would refuse a request, as far as that is known without the store. Nothing is charged.
@@ -125,7 +119,7 @@ impl QuotaCharges {
     /// # Errors
     /// [`QuotaRefusal`]: then nothing was charged.
     pub fn charge(&mut self) -> Result<bool, QuotaRefusal> {
-        while let Some(quota) = self.quotas.0.get(self.decided) {
+        while let Some(quota) = self.quotas.0.get(self.outcomes.len()) {
             match quota.charge(self.cost) {
                 Verdict::Undecided => return Ok(false),
                 verdict => self.enter(verdict)?,
@@ -141,7 +135,7 @@ impl QuotaCharges {
     /// [`QuotaRefusal`].
     pub async fn decide(&mut self) -> Result<(), QuotaRefusal> {
         let Some(deadline) = self.quotas.0.first().map(|quota| quota.deadline()) else { return Ok(()) };
-        while let Some(quota) = self.quotas.0.get(self.decided) {
+        while let Some(quota) = self.quotas.0.get(self.outcomes.len()) {
             let verdict = match quota.charge(self.cost) {
                 Verdict::Undecided => quota.decide(self.cost, deadline).await,
                 verdict => verdict,
@@ -154,7 +148,7 @@ impl QuotaCharges {
     /// Whether every quota has decided.
     #[must_use]
     pub fn is_decided(&self) -> bool {
-        self.decided >= self.quotas.0.len()
+        self.outcomes.len() >= self.quotas.0.len()
     }
 
     /// The request is let in for good: what it was charged stays charged.
@@ -167,7 +161,7 @@ impl QuotaCharges {
         if self.kept {
             return;
         }
-        for (quota, outcome) in self.quotas.0.iter().zip(self.outcomes.iter_mut().flatten()) {
+        for (quota, outcome) in self.quotas.0.iter().zip(self.outcomes.iter_mut()) {
             if let Outcome::Charged(charged) = *outcome {
                 quota.refund(charged);
                 *outcome = Outcome::Free;
@@ -193,9 +187,9 @@ impl QuotaCharges {
     /// Adds how the request stands with each quota.
     pub fn tell(&self, list: &mut StandingList<'_>) {
         let Some(now_ms) = self.quotas.0.first().map(|quota| quota.now_ms()) else { return };
-        for (quota, outcome) in self.quotas.0.iter().zip(&self.outcomes) {
+        for (at, quota) in self.quotas.0.iter().enumerate() {
             let standing = quota.standing_at(now_ms);
-            let standing = match outcome {
+            let standing = match self.outcomes.get(at) {
                 Some(Outcome::Refused { wait_s }) => {
                     Standing { allowed: false, reset_s: *wait_s, ..standing }
                 }
@@ -227,10 +221,7 @@ impl QuotaCharges {
                 return Err(QuotaRefusal::Unavailable);
             }
         };
-        if let Some(place) = self.outcomes.get_mut(self.decided) {
-            *place = Some(outcome);
-        }
-        self.decided += 1;
+        self.outcomes.push(outcome);
         match outcome {
             Outcome::Refused { wait_s } => Err(self.refused(wait_s)),
             _ => Ok(()),
@@ -242,29 +233,30 @@ impl QuotaCharges {
         self.refund();
         let mut violation = Violation { retry_after_s: wait_s, policies: Vec::new() };
         for (at, quota) in self.quotas.0.iter().enumerate() {
-            let wait_s = match self.outcomes.get(at).copied().flatten() {
-                Some(Outcome::Refused { wait_s }) => Some(wait_s),
+            let wait_s = match self.outcomes.get(at) {
+                Some(Outcome::Refused { wait_s }) => Some(*wait_s),
                 Some(_) => None,
-                None => match quota.charge(self.cost) {
-                    Verdict::Admitted(charged) => {
-                        quota.refund(charged);
-                        None
-                    }
-                    Verdict::Refused(Exceeded::UsedUp { wait_s }) => Some(wait_s),
-                    Verdict::Refused(Exceeded::Unknown) | Verdict::Undecided => {
-                        quota.seems_used_up(self.cost)
-                    }
-                },
+                None => {
+                    let wait_s = match quota.charge(self.cost) {
+                        Verdict::Admitted(charged) => {
+                            quota.refund(charged);
+                            None
+                        }
+                        Verdict::Refused(Exceeded::UsedUp { wait_s }) => Some(wait_s),
+                        Verdict::Refused(Exceeded::Unknown) | Verdict::Undecided => {
+                            quota.seems_used_up(self.cost)
+                        }
+                    };
+                    let outcome = wait_s.map_or(Outcome::Free, |wait_s| Outcome::Refused { wait_s });
+                    self.outcomes.push(outcome);
+                    wait_s
+                }
             };
             if let Some(wait_s) = wait_s {
                 violation.retry_after_s = violation.retry_after_s.max(wait_s);
                 violation.policies.push(Arc::clone(quota.spec().label.name()));
-                if let Some(place) = self.outcomes.get_mut(at) {
-                    *place = Some(Outcome::Refused { wait_s });
-                }
             }
         }
-        self.decided = self.quotas.0.len();
         QuotaRefusal::Exceeded(violation)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::limits::{RateLimit, RateLimits, Verdict};
-use super::rule::RATES_APPLYING_MAX;
+use crate::admission::few::Few;
 use crate::admission::{StandingList, Violation};
 
 /// The charges of one request. Dropped, they are given back: a later gate refused the request, or its client went away
@@ -17,36 +17,32 @@ pub struct RateCharges {
     limits: Arc<RateLimits>,
     set: u16,
     cost: NonZeroU32,
-    /// One for each limit of the set, in its order, and nothing behind.
-    verdicts: [Option<Verdict>; RATES_APPLYING_MAX],
+    /// One for each limit of the set, in its order.
+    verdicts: Few<Verdict>,
 }
 
 impl RateCharges {
     pub(super) fn new(limits: Arc<RateLimits>, set: u16, cost: NonZeroU32) -> Self {
-        Self { limits, set, cost, verdicts: [None; RATES_APPLYING_MAX] }
+        Self { limits, set, cost, verdicts: Few::default() }
     }
 
     /// The next limit's verdict, in the order of its set.
     pub(super) fn push(&mut self, verdict: Verdict) {
-        if let Some(free) = self.verdicts.iter_mut().find(|verdict| verdict.is_none()) {
-            *free = Some(verdict);
-        }
+        self.verdicts.push(verdict);
     }
 
     /// The request is let in for good: what it was charged stays charged.
     pub fn keep(&mut self) {
-        self.verdicts.iter_mut().map_while(Option::as_mut).for_each(|verdict| verdict.held = false);
+        self.verdicts.iter_mut().for_each(|verdict| verdict.held = false);
     }
 
     /// Gives everything back that isn't kept, and sees how the request stands then.
     pub fn refund(&mut self) {
-        if !self.verdicts().any(|verdict| verdict.held) {
+        if !self.verdicts.iter().any(|verdict| verdict.held) {
             return;
         }
         let now_ns = self.limits.now_ns();
-        for (limit, verdict) in
-            self.limits.applying(self.set).zip(self.verdicts.iter_mut().map_while(Option::as_mut))
-        {
+        for (limit, verdict) in self.limits.applying(self.set).zip(self.verdicts.iter_mut()) {
             if verdict.held {
                 *verdict = limit.refund(now_ns, verdict, self.cost);
             }
@@ -56,7 +52,7 @@ impl RateCharges {
     /// Which limits refuse the request, if any does.
     #[must_use]
     pub fn violation(&self) -> Option<Violation> {
-        if self.verdicts().all(|verdict| verdict.allowed) {
+        if self.verdicts.iter().all(|verdict| verdict.allowed) {
             return None;
         }
         let told = self.told();
@@ -76,13 +72,9 @@ impl RateCharges {
         }
     }
 
-    fn verdicts(&self) -> impl Iterator<Item = &Verdict> {
-        self.verdicts.iter().map_while(Option::as_ref)
-    }
-
     /// The limits that refuse: of those that only count nobody is told.
     fn told(&self) -> impl Iterator<Item = (RateLimit<'_>, &Verdict)> {
-        let verdicts = self.limits.applying(self.set).zip(self.verdicts());
+        let verdicts = self.limits.applying(self.set).zip(self.verdicts.iter());
         verdicts.filter(|(limit, _)| limit.rule.shadow.is_none())
     }
 }
