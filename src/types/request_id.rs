@@ -40,7 +40,8 @@ impl RequestId {
 /// requests there were.
 #[derive(Debug)]
 pub struct RequestIds {
-    worker: u64,
+    /// Already in digits.
+    worker: [u8; LEN / 2],
     key: u64,
     count: Cell<u64>,
 }
@@ -49,7 +50,7 @@ impl Default for RequestIds {
     fn default() -> Self {
         // The standard library seeds each `RandomState` from the operating system.
         let random = || RandomState::new().build_hasher().finish();
-        Self { worker: random(), key: random(), count: Cell::new(0) }
+        Self { worker: digits(random()), key: random(), count: Cell::new(0) }
     }
 }
 
@@ -60,17 +61,27 @@ impl RequestIds {
         self.count.set(count.wrapping_add(1));
         let mut id = [0; LEN];
         let (worker, rest) = id.split_at_mut(LEN / 2);
-        for (text, half) in [(worker, self.worker), (rest, scramble(count ^ self.key))] {
-            for (pair, byte) in text.chunks_exact_mut(2).zip(half.to_be_bytes()) {
-                pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
-            }
-        }
+        worker.copy_from_slice(&self.worker);
+        rest.copy_from_slice(&digits(scramble(count ^ self.key)));
         RequestId::Own(id)
     }
 }
 
-fn digit(nibble: u8) -> u8 {
-    if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 }
+/// A number's hexadecimal digits, all of them at once: half an octet of it in an octet each.
+fn digits(number: u64) -> [u8; LEN / 2] {
+    const ONES: u128 = u128::from_ne_bytes([1; 16]);
+    let mut spread = u128::from(number);
+    for (shift, mask) in [
+        (32, 0x0000_0000_ffff_ffff_0000_0000_ffff_ffff),
+        (16, 0x0000_ffff_0000_ffff_0000_ffff_0000_ffff),
+        (8, 0x00ff_00ff_00ff_00ff_00ff_00ff_00ff_00ff),
+        (4, ONES * 0x0f),
+    ] {
+        spread = (spread | (spread << shift)) & mask;
+    }
+    // 1 where it is a letter: six more make it overflow into the upper half.
+    let letters = ((spread + ONES * 6) >> 4) & ONES;
+    (spread + ONES * u128::from(b'0') + letters * u128::from(b'a' - b'0' - 10)).to_be_bytes()
 }
 
 fn scramble(mut x: u64) -> u64 {
@@ -82,6 +93,14 @@ fn scramble(mut x: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn digits_are_those_of_the_number() {
+        for number in [0, 1, 0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210, u64::MAX, scramble(1), scramble(2)]
+        {
+            assert_eq!(std::str::from_utf8(&digits(number)).unwrap(), format!("{number:016x}"));
+        }
+    }
 
     #[test]
     fn ids_are_32_digits_and_never_the_same() {
