@@ -127,6 +127,12 @@ impl Brand {
         self.injection.as_ref()
     }
 
+    /// Whether it has files that are served.
+    #[must_use]
+    pub fn has_files(&self) -> bool {
+        self.assets.is_some()
+    }
+
     /// The answer to a request for one of its files: a style sheet, what it is as JSON, its pictures. `None` where it is for something else.
     #[must_use]
     pub fn answer(&self, method: &Method, path: &str, fields: &HeaderMap) -> Option<Response<Bytes>> {

@@ -1,6 +1,7 @@
 //! What is decided of a request before anything is charged: whether it is let in, its route, and where that leads. It serves requests, and
 //! explains what would become of one.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -62,13 +63,17 @@ impl Gates<'_> {
         witness: &mut impl Witness,
     ) -> Result<Decided<'t>, Rejection> {
         is_served(tenant, self.client)?;
-        if routing::has_dots(head.uri.path()) {
+        let is_plain = routing::is_plain(head.uri.path());
+        if !is_plain && routing::has_dots(head.uri.path()) {
             head.uri = resolved(&head.uri)?;
         }
         // `OPTIONS *` asks for the server as a whole: routed as its root.
         let path = if head.uri.path() == "*" { "/" } else { head.uri.path() };
-        let path = routing::normalise(path).map_err(|_| Rejection::BadPath)?;
-        let path = routing::without_parameters(&path);
+        let normal = match is_plain {
+            true => Cow::Borrowed(path),
+            false => routing::normalise(path).map_err(|_| Rejection::BadPath)?,
+        };
+        let path = if is_plain { Cow::Borrowed(path) } else { routing::without_parameters(&normal) };
         let has_feature = |feature: &str| tenant.terms.features.now().has(feature);
         let asked = self.asked(head, &path, &has_feature, tenant);
         let route = tenant.terms.routes.find(&asked);
@@ -79,7 +84,7 @@ impl Gates<'_> {
         }
         gates::is_open(route, self.client)?;
         gates::has_feature(tenant, route)?;
-        if let Some(path) = routing::with_slashes(&path) {
+        if !is_plain && let Some(path) = routing::with_slashes(&path) {
             self.passes_the_other(tenant, route, &Asked { path: &path, ..asked })?;
         }
         if body.size_hint().lower() > body_max(tenant, route) {

@@ -75,6 +75,9 @@ fn is_listed(access: &Access, client: Client) -> bool {
 /// The file of the tenant's brand that a request is for, if it is for one, whatever state the tenant is in: pages of that state show
 /// them.
 pub(super) fn file_of_brand(tenant: &Tenant, head: &Parts, client: Client) -> Option<Response<Bytes>> {
+    if !tenant.terms.brand.has_files() {
+        return None;
+    }
     let path = routing::normalise(head.uri.path()).ok()?;
     let file = tenant.terms.brand.answer(&head.method, &path, &head.headers);
     file.filter(|_| lets_in(tenant, client))

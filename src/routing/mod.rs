@@ -23,4 +23,6 @@ pub use rule::{Asked, HostRule, MatchRule, PathRule};
 pub use split::{Chosen, Split, Sticky, cookie_value};
 pub use table::RouteTable;
 
-pub use crate::types::{InvalidPath, has_dots, normalise, resolved, with_slashes, without_parameters};
+pub use crate::types::{
+    InvalidPath, has_dots, is_plain, normalise, resolved, with_slashes, without_parameters,
+};

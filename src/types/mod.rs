@@ -44,7 +44,7 @@ pub use id::{InvalidTenantId, TenantId};
 pub use key_hash::KeyHash;
 pub use labels::{Labelled, Labels};
 pub use origin_pattern::{InvalidOriginPattern, OriginPattern, SaidOrigin};
-pub use path::{InvalidPath, has_dots, normalise, resolved, with_slashes, without_parameters};
+pub use path::{InvalidPath, has_dots, is_plain, normalise, resolved, with_slashes, without_parameters};
 pub use path_template::{InvalidTemplate, PathSegment, PathTemplate};
 pub use pattern::{InvalidPattern, Pattern};
 pub use peer::Peer;

@@ -12,6 +12,21 @@ use std::borrow::Cow;
 #[error("the path climbs above the root or is badly encoded")]
 pub struct InvalidPath;
 
+/// Whether a path is read alike by everybody, at one look: nothing of it is encoded, it has no parameters, and no segment is empty
+/// or begins with a dot. Then it is normal, and the one that applications get.
+#[must_use]
+pub fn is_plain(path: &str) -> bool {
+    let mut before = 0;
+    for octet in path.as_bytes() {
+        match octet {
+            b'%' | b'\\' | b';' => return false,
+            b'/' | b'.' if before == b'/' => return false,
+            octet => before = *octet,
+        }
+    }
+    true
+}
+
 /// The path with unreserved characters decoded, dot segments resolved and slashes merged. Borrowed,
 /// at the cost of one look, when it is normal already.
 ///
@@ -244,11 +259,30 @@ mod tests {
     }
 
     #[test]
+    fn a_plain_path_needs_nothing_of_all_this() {
+        for path in ["/", "/a", "/a/", "/api/v1/users", "/a.b/c..", "/~a-b_c/d@e:f,g=h", "*"] {
+            assert!(is_plain(path), "{path}");
+        }
+        for path in ["/%61", "/a//b", "//", "/./a", "/a/..", "/.well-known", "/a;b", "/a\\b", "/a/%2F"] {
+            assert!(!is_plain(path), "{path}");
+        }
+    }
+
+    #[test]
     fn a_normal_path_is_borrowed() {
         assert!(matches!(normalise("/api/v1/users"), Ok(Cow::Borrowed(_))));
     }
 
     proptest! {
+        #[test]
+        fn what_is_plain_is_as_it_was_whatever_is_done_to_it(path in "/[a-c./%;\\\\0-9A-F]{0,12}") {
+            if is_plain(&path) {
+                prop_assert!(!has_dots(&path) && with_slashes(&path).is_none());
+                prop_assert!(matches!(normalise(&path), Ok(Cow::Borrowed(same)) if same == path));
+                prop_assert!(matches!(without_parameters(&path), Cow::Borrowed(same) if same == path));
+            }
+        }
+
         #[test]
         fn normalising_twice_changes_nothing(path in "/[a-c./%0-9A-F]{0,24}") {
             if let Ok(once) = normalise(&path) {
