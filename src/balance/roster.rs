@@ -96,6 +96,12 @@ impl Roster {
         self.len() == 0
     }
 
+    /// The place of the only endpoint that may be chosen, where it is the only one: whatever a request asks for, it gets that.
+    #[must_use]
+    pub fn only(&self) -> Option<usize> {
+        self.slots.get(0).filter(|_| self.len() == 1).map(|slot| slot.place())
+    }
+
     /// The endpoint for a request, by its place in the list that this roster was made of; none only if the roster is empty.
     /// One that the request has failed at is not chosen while another is left; when none is, any may be.
     #[must_use]

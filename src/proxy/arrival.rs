@@ -243,7 +243,7 @@ impl Gates<'_> {
     /// How the client sees the application, where that has hosts of its own.
     pub(super) fn facade(&self, route: &Route<RouteTarget>, pool: &Pool, head: &Parts) -> Option<Rc<Facade>> {
         let host = self.checked.host.as_ref().filter(|_| self.by_host);
-        let is_https = forwarded::is_https(&head.headers, self.client.via_trusted, self.conn);
+        let is_https = || forwarded::is_https(&head.headers, self.client.via_trusted, self.conn);
         own_domain::facade(route, pool, is_https, host)
     }
 

@@ -14,14 +14,14 @@ use crate::upstream::Pool;
 pub(super) fn facade(
     route: &Route<RouteTarget>,
     pool: &Pool,
-    is_https: bool,
+    is_https: impl FnOnce() -> bool,
     host: Option<&HostName>,
 ) -> Option<Rc<Facade>> {
     let hosts = route.internal_hosts.as_ref().or(pool.internal_hosts())?;
     if hosts.is_empty() {
         return None;
     }
-    let scheme = if is_https { Scheme::Https } else { Scheme::Http };
+    let scheme = if is_https() { Scheme::Https } else { Scheme::Http };
     let facade = Facade::new(Arc::clone(hosts), scheme, host.copied());
     Some(Rc::new(match route.replaced_prefix() {
         Some((outer, inner)) => facade.with_prefixes(outer, inner),

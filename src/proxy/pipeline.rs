@@ -240,8 +240,10 @@ impl Proxy {
         let (head, body) = request.into_parts();
         let survey = Survey::of(&head.headers, &snapshot.reserved);
         let client = snapshot.trusted.client(conn.peer, &head.headers);
-        let request_id = match head.headers.get(&X_REQUEST_ID) {
-            Some(id) if client.via_trusted && is_request_id(id) => RequestId::Given(id.clone()),
+        let given =
+            if client.via_trusted && survey.request_id { head.headers.get(&X_REQUEST_ID) } else { None };
+        let request_id = match given {
+            Some(id) if is_request_id(id) => RequestId::Given(id.clone()),
             _ => self.ids.next(),
         };
         let books = Rc::clone(&self.books);

@@ -256,6 +256,12 @@ pub(super) fn name_request(fields: &mut HeaderMap, books: &Exchange) {
         Some(charges) => charges.policy_field(),
         None => tenant.rates.policy_field(),
     };
+    let warning = books.quotas.as_ref().and_then(QuotaCharges::warning);
+    if let Some(warning) = warning.and_then(|warning| HeaderValue::try_from(warning).ok()) {
+        fields.insert(QUOTA_WARNING.clone(), warning);
+    }
+    // Of whoever has no limits nothing is left.
+    let Some(policy) = policy else { return };
     let left = books.room().value(|text| {
         let left = &mut StandingList::new(text);
         match &books.rates {
@@ -267,11 +273,7 @@ pub(super) fn name_request(fields: &mut HeaderMap, books: &Exchange) {
             None => tenant.quotas.tell(left),
         }
     });
-    let warning = books.quotas.as_ref().and_then(QuotaCharges::warning);
-    if let Some(warning) = warning.and_then(|warning| HeaderValue::try_from(warning).ok()) {
-        fields.insert(QUOTA_WARNING.clone(), warning);
-    }
-    if let (Some(policy), Some(left)) = (policy, left) {
+    if let Some(left) = left {
         fields.insert(RATELIMIT_POLICY.clone(), policy.clone());
         fields.insert(RATELIMIT.clone(), left);
     }

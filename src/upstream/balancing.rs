@@ -142,8 +142,8 @@ impl Choice {
         if self.tried.len() >= endpoints.len() {
             return None;
         }
-        let ask = Ask { now_ns: ns_of(now), random: fastrand::u64(..), key: self.key, tried: &self.tried };
-        let at = roster.pick(ask).filter(|at| !self.tried.contains(at))?;
+        let ask = || Ask { now_ns: ns_of(now), random: fastrand::u64(..), key: self.key, tried: &self.tried };
+        let at = roster.only().or_else(|| roster.pick(ask())).filter(|at| !self.tried.contains(at))?;
         self.last = Some(at);
         endpoints.get(at).cloned()
     }
