@@ -194,7 +194,7 @@ impl UpstreamClient {
         let mut interim = 0;
         let answered = poll_fn(|cx| {
             if let Poll::Ready(answered) =
-                poll_exchange(outbox, &mut line, &self.idle.rooms, &mut interim, timeouts.idle, terms, cx)
+                poll_exchange(outbox, &mut line, &self.idle, &mut interim, timeouts.idle, terms, cx)
             {
                 return Poll::Ready(answered);
             }
@@ -288,7 +288,7 @@ impl UpstreamClient {
 fn poll_exchange(
     outbox: &mut Outbox,
     line: &mut Line,
-    rooms: &Rooms,
+    kept: &Idle,
     interim: &mut u32,
     idle: Duration,
     terms: Terms<'_>,
@@ -304,7 +304,7 @@ fn poll_exchange(
         }
     }
     loop {
-        match inbox::head(&mut line.read, &mut line.spans, outbox.method()) {
+        match inbox::head(&mut line.read, &kept.reading, outbox.method()) {
             Ok(Some(head)) => match head.response.status() {
                 StatusCode::SWITCHING_PROTOCOLS if terms.upgrade.is_some() => return Poll::Ready(Ok(head)),
                 StatusCode::SWITCHING_PROTOCOLS => return Poll::Ready(Err(SendFailure::Protocol)),
@@ -321,7 +321,7 @@ fn poll_exchange(
             Ok(None) => {}
             Err(_) => return Poll::Ready(Err(SendFailure::Protocol)),
         }
-        match line.poll_fill(0, rooms, cx) {
+        match line.poll_fill(0, &kept.rooms, cx) {
             Poll::Ready(Err(error)) if !line.served && is_alert(&error) => {
                 return Poll::Ready(Err(SendFailure::Alert));
             }

@@ -1,5 +1,6 @@
 //! A response on its way from an endpoint: its head, and its body's framing (RFC 9112 §4, §6, §7).
 
+use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
@@ -8,6 +9,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValu
 use http::{Method, Response, StatusCode, Version};
 
 pub(super) use crate::http::wire::{Decoded, Decoder};
+use crate::types::FieldNames;
 
 /// Fields that a response may have.
 const FIELDS_MAX: usize = 256;
@@ -29,15 +31,16 @@ pub(super) struct Head {
     pub(super) keep_alive: bool,
 }
 
-/// Where a head's fields stand in it; kept from one head to the next for its memory.
-pub(super) type FieldSpans = Vec<(HeaderName, Range<usize>)>;
+/// What one head leaves to the next that this worker reads.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    names: FieldNames,
+    /// Where a head's names and values stand in it; kept for its memory.
+    spans: RefCell<Vec<(Range<usize>, Range<usize>)>>,
+}
 
 /// Takes a head off the front of `read`, if all of it is there.
-pub(super) fn head(
-    read: &mut BytesMut,
-    spans: &mut FieldSpans,
-    method: &Method,
-) -> Result<Option<Head>, Garbled> {
+pub(super) fn head(read: &mut BytesMut, reading: &Reading, method: &Method) -> Result<Option<Head>, Garbled> {
     if read.is_empty() {
         return Ok(None);
     }
@@ -51,26 +54,28 @@ pub(super) fn head(
         Ok(_) | Err(_) => return Err(Garbled),
     };
     let start = read.as_ptr() as usize;
+    let span = |text: &[u8]| {
+        // What is empty may be a slice from elsewhere.
+        let from = if text.is_empty() { 0 } else { (text.as_ptr() as usize).checked_sub(start)? };
+        Some(from..from + text.len())
+    };
+    let mut spans = reading.spans.borrow_mut();
     spans.clear();
     for field in parsed.headers.iter() {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Garbled)?;
-        // An empty value may be a slice from elsewhere.
-        let from = match field.value.is_empty() {
-            true => 0,
-            false => (field.value.as_ptr() as usize).checked_sub(start).ok_or(Garbled)?,
-        };
-        spans.push((name, from..from + field.value.len()));
+        spans.push(span(field.name.as_bytes()).zip(span(field.value)).ok_or(Garbled)?);
     }
     let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(Garbled)?;
     let version = if parsed.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
     let text = read.split_to(len).freeze();
     let mut fields = HeaderMap::with_capacity(spans.len() + 4);
     let mut framing = Framing::default();
-    for (name, span) in spans.drain(..) {
-        if span.end > text.len() {
+    for (name, value) in spans.drain(..) {
+        let name = text.get(name).ok_or(Garbled)?;
+        let name = reading.names.name(name).map_err(|_| Garbled)?;
+        if value.end > text.len() {
             return Err(Garbled);
         }
-        let value = text.slice(span);
+        let value = text.slice(value);
         framing.note(&name, &value)?;
         fields.append(name, HeaderValue::from_maybe_shared(value).map_err(|_| Garbled)?);
     }
@@ -161,12 +166,12 @@ fn number(digits: &[u8]) -> Option<u64> {
 
 /// Heads of responses, one after the other, as a connection reads them. For whoever measures that.
 #[derive(Debug, Default)]
-pub struct ResponseHeads(FieldSpans);
+pub struct ResponseHeads(Reading);
 
 impl ResponseHeads {
     /// Takes the next one off the front of what was read.
     pub fn take(&mut self, read: &mut BytesMut) -> Option<Response<()>> {
-        head(read, &mut self.0, &Method::GET).ok().flatten().map(|head| head.response)
+        head(read, &self.0, &Method::GET).ok().flatten().map(|head| head.response)
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::endpoint::EndpointId;
 use super::heirs::{Heirs, Legacy};
-use super::inbox::FieldSpans;
+use super::inbox::Reading;
 use super::io::Io;
 use super::open::Open;
 use crate::breaker::Breaker;
@@ -36,8 +36,6 @@ pub(super) struct Line {
     pub(super) read: BytesMut,
     /// How large the buffer is that it stands in.
     room: Size,
-    /// For reading heads.
-    pub(super) spans: FieldSpans,
     /// Whether it has served a request before.
     pub(super) served: bool,
     pub(super) upload: Upload,
@@ -63,7 +61,6 @@ impl Line {
             io,
             read: BytesMut::new(),
             room: Size::Small,
-            spans: Vec::new(),
             served: false,
             upload: Upload::Done,
             owner: owner.cloned(),
@@ -119,6 +116,7 @@ pub(super) struct Idle {
     deadlines: RefCell<Vec<Deadline>>,
     texts: RefCell<Vec<Vec<u8>>>,
     pub(super) rooms: Rooms,
+    pub(super) reading: Reading,
 }
 
 #[derive(Debug)]
@@ -144,6 +142,7 @@ impl Default for Idle {
             deadlines: RefCell::default(),
             texts: RefCell::default(),
             rooms: Rooms::default(),
+            reading: Reading::default(),
         }
     }
 }
