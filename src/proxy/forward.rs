@@ -57,19 +57,21 @@ impl Outbound<'_> {
     /// What its path was to be rewritten to is none.
     pub(super) fn encode(
         &self,
-        head: Parts,
+        mut head: Parts,
         body: RequestBody,
         switch: Option<&HeaderValue>,
         text: Vec<u8>,
     ) -> Result<Outbox, Rejection> {
         let framing = Framing::of(&body);
-        self.say(head, framing, switch, |head, own, timeouts| {
+        let mut outbox = self.say(&mut head, framing, switch, |head, own, timeouts| {
             let mut outbox = Outbox::new(head, own, body, text);
             if let Some(expires) = self.expires {
                 outbox.tell_time_left(timeouts, expires);
             }
             outbox
-        })
+        })?;
+        outbox.leave_room(head.headers);
+        Ok(outbox)
     }
 
     /// What goes upstream, to be written: the head, the lines behind it, and how much time the client gives.
@@ -78,7 +80,7 @@ impl Outbound<'_> {
     /// As [`encode`](Self::encode).
     pub(super) fn say<T>(
         &self,
-        mut head: Parts,
+        head: &mut Parts,
         framing: Framing,
         switch: Option<&HeaderValue>,
         write: impl FnOnce(&Parts, &[&[u8]], Timeouts) -> T,
@@ -120,9 +122,9 @@ impl Outbound<'_> {
         }
         if let Some(rewrite) = self.route.rewrite.as_ref().filter(|_| head.uri.path() != "*") {
             let changed = rewrite.apply(&self.facts).map_err(|_| Rejection::BadPath)?;
-            head.uri = changed.unwrap_or(head.uri);
+            changed.into_iter().for_each(|uri| head.uri = uri);
         }
-        framing.tell(&mut head);
+        framing.tell(head);
         let via: &[u8] = match head.version {
             Version::HTTP_2 => b"\r\nvia: 2 tollgate\r\n",
             Version::HTTP_10 => b"\r\nvia: 1.0 tollgate\r\n",
@@ -144,7 +146,7 @@ impl Outbound<'_> {
             self.facts.request_id,
             via,
         ];
-        Ok(write(&head, &own, timeouts))
+        Ok(write(head, &own, timeouts))
     }
 }
 

@@ -279,12 +279,13 @@ impl Rehearsal {
         let facade = gates.facade(route, pool, &head);
         let outbound = gates.outbound(tenant, route, pool, facade.as_deref(), facts, expires);
         let within = expires.map(|expires| expires.saturating_duration_since(now));
-        let head = outbound.say(head, Framing::of(&self.body), switch.as_ref(), |head, own, timeouts| {
-            let left = within.filter(|_| timeouts.shortest().is_some());
-            let left = left.map(|left| timeouts.lines(left)).unwrap_or_default();
-            let own: Vec<&[u8]> = own.iter().copied().chain([left.as_bytes()]).collect();
-            head_text(head, &own)
-        })?;
+        let head =
+            outbound.say(&mut head, Framing::of(&self.body), switch.as_ref(), |head, own, timeouts| {
+                let left = within.filter(|_| timeouts.shortest().is_some());
+                let left = left.map(|left| timeouts.lines(left)).unwrap_or_default();
+                let own: Vec<&[u8]> = own.iter().copied().chain([left.as_bytes()]).collect();
+                head_text(head, &own)
+            })?;
         let shares = tenant.account.shares();
         let share = shares.iter().find(|share| Arc::ptr_eq(share.seats(), pool.seats()));
         let seat = pool.seats().outlook(share, tenant.terms.seats);

@@ -304,7 +304,8 @@ fn poll_exchange(
         }
     }
     loop {
-        match inbox::head(&mut line.read, &kept.reading, outbox.method()) {
+        let (method, room) = outbox.for_answer();
+        match inbox::head(&mut line.read, &kept.reading, method, room) {
             Ok(Some(head)) => match head.response.status() {
                 StatusCode::SWITCHING_PROTOCOLS if terms.upgrade.is_some() => return Poll::Ready(Ok(head)),
                 StatusCode::SWITCHING_PROTOCOLS => return Poll::Ready(Err(SendFailure::Protocol)),

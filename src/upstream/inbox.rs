@@ -39,8 +39,13 @@ pub(super) struct Reading {
     spans: RefCell<Vec<(Range<usize>, Range<usize>)>>,
 }
 
-/// Takes a head off the front of `read`, if all of it is there.
-pub(super) fn head(read: &mut BytesMut, reading: &Reading, method: &Method) -> Result<Option<Head>, Garbled> {
+/// Takes a head off the front of `read`, if all of it is there. Its fields may stand in `room`, an empty map.
+pub(super) fn head(
+    read: &mut BytesMut,
+    reading: &Reading,
+    method: &Method,
+    room: &mut HeaderMap,
+) -> Result<Option<Head>, Garbled> {
     if read.is_empty() {
         return Ok(None);
     }
@@ -67,7 +72,10 @@ pub(super) fn head(read: &mut BytesMut, reading: &Reading, method: &Method) -> R
     let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(Garbled)?;
     let version = if parsed.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
     let text = read.split_to(len).freeze();
-    let mut fields = HeaderMap::with_capacity(spans.len() + 4);
+    debug_assert!(room.is_empty());
+    let mut fields = std::mem::take(room);
+    // With some that the gateway adds.
+    fields.try_reserve(spans.len() + 4).map_err(|_| Garbled)?;
     let mut framing = Framing::default();
     for (name, value) in spans.drain(..) {
         let name = text.get(name).ok_or(Garbled)?;
@@ -171,7 +179,7 @@ pub struct ResponseHeads(Reading);
 impl ResponseHeads {
     /// Takes the next one off the front of what was read.
     pub fn take(&mut self, read: &mut BytesMut) -> Option<Response<()>> {
-        head(read, &self.0, &Method::GET).ok().flatten().map(|head| head.response)
+        head(read, &self.0, &Method::GET, &mut HeaderMap::new()).ok().flatten().map(|head| head.response)
     }
 }
 

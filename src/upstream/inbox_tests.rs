@@ -4,7 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 fn parse(text: &str) -> Result<Option<Head>, Garbled> {
-    head(&mut BytesMut::from(text), &Reading::default(), &Method::GET)
+    head(&mut BytesMut::from(text), &Reading::default(), &Method::GET, &mut HeaderMap::new())
 }
 
 /// Reads a whole response that comes in pieces; the connection ends behind the last one.
@@ -20,7 +20,7 @@ fn read(text: &[u8], cuts: &[usize], method: &Method) -> Result<(u16, Vec<u8>, H
         buffer.extend_from_slice(&text[at..end]);
         at = end;
         if response.is_none() {
-            response = head(&mut buffer, &Reading::default(), method)?;
+            response = head(&mut buffer, &Reading::default(), method, &mut HeaderMap::new())?;
         }
         let Some(head) = &mut response else { continue };
         loop {

@@ -48,6 +48,8 @@ pub struct Outbox {
     kept: Option<Box<Kept>>,
     /// Until when the connection must take more, while it takes nothing.
     stalled: Option<Deadline>,
+    /// An empty map, which the answer's fields may stand in.
+    room: HeaderMap,
 }
 
 #[derive(Debug)]
@@ -112,8 +114,19 @@ impl Outbox {
         let body_ended = framing == Framing::None;
         let progress = Progress { body_ended, ..Progress::default() };
         let piece = Bytes::new();
-        let (time_left, kept, stalled) = (None, None, None);
-        Self { text, written: 0, method, piece, body, framing, progress, time_left, kept, stalled }
+        let (time_left, kept, stalled, room) = (None, None, None, HeaderMap::new());
+        Self { text, written: 0, method, piece, body, framing, progress, time_left, kept, stalled, room }
+    }
+
+    /// Leaves the map that its own fields stood in to the answer's.
+    pub fn leave_room(&mut self, mut fields: HeaderMap) {
+        fields.clear();
+        self.room = fields;
+    }
+
+    /// What an answer is read by, and a map for its fields.
+    pub(super) fn for_answer(&mut self) -> (&Method, &mut HeaderMap) {
+        (&self.method, &mut self.room)
     }
 
     /// Another request with the same head and `line`, a whole one, beside; with what is copied of the body. To be called before the
