@@ -6,6 +6,22 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 /// The longest host: a DNS name has at most 253 octets in text (RFC 1035 §3.1), an IP literal fewer.
 pub const HOST_LEN_MAX: usize = 253;
 
+/// What a name's octet is in lower case; 0 for one that no name has.
+const LOWER: [u8; 256] = {
+    let mut lower = [0; 256];
+    let mut octet = 0_u8;
+    while octet < 128 {
+        if octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.') {
+            #[allow(clippy::indexing_slicing, reason = "when this is compiled")]
+            {
+                lower[octet as usize] = octet.to_ascii_lowercase();
+            }
+        }
+        octet += 1;
+    }
+    lower
+};
+
 /// A host in its one comparable form: lower case, without port or trailing dot.
 ///
 /// Parsed from a `Host` field, an `:authority` or a target's authority (RFC 9110 §7.2,
@@ -65,19 +81,18 @@ impl HostName {
         let mut label_len = 0_usize;
         let mut label_is_number = true;
         for (to, from) in octets.iter_mut().zip(host) {
-            let lower = from.to_ascii_lowercase();
+            let lower = LOWER.get(usize::from(*from)).copied().unwrap_or_default();
             match lower {
-                b'0'..=b'9' => label_len += 1,
-                b'a'..=b'z' | b'-' | b'_' => {
-                    label_len += 1;
-                    label_is_number = false;
-                }
+                0 => return Err(InvalidHost::Character),
                 b'.' if label_len == 0 => return Err(InvalidHost::EmptyLabel),
                 b'.' => {
                     label_len = 0;
                     label_is_number = true;
                 }
-                _ => return Err(InvalidHost::Character),
+                _ => {
+                    label_len += 1;
+                    label_is_number &= lower.is_ascii_digit();
+                }
             }
             if label_len > 63 {
                 return Err(InvalidHost::TooLong);

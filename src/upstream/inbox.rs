@@ -87,7 +87,7 @@ pub(super) fn head(
         framing.note(&name, &value)?;
         fields.append(name, HeaderValue::from_maybe_shared(value).map_err(|_| Garbled)?);
     }
-    let (decoder, keep_alive) = framing.decide(&fields, status, version, method)?;
+    let (decoder, keep_alive) = framing.decide(status, version, method)?;
     let mut response = Response::new(());
     *response.status_mut() = status;
     *response.version_mut() = version;
@@ -101,7 +101,9 @@ pub(super) fn head(
 struct Framing {
     chunked: bool,
     length: Option<u64>,
-    connection: bool,
+    /// The connection's options (RFC 9110 §7.6.1) that say what becomes of it.
+    close: bool,
+    keep_alive: bool,
 }
 
 impl Framing {
@@ -116,14 +118,16 @@ impl Framing {
                 return Err(Garbled);
             }
         } else if *name == CONNECTION {
-            self.connection = true;
+            for option in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+                self.close |= option.eq_ignore_ascii_case(b"close");
+                self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+            }
         }
         Ok(())
     }
 
     fn decide(
         self,
-        fields: &HeaderMap,
         status: StatusCode,
         version: Version,
         method: &Method,
@@ -132,13 +136,12 @@ impl Framing {
             return Err(Garbled);
         }
         // RFC 9112 §9.3: `close` counts whatever else is said.
-        let closes = self.connection && has_option(fields, b"close");
-        let keeps = version != Version::HTTP_10 || self.connection && has_option(fields, b"keep-alive");
+        let keeps = !self.close && (version != Version::HTTP_10 || self.keep_alive);
         // A 204 must not say that it has a body (RFC 9110 §8.6, RFC 9112 §6.1). What says so may send one, where the next
         // response should stand.
         let lies = status == StatusCode::NO_CONTENT
             && (self.chunked || self.length.is_some_and(|length| length > 0));
-        let keep_alive = keeps && !closes && !lies;
+        let keep_alive = keeps && !lies;
         let bodiless = *method == Method::HEAD
             || status.is_informational()
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
@@ -150,14 +153,6 @@ impl Framing {
             None => (Decoder::Close, false),
         })
     }
-}
-
-/// Whether one of the connection's options is that (RFC 9110 §7.6.1).
-fn has_option(fields: &HeaderMap, option: &[u8]) -> bool {
-    let mut lines = fields.get_all(CONNECTION).iter();
-    lines.any(|line| {
-        line.as_bytes().split(|byte| *byte == b',').any(|one| one.trim_ascii().eq_ignore_ascii_case(option))
-    })
 }
 
 /// RFC 9110 §8.6: `1*DIGIT`, of what 63 bits hold: a number of 64 bits with a sign is what many read it into.
