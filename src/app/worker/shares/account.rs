@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use hashbrown::HashMap;
-use tokio::time::{Duration, Instant};
+use tokio::time::Duration;
 
 use super::line::{Both, Which};
+use super::moment::Moment;
 
 /// A connection takes much of its worker's time when it takes more than one part in so many.
 const PARTS: u32 = 16;
@@ -28,12 +29,12 @@ const FEW: usize = 64;
 #[derive(Debug)]
 pub(super) struct Account {
     /// When all will be paid.
-    paid: Instant,
+    paid: Moment,
 }
 
 impl Account {
     pub(super) fn with_debt(debt: Duration) -> Self {
-        Self { paid: Instant::now() + debt * PARTS }
+        Self { paid: Moment::now().and(debt * PARTS) }
     }
 
     /// Who has just come has no credit: it is earned by being there.
@@ -42,23 +43,23 @@ impl Account {
     }
 
     #[cfg(test)]
-    pub(super) fn debt(&self, now: Instant) -> Duration {
-        self.paid.saturating_duration_since(now) / PARTS
+    pub(super) fn debt(&self, now: Moment) -> Duration {
+        self.paid.since(now) / PARTS
     }
 
     /// Whether it takes much.
-    pub(super) fn is_overdrawn(&self, now: Instant) -> bool {
-        self.paid >= now + CREDIT * PARTS
+    pub(super) fn is_overdrawn(&self, now: Moment) -> bool {
+        self.paid >= now.and(CREDIT * PARTS)
     }
 
     /// Time passed that does not count.
     pub(super) fn pause(&mut self, passed: Duration) {
-        self.paid += passed;
+        self.paid = self.paid.and(passed);
     }
 
-    pub(super) fn charge(&mut self, now: Instant, took: Duration) {
-        let owed = self.paid.max(now) + took.min(TURN_MAX) * PARTS;
-        self.paid = owed.min(now + DEBT_MAX * PARTS);
+    pub(super) fn charge(&mut self, now: Moment, took: Duration) {
+        let owed = self.paid.max(now).and(took.min(TURN_MAX) * PARTS);
+        self.paid = owed.min(now.and(DEBT_MAX * PARTS));
     }
 }
 
@@ -150,18 +151,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn credit_is_earned_by_being_there() {
         let mut account = Account::of_newcomer();
-        assert!(account.is_overdrawn(Instant::now()), "who has just come has none");
+        assert!(account.is_overdrawn(Moment::now()), "who has just come has none");
         tokio::time::advance(NEWCOMER * PARTS).await;
-        assert!(!account.is_overdrawn(Instant::now()));
+        assert!(!account.is_overdrawn(Moment::now()));
         tokio::time::advance(Duration::from_secs(3600)).await;
-        assert!(!account.is_overdrawn(Instant::now()));
-        account.charge(Instant::now(), CREDIT);
-        assert!(account.is_overdrawn(Instant::now()), "no more than so much is saved");
+        assert!(!account.is_overdrawn(Moment::now()));
+        account.charge(Moment::now(), CREDIT);
+        assert!(account.is_overdrawn(Moment::now()), "no more than so much is saved");
         for _ in 0..1000 {
-            account.charge(Instant::now(), TURN_MAX * 9);
+            account.charge(Moment::now(), TURN_MAX * 9);
         }
         tokio::time::advance(DEBT_MAX * PARTS).await;
-        assert!(!account.is_overdrawn(Instant::now()), "no more than a second's part is owed");
+        assert!(!account.is_overdrawn(Moment::now()), "no more than a second's part is owed");
     }
 
     fn both(little: Duration, much: Duration) -> Both<Duration> {

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::task::Waker;
 
-use tokio::time::{Duration, Instant};
+use tokio::time::Duration;
 
 use super::account::{Client, Expected};
+use super::moment::Moment;
 
 /// How long those that take little are polled in a round.
 pub(super) const LITTLE_ROUND: Duration = Duration::from_micros(200);
@@ -60,7 +61,7 @@ pub(super) type Key = (Duration, u64);
 pub(super) struct Place {
     pub(super) client: Rc<Client>,
     pub(super) expected: Cell<Expected>,
-    pub(super) since: Cell<Instant>,
+    pub(super) since: Cell<Moment>,
     pub(super) waker: RefCell<Waker>,
     pub(super) state: Cell<State>,
 }

@@ -8,6 +8,7 @@
 
 mod account;
 mod line;
+mod moment;
 mod share;
 #[cfg(test)]
 mod tests;
@@ -19,10 +20,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use tokio::task::yield_now;
-use tokio::time::{Duration, Instant};
+use tokio::time::Duration;
 
 use self::account::{Account, Client, Clients};
 use self::line::{Both, LITTLE_ROUND, Line, MUCH_ROUND, Place, State, Which};
+use self::moment::Moment;
 use self::share::Share;
 
 thread_local! {
@@ -50,18 +52,18 @@ pub(super) struct Shares {
     pauses: Cell<u64>,
     /// Who was polled last, and since when it has been nobody else.
     last: Cell<*const Client>,
-    changed: Cell<Instant>,
+    changed: Cell<Moment>,
     /// When one that takes little was polled.
-    little_seen: Cell<Instant>,
+    little_seen: Cell<Moment>,
     /// When the last poll was over, and how often there had been nothing to do then.
-    over: Cell<(Instant, u64)>,
+    over: Cell<(Moment, u64)>,
     /// Whoever ends the round, while nobody waits for that.
     idle: RefCell<Option<Waker>>,
 }
 
 impl Shares {
     pub(super) fn new() -> Self {
-        let now = Instant::now();
+        let now = Moment::now();
         Self {
             lines: Both { little: Line::new(LITTLE_ROUND), much: Line::new(MUCH_ROUND) },
             waited: Cell::default(),
@@ -128,13 +130,13 @@ impl Shares {
 
     /// The present time, as exactly as a share of it has to be known: one poll begins where the one before was over, unless there was
     /// nothing to do in between.
-    fn now(&self) -> Instant {
+    fn now(&self) -> Moment {
         let (over, pauses) = self.over.get();
-        if pauses == PAUSES.get() { over } else { Instant::now() }
+        if pauses == PAUSES.get() { over } else { Moment::now() }
     }
 
     /// Notes who is to be polled, and tells whether anybody else has been lately.
-    fn meets(&self, client: &Rc<Client>, now: Instant) -> bool {
+    fn meets(&self, client: &Rc<Client>, now: Moment) -> bool {
         if self.last.replace(Rc::as_ptr(client)) != Rc::as_ptr(client) {
             self.changed.set(now);
         }
@@ -142,13 +144,13 @@ impl Shares {
         if self.pauses.replace(PAUSES.get()) != PAUSES.get() {
             self.begin_round();
         }
-        now.saturating_duration_since(self.changed.get()) < LIVELY
+        now.since(self.changed.get()) < LIVELY
     }
 
     /// Whether a connection may be polled that doesn't wait.
-    fn is_free(&self, line: Which, is_alone: bool, is_patient: bool, now: Instant) -> bool {
+    fn is_free(&self, line: Which, is_alone: bool, is_patient: bool, now: Moment) -> bool {
         if line == Which::Much {
-            let little_waits = now.saturating_duration_since(self.little_seen.get()) < LIVELY;
+            let little_waits = now.since(self.little_seen.get()) < LIVELY;
             let waits = is_patient || !is_alone || little_waits;
             !waits || (self.lines.much.is_open() && self.is_empty())
         } else {
@@ -162,7 +164,7 @@ impl Shares {
         line: Which,
         place: &mut Option<Rc<Place>>,
         client: &Rc<Client>,
-        now: Instant,
+        now: Moment,
         cx: &Context<'_>,
     ) {
         let entered = &self.lines.of(line);
@@ -186,7 +188,7 @@ impl Shares {
     }
 
     /// A connection of a line was polled.
-    fn took(&self, line: Which, ended: Instant, took: Duration) {
+    fn took(&self, line: Which, ended: Moment, took: Duration) {
         self.over.set((ended, PAUSES.get()));
         let used = &self.lines.of(line).used;
         used.set(used.get() + took);

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::Shares;
 use super::account::{Account, Client};
 use super::line::{Place, State, Which};
+use super::moment::Moment;
 use crate::net;
 
 pin_project! {
@@ -51,7 +52,7 @@ impl<F: Future> Future for Share<F> {
                 State::Called { line } => {
                     place.state.set(State::Away);
                     // Nothing is paid by waiting.
-                    this.account.pause(began.saturating_duration_since(place.since.get()));
+                    this.account.pause(began.since(place.since.get()));
                     called = Some((line, place.expected.get()));
                 }
                 // Woken by something else meanwhile.
@@ -72,7 +73,8 @@ impl<F: Future> Future for Share<F> {
         let ended = Instant::now();
         // The worker may go on without ever having nothing to do.
         net::send_what_has_waited(ended);
-        let took = ended.saturating_duration_since(began);
+        let ended = Moment::of(ended);
+        let took = ended.since(began);
         this.account.charge(ended, took);
         if let Some((line, expected)) = called {
             this.client.charge(line, expected, took);

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::task::{LocalSet, spawn_local};
+use tokio::time::Instant;
 
 use super::account::DEBT_MAX;
 use super::*;
@@ -91,7 +92,7 @@ async fn all_that_take_much_have_their_turns() {
         let began = Instant::now();
         while turns.iter().any(|one| one.get() < 5) {
             // Somebody is there who takes little.
-            shares.little_seen.set(Instant::now());
+            shares.little_seen.set(Moment::now());
             assert!(began.elapsed() < Duration::from_secs(10), "{turns:?}");
             yield_now().await;
         }
@@ -125,8 +126,8 @@ fn address(last: u8) -> Option<IpAddr> {
 #[tokio::test]
 async fn nobody_is_held_back_while_there_is_nobody_else() {
     let shares = Rc::new(Shares::new());
-    let now = Instant::now();
-    let long_ago = now.checked_sub(LIVELY * 2).unwrap();
+    let now = Moment::now();
+    let long_ago = now.before(LIVELY * 2);
     let (turns, mut much) = counted(&shares, address(1), DEBT_MAX);
     let (others, mut little) = counted(&shares, address(1), Duration::ZERO);
     shares.little_seen.set(long_ago);
@@ -234,7 +235,7 @@ async fn clients_have_their_turns_one_after_the_other_and_who_takes_little_comes
 #[tokio::test]
 async fn a_step_is_taken_in_its_round_even_if_nobody_else_is_there() {
     let shares = Rc::new(Shares::new());
-    let long_ago = Instant::now().checked_sub(LIVELY * 2).unwrap();
+    let long_ago = Moment::now().before(LIVELY * 2);
     shares.little_seen.set(long_ago);
     let steps = Rc::new(Cell::new(0));
     let step = || Box::pin(shares.step(address(1), hog(Rc::clone(&steps), MUCH_ROUND)));
@@ -256,12 +257,12 @@ async fn nothing_is_paid_by_waiting() {
     shares.lines.much.used.set(MUCH_ROUND);
     assert!(poll(&mut much).is_pending());
     let place = much.place.as_ref().unwrap();
-    place.since.set(place.since.get().checked_sub(Duration::from_secs(60)).unwrap());
+    place.since.set(place.since.get().before(Duration::from_secs(60)));
     shares.begin_round();
     shares.call();
     assert!(poll(&mut much).is_pending());
     assert_eq!(turns.get(), 1);
-    let debt = much.account.debt(Instant::now());
+    let debt = much.account.debt(Moment::now());
     assert!(debt > DEBT_MAX / 2, "{debt:?}: it owes what it owed a minute ago, and more");
 }
 
