@@ -94,16 +94,16 @@ pub(super) fn open(handshake: Handshake, mut head: response::Parts, tunnel: Tunn
 
 /// Carries bytes both ways until both sides have ended, one has failed, or neither has said
 /// anything for `idle`. One side's end is passed on to the other (half-close).
-pub(super) fn task(upgraded: Upgraded, books: Box<Exchange>, idle: Duration) -> TunnelTask {
+pub(super) fn task(upgraded: Box<Upgraded>, books: Box<Exchange>, idle: Duration) -> TunnelTask {
     Box::new(move |client: Box<dyn RawIo>, early: Bytes| {
         Box::pin(async move {
             // The connection counts as open as long as the tunnel lasts.
-            let _open = upgraded.open;
+            let Upgraded { io, read, open: _open } = *upgraded;
             let quiet = Rc::new(Cell::new(Instant::now()));
             let (up, down) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
             let mut tally = Tally { books, up: Rc::clone(&up), down: Rc::clone(&down), ended: false };
             let mut client = Watched::new(client, early, &quiet, &up);
-            let mut endpoint = Watched::new(upgraded.io, upgraded.read, &quiet, &down);
+            let mut endpoint = Watched::new(io, read, &quiet, &down);
             let ended = {
                 let copy =
                     copy_bidirectional_with_sizes(&mut client, &mut endpoint, TUNNEL_BUFFER, TUNNEL_BUFFER);

@@ -39,21 +39,37 @@ pub enum ResponseFailure {
 #[derive(Debug)]
 pub struct UpstreamBody(Kind);
 
+/// It is moved more often than it is read, so that what most have no need of stands elsewhere.
 #[derive(Debug)]
 enum Kind {
-    Line(LineBody),
-    Stream(StreamBody),
+    /// All that is left of it came with its head; nothing, where it has ended.
+    Here(Bytes),
+    Line(Box<LineBody>),
+    Stream(Box<StreamBody>),
     #[cfg(feature = "hyper-upstream")]
     Hyper(Box<HyperBody>),
 }
 
 impl UpstreamBody {
-    pub(super) fn of_line(body: LineBody) -> Self {
-        Self(Kind::Line(body))
+    /// What comes by a connection that is on loan.
+    pub(super) fn of_line(
+        wire: Wire,
+        decoder: Decoder,
+        keep_alive: bool,
+        lease: Lease,
+        patience: Patience,
+    ) -> Self {
+        let mut body = LineBody { left: Some(wire), decoder, keep_alive, lease, patience };
+        let whole = body.whole();
+        if body.decoder.is_ended() {
+            body.finish();
+            return Self(Kind::Here(whole.unwrap_or_default()));
+        }
+        Self(Kind::Line(Box::new(body)))
     }
 
     pub(super) fn of_stream(body: StreamBody) -> Self {
-        Self(Kind::Stream(body))
+        Self(Kind::Stream(Box::new(body)))
     }
 
     #[cfg(feature = "hyper-upstream")]
@@ -65,6 +81,7 @@ impl UpstreamBody {
     #[must_use]
     pub fn is_received(&self) -> bool {
         match &self.0 {
+            Kind::Here(_) => true,
             Kind::Line(body) => body.decoder.is_ended(),
             Kind::Stream(body) => body.is_received(),
             #[cfg(feature = "hyper-upstream")]
@@ -82,8 +99,10 @@ impl Body for UpstreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseFailure>>> {
         match &mut self.0 {
-            Kind::Line(body) => Pin::new(body).poll_frame(cx),
-            Kind::Stream(body) => Pin::new(body).poll_frame(cx),
+            Kind::Here(rest) if rest.is_empty() => Poll::Ready(None),
+            Kind::Here(rest) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(rest))))),
+            Kind::Line(body) => Pin::new(&mut **body).poll_frame(cx),
+            Kind::Stream(body) => Pin::new(&mut **body).poll_frame(cx),
             #[cfg(feature = "hyper-upstream")]
             Kind::Hyper(body) => Pin::new(&mut **body).poll_frame(cx),
         }
@@ -91,6 +110,7 @@ impl Body for UpstreamBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
+            Kind::Here(rest) => rest.is_empty(),
             Kind::Line(body) => body.is_end_stream(),
             Kind::Stream(body) => body.is_end_stream(),
             #[cfg(feature = "hyper-upstream")]
@@ -100,6 +120,7 @@ impl Body for UpstreamBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
+            Kind::Here(rest) => SizeHint::with_exact(rest.len() as u64),
             Kind::Line(body) => body.size_hint(),
             Kind::Stream(body) => body.size_hint(),
             #[cfg(feature = "hyper-upstream")]
@@ -110,21 +131,13 @@ impl Body for UpstreamBody {
 
 /// A response's body over HTTP/1.1. When it has been read to its end, its connection serves the next request.
 #[derive(Debug)]
-pub(super) struct LineBody {
-    left: Option<Left>,
+struct LineBody {
+    /// The connection by which the rest is to come.
+    left: Option<Wire>,
     decoder: Decoder,
     keep_alive: bool,
     lease: Lease,
     patience: Patience,
-}
-
-/// Where the rest of a body is.
-#[derive(Debug)]
-enum Left {
-    /// To come by the connection.
-    Coming(Wire),
-    /// Here: the last of it came with what was read before.
-    Here(Bytes),
 }
 
 /// Who uses the connection.
@@ -147,26 +160,9 @@ impl Drop for Sending {
 }
 
 impl LineBody {
-    pub(super) fn new(
-        wire: Wire,
-        decoder: Decoder,
-        keep_alive: bool,
-        lease: Lease,
-        patience: Patience,
-    ) -> Self {
-        let left = Some(Left::Coming(wire));
-        let mut body = Self { left, decoder, keep_alive, lease, patience };
-        let whole = body.whole();
-        if body.decoder.is_ended() {
-            body.finish();
-        }
-        body.left = whole.map(Left::Here).or(body.left);
-        body
-    }
-
     /// A body that came with its head: its connection need not wait for the client.
     fn whole(&mut self) -> Option<Bytes> {
-        let Some(Left::Coming(Wire::Own(line))) = &mut self.left else { return None };
+        let Some(Wire::Own(line)) = &mut self.left else { return None };
         let here = line.read.len() as u64;
         self.decoder.left().filter(|left| (1..=here).contains(left))?;
         match self.decoder.next(&mut line.read) {
@@ -178,12 +174,12 @@ impl LineBody {
     /// The body has been read to its end: the connection is free, if it can be used again.
     fn finish(&mut self) {
         let line = match self.left.take() {
-            Some(Left::Coming(Wire::Own(line))) => Some(line),
-            Some(Left::Coming(Wire::Shared(line, sending))) => {
+            Some(Wire::Own(line)) => Some(line),
+            Some(Wire::Shared(line, sending)) => {
                 drop(sending);
                 Rc::try_unwrap(line).ok().map(|line| Box::new(line.into_inner()))
             }
-            Some(Left::Here(_)) | None => None,
+            None => None,
         };
         let Lease { idle, endpoint, idle_max, keep } = &self.lease;
         if let Some(line) = line.filter(|line| self.keep_alive && line.upload == Upload::Done) {
@@ -236,15 +232,8 @@ impl Body for LineBody {
         let this = &mut *self;
         let polled = match &mut this.left {
             None => return Poll::Ready(None),
-            Some(Left::Here(rest)) => {
-                let rest = std::mem::take(rest);
-                this.left = None;
-                return Poll::Ready(Some(Ok(Frame::data(rest))));
-            }
-            Some(Left::Coming(Wire::Own(line))) => {
-                poll_next(line, &mut this.decoder, &this.lease.idle.rooms, cx)
-            }
-            Some(Left::Coming(Wire::Shared(line, _))) => {
+            Some(Wire::Own(line)) => poll_next(line, &mut this.decoder, &this.lease.idle.rooms, cx),
+            Some(Wire::Shared(line, _)) => {
                 poll_next(&mut line.borrow_mut(), &mut this.decoder, &this.lease.idle.rooms, cx)
             }
         };
@@ -275,9 +264,6 @@ impl Body for LineBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.left {
-            Some(Left::Here(rest)) => SizeHint::with_exact(rest.len() as u64),
-            _ => self.decoder.left().map_or_else(SizeHint::default, SizeHint::with_exact),
-        }
+        self.decoder.left().map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
-use super::body::{LineBody, Sending, UpstreamBody, Wire};
+use super::body::{Sending, UpstreamBody, Wire};
 use super::connect::ConnectFailure;
 use super::endpoint::Endpoint;
 use super::http2::{self, Links};
@@ -60,7 +60,7 @@ pub enum Answer {
     /// A response: its head, and its body as it comes.
     Response(Response<UpstreamBody>),
     /// It speaks another protocol from here on.
-    Switched(Response<()>, Upgraded),
+    Switched(Response<()>, Box<Upgraded>),
 }
 
 /// An upstream connection that has switched protocols.
@@ -214,7 +214,8 @@ impl UpstreamClient {
         let Head { response, decoder, keep_alive } = head;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let Line { io, read, open, .. } = *line;
-            return Ok(Answer::Switched(response, Upgraded { io, read: read.freeze(), open: Some(open) }));
+            let upgraded = Upgraded { io, read: read.freeze(), open: Some(open) };
+            return Ok(Answer::Switched(response, Box::new(upgraded)));
         }
         let wire = match outgoing.take() {
             Some(outbox) if !outbox.is_sent() && !outbox.is_stopped() => {
@@ -240,8 +241,7 @@ impl UpstreamClient {
         };
         Ok(Answer::Response(response.map(|()| {
             let patience = Patience::new(timeouts.idle, terms.expires, deadline);
-            let body = LineBody::new(wire, decoder, keep_alive, lease(), patience);
-            UpstreamBody::of_line(body)
+            UpstreamBody::of_line(wire, decoder, keep_alive, lease(), patience)
         })))
     }
 

@@ -56,7 +56,8 @@ impl UpstreamClient {
         {
             return Ok(Way::line(line, user));
         }
-        let opening = search.open(user);
+        // Boxed: most requests find one that is there, and carry no room for this.
+        let opening = Box::pin(search.open(user));
         match terms.expires {
             None => opening.await,
             // Says nothing of the endpoint: only that this request has no more time.

@@ -120,7 +120,8 @@ fn switched(
     let (mut head, coming) = response.into_parts();
     head::switched(&mut head, key);
     let io = Io::Stream(Box::new(StreamIo::new(coming, going, carried)));
-    Answer::Switched(Response::from_parts(head, ()), Upgraded { io, read: Bytes::new(), open: None })
+    let upgraded = Upgraded { io, read: Bytes::new(), open: None };
+    Answer::Switched(Response::from_parts(head, ()), Box::new(upgraded))
 }
 
 /// Ready with the response; interim ones are passed on before.

@@ -161,5 +161,5 @@ fn pass(interims: &Interims, terms: Terms<'_>) -> Result<(), ()> {
 fn switched(response: Response<()>, connection: Connection) -> Answer {
     let Parts { io, read_buf, .. } = connection.into_parts();
     let Line { io, open, .. } = *io.into_inner().line;
-    Answer::Switched(response, Upgraded { io, read: read_buf, open: Some(open) })
+    Answer::Switched(response, Box::new(Upgraded { io, read: read_buf, open: Some(open) }))
 }
