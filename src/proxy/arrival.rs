@@ -154,7 +154,8 @@ impl Arrival<'_> {
         if let Some(response) = gates::file_of_brand(tenant, &self.head, self.client) {
             return Ok(Entered::Answered(self.books, response));
         }
-        let Self { snapshot, conn, survey, client, handshake, head, body, checked, text, mut books } = self;
+        let Self { snapshot, conn, survey, client, handshake, mut head, body, checked, text, mut books } =
+            self;
         let gates = Gates {
             snapshot: &snapshot,
             conn,
@@ -169,7 +170,7 @@ impl Arrival<'_> {
             Ok(Some(response)) => return Ok(Entered::Answered(books, response)),
             Err(rejection) => return Err((rejection, books)),
         }
-        match gates.admit(tenant, head, body, text, &mut books) {
+        match gates.admit(tenant, &mut head, body, text, &mut books) {
             Ok(admitted) => Ok(Entered::Admitted(books, admitted)),
             Err(rejection) => Err((rejection, books)),
         }
@@ -191,23 +192,23 @@ impl Gates<'_> {
     fn admit(
         &self,
         tenant: &Arc<Tenant>,
-        mut head: Parts,
+        head: &mut Parts,
         body: Incoming,
         text: Vec<u8>,
         books: &mut Exchange,
     ) -> Result<Admitted, Rejection> {
-        let Decided { route, leads } = self.decide(tenant, &mut head, &body, books)?;
+        let Decided { route, leads } = self.decide(tenant, head, &body, books)?;
         self.open_stream(tenant, books)?;
         let Some(Leads { pool, switch, cookie }) = leads else {
-            charge(tenant, &self.asks(route, &head), books)?;
+            charge(tenant, &self.asks(route, head), books)?;
             let (tenant, route) = (Arc::clone(tenant), Arc::clone(route));
             return Ok(Admitted { tenant, route, onward: None });
         };
         let is_https = || forwarded::is_https(&head.headers, self.client.via_trusted, self.conn);
         books.cookie = cookie.map(|cookie| Box::new(StickyCookie::new(cookie, is_https())));
         books.balance_key = pool.balancing().key(&head.headers, self.client.ip, tenant.id());
-        charge(tenant, &self.asks(route, &head), books)?;
-        let expiry = self.expiry(&head, route, pool, books.started());
+        charge(tenant, &self.asks(route, head), books)?;
+        let expiry = self.expiry(head, route, pool, books.started());
         let idle = pool.timeouts().idle;
         let mut body = self.body(body, body_max(tenant, route), idle, books);
         let mirror =
@@ -215,12 +216,13 @@ impl Gates<'_> {
         let mirror = mirror.map(|mirror| {
             let pool = self.snapshot.serving(&mirror.to);
             let key = pool.balancing().key(&head.headers, self.client.ip, tenant.id());
-            (pool, key, body.copied())
+            let none = || (RequestBody::empty(), None);
+            (pool, key, body.as_mut().map_or_else(none, |body| body.copied()))
         });
         if let Some(injection) = tenant.terms.brand.injection() {
             books.knew_look = injection.asked(&mut head.headers);
         }
-        books.facade = self.facade(route, pool, &head);
+        books.facade = self.facade(route, pool, head);
         let (facade, facts) = (books.facade.as_deref(), books.facts(tenant, route));
         let outbound = self.outbound(tenant, route, pool, facade, facts, expiry.at);
         let outbox = outbound.encode(head, body, switch.as_ref(), text)?;
@@ -280,9 +282,15 @@ impl Gates<'_> {
         Expiry::new(started, route.timeout, pool.timeouts().request, &client)
     }
 
-    fn body(&self, body: Incoming, bytes_max: u64, idle: Duration, books: &mut Exchange) -> RequestBody {
+    fn body(
+        &self,
+        body: Incoming,
+        bytes_max: u64,
+        idle: Duration,
+        books: &mut Exchange,
+    ) -> Option<Box<RequestBody>> {
         if body.is_end_stream() {
-            return RequestBody::empty();
+            return None;
         }
         let reserved = Arc::clone(&self.snapshot.reserved);
         // Whoever streams calls of gRPC may have nothing to say for long. They can only over HTTP/2.
@@ -292,6 +300,6 @@ impl Gates<'_> {
         let (body, flow) = RequestBody::streamed(body, Rc::clone(self.conn), bounds);
         books.attempts.upload(Rc::clone(&flow));
         books.flow = Some(flow);
-        body
+        Some(Box::new(body))
     }
 }

@@ -57,20 +57,20 @@ impl Outbound<'_> {
     /// What its path was to be rewritten to is none.
     pub(super) fn encode(
         &self,
-        mut head: Parts,
-        body: RequestBody,
+        head: &mut Parts,
+        body: Option<Box<RequestBody>>,
         switch: Option<&HeaderValue>,
         text: Vec<u8>,
     ) -> Result<Outbox, Rejection> {
-        let framing = Framing::of(&body);
-        let mut outbox = self.say(&mut head, framing, switch, |head, own, timeouts| {
-            let mut outbox = Outbox::new(head, own, body, text);
+        let framing = body.as_ref().map_or(Framing::None, |body| Framing::of(&**body));
+        let mut outbox = self.say(head, framing, switch, |head, own, timeouts| {
+            let mut outbox = Outbox::with_body(head, own, body, text);
             if let Some(expires) = self.expires {
                 outbox.tell_time_left(timeouts, expires);
             }
             outbox
         })?;
-        outbox.leave_room(head.headers);
+        outbox.leave_room(std::mem::take(&mut head.headers));
         Ok(outbox)
     }
 

@@ -24,6 +24,7 @@ mod outbox;
 mod patience;
 mod pool;
 mod probe;
+mod progress;
 mod replay;
 mod retirement;
 mod retries;

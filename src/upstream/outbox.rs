@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use super::io::Io;
 use super::line::{Line, Upload};
+use super::progress::{Framing, Progress, SendBroken};
 use super::replay::{Replay, Stock};
 use super::text;
 use super::time_left::TimeLeft;
@@ -39,7 +40,8 @@ pub struct Outbox {
     method: Method,
     /// A large piece of the body; goes behind `text`.
     piece: Bytes,
-    body: RequestBody,
+    /// Boxed: it is large, is moved together with all this, and most requests have none.
+    body: Option<Box<RequestBody>>,
     framing: Framing,
     progress: Progress,
     /// Where the head says how much time is left.
@@ -61,45 +63,19 @@ struct Kept {
     body: Replay,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Framing {
-    None,
-    Length,
-    Chunked,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Progress {
-    /// A byte was given to a connection.
-    touched: bool,
-    /// A piece of the body was taken.
-    body_taken: bool,
-    /// The body has no further piece.
-    body_ended: bool,
-    /// The connection may still hold bytes back: TLS has encrypted, but not sent them.
-    unflushed: bool,
-    /// Not a byte more will be taken: the endpoint has closed its side.
-    stopped: bool,
-}
-
-/// Why a request can't be sent to its end.
-#[derive(Debug)]
-pub(super) enum SendBroken {
-    /// The connection takes no more bytes.
-    Connection,
-    /// The connection has taken nothing for too long.
-    Stalled,
-    /// The body failed: its flow says how.
-    Body,
-}
-
 impl Outbox {
     /// Encodes a head, whose fields must have been cleaned, and behind them `own`: whole lines, in pieces. `text` is a buffer to
     /// write into.
     #[must_use]
-    pub fn new(head: &Parts, own: &[&[u8]], body: RequestBody, mut text: Vec<u8>) -> Self {
+    pub fn new(head: &Parts, own: &[&[u8]], body: RequestBody, text: Vec<u8>) -> Self {
+        Self::with_body(head, own, boxed(body), text)
+    }
+
+    /// The same, of a body that is not over, or of none.
+    #[must_use]
+    pub fn with_body(head: &Parts, own: &[&[u8]], body: Option<Box<RequestBody>>, mut text: Vec<u8>) -> Self {
         text::head(&mut text, head, own);
-        let framing = if body.is_end_stream() {
+        let framing = if body.is_none() {
             Framing::None
         } else if head.headers.contains_key(TRANSFER_ENCODING) {
             Framing::Chunked
@@ -110,7 +86,7 @@ impl Outbox {
         Self::of(text, head.method.clone(), framing, body)
     }
 
-    fn of(text: Vec<u8>, method: Method, framing: Framing, body: RequestBody) -> Self {
+    fn of(text: Vec<u8>, method: Method, framing: Framing, body: Option<Box<RequestBody>>) -> Self {
         let body_ended = framing == Framing::None;
         let progress = Progress { body_ended, ..Progress::default() };
         let piece = Bytes::new();
@@ -140,7 +116,7 @@ impl Outbox {
         text.extend_from_slice(line);
         text.extend_from_slice(b"\r\n");
         let time_left = self.time_left.clone();
-        Self { time_left, ..Self::of(text, self.method.clone(), self.framing, body) }
+        Self { time_left, ..Self::of(text, self.method.clone(), self.framing, boxed(body)) }
     }
 
     /// Has the endpoint told how much time is left at the moment in which the request is sent, by the fields that
@@ -154,7 +130,7 @@ impl Outbox {
     /// Keeps the body as it is sent, up to so many octets, so that the request can be sent once more; a body that is
     /// known to be larger is not. To be called before the first sending.
     pub(super) fn keep(&mut self, octets_max: usize, stock: &Stock) {
-        let known = self.body.size_hint().exact().unwrap_or_default();
+        let known = self.body.as_ref().and_then(|body| body.size_hint().exact()).unwrap_or_default();
         let fits = usize::try_from(known).is_ok_and(|known| known <= octets_max);
         if octets_max > 0 && fits && self.framing != Framing::None && !self.progress.body_taken {
             self.kept =
@@ -266,7 +242,10 @@ impl Outbox {
             self.progress.body_taken = true;
             return Poll::Ready(again.map(Ok));
         }
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let frame = match &mut self.body {
+            Some(body) => ready!(Pin::new(&mut **body).poll_frame(cx)),
+            None => None,
+        };
         if let Some(kept) = &mut self.kept {
             if kept.head.is_empty() {
                 debug_assert!(!self.progress.body_taken);
@@ -396,6 +375,10 @@ impl Outbox {
             self.text.extend_from_slice(b"\r\n");
         }
     }
+}
+
+fn boxed(body: RequestBody) -> Option<Box<RequestBody>> {
+    (!body.is_end_stream()).then(|| Box::new(body))
 }
 
 /// Sends the rest of a request while its response is already being read, on a task of its own: the
