@@ -68,7 +68,7 @@ pub(super) enum Entered {
 
 /// What is known of a request before anything is decided about it.
 pub(super) struct Arrival<'a> {
-    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) snapshot: Rc<Arc<Snapshot>>,
     pub(super) conn: &'a Rc<ConnState>,
     pub(super) survey: Survey,
     pub(super) client: Client,
@@ -95,7 +95,7 @@ impl Arrival<'_> {
                 return Err((Rejection::TenantUnavailable, self.books));
             }
             match self.identify(&looked_up) {
-                Ok(identified) => return self.enter(&identified),
+                Ok(identified) => return self.enter(identified),
                 Err(Unidentified::NotHere(next)) => key = next,
                 Err(why) => return Err((unidentified(&why), self.books)),
             }
@@ -103,7 +103,7 @@ impl Arrival<'_> {
     }
 
     pub(super) fn identify(&self, looked_up: &LookedUp) -> Result<Identified, Unidentified> {
-        let Snapshot { identify, directory, .. } = &*self.snapshot;
+        let Snapshot { identify, directory, .. } = &**self.snapshot;
         let host = self.checked.host.as_ref();
         let clues = Clues {
             host: host.map(HostName::as_str),
@@ -137,21 +137,21 @@ impl Arrival<'_> {
         Ok(())
     }
 
-    pub(super) fn enter(mut self, identified: &Identified) -> Result<Entered, Refused> {
+    pub(super) fn enter(mut self, identified: Identified) -> Result<Entered, Refused> {
         let Identified { tenant, by_host } = identified;
-        self.books.tenant = Some(Arc::clone(tenant));
-        self.books.vary = if *by_host { None } else { self.snapshot.identify.fields().cloned() };
+        self.books.tenant = Some(Arc::clone(&tenant));
+        self.books.vary = if by_host { None } else { self.snapshot.identify.fields().cloned() };
         self.books.cors = cors::told(tenant.terms.cors.as_ref(), &self.head.headers);
-        if let Err(rejection) = self.count_connection(tenant) {
+        if let Err(rejection) = self.count_connection(&tenant) {
             return Err((rejection, self.books));
         }
-        match https_redirect::answer(self.conn, self.client, &self.head, self.checked.host.as_ref(), *by_host)
+        match https_redirect::answer(self.conn, self.client, &self.head, self.checked.host.as_ref(), by_host)
         {
             Ok(None) => {}
             Ok(Some(response)) => return Ok(Entered::Answered(self.books, response)),
             Err(rejection) => return Err((rejection, self.books)),
         }
-        if let Some(response) = gates::file_of_brand(tenant, &self.head, self.client) {
+        if let Some(response) = gates::file_of_brand(&tenant, &self.head, self.client) {
             return Ok(Entered::Answered(self.books, response));
         }
         let Self { snapshot, conn, survey, client, handshake, mut head, body, checked, text, mut books } =
@@ -163,15 +163,15 @@ impl Arrival<'_> {
             client,
             handshake,
             checked: &checked,
-            by_host: *by_host,
+            by_host,
         };
-        match gates.preflight(tenant, &head, &mut *books) {
+        match gates.preflight(&tenant, &head, &mut *books) {
             Ok(None) => {}
             Ok(Some(response)) => return Ok(Entered::Answered(books, response)),
             Err(rejection) => return Err((rejection, books)),
         }
-        match gates.admit(tenant, &mut head, body, text, &mut books) {
-            Ok(admitted) => Ok(Entered::Admitted(books, admitted)),
+        match gates.admit(&tenant, &mut head, body, text, &mut books) {
+            Ok((route, onward)) => Ok(Entered::Admitted(books, Admitted { tenant, route, onward })),
             Err(rejection) => Err((rejection, books)),
         }
     }
@@ -196,13 +196,12 @@ impl Gates<'_> {
         body: Incoming,
         text: Vec<u8>,
         books: &mut Exchange,
-    ) -> Result<Admitted, Rejection> {
+    ) -> Result<(Arc<Route<RouteTarget>>, Option<Onward>), Rejection> {
         let Decided { route, leads } = self.decide(tenant, head, &body, books)?;
         self.open_stream(tenant, books)?;
         let Some(Leads { pool, switch, cookie }) = leads else {
             charge(tenant, &self.asks(route, head), books)?;
-            let (tenant, route) = (Arc::clone(tenant), Arc::clone(route));
-            return Ok(Admitted { tenant, route, onward: None });
+            return Ok((Arc::clone(route), None));
         };
         let is_https = || forwarded::is_https(&head.headers, self.client.via_trusted, self.conn);
         books.cookie = cookie.map(|cookie| Box::new(StickyCookie::new(cookie, is_https())));
@@ -229,8 +228,8 @@ impl Gates<'_> {
         let mirrored = mirror
             .map(|(pool, key, copied)| Box::new(Mirrored::new(pool, key, &outbox, copied, route.timeout)));
         books.outgoing = Some(outbox);
-        let (tenant, route, pool) = (Arc::clone(tenant), Arc::clone(route), Arc::clone(pool));
-        Ok(Admitted { tenant, route, onward: Some(Onward { pool, switch, expiry, mirrored }) })
+        let (route, pool) = (Arc::clone(route), Arc::clone(pool));
+        Ok((route, Some(Onward { pool, switch, expiry, mirrored })))
     }
 
     /// Over HTTP/2, one request more of the tenant's, where it may have that many.

@@ -39,12 +39,36 @@ use crate::upstream::{Answer, UpstreamClient};
 /// One worker's share of the gateway.
 #[derive(Debug)]
 pub struct Proxy {
-    snapshot: RefCell<Cache<Arc<SnapshotCell>, Arc<Snapshot>>>,
+    snapshot: RefCell<InForce>,
     upstream: Rc<UpstreamClient>,
     mirrors: Mirrors,
     streams: Nursery,
     ids: RequestIds,
     books: Rc<Books>,
+}
+
+/// The snapshot in force. Requests count as its users on their worker alone: a count that all workers changed with each request would go from
+/// core to core.
+#[derive(Debug)]
+struct InForce {
+    cache: Cache<Arc<SnapshotCell>, Arc<Snapshot>>,
+    own: Rc<Arc<Snapshot>>,
+}
+
+impl InForce {
+    fn of(cell: Arc<SnapshotCell>) -> Self {
+        let mut cache = Cache::new(cell);
+        let own = Rc::new(Arc::clone(cache.load()));
+        Self { cache, own }
+    }
+
+    fn load(&mut self) -> &Rc<Arc<Snapshot>> {
+        let now = self.cache.load();
+        if !Arc::ptr_eq(now, &self.own) {
+            self.own = Rc::new(Arc::clone(now));
+        }
+        &self.own
+    }
 }
 
 /// Where exchanges are written down.
@@ -81,7 +105,7 @@ impl Proxy {
         let unknown = metrics.unknown_tenant();
         let (room, ending) = (ValueRoom::default(), Cell::new(false));
         let books = Rc::new(Books { unknown, metrics, access_log, room, ending });
-        let snapshot = RefCell::new(Cache::new(snapshot));
+        let snapshot = RefCell::new(InForce::of(snapshot));
         let mirrors = Mirrors::new(Rc::clone(&upstream));
         Self { snapshot, upstream, mirrors, streams: Nursery::default(), ids: RequestIds::default(), books }
     }
@@ -101,7 +125,7 @@ impl Proxy {
     /// The snapshot in force.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(self.snapshot.borrow_mut().load())
+        Arc::clone(self.snapshot.borrow_mut().load().as_ref())
     }
 
     /// A body over HTTP/2, whose client may take it slowly without anybody noticing.
@@ -236,7 +260,7 @@ impl Proxy {
     ) -> Result<Received<'a>, Refused> {
         let (in_flight, malformed) = conn.begin();
         let in_flight = in_flight.over(request.body().reply());
-        let snapshot = self.snapshot();
+        let snapshot = Rc::clone(self.snapshot.borrow_mut().load());
         let (head, body) = request.into_parts();
         let survey = Survey::of(&head.headers, &snapshot.reserved);
         let client = snapshot.trusted.client(conn.peer, &head.headers);
@@ -294,7 +318,7 @@ impl Proxy {
 /// Whose an arrival is; in the error of the inside: whom has to be looked up first.
 fn identified(arrival: Arrival<'_>) -> Result<Result<Entered, (Box<Arrival<'_>>, Key)>, Refused> {
     match arrival.identify(&LookedUp::default()) {
-        Ok(identified) => arrival.enter(&identified).map(Ok),
+        Ok(identified) => arrival.enter(identified).map(Ok),
         Err(Unidentified::NotHere(key)) => Ok(Err((Box::new(arrival), key))),
         Err(why) => Err((unidentified(&why), arrival.books)),
     }
