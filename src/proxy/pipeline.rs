@@ -148,7 +148,7 @@ impl Proxy {
         };
         let Admitted { tenant, route, onward } = admitted;
         if let Some(quotas) = books.quotas.as_mut().filter(|quotas| !quotas.is_decided())
-            && let Err(refusal) = quotas.decide().await
+            && let Err(refusal) = Box::pin(quotas.decide()).await
         {
             return Err((refusal.into(), books));
         }

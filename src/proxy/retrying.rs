@@ -82,7 +82,7 @@ impl<'p> Retrying<'p> {
         if expires.is_some_and(|expires| expires <= until) {
             return false;
         }
-        sleep_until(until).await;
+        Box::pin(sleep_until(until)).await;
         true
     }
 }

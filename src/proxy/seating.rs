@@ -63,7 +63,8 @@ pub(super) async fn seat(
             let watch = Stopwatch { since: Instant::now(), wait };
             let until = watch.since + tenant.terms.seat_wait_max;
             let until = expires.map_or(until, |expires| expires.min(until));
-            wait_for(waiting, until, tenant, &share).await?
+            // Boxed: most requests need not wait, and carry no room for it.
+            Box::pin(wait_for(waiting, until, tenant, &share)).await?
         }
     };
     Ok(match stream {

@@ -187,7 +187,9 @@ impl UpstreamClient {
             Way::Line(line) => line,
             Way::Link(carried) => {
                 let scheme = if endpoint.tls().is_some() { Scheme::HTTPS } else { Scheme::HTTP };
-                return http2::exchange(carried, scheme, pool, outgoing, terms, &self.idle).await;
+                // Boxed, so that a request over HTTP/1.1 carries no room for it.
+                let exchange = http2::exchange(carried, scheme, pool, outgoing, terms, &self.idle);
+                return Box::pin(exchange).await;
             }
         };
         let mut uploading = terms.flow.is_some();

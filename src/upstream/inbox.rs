@@ -36,7 +36,14 @@ pub(super) struct Head {
 pub(super) struct Reading {
     names: FieldNames,
     /// Where a head's names and values stand in it; kept for its memory.
-    spans: RefCell<Vec<(Range<usize>, Range<usize>)>>,
+    spans: RefCell<Vec<Span>>,
+}
+
+/// Where a field stands.
+#[derive(Debug)]
+struct Span {
+    name: Range<usize>,
+    value: Range<usize>,
 }
 
 /// Takes a head off the front of `read`, if all of it is there. Its fields may stand in `room`, an empty map.
@@ -59,15 +66,16 @@ pub(super) fn head(
         Ok(_) | Err(_) => return Err(Garbled),
     };
     let start = read.as_ptr() as usize;
-    let span = |text: &[u8]| {
-        // What is empty may be a slice from elsewhere.
-        let from = if text.is_empty() { 0 } else { (text.as_ptr() as usize).checked_sub(start)? };
-        Some(from..from + text.len())
-    };
     let mut spans = reading.spans.borrow_mut();
     spans.clear();
     for field in parsed.headers.iter() {
-        spans.push(span(field.name.as_bytes()).zip(span(field.value)).ok_or(Garbled)?);
+        let name = (field.name.as_ptr() as usize).checked_sub(start).ok_or(Garbled)?;
+        // An empty value may be a slice from elsewhere.
+        let value = match field.value.is_empty() {
+            true => 0,
+            false => (field.value.as_ptr() as usize).checked_sub(start).ok_or(Garbled)?,
+        };
+        spans.push(Span { name: name..name + field.name.len(), value: value..value + field.value.len() });
     }
     let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(Garbled)?;
     let version = if parsed.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
@@ -77,7 +85,7 @@ pub(super) fn head(
     // With some that the gateway adds.
     fields.try_reserve(spans.len() + 4).map_err(|_| Garbled)?;
     let mut framing = Framing::default();
-    for (name, value) in spans.drain(..) {
+    for Span { name, value } in spans.drain(..) {
         let name = text.get(name).ok_or(Garbled)?;
         let name = reading.names.name(name).map_err(|_| Garbled)?;
         if value.end > text.len() {
