@@ -36,7 +36,6 @@ use super::way::Way;
 use crate::breaker::{Breaker, Fuse, Tripped};
 use crate::http::body::BodyFlow;
 use crate::http::interim::Hints;
-use crate::net::rooms::Rooms;
 use crate::retry::Failed;
 use crate::time::Deadline;
 use crate::types::TenantId;

@@ -155,7 +155,7 @@ where
             Ok(Some(octets)) => {
                 let text = self.kit.head_of(&mut intake.read, octets);
                 let fields = self.kit.fields(head.fields().len());
-                request::request(&text, &head, fields)
+                request::request(&text, &head, &self.kit.names, fields)
             }
             Err(why) => Err(why),
         };

@@ -10,6 +10,7 @@ use http::HeaderMap;
 
 use crate::http::wire::Head;
 use crate::net::rooms::Rooms;
+use crate::types::FieldNames;
 
 /// Things of a kind that are kept.
 const KEPT_MAX: usize = 64;
@@ -26,6 +27,8 @@ const COPIED_MAX: usize = 2 * 1024;
 pub(in crate::http) struct Kit {
     /// To read into.
     pub(super) rooms: Rooms,
+    /// Of requests' fields.
+    pub(super) names: FieldNames,
     block: RefCell<BytesMut>,
     readers: RefCell<Vec<Head>>,
     fields: RefCell<Vec<HeaderMap>>,

@@ -1,10 +1,11 @@
 //! A request, made of its head's octets.
 
 use bytes::Bytes;
-use http::header::{CONNECTION, EXPECT, HeaderMap, HeaderName, HeaderValue, TE};
+use http::header::{CONNECTION, EXPECT, HeaderMap, HeaderValue, TE};
 use http::{Method, Request, Uri, Version};
 
 use crate::http::wire::{Head, Malformed};
+use crate::types::FieldNames;
 
 /// What a request asks of its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,12 +40,13 @@ impl Asked {
 pub(super) fn request(
     text: &Bytes,
     head: &Head,
+    names: &FieldNames,
     mut fields: HeaderMap,
 ) -> Result<(Request<()>, Asked), Malformed> {
     let mut asked = Asked { http_1_0: head.is_http_1_0(), keep_alive: !head.is_http_1_0(), ..Asked::NOTHING };
     let mut closes = false;
     for field in head.fields() {
-        let name = HeaderName::from_bytes(field.name.of(text)).map_err(|_| Malformed::FieldsTooLarge)?;
+        let name = names.name(field.name.of(text)).map_err(|_| Malformed::FieldsTooLarge)?;
         let value = value(text.slice(field.value.range()));
         if name == CONNECTION {
             // RFC 9112 §9.3: `close` counts whatever else is said.
@@ -93,12 +95,18 @@ fn has_token(list: &[u8], token: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::http::wire::HeadLimits;
+    use http::HeaderName;
     use proptest::prelude::*;
 
     fn read(text: &str) -> Result<(Request<()>, Asked), Malformed> {
         let mut head = Head::default();
         let len = head.read(text.as_bytes(), &HeadLimits::default())?.expect("a whole head");
-        request(&Bytes::copy_from_slice(&text.as_bytes()[..len]), &head, HeaderMap::new())
+        request(
+            &Bytes::copy_from_slice(&text.as_bytes()[..len]),
+            &head,
+            &FieldNames::default(),
+            HeaderMap::new(),
+        )
     }
 
     #[test]
