@@ -26,16 +26,19 @@ class Acts:
         self._log = self._setup.folder / "access.log"
         self._scraped = self._setup.folder / "metrics"
         self._policy = self._policy_now()
+        self._reloads = 0
         self._scrape: subprocess.Popen | None = None
         self._churn: subprocess.Popen | None = None
 
     def reload(self) -> None:
-        """Another plan, renamed into place, and SIGHUP."""
-        under_load.put(self._setup.folder / "tollgate.yaml", config(self._setup, RATE_PER_S - 10_000))
+        """Another plan each time, renamed into place, and SIGHUP."""
+        self._reloads += 1
+        under_load.put(self._setup.folder / "tollgate.yaml", config(self._setup, RATE_PER_S - 10_000 * (1 + self._reloads % 2)))
         os.kill(self._started.child.pid, signal.SIGHUP)
 
     def scrape(self) -> None:
         url = f"http://127.0.0.1:{self._setup.spare_port}/metrics"
+        self._over(self._scrape)
         self._scrape = subprocess.Popen(["curl", "-sS", "-o", str(self._scraped), url])
 
     def rotation(self) -> None:
@@ -46,6 +49,7 @@ class Acts:
     def churn(self) -> None:
         script = Path(__file__).with_name("churn.py")
         command = [sys.executable, "-B", str(script), str(self._setup.spare_port), TOKEN, str(CHURN_S)]
+        self._over(self._churn)
         self._churn = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
     def prove(self) -> dict[str, float]:
@@ -67,6 +71,12 @@ class Acts:
             if process and process.poll() is None:
                 process.kill()
                 process.wait()
+
+    @staticmethod
+    def _over(before: subprocess.Popen | None) -> None:
+        """That the one before has ended."""
+        if before and before.wait(PATIENCE_S):
+            raise Failure("what an operator did before has failed")
 
     def _policy_now(self) -> str | None:
         """The plan's limit as a client is told it."""

@@ -20,12 +20,13 @@ import wrk
 from bars import Bar
 from block import Block
 from columns import COLUMNS
-from disturbed import figures_of
+from disturbed import figures_of, without
 from peers import NAMES, named
 from process import Failure
 from rounds import Rounds
 from sample import Sample
 from scenario import BASELINES, GROUPS, SCENARIOS, TENANTS
+from stalls import Stalls
 
 NO_BINARY = Path("/nonexistent")
 CONDITION = {
@@ -152,6 +153,14 @@ class Disturbances(unittest.TestCase):
         self.assertEqual(figures["scrape_ms"], 1.0)
         self.assertEqual(figures["quiet_ms"], 4.0)
         self.assertEqual(figures["quiet_median_ms"], 1.0)
+
+    def test_are_not_told_of_moments_at_which_the_machine_stood_still(self):
+        worst, aside = without(Stalls([(103.15, 14.0)]), [1.0] * 31 + [80.0] * 2 + [2.0] * 157, 100.0)
+        self.assertEqual([at for at, one in enumerate(worst) if one is None], [31, 32])
+        self.assertEqual(aside, 2)
+        self.assertEqual(figures_of(worst, {"reload": 3.0})["reload_ms"], 2.0)
+        with self.assertRaises(Failure):
+            figures_of([None] * 190, {"reload": 3.0})
 
 
 class Load(unittest.TestCase):
