@@ -11,6 +11,7 @@ use super::supervisor::{Standing, Supervisor};
 use crate::app::{Gateway, Options, Source};
 use crate::listen;
 use crate::telemetry::log::{self, LogFormat};
+use crate::time::give_way;
 
 pub(super) fn run(config: PathBuf) -> anyhow::Result<()> {
     // First: whoever starts a thread may read the environment.
@@ -79,6 +80,8 @@ impl Signals {
 /// Serves until a signal ends it: the first drains, the second cuts.
 pub(super) fn serve(gateway: Gateway, signals: Signals) -> anyhow::Result<()> {
     let Signals { runtime, asked: mut signals } = signals;
+    // Reloads run here. The workers, which were started from here, are what they were.
+    give_way();
     let supervisor = Supervisor::find();
     supervisor.tell(Standing::Ready);
     runtime.block_on(async {

@@ -90,6 +90,21 @@ fn there_is_room_for_descriptors_from_the_start() {
     eventually("there is as much as there may be", || gateway.descriptors_room() >= 20_000);
 }
 
+/// A reload of many tenants takes seconds of a processor.
+#[cfg(target_os = "linux")]
+#[test]
+fn who_reloads_gives_way_to_who_serves() {
+    let origin = Origin::echo();
+    let gateway = config().to(&origin).spawn_by(r#"exec "$0" "$@""#, None);
+    let nice =
+        |name: &str| gateway.threads().into_iter().find_map(|thread| (thread.0 == name).then_some(thread.1));
+    let of_worker = nice("worker-0").unwrap();
+    for name in ["tollgate", "control"] {
+        eventually(name, || nice(name) == Some(of_worker.max(10)));
+    }
+    assert_eq!(nice("worker-0"), Some(of_worker));
+}
+
 /// Whether this test runs as who can become somebody else; says so loudly if not.
 fn is_root() -> bool {
     let root = std::fs::metadata("/proc/self").unwrap().uid() == 0;

@@ -103,6 +103,20 @@ impl Process {
         Client::connect(self.address())
     }
 
+    /// Its threads by name, and how nice each is to others (proc_pid_stat(5)).
+    pub fn threads(&self) -> Vec<(String, i32)> {
+        let folder = format!("/proc/{}/task", self.child.id());
+        let threads = std::fs::read_dir(folder).unwrap().map(|thread| thread.unwrap().path());
+        // One may end meanwhile.
+        let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.join("stat")).ok());
+        let named = |stat: String| {
+            let (name, fields) = stat.rsplit_once(')').unwrap();
+            let nice = fields.split_whitespace().nth(16).unwrap().parse().unwrap();
+            (name.split_once('(').unwrap().1.to_owned(), nice)
+        };
+        stats.map(named).collect()
+    }
+
     /// Changes the configuration file, without telling the gateway.
     pub fn edit(&mut self, change: impl FnOnce(Config) -> Config) {
         self.config = change(self.config.clone());
