@@ -8,7 +8,7 @@ mod deadline;
 mod priority;
 
 pub use deadline::Deadline;
-pub use priority::give_way;
+pub use priority::{be_prompt, give_way};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};

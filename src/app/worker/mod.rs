@@ -27,6 +27,7 @@ use crate::net;
 use crate::proxy::{Proxy, SnapshotCell};
 use crate::telemetry::Metrics;
 use crate::telemetry::access_log::AccessLogSender;
+use crate::time::be_prompt;
 use crate::tls::PendingHandshakes;
 use crate::upstream::UpstreamClient;
 
@@ -77,6 +78,7 @@ impl Worker {
         let (commands, inbox) = mpsc::channel(256);
         let (started, outcome) = std::sync::mpsc::sync_channel(1);
         let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            be_prompt();
             net::take_turns();
             // A `LocalRuntime` can't leave the thread that it is made on.
             let mut builder = Builder::new_current_thread();
