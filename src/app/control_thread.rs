@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::oneshot;
 use tokio::task::{spawn_blocking, spawn_local};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::core::Core;
 use super::gateway::ReloadFailure;
-use super::{audit_kept, memory, tenants_kept, wardens, watch};
+use super::{audit_kept, memory, program, tenants_kept, wardens, watch};
 use crate::admin::{self, AdminState, Control, Explained, Limits, Reload, Token};
 use crate::control::registry::Registry;
 use crate::control::{EndpointChange, Question};
@@ -23,6 +23,9 @@ use crate::time::give_way;
 
 /// How often snapshots are freed that no request runs on any more.
 const BURIAL: Duration = Duration::from_secs(1);
+
+/// When a gateway has started: tenants' first certificates are read by then, and pools' first checks made.
+const SETTLED: Duration = Duration::from_secs(1);
 
 /// How often it is looked at which tenants deserve metric series of their own.
 const REBALANCE: Duration = Duration::from_secs(30);
@@ -81,6 +84,7 @@ impl Prepared {
                 let tending = spawn_local(tenants_kept::look_after(Arc::clone(&core)));
                 let retaining = tokio::spawn(audit_kept::keep(Arc::clone(&core)));
                 let giving_back = spawn_local(memory::give_back());
+                let letting_go = tokio::spawn(let_go_of_the_start());
                 let issuing = spawn_local(Arc::clone(&core.foundation().certificates).run());
                 let served = admin::serve(listener, state, async {
                     let _ = stopped.await;
@@ -95,6 +99,7 @@ impl Prepared {
                 tending.abort();
                 retaining.abort();
                 giving_back.abort();
+                letting_go.abort();
                 guarding.abort();
                 issuing.abort();
             });
@@ -156,6 +161,11 @@ async fn bury(core: Arc<Core>) {
         // Not here, where operators and health checks would wait.
         let _ = spawn_blocking(move || core.bury_snapshots()).await;
     }
+}
+
+async fn let_go_of_the_start() {
+    sleep(SETTLED).await;
+    let _ = spawn_blocking(program::let_go).await;
 }
 
 async fn keep_quotas(core: Arc<Core>) {

@@ -9,6 +9,7 @@ mod keeper;
 mod listeners;
 mod memory;
 mod privileges;
+mod program;
 mod tenants_kept;
 mod wardens;
 mod watch;
