@@ -92,6 +92,7 @@ mod tests {
     use super::let_go;
     use super::system::{page_size, whole_pages};
 
+    #[allow(clippy::unwrap_used)] // only tests ask
     fn resident_of_files_kib() -> u64 {
         let status = fs::read_to_string("/proc/self/status").unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("RssFile:")).unwrap();

@@ -19,7 +19,7 @@ use super::forward::Outbound;
 use super::gates::{self, charge};
 use super::mirroring::Mirrored;
 use super::rejection::Rejection;
-use super::snapshot::{RouteTarget, Snapshot};
+use super::snapshot::{OwnSnapshot, RouteTarget, Snapshot};
 use super::sticky::StickyCookie;
 use super::{cors, https_redirect, own_domain};
 use crate::admission::RateRequest;
@@ -68,7 +68,7 @@ pub(super) enum Entered {
 
 /// What is known of a request before anything is decided about it.
 pub(super) struct Arrival<'a> {
-    pub(super) snapshot: Rc<Arc<Snapshot>>,
+    pub(super) snapshot: OwnSnapshot,
     pub(super) conn: &'a Rc<ConnState>,
     pub(super) survey: Survey,
     pub(super) client: Client,

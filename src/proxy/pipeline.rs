@@ -19,7 +19,7 @@ use super::mirroring::Mirrors;
 use super::rejection::Rejection;
 use super::response::{ResponseBody, name_request};
 use super::seating::{self, Nursery};
-use super::snapshot::{Snapshot, SnapshotCell};
+use super::snapshot::{OwnSnapshot, Snapshot, SnapshotCell};
 use super::{circuit, grpc, https_redirect, page, problem, rewriting, tunnel};
 use crate::acme::Seeking;
 use crate::brand::prefers_html;
@@ -47,12 +47,11 @@ pub struct Proxy {
     books: Rc<Books>,
 }
 
-/// The snapshot in force. Requests count as its users on their worker alone: a count that all workers changed with each request would go from
-/// core to core.
+/// The snapshot in force.
 #[derive(Debug)]
 struct InForce {
     cache: Cache<Arc<SnapshotCell>, Arc<Snapshot>>,
-    own: Rc<Arc<Snapshot>>,
+    own: OwnSnapshot,
 }
 
 impl InForce {
@@ -62,7 +61,7 @@ impl InForce {
         Self { cache, own }
     }
 
-    fn load(&mut self) -> &Rc<Arc<Snapshot>> {
+    fn load(&mut self) -> &OwnSnapshot {
         let now = self.cache.load();
         if !Arc::ptr_eq(now, &self.own) {
             self.own = Rc::new(Arc::clone(now));

@@ -1,5 +1,6 @@
 //! One configuration, compiled: what a request holds from its start to its end.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,10 @@ use crate::http::server::ServerSettings;
 use crate::tenant::{Directory, Identify, Routes};
 use crate::tls::ServerTls;
 use crate::upstream::Pool;
+
+/// A snapshot whose users are counted on their worker alone: a count that all workers changed with each request would go from core to core.
+#[allow(clippy::redundant_allocation)] // the point of it
+pub(super) type OwnSnapshot = Rc<Arc<Snapshot>>;
 
 /// Where routes lead when they name a pool.
 pub type RouteTarget = Arc<Pool>;
