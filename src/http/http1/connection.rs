@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -83,8 +83,7 @@ pub(in crate::http) async fn serve<S, H>(
         refused: false,
     };
     while let Some((request, asked)) = connection.next(entered).await {
-        // Apart, so that its room is given back while the connection waits.
-        match Box::pin(connection.answer(request, asked, entered)).await {
+        match connection.answer(request, asked, entered).await {
             Then::Next => {}
             Then::Close => return connection.close().await,
             Then::Cut => return,
@@ -197,7 +196,8 @@ where
     /// Has a request answered, and sends the answer.
     async fn answer(&mut self, request: Request<Incoming>, asked: Asked, entered: &Entered) -> Then {
         self.out.text = self.kit.text();
-        let mut handled = pin!(Rc::clone(&self.handler).handle(Rc::clone(&self.state), request));
+        // Apart, so that its room is given back when it has answered: a connection waits, and bodies may be long.
+        let mut handled = Box::pin(Rc::clone(&self.handler).handle(Rc::clone(&self.state), request));
         let answered = poll_fn(|cx| {
             if let Poll::Ready(answered) = handled.as_mut().poll(cx) {
                 return Poll::Ready(answered.ok());
@@ -211,6 +211,7 @@ where
             self.intake.borrow_mut().poll_left(cx).map(|()| None)
         });
         let Some(response) = answered.await else { return Then::Cut };
+        drop(handled);
         // What has come with it goes before it.
         self.state.interim.take(&mut self.out.text);
         let (head, mut body) = response.into_parts();
