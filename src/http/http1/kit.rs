@@ -18,6 +18,8 @@ const KEPT_MAX: usize = 64;
 const TEXT_KEPT_MAX: usize = 16 * 1024;
 /// Nor is a map for more fields than that.
 const FIELDS_KEPT_MAX: usize = 64;
+/// Fields that most answers have no more of.
+const ANSWER_FIELDS: usize = 16;
 /// Octets of a block that heads are copied into, and of a head that is: with it, a request keeps its block.
 const BLOCK: usize = 8 * 1024;
 const COPIED_MAX: usize = 2 * 1024;
@@ -71,8 +73,9 @@ impl Kit {
         }
     }
 
-    /// An empty map, with room for so many fields.
+    /// An empty map, with room for so many fields, and for an answer's: that stands in its request's map.
     pub(super) fn fields(&self, many: usize) -> HeaderMap {
+        let many = many.max(ANSWER_FIELDS);
         match self.fields.borrow_mut().pop() {
             Some(mut fields) => {
                 fields.reserve(many);
