@@ -113,8 +113,8 @@ fn a_plain_request() {
     let _counting = counting();
     let world = World::new(PLAIN, "");
     let (plain, _) = world.listeners();
-    assert_at_most(3, &mut http1(plain, ""), &acme(), "plain");
-    assert_at_most(3, &mut http1(plain, BROWSER), &acme(), "a browser's");
+    assert_at_most(2, &mut http1(plain, ""), &acme(), "plain");
+    assert_at_most(2, &mut http1(plain, BROWSER), &acme(), "a browser's");
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_request_over_tls_and_over_http2() {
     let _counting = counting();
     let world = World::new(PLAIN, "");
     let (_, tls) = world.listeners();
-    assert_at_most(5, &mut https(tls, &world.certificate), &acme(), "HTTPS");
+    assert_at_most(4, &mut https(tls, &world.certificate), &acme(), "HTTPS");
     assert_at_most(11, &mut http2(tls, &world.certificate), &acme(), "HTTP/2");
 }
 
@@ -132,8 +132,8 @@ fn a_request_of_one_of_a_thousand_tenants() {
     let world = World::new(&tenants(TENANTS), "");
     let (plain, _) = world.listeners();
     let hosts: Vec<String> = (0..TENANTS).map(|n| format!("t{n}.app.test")).collect();
-    assert_at_most(3, &mut http1(plain, ""), &hosts, "tenants");
-    assert_at_most(3, &mut http1(plain, ""), &hosts[..1], "one of the tenants");
+    assert_at_most(2, &mut http1(plain, ""), &hosts, "tenants");
+    assert_at_most(2, &mut http1(plain, ""), &hosts[..1], "one of the tenants");
 }
 
 #[test]
@@ -144,5 +144,5 @@ fn a_request_with_everything_on() {
         ", concurrency: { limit: 100 }, retries: { max: 1, on: [connect_failure, reset] }",
     );
     let (plain, _) = world.listeners();
-    assert_at_most(3, &mut http1(plain, ""), &acme(), "everything");
+    assert_at_most(2, &mut http1(plain, ""), &acme(), "everything");
 }

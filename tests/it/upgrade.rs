@@ -182,6 +182,19 @@ fn an_upgrade_to_h2c_is_not_passed_on() {
 }
 
 #[test]
+fn what_comes_behind_an_upgrade_that_is_declined_is_the_next_request() {
+    let origin = Origin::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let gateway = config().to(&origin).start();
+    let mut client = gateway.connect();
+    let next = String::from_utf8(get(ACME, "/next").bytes()).unwrap();
+    client.send(format!("GET / HTTP/1.1\r\nHost: {ACME}\r\n{UPGRADE}\r\n{next}"));
+    assert_eq!((client.answer().text(), client.answer().text()), ("ok".to_owned(), "ok".to_owned()));
+    assert_eq!(origin.last_request().target, "/next");
+    client.send(format!("GET / HTTP/1.1\r\nHost: {ACME}\r\n{UPGRADE}\r\n\0\x01 of another protocol"));
+    assert_eq!((client.answer().status, client.answer().status), (200, 400));
+}
+
+#[test]
 fn an_origin_may_decline_an_upgrade() {
     let origin = Origin::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     let gateway = config().to(&origin).start();

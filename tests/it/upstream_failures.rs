@@ -1,5 +1,9 @@
 //! Origins that fail: each failure has its status, none is a hang, none looks like success.
 
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
 use crate::harness::{ACME, Ending, Gate, Origin, Response, config, eventually, get, post, refused_address};
 
 /// Timeouts short enough to be waited for.
@@ -192,6 +196,18 @@ fn a_body_cut_short_never_looks_complete() {
         let answer = answer_to_bytes(bytes);
         assert!(answer.status == 502 || answer.ending == Ending::Broken, "{bytes:?}: {answer:?}");
     }
+}
+
+#[test]
+fn a_body_cut_short_never_looks_complete_where_only_the_end_would_tell() {
+    let origin =
+        Origin::answering_once("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n5\r\nab");
+    let gateway = config().to(&origin).start();
+    let mut client = TcpStream::connect(gateway.address()).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    client.write_all(format!("GET / HTTP/1.0\r\nHost: {ACME}\r\n\r\n").as_bytes()).unwrap();
+    let ended = client.read_to_end(&mut Vec::new());
+    assert_eq!(ended.unwrap_err().kind(), ErrorKind::ConnectionReset);
 }
 
 #[test]
