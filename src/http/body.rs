@@ -94,6 +94,8 @@ struct Streamed {
     conn: Rc<ConnState>,
     bounds: Bounds,
     copy: Option<CopyIn>,
+    /// The copy had its turn before this piece.
+    waited: bool,
     deadline: Option<Deadline>,
     slow: Option<Box<Slow>>,
 }
@@ -123,7 +125,16 @@ impl RequestBody {
     pub fn streamed(body: Incoming, conn: Rc<ConnState>, bounds: Bounds) -> (Self, Rc<BodyFlow>) {
         let flow = Rc::new(BodyFlow::default());
         let flow_of = Rc::clone(&flow);
-        let streamed = Streamed { body, flow: flow_of, conn, bounds, copy: None, deadline: None, slow: None };
+        let streamed = Streamed {
+            body,
+            flow: flow_of,
+            conn,
+            bounds,
+            copy: None,
+            waited: false,
+            deadline: None,
+            slow: None,
+        };
         (Self(Source::Client(streamed)), flow)
     }
 
@@ -145,6 +156,12 @@ impl Streamed {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
+        if self.copy.as_ref().is_some_and(CopyIn::is_behind) && !std::mem::replace(&mut self.waited, true) {
+            // All that is here would pass in one go, and its copy be too far behind before it has said a word. One turn is what it gets.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.waited = false;
         let frame = match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(frame) => frame,
             Poll::Pending => {

@@ -125,6 +125,12 @@ impl CopyIn {
         copying.wake();
     }
 
+    /// Whether it is so far behind that it had better have a turn before the next piece.
+    pub(super) fn is_behind(&self) -> bool {
+        let copying = self.0.borrow();
+        copying.held > AHEAD_MAX / 4 && copying.end.is_none() && !copying.unwanted
+    }
+
     /// That was the last.
     pub(super) fn end(&self) {
         self.0.borrow_mut().finish(End::Whole);

@@ -79,7 +79,14 @@ impl Interim {
         }
     }
 
-    /// Hands over what waits, to be written behind `text`.
+    /// What waits is of a request that is answered: nobody else's answer may have it before it.
+    pub(super) fn clear(&self) {
+        if !self.waiting.borrow().is_empty() {
+            *self.waiting.borrow_mut() = Vec::new();
+        }
+    }
+
+    /// Hands over what waits, to be written behind `text`, if that is not much already.
     pub(super) fn take(&self, text: &mut Vec<u8>) {
         let mut waiting = self.waiting.borrow_mut();
         if !waiting.is_empty() && text.len() <= WAITING_MAX {
@@ -139,5 +146,16 @@ mod tests {
             interim.push(&hint(&"x".repeat(100)));
         }
         assert!(waiting(&interim).len() <= WAITING_MAX);
+    }
+
+    #[test]
+    fn one_request_has_no_hint_of_another() {
+        let interim = Interim::default();
+        interim.push(&hint("a"));
+        let mut text = vec![0; WAITING_MAX + 1];
+        interim.take(&mut text);
+        assert_eq!(text.len(), WAITING_MAX + 1, "the client takes nothing");
+        interim.clear();
+        assert!(waiting(&interim).is_empty());
     }
 }

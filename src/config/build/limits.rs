@@ -17,7 +17,7 @@ impl Builder<'_> {
         Limits {
             header_read_timeout: self.deadline(written.header_read_timeout.as_ref(), 10),
             max_header_bytes: self.bytes(written.max_header_bytes.as_ref(), kib(64), kib(8)),
-            max_headers: self.count(written.max_headers.as_ref(), 100),
+            max_headers: self.fields(written.max_headers.as_ref()),
             max_request_target_bytes: self.bytes(written.max_request_target_bytes.as_ref(), kib(8), 256),
             max_streams_per_connection: self.streams(written.max_streams_per_connection.as_ref()),
             max_streams_per_tenant: self.of_tenant(written.max_streams_per_tenant.as_ref()),
@@ -110,6 +110,17 @@ impl Builder<'_> {
                 .hint("leave it out for no bound but those of plans");
         }
         Some(count.value)
+    }
+
+    /// A map of fields holds 24,000, and the gateway adds its own.
+    fn fields(&self, written: Option<&Spanned<usize>>) -> usize {
+        let Some(count) = written else { return 100 };
+        if !(1..=16_384).contains(&count.value) {
+            self.findings
+                .error("invalid-value", count.mark, format!("`{}` is not from 1 to 16384", count.value))
+                .hint("leave it out for 100; few applications take more than some hundred");
+        }
+        count.value
     }
 
     fn streams(&self, written: Option<&Spanned<u32>>) -> u32 {

@@ -14,8 +14,8 @@ pub(in crate::config) struct Limits {
     pub header_read_timeout: Option<Spanned<TimeSpan>>,
     /// The largest head. Default 64KiB.
     pub max_header_bytes: Option<Spanned<ByteSize>>,
-    /// The most header fields in one head. Default 100.
-    #[schemars(range(min = 1))]
+    /// The most header fields in one head. Default 100, at most 16384.
+    #[schemars(range(min = 1, max = 16384))]
     pub max_headers: Option<Spanned<usize>>,
     /// The longest request target. Default 8KiB.
     pub max_request_target_bytes: Option<Spanned<ByteSize>>,

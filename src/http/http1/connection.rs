@@ -124,15 +124,23 @@ where
                     return Poll::Ready(None);
                 }
                 let deadlines = &self.settings.deadlines;
-                if self.head.is_some() {
+                let has_begun =
+                    self.head.as_ref().is_some_and(|head| head.has_begun(&self.intake.borrow().read));
+                if has_begun {
                     let since = *self.head_since.get_or_insert_with(Instant::now);
                     ready!(poll_at(&mut self.deadline, since + deadlines.header_read, cx));
                     self.state.note_cut(Cut::HeaderTimeout);
                     return Poll::Ready(Some(self.refuse(Malformed::HeadTimeout)));
                 }
-                let until = *quiet_until.get_or_insert_with(|| Instant::now() + deadlines.keep_alive);
+                let (until, why) = match self.head_since {
+                    // The first one is awaited from the start.
+                    Some(since) => (since + deadlines.header_read, Cut::HeaderTimeout),
+                    None => {
+                        (*quiet_until.get_or_insert_with(|| Instant::now() + deadlines.keep_alive), Cut::Idle)
+                    }
+                };
                 ready!(poll_at(&mut self.deadline, until, cx));
-                self.state.note_cut(Cut::Idle);
+                self.state.note_cut(why);
                 return Poll::Ready(None);
             }
         })
@@ -212,11 +220,12 @@ where
         });
         let Some(response) = answered.await else { return Then::Cut };
         drop(handled);
-        // What has come with it goes before it.
+        // What has come with it goes before it, or not at all.
         self.state.interim.take(&mut self.out.text);
+        self.state.interim.clear();
         let (head, mut body) = response.into_parts();
         let octets = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
-        let may_go_on = !self.refused && !entered.is_draining_now();
+        let may_go_on = !self.refused && !entered.is_draining_now() && !self.intake.borrow().is_held_back();
         let Terms { mut framing, keep_alive } =
             reply::head(&mut self.out.text, &head, octets, asked, may_go_on);
         self.kit.leave_fields(head.headers);
@@ -233,6 +242,7 @@ where
         if let Some(task) = self.state.tunnel_task() {
             return Then::Tunnel(task);
         }
+        self.intake.borrow_mut().detach();
         if keep_alive && self.skip().await { Then::Next } else { Then::Close }
     }
 
@@ -255,7 +265,7 @@ where
             self.out.text.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
         self.state.interim.take(&mut self.out.text);
-        if self.out.is_empty() {
+        if self.out.is_sent() {
             return Poll::Ready(Ok(()));
         }
         self.out.poll_write(&mut self.intake.borrow_mut().io, &self.state, cx)
@@ -326,7 +336,8 @@ where
                     Poll::Pending => return poll_at(&mut self.deadline, until, cx),
                 }
             }
-            if !owes || intake.poll_drained(cx).is_ready() {
+            // Who sends without an end is read from without one: the clock is asked first.
+            if !owes || Instant::now() >= until || intake.poll_drained(cx).is_ready() {
                 return Poll::Ready(());
             }
             poll_at(&mut self.deadline, until, cx)

@@ -110,6 +110,16 @@ impl<S: AsyncRead + Unpin> Intake<S> {
         self.request
     }
 
+    /// Nobody else reads of the present body from now on.
+    pub(super) fn detach(&mut self) {
+        self.request += 1;
+    }
+
+    /// Whether the client holds its body back, and was not told to send it: what it sends next has two readings.
+    pub(super) fn is_held_back(&self) -> bool {
+        self.expects_continue && !self.content.is_ended()
+    }
+
     /// Whether all of the present request has been read.
     pub(super) fn is_all_read(&self) -> bool {
         self.content.is_ended() && self.fault.is_none()

@@ -75,7 +75,8 @@ impl Kit {
 
     /// An empty map, with room for so many fields, and for an answer's: that stands in its request's map.
     pub(super) fn fields(&self, many: usize) -> HeaderMap {
-        let many = many.max(ANSWER_FIELDS);
+        // More room is made, or none is left, as fields come.
+        let many = many.clamp(ANSWER_FIELDS, FIELDS_KEPT_MAX);
         match self.fields.borrow_mut().pop() {
             Some(mut fields) => {
                 fields.reserve(many);
@@ -139,6 +140,11 @@ mod tests {
             seen.insert(kit.head_of(&mut read, 1000).as_ptr() as usize / BLOCK);
         }
         assert!(seen.len() <= 2, "{} blocks", seen.len());
+    }
+
+    #[test]
+    fn room_is_for_few_fields_however_many_may_come() {
+        assert!(Kit::default().fields(1_000_000).capacity() <= 2 * FIELDS_KEPT_MAX);
     }
 
     #[test]

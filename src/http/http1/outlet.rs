@@ -45,6 +45,11 @@ impl Outlet {
         self.written == self.text.len() && self.piece.is_empty() && self.end.is_empty()
     }
 
+    /// Whether it has left the connection, too.
+    pub(super) fn is_sent(&self) -> bool {
+        self.is_empty() && !self.unflushed
+    }
+
     /// Whether more may be said before something is written.
     pub(super) fn has_room(&self) -> bool {
         self.piece.is_empty() && self.end.is_empty() && self.text.len() - self.written < GATHERED_MAX

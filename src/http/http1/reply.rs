@@ -46,7 +46,8 @@ pub(super) fn head(
     let switches = status == StatusCode::SWITCHING_PROTOCOLS;
     let mut keep_alive = keep_alive && asked.keep_alive && !switches;
     let (mut length, mut dated) = (octets, false);
-    let mut may_tell = asked.head_only;
+    // Of what has no body by itself no length is told (RFC 9110 §8.6).
+    let mut may_tell = asked.head_only && status != StatusCode::NO_CONTENT && !status.is_informational();
     for (name, value) in &head.headers {
         match name {
             // Made anew, below.
@@ -163,5 +164,85 @@ impl Framing {
                 true
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Response;
+
+    fn written(status: u16, fields: &[(&str, &str)], octets: Option<u64>, asked: Asked) -> (String, Terms) {
+        let mut response = Response::builder().status(status).header("date", "d");
+        for (name, value) in fields {
+            response = response.header(*name, *value);
+        }
+        let mut text = Vec::new();
+        let terms = head(&mut text, &response.body(()).unwrap().into_parts().0, octets, asked, true);
+        (String::from_utf8(text).unwrap().replacen("date: d\r\n", "", 1), terms)
+    }
+
+    #[test]
+    fn an_answer_says_how_it_is_framed() {
+        let get = Asked { keep_alive: true, ..Asked::NOTHING };
+        let head_only = Asked { head_only: true, ..get };
+        let old = Asked { http_1_0: true, ..get };
+        let length = [("content-length", "5")];
+        let chunked = Framing::Chunked { trailers: false };
+        for (status, fields, octets, asked, lines, framing, keep_alive) in [
+            (200, &length[..], Some(5), get, "content-length: 5", Framing::Length(5), true),
+            (200, &length, None, get, "content-length: 5", Framing::Length(5), true),
+            (200, &[], Some(0), get, "content-length: 0", Framing::Nothing, true),
+            (200, &[], None, get, "transfer-encoding: chunked", chunked, true),
+            (200, &length, Some(0), head_only, "content-length: 5", Framing::Nothing, true),
+            (204, &length, Some(0), get, "", Framing::Nothing, true),
+            (204, &length, Some(0), head_only, "", Framing::Nothing, true),
+            (304, &length, Some(0), get, "", Framing::Nothing, true),
+            (200, &[], None, old, "", Framing::Close, false),
+            (
+                200,
+                &length,
+                Some(5),
+                old,
+                "content-length: 5\r\nconnection: keep-alive",
+                Framing::Length(5),
+                true,
+            ),
+            (
+                200,
+                &[("connection", "close")],
+                Some(0),
+                get,
+                "content-length: 0\r\nconnection: close",
+                Framing::Nothing,
+                false,
+            ),
+        ] {
+            let (text, terms) = written(status, fields, octets, asked);
+            let said = text.split_once("\r\n").unwrap().1.trim_end();
+            assert_eq!(
+                (said, terms.framing, terms.keep_alive),
+                (lines, framing, keep_alive),
+                "{status} {fields:?} {asked:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_body_is_no_longer_than_it_was_said_to_be_and_told_when_it_is_shorter() {
+        let second = std::time::Duration::from_secs(1);
+        let mut out = Outlet::new(crate::http::server::ConnDeadlines {
+            header_read: second,
+            keep_alive: second,
+            write_stall: second,
+            response_rate: None,
+        });
+        let mut framing = Framing::Length(3);
+        framing.say(Bytes::from_static(b"ab"), &mut out);
+        assert!(!framing.is_over());
+        framing.say(Bytes::from_static(b"cd"), &mut out);
+        assert!(framing.is_over() && framing.end(None, &mut out));
+        assert_eq!(out.text, b"abc");
+        assert!(!Framing::Length(1).end(None, &mut out));
     }
 }

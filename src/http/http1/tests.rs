@@ -214,6 +214,27 @@ fn a_head_that_comes_too_slowly_is_refused() {
 }
 
 #[test]
+fn empty_lines_are_no_request_that_could_be_late() {
+    run(async || {
+        let mut peer = Peer::new();
+        peer.ask("/").await;
+        peer.send("\r\n\r").await;
+        pass(70).await;
+        peer.send("\n").await;
+        peer.ask("/next").await;
+        peer.send("\r\n").await;
+        pass(76).await;
+        assert!(peer.is_closed().await && peer.state.requests() == 2);
+
+        // Before the first one there is as long as for its head.
+        let mut peer = Peer::new();
+        peer.send("\r\n").await;
+        pass(11).await;
+        assert!(peer.is_closed().await && peer.state.requests() == 0);
+    });
+}
+
+#[test]
 fn a_connection_that_says_nothing_ends_without_a_word() {
     run(async || {
         let mut peer = Peer::new();
@@ -314,7 +335,8 @@ fn a_client_that_waits_for_it_is_told_that_its_body_is_wanted() {
         peer.ask("/next").await;
         // Whose body nobody wants is not asked for it; what it would send could be another request, so that is the end.
         peer.send(&head("/unread")).await;
-        peer.answer("/unread").await;
-        assert!(peer.is_closed().await);
+        let mut answer = Vec::new();
+        timeout(SECOND, peer.io.read_to_end(&mut answer)).await.expect("an end in time").unwrap();
+        assert!(String::from_utf8_lossy(&answer).contains("\r\nconnection: close\r\n"));
     });
 }

@@ -95,6 +95,11 @@ impl Head {
         self.too_long(bytes, limits)
     }
 
+    /// Whether there is more of it than the empty lines that may stand before a request.
+    pub(crate) fn has_begun(&self, bytes: &[u8]) -> bool {
+        self.request_line || !matches!(bytes.get(self.line_start..), None | Some([] | [b'\r']))
+    }
+
     /// Forgets what was read: another head comes.
     pub fn clear(&mut self) {
         let mut fields = std::mem::take(&mut self.fields);
