@@ -248,12 +248,16 @@ pub fn strip_response(fields: &mut HeaderMap) {
 /// Whether a comma-separated field has a token, whatever its case.
 #[must_use]
 pub fn has_token(fields: &HeaderMap, name: &HeaderName, token: &[u8]) -> bool {
-    fields.get_all(name).iter().any(|line| {
-        line.as_bytes().split(|b| *b == b',').any(|element| {
+    fields.get_all(name).iter().any(|line| lists(line.as_bytes(), token))
+}
+
+/// Whether one of a list's elements is that token (RFC 9110 §5.6.1), whatever its case and its parameters.
+pub(super) fn lists(list: &[u8], token: &[u8]) -> bool {
+    list.eq_ignore_ascii_case(token)
+        || list.split(|b| *b == b',').any(|element| {
             let element = element.split(|b| *b == b';').next().unwrap_or_default();
             element.trim_ascii().eq_ignore_ascii_case(token)
         })
-    })
 }
 
 /// Removes `Connection` and what it names. A client may not nominate away what carries the message itself.

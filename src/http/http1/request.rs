@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::header::{CONNECTION, EXPECT, HeaderMap, HeaderValue, TE};
 use http::{Method, Request, Uri, Version};
 
+use crate::http::hop_by_hop::lists;
 use crate::http::wire::{Head, Malformed};
 use crate::types::FieldNames;
 
@@ -50,10 +51,10 @@ pub(super) fn request(
         let value = value(text.slice(field.value.range()));
         if name == CONNECTION {
             // RFC 9112 §9.3: `close` counts whatever else is said.
-            closes |= has_token(value.as_bytes(), b"close");
-            asked.keep_alive |= has_token(value.as_bytes(), b"keep-alive");
+            closes |= lists(value.as_bytes(), b"close");
+            asked.keep_alive |= lists(value.as_bytes(), b"keep-alive");
         } else if name == TE {
-            asked.trailers |= has_token(value.as_bytes(), b"trailers");
+            asked.trailers |= lists(value.as_bytes(), b"trailers");
         } else if name == EXPECT {
             asked.expects_continue |= value.as_bytes().eq_ignore_ascii_case(b"100-continue");
         }
@@ -80,15 +81,6 @@ fn value(octets: Bytes) -> HeaderValue {
     unsafe {
         HeaderValue::from_maybe_shared_unchecked(octets)
     }
-}
-
-/// Whether one of the elements of a list is that (RFC 9110 §5.6.1).
-fn has_token(list: &[u8], token: &[u8]) -> bool {
-    list.eq_ignore_ascii_case(token)
-        || list.split(|octet| *octet == b',').any(|element| {
-            let element = element.split(|octet| *octet == b';').next().unwrap_or_default();
-            element.trim_ascii().eq_ignore_ascii_case(token)
-        })
 }
 
 #[cfg(test)]

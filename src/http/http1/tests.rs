@@ -43,6 +43,14 @@ impl Handler for Echo {
         let path = request.uri().path().to_owned();
         self.0.borrow_mut().push(path.clone());
         let body = match path.as_str() {
+            "/hints" => {
+                for _ in 0..6 {
+                    let hint = Response::builder().status(103).header("link", "x".repeat(7_000));
+                    conn.pass_interim(&hint.body(()).unwrap());
+                    tokio::task::yield_now().await;
+                }
+                path
+            }
             "/echo" => {
                 let mut said = String::new();
                 let mut body = request.into_body();
@@ -210,6 +218,27 @@ fn a_head_that_comes_too_slowly_is_refused() {
             peer.answer("malformed").await;
             assert!(peer.is_closed().await);
         }
+    });
+}
+
+#[test]
+fn hints_that_a_client_does_not_take_are_not_another_requests() {
+    run(async || {
+        let mut peer = Peer::new();
+        let asked =
+            ["/large", "/hints", "/next"].map(|path| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        peer.send(&asked.concat()).await;
+        // So much that the rest of it is all that the connection takes: what is said then waits.
+        let mut most = vec![0; LARGE - 60 * 1024];
+        peer.io.read_exact(&mut most).await.unwrap();
+        pass(1).await;
+        let mut rest = Vec::new();
+        while !rest.ends_with(b"\r\n\r\n/next") {
+            timeout(SECOND, peer.io.read_buf(&mut rest)).await.expect("an answer in time").unwrap();
+        }
+        let rest = String::from_utf8(rest).unwrap();
+        let (before, behind) = rest.split_once("\r\n\r\n/hints").unwrap();
+        assert!(before.contains(" 103 ") && behind.starts_with("HTTP/1.1 200 "), "{}", &behind[..60]);
     });
 }
 
