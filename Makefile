@@ -35,8 +35,8 @@ test: ## Install what the tests need, then check everything
 	@tests/ops/test-all
 
 lint: ## Check the formatting and run clippy
-	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
 schema: ## Write the configuration's JSON Schema into config/
 	$(CARGO) run --locked --quiet -- schema > config/tollgate.schema.json.new

@@ -12,7 +12,7 @@ from process import Failure, come_first, tree_cpu, wait_until
 from sample import Sample
 from scenario import Scenario
 from stalls import Stalls, watched
-from tail import CONNECTIONS, LOAD, WARMUP_S, Stream, closed_loop_per_s, lost, prompt
+from tail import CONNECTIONS, WARMUP_S, Stream, half_rate_of, lost, prompt
 
 ACTS = ("reload", "scrape", "rotation", "churn")
 FIRST_S, GAP_S = 3.0, 4.0
@@ -30,11 +30,11 @@ def measure(bench: Bench, peer: Peer, scenario: Scenario, round_: int) -> Sample
         sanity.check(started.port, scenario)
         come_first(started.child.pid)
         # Every tenant has been asked for then: each has its series.
-        rate_per_s = LOAD * closed_loop_per_s(bench, started, scenario)
+        hosts, each = list(scenario.hosts[:HOSTS]), CONNECTIONS // HOSTS
+        rate_per_s = half_rate_of(bench, started, scenario, hosts, each)
         acts = Acts(started)
         with watched(bench) as stalls, prompt(bench), Stream(
-            bench, started.port, list(scenario.hosts[:HOSTS]), rate_per_s, WARMUP_S, scenario.seconds, round_ + 1,
-            CONNECTIONS // HOSTS,
+            bench, started.port, hosts, rate_per_s, WARMUP_S, scenario.seconds, round_ + 1, each,
         ) as stream:  # fmt: skip
             stream.expect("begin")
             before, load = Clocks(bench, started.child), tree_cpu(stream.process.pid)

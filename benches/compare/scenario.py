@@ -83,10 +83,10 @@ UP = Scenario("up", "requests with 1 MiB of body", path="/up", sends=LARGE, roun
 DOWN_1G = Scenario("down_1g", "answers of 1 GiB, one at a time", path="/down-1g", load="transfer", kind="transfers", rounds=4, only=FIRST)
 UP_1G = Scenario("up_1g", "requests with 1 GiB of body, one at a time", path="/up-1g", load="transfer", kind="transfers", rounds=4, only=FIRST)
 IDLE = Scenario("idle", "resident memory, fresh and with idle keep-alive connections", pairs=5_000, kind="idle", rounds=2)
-TAIL = Scenario("tail", "latency at half of the load that the slowest can do, from the intended moment", kind="tail", rounds=5, seconds=8, only=FIRST)
+TAIL = Scenario("tail", "latency where the slowest is busy for half of the time, from the intended moment", kind="tail", rounds=5, seconds=8, only=FIRST)
 DISTURBED = Scenario(
     "disturbed",
-    "the largest latency within a second of what an operator does, at half of what it can do",
+    "the largest latency within a second of what an operator does, where it is busy for half of the time",
     _hosts(TENANT_IDS), TENANT_IDS, kind="disturbed", rounds=3, seconds=19, only=("tollgate",),
 )  # fmt: skip
 

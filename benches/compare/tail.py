@@ -19,16 +19,19 @@ sys.path.append(str(ROOT / "benches" / "scale"))
 
 from open_loop import Stream, lost
 
-LOAD = 0.5  # of what the slowest can do
+LOAD = 0.5  # of its core's time, at which a proxy is busy
 SLOWEST_OF = ("tollgate", "haproxy")
 CAPACITY_S = 2
+# What a request costs in an open loop is known by a trial. A closed loop knows nothing of it: there many come at once, which costs a proxy less, and
+# the load's core can do twice as many.
+TRIAL, TRIAL_S = 0.25, 2  # of what was done in a closed loop; how long
 WARMUP_S = 1.0
 # Open from the start: after a stall of some milliseconds nobody has to make the proxy's work more by connecting anew.
 CONNECTIONS = 256
 
 
 class Tail:
-    """Measures peers at one rate: half of what the slower of Tollgate and HAProxy did at full load."""
+    """Measures peers at one rate: that at which the slower of Tollgate and HAProxy is busy for half of the time."""
 
     def __init__(self, bench: Bench, peers: list[Peer]):
         self._bench, self._peers = bench, peers
@@ -38,19 +41,12 @@ class Tail:
         bench = self._bench
         if self._rate_per_s is None:
             compared = [one for one in self._peers if one.name in SLOWEST_OF] or [peer]
-            self._rate_per_s = LOAD * min(capacity(bench, one, scenario) for one in compared)
+            self._rate_per_s = min(half_rate(bench, one, scenario) for one in compared)
         started = start(bench, peer, scenario)
         try:
             sanity.check(started.port, scenario)
-            with prompt(bench), Stream(
-                bench, started.port, list(scenario.hosts), self._rate_per_s, WARMUP_S, bench.seconds(scenario), round_ + 1,
-                CONNECTIONS,
-            ) as stream:  # fmt: skip
-                stream.expect("begin")
-                before, load = Clocks(bench, started.child), tree_cpu(stream.process.pid)
-                stream.expect("end")
-                spent = Spent(before, Clocks(bench, started.child), (tree_cpu(stream.process.pid) - load).total_s)
-                report = stream.report()
+            hosts, seconds = list(scenario.hosts), bench.seconds(scenario)
+            report, spent = ask(bench, started, hosts, self._rate_per_s, seconds, round_ + 1, CONNECTIONS)
             started.child.check_alive()
         finally:
             started.child.kill()
@@ -64,13 +60,31 @@ def sample(scenario: Scenario, peer: Peer, round_: int, rate_per_s: float, repor
     return Sample(scenario.name, peer.name, round_, figures, lost(report), detail=detail, **spent.noise())
 
 
-def capacity(bench: Bench, peer: Peer, scenario: Scenario) -> float:
-    """Requests a second of a closed loop."""
+def ask(
+    bench: Bench, started: Started, hosts: list[str], rate_per_s: float, seconds: float, seed: int, connections: int
+) -> tuple[dict, Spent]:
+    """An open loop, and what it costs the proxy."""
+    with prompt(bench), Stream(bench, started.port, hosts, rate_per_s, WARMUP_S, seconds, seed, connections) as stream:
+        stream.expect("begin")
+        before, load = Clocks(bench, started.child), tree_cpu(stream.process.pid)
+        stream.expect("end")
+        spent = Spent(before, Clocks(bench, started.child), (tree_cpu(stream.process.pid) - load).total_s)
+        return stream.report(), spent
+
+
+def half_rate(bench: Bench, peer: Peer, scenario: Scenario) -> float:
     started = start(bench, peer, scenario)
     try:
-        return closed_loop_per_s(bench, started, scenario)
+        return half_rate_of(bench, started, scenario, list(scenario.hosts), CONNECTIONS)
     finally:
         started.child.kill()
+
+
+def half_rate_of(bench: Bench, started: Started, scenario: Scenario, hosts: list[str], connections: int) -> float:
+    """Requests a second at which the proxy is busy for half of the time."""
+    trial_per_s = TRIAL * closed_loop_per_s(bench, started, scenario)
+    _, spent = ask(bench, started, hosts, trial_per_s, TRIAL_S, 0, connections)
+    return trial_per_s * LOAD * spent.wall_s / spent.proxy.total_s
 
 
 def closed_loop_per_s(bench: Bench, started: Started, scenario: Scenario) -> float:

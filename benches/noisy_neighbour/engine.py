@@ -14,7 +14,7 @@ from attack import Attack, host
 from process import Child, Failure, Workspace, free_port, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-BUILD = [os.environ.get("CARGO", "cargo"), "bench", "--locked", "--no-run", "--bench", "noisy_neighbour"]
+BUILD = [os.environ.get("CARGO", "cargo"), "build", "--release", "--locked", "--package", "noisy-neighbour"]
 DRAIN_MS = 5_000
 # Beyond warm-up, window and drain: connecting, and a machine that is slow.
 LATE_S = 20

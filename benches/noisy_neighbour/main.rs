@@ -1,8 +1,8 @@
 //! The origin and the load of the noisy-neighbour benchmark: one binary, two processes on one core.
 //!
 //! `noisy_neighbour origin PORT [WORKERS]` serves until it is killed; `noisy_neighbour load` reads a plan
-//! from its standard input. `benches/noisy_neighbour/run` starts both; without one of these words (as under
-//! `cargo bench`) it does nothing.
+//! from its standard input. `benches/noisy_neighbour/run` starts both; without one of these words it does
+//! nothing.
 
 #[cfg(target_os = "linux")]
 mod client;
