@@ -62,7 +62,7 @@ pub fn show_a_facade(c: &mut Criterion) {
     let (hosts, host) = (Arc::new(WebHosts::new(hosts)), HostName::parse(b"www.t500.test").ok());
     let mut group = c.benchmark_group("facade");
     group.bench_function("made", |b| {
-        b.iter(|| Facade::new(Arc::clone(&hosts), Scheme::Https, black_box(host)))
+        b.iter(|| Facade::new(Arc::clone(&hosts), Scheme::Https, black_box(host.clone())))
     });
     let facade = Facade::new(Arc::clone(&hosts), Scheme::Https, host);
     let asked = of(&[

@@ -18,7 +18,7 @@ pub fn shows_one_host(bytes: &[u8]) {
     let hosts = Arc::new(WebHosts::new(vec![WebHost::parse(INTERNAL).expect("a host")]));
     let seen = HostName::parse(b"www.acme.test:8443").expect("a host");
     for host in [Some(seen), None] {
-        let facade = Facade::new(Arc::clone(&hosts), Scheme::Https, host);
+        let facade = Facade::new(Arc::clone(&hosts), Scheme::Https, host.clone());
         let stripped = facade.clone().with_prefixes("", "/app");
         for name in [LOCATION, CONTENT_LOCATION, REFRESH, LINK, ACCESS_CONTROL_ALLOW_ORIGIN, SET_COOKIE] {
             let is_cookie = name == SET_COOKIE;

@@ -17,7 +17,7 @@ use super::hop_by_hop::{Reserved, strip_trailers};
 use super::incoming::{Fault, Incoming};
 use super::pace::MinRate;
 use super::slow::Slow;
-use crate::time::Deadline;
+use crate::time::{Deadline, turn_began};
 
 /// Why a request's body could not be passed on to its end. Each is the client's doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -66,7 +66,7 @@ impl BodyFlow {
     /// All of it has passed, just now.
     pub fn end(&self) {
         // What was kept for another try may end again.
-        self.ended.set(self.ended.get().or_else(|| Some(Instant::now())));
+        self.ended.set(self.ended.get().or_else(|| Some(turn_began())));
     }
 
     /// Since when it has, if it has.
@@ -165,7 +165,7 @@ impl Streamed {
         let frame = match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(frame) => frame,
             Poll::Pending => {
-                let at = Instant::now() + self.bounds.idle;
+                let at = turn_began() + self.bounds.idle;
                 let deadline = self.deadline.get_or_insert_with(|| Deadline::at(at));
                 let mut why = deadline.poll(cx).map(|()| Cut::BodyTimeout);
                 if why.is_pending()
@@ -182,7 +182,7 @@ impl Streamed {
             }
         };
         if let Some(deadline) = &mut self.deadline {
-            deadline.set(Instant::now() + self.bounds.idle);
+            deadline.set(turn_began() + self.bounds.idle);
         }
         Poll::Ready(match frame {
             Some(Ok(mut frame)) => {

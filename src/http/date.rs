@@ -1,11 +1,13 @@
 //! When an answer was made (RFC 9110 §6.6.1).
 
 use std::cell::RefCell;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use http::HeaderValue;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
+
+use crate::time::turn_wall;
 
 thread_local! {
     /// The second that was last written, and how.
@@ -14,7 +16,7 @@ thread_local! {
 
 /// Now, as `Date` has it. Written once a second and thread.
 pub(super) fn date() -> HeaderValue {
-    date_of(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
+    date_of(turn_wall().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
 }
 
 fn date_of(second: u64) -> HeaderValue {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::http::body::BodyFlow;
 use crate::telemetry::EndpointFailure;
 use crate::tenant::Tenant;
+use crate::time::turn_began;
 use crate::upstream::{Endpoint, Pool, Running};
 
 /// Of one request: one after another, never two at a time.
@@ -111,7 +112,7 @@ impl Attempts {
     /// The endpoint has answered with that status.
     pub(super) fn answered(&mut self, status: StatusCode) {
         let Some(since) = self.since else { return };
-        let now = Instant::now();
+        let now = turn_began();
         self.heard = Some(now);
         let (after, worked) = (now.saturating_duration_since(since), self.worked(since, now));
         let Some(running) = &mut self.running else { return };
@@ -135,7 +136,7 @@ impl Attempts {
     /// The response's head is there, or none will come: the endpoint `failed`.
     pub(super) fn came_back(&mut self, failed: bool) {
         self.count_retry();
-        let now = self.heard.take().unwrap_or_else(Instant::now);
+        let now = self.heard.take().unwrap_or_else(turn_began);
         self.took = self.first.map(|since| now.saturating_duration_since(since));
         if let (Some(pool), Some(took)) = (&self.pool, self.took) {
             pool.meter().upstream_observe(took);

@@ -30,6 +30,7 @@ use crate::routing::{Facts, Route};
 use crate::telemetry::access_log::Entry;
 use crate::telemetry::{EndpointFailure, RequestRecord, TenantMeter};
 use crate::tenant::{OpenStream, Tenant};
+use crate::time::{turn_began, turn_wall};
 use crate::types::{RequestId, ValueRoom};
 use crate::upstream::{Endpoint, Outbox, ResponseFailure};
 
@@ -144,8 +145,8 @@ impl Exchange {
         Box::new(Self {
             books,
             in_flight,
-            started: Instant::now(),
-            started_at: logged.then(SystemTime::now),
+            started: turn_began(),
+            started_at: logged.then(turn_wall),
             request_id,
             method: head.method.clone(),
             uri: head.uri.clone(),
@@ -304,6 +305,24 @@ impl Exchange {
     fn request_bytes(&self) -> u64 {
         self.flow.as_ref().map_or(0, |flow| flow.bytes()) + self.tunnel_bytes
     }
+
+    /// What its tenant is charged in the end. The gateway's own answers are not.
+    fn used(&self) -> Used {
+        let upstream = self.attempts.first().map_or(Duration::ZERO, |since| since.elapsed());
+        Used {
+            request_bytes: self.request_bytes(),
+            response_bytes: if self.refusal.is_none() { self.response_bytes } else { 0 },
+            upstream_us: u64::try_from(upstream.as_micros()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// What the gateway itself took: until the request went upstream, less its wait for a seat. The time of
+    /// bodies is the client's and the endpoint's.
+    fn overhead(&self, total: Duration, upstream: Duration) -> Duration {
+        let before = self.attempts.first().map(|since| since.duration_since(self.started));
+        let before = before.unwrap_or_else(|| total.saturating_sub(upstream));
+        before.saturating_sub(self.queue_wait.unwrap_or_default())
+    }
 }
 
 impl Drop for Exchange {
@@ -367,26 +386,6 @@ impl Drop for Exchange {
             client: self.client,
             retries: self.attempts.retries(),
         });
-    }
-}
-
-impl Exchange {
-    /// What its tenant is charged in the end. The gateway's own answers are not.
-    fn used(&self) -> Used {
-        let upstream = self.attempts.first().map_or(Duration::ZERO, |since| since.elapsed());
-        Used {
-            request_bytes: self.request_bytes(),
-            response_bytes: if self.refusal.is_none() { self.response_bytes } else { 0 },
-            upstream_us: u64::try_from(upstream.as_micros()).unwrap_or(u64::MAX),
-        }
-    }
-
-    /// What the gateway itself took: until the request went upstream, less its wait for a seat. The time of
-    /// bodies is the client's and the endpoint's.
-    fn overhead(&self, total: Duration, upstream: Duration) -> Duration {
-        let before = self.attempts.first().map(|since| since.duration_since(self.started));
-        let before = before.unwrap_or_else(|| total.saturating_sub(upstream));
-        before.saturating_sub(self.queue_wait.unwrap_or_default())
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn facade(
         return None;
     }
     let scheme = if is_https() { Scheme::Https } else { Scheme::Http };
-    let facade = Facade::new(Arc::clone(hosts), scheme, host.copied());
+    let facade = Facade::new(Arc::clone(hosts), scheme, host.cloned());
     Some(Rc::new(match route.replaced_prefix() {
         Some((outer, inner)) => facade.with_prefixes(outer, inner),
         None => facade,

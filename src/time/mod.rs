@@ -6,13 +6,15 @@
 
 mod deadline;
 mod priority;
+mod turn;
 
 pub use deadline::Deadline;
 pub use priority::{be_prompt, give_way};
+pub use turn::{in_turn, turn_began, turn_wall};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// A monotonic clock, shared by cloning.
 #[derive(Debug, Clone)]
@@ -64,7 +66,9 @@ impl Clock {
     #[must_use]
     pub fn now_ns(&self) -> u64 {
         match &self.0 {
-            Source::System(start) => start.elapsed().as_nanos() as u64,
+            Source::System(start) => {
+                turn_began().into_std().saturating_duration_since(*start).as_nanos() as u64
+            }
             Source::Manual(hands) => hands.monotonic_ns.load(Ordering::Acquire),
         }
     }
@@ -73,7 +77,7 @@ impl Clock {
     #[must_use]
     pub fn unix_ms(&self) -> i64 {
         match &self.0 {
-            Source::System(_) => match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Source::System(_) => match turn_wall().duration_since(UNIX_EPOCH) {
                 Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
                 Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
             },

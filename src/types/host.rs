@@ -1,7 +1,9 @@
-//! Host names as they stand in a request: normalised for comparison, with no allocation.
+//! Host names as they stand in a request: normalised for comparison.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
+
+use smallvec::SmallVec;
 
 /// The longest host: a DNS name has at most 253 octets in text (RFC 1035 §3.1), an IP literal fewer.
 pub const HOST_LEN_MAX: usize = 253;
@@ -26,11 +28,11 @@ const LOWER: [u8; 256] = {
 ///
 /// Parsed from a `Host` field, an `:authority` or a target's authority (RFC 9110 §7.2,
 /// RFC 3986 §3.2.2). Names consist of letters, digits, `-` and `_`; IPv4 and bracketed IPv6
-/// addresses are hosts too. It lives on the stack: parsing and comparing allocate nothing.
-#[derive(Clone, Copy)]
+/// addresses are hosts too. Parsing allocates nothing for a host of up to 56 octets; comparing never does.
+#[derive(Clone)]
 pub struct HostName {
-    octets: [u8; HOST_LEN_MAX],
-    len: u8,
+    // Not all that a name may have: it is moved with its request.
+    octets: SmallVec<[u8; 56]>,
     port: Option<u16>,
 }
 
@@ -77,11 +79,11 @@ impl HostName {
         if host.len() > HOST_LEN_MAX {
             return Err(InvalidHost::TooLong);
         }
-        let mut octets = [0; HOST_LEN_MAX];
+        let mut octets = SmallVec::from_slice(host);
         let mut label_len = 0_usize;
         let mut label_is_number = true;
-        for (to, from) in octets.iter_mut().zip(host) {
-            let lower = LOWER.get(usize::from(*from)).copied().unwrap_or_default();
+        for octet in &mut octets {
+            let lower = LOWER.get(usize::from(*octet)).copied().unwrap_or_default();
             match lower {
                 0 => return Err(InvalidHost::Character),
                 b'.' if label_len == 0 => return Err(InvalidHost::EmptyLabel),
@@ -97,12 +99,12 @@ impl HostName {
             if label_len > 63 {
                 return Err(InvalidHost::TooLong);
             }
-            *to = lower;
+            *octet = lower;
         }
         if label_len == 0 {
             return Err(InvalidHost::EmptyLabel);
         }
-        let name = Self { octets, len: host.len() as u8, port };
+        let name = Self { octets, port };
         // "127.1" and "0x7f.1" are addresses to some resolvers and names to others: only the one
         // spelling that all agree on may pass (WHATWG URL §3.5, "ends in a number").
         if label_is_number && name.as_str().parse::<Ipv4Addr>().is_err() {
@@ -120,17 +122,13 @@ impl HostName {
         let address: Ipv6Addr = inner.parse().map_err(|_| InvalidHost::Ipv6)?;
         // Written anew, so that all spellings of one address compare equal (RFC 5952).
         let text = format!("[{address}]");
-        let mut octets = [0; HOST_LEN_MAX];
-        for (to, from) in octets.iter_mut().zip(text.as_bytes()) {
-            *to = *from;
-        }
-        Ok(Self { octets, len: text.len() as u8, port })
+        Ok(Self { octets: SmallVec::from_slice(text.as_bytes()), port })
     }
 
     /// The host: lower case, without port or trailing dot; IPv6 in brackets.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        let octets = self.octets.get(..usize::from(self.len)).unwrap_or_default();
+        let octets = &*self.octets;
         debug_assert!(octets.is_ascii());
         // SAFETY: `parse` lets nothing in but letters, digits, `-`, `_`, `.`, and the brackets and colons of an address: ASCII.
         #[allow(unsafe_code)]
@@ -246,7 +244,7 @@ mod tests {
         fn any_bytes_parse_or_are_refused_and_what_parses_is_stable(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             if let Ok(first) = HostName::parse(&bytes) {
                 let again = HostName::parse(first.as_str().as_bytes());
-                prop_assert_eq!(again, Ok(first));
+                prop_assert_eq!(again.as_ref(), Ok(&first));
                 prop_assert!(!first.as_str().is_empty());
                 prop_assert!(first.as_str().bytes().all(|b| !b.is_ascii_uppercase() && b.is_ascii_graphic()));
             }
@@ -254,10 +252,10 @@ mod tests {
 
         #[test]
         fn case_and_trailing_dot_never_matter(name in "[a-z]([a-z0-9-]{0,10}[a-z0-9])?(\\.[a-z]{2,8}){0,4}", port in 1_u16..) {
-            let plain = HostName::parse(name.as_bytes());
+            let plain = &HostName::parse(name.as_bytes());
             prop_assert!(plain.is_ok());
-            prop_assert_eq!(HostName::parse(name.to_uppercase().as_bytes()), plain);
-            prop_assert_eq!(HostName::parse(format!("{name}.:{port}").as_bytes()), plain);
+            prop_assert_eq!(&HostName::parse(name.to_uppercase().as_bytes()), plain);
+            prop_assert_eq!(&HostName::parse(format!("{name}.:{port}").as_bytes()), plain);
         }
     }
 }

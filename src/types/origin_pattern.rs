@@ -27,7 +27,7 @@ pub struct Place {
 }
 
 /// An origin as a client says it, taken apart once.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct SaidOrigin<'o> {
     scheme: &'o str,
     /// `None`: it is `null`.

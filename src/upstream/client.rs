@@ -37,7 +37,7 @@ use crate::breaker::{Breaker, Fuse, Tripped};
 use crate::http::body::BodyFlow;
 use crate::http::interim::Hints;
 use crate::retry::Failed;
-use crate::time::Deadline;
+use crate::time::{Deadline, turn_began};
 use crate::types::TenantId;
 
 /// Interim responses (1xx) that are passed over before the response.
@@ -202,7 +202,7 @@ impl UpstreamClient {
             }
             if uploading && outbox.is_sent() {
                 uploading = false;
-                deadline.set(until(Instant::now(), pool, terms));
+                deadline.set(until(turn_began(), pool, terms));
             }
             poll_head_deadline(&mut deadline, pool, terms, cx).map(|()| Err(SendFailure::Timeout))
         });

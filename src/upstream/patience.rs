@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::body::ResponseFailure;
-use crate::time::Deadline;
+use crate::time::{Deadline, turn_began};
 
 /// Waits for the next piece no longer than `idle`, and for all of them no longer than until `expires`.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Patience {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ResponseFailure> {
         let Some(deadline) = &mut self.deadline else { return Poll::Pending };
         if !std::mem::replace(&mut self.waiting, true) {
-            let idle = Instant::now() + self.idle;
+            let idle = turn_began() + self.idle;
             deadline.set(self.expires.map_or(idle, |expires| expires.min(idle)));
         }
         deadline.poll(cx).map(|()| match self.expires {

@@ -20,7 +20,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use tokio::task::yield_now;
-use tokio::time::Duration;
+use tokio::time::{Duration, Instant};
 
 use self::account::{Account, Client, Clients};
 use self::line::{Both, LITTLE_ROUND, Line, MUCH_ROUND, Place, State, Which};
@@ -56,14 +56,15 @@ pub(super) struct Shares {
     /// When one that takes little was polled.
     little_seen: Cell<Moment>,
     /// When the last poll was over, and how often there had been nothing to do then.
-    over: Cell<(Moment, u64)>,
+    over: Cell<(Instant, Moment, u64)>,
     /// Whoever ends the round, while nobody waits for that.
     idle: RefCell<Option<Waker>>,
 }
 
 impl Shares {
     pub(super) fn new() -> Self {
-        let now = Moment::now();
+        let began = Instant::now();
+        let now = Moment::of(began);
         Self {
             lines: Both { little: Line::new(LITTLE_ROUND), much: Line::new(MUCH_ROUND) },
             waited: Cell::default(),
@@ -73,7 +74,7 @@ impl Shares {
             // As if somebody had been there: whoever is the first to come has nobody to wait for in any case.
             changed: Cell::new(now),
             little_seen: Cell::new(now),
-            over: Cell::new((now, u64::MAX)),
+            over: Cell::new((began, now, u64::MAX)),
             idle: RefCell::default(),
         }
     }
@@ -130,9 +131,13 @@ impl Shares {
 
     /// The present time, as exactly as a share of it has to be known: one poll begins where the one before was over, unless there was
     /// nothing to do in between.
-    fn now(&self) -> Moment {
-        let (over, pauses) = self.over.get();
-        if pauses == PAUSES.get() { over } else { Moment::now() }
+    fn now(&self) -> (Instant, Moment) {
+        let (over, moment, pauses) = self.over.get();
+        if pauses == PAUSES.get() {
+            return (over, moment);
+        }
+        let now = Instant::now();
+        (now, Moment::of(now))
     }
 
     /// Notes who is to be polled, and tells whether anybody else has been lately.
@@ -188,8 +193,8 @@ impl Shares {
     }
 
     /// A connection of a line was polled.
-    fn took(&self, line: Which, ended: Moment, took: Duration) {
-        self.over.set((ended, PAUSES.get()));
+    fn took(&self, line: Which, (over, ended): (Instant, Moment), took: Duration) {
+        self.over.set((over, ended, PAUSES.get()));
         let used = &self.lines.of(line).used;
         used.set(used.get() + took);
         if line == Which::Little {

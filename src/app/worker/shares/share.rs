@@ -12,6 +12,7 @@ use super::account::{Account, Client};
 use super::line::{Place, State, Which};
 use super::moment::Moment;
 use crate::net;
+use crate::time::in_turn;
 
 pin_project! {
     /// A connection's work, polled when it is its turn.
@@ -45,7 +46,7 @@ impl<F: Future> Future for Share<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let shares = &**this.shares;
-        let began = shares.now();
+        let (turn, began) = shares.now();
         let mut called = None;
         if let Some(place) = this.place {
             match place.state.get() {
@@ -69,11 +70,11 @@ impl<F: Future> Future for Share<F> {
             shares.enter(line, this.place, this.client, began, cx);
             return Poll::Pending;
         }
-        let polled = this.work.poll(cx);
+        let polled = in_turn(turn, || this.work.poll(cx));
         let ended = Instant::now();
         // The worker may go on without ever having nothing to do.
         net::send_what_has_waited(ended);
-        let ended = Moment::of(ended);
+        let (next_turn, ended) = (ended, Moment::of(ended));
         let took = ended.since(began);
         this.account.charge(ended, took);
         if let Some((line, expected)) = called {
@@ -81,7 +82,7 @@ impl<F: Future> Future for Share<F> {
             shares.lines.of(line).passes(took);
         }
         let line = called.map_or(line, |(line, _)| line);
-        shares.took(line, ended, took);
+        shares.took(line, (next_turn, ended), took);
         if called.is_some() || line == Which::Much {
             shares.call();
         }
