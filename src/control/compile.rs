@@ -142,7 +142,7 @@ pub fn compile(
         pools: by_name,
         brand: Arc::clone(mold.brand()),
         reserved: Arc::new(reserved(document)),
-        server: ServerSettings {
+        server: Arc::new(ServerSettings {
             head: HeadLimits {
                 head_bytes_max: limits.max_header_bytes,
                 target_bytes_max: limits.max_request_target_bytes,
@@ -160,7 +160,7 @@ pub fn compile(
                 age_max: limits.max_connection_age,
             },
             http2: Http2Limits { streams_max: limits.max_streams_per_connection },
-        },
+        }),
         tenant_streams_max: limits.max_streams_per_tenant,
         tenant_connections_max: limits.max_connections_per_tenant,
         listeners: listeners.terms(),

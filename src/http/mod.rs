@@ -19,6 +19,7 @@ pub mod interim;
 pub mod kept;
 pub mod names;
 pub mod pace;
+pub mod passing;
 mod preface;
 mod quiet;
 mod reserved;

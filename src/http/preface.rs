@@ -1,5 +1,6 @@
 //! What a new connection speaks, by its first octets.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::task::Poll;
 
@@ -27,13 +28,14 @@ pub(super) enum Spoken {
 
 /// Waits for as many octets as tell HTTP/2 from HTTP/1.1, which stay to be read.
 pub(super) async fn spoken<S: AsyncRead + Unpin>(
-    intake: &mut Intake<S>,
+    intake: &RefCell<Intake<S>>,
     since: Instant,
     deadlines: &ConnDeadlines,
     state: &ConnState,
 ) -> Spoken {
     let mut deadline = None;
     poll_fn(|cx| {
+        let mut intake = intake.borrow_mut();
         loop {
             let seen = intake.read.get(..intake.read.len().min(PREFACE.len())).unwrap_or_default();
             if !seen.is_empty() && !PREFACE.starts_with(seen) {

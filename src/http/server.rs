@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -21,14 +22,19 @@ use super::http1::{self, Intake, Kit};
 use super::http2::{self, Http2Limits};
 use super::incoming::Incoming;
 use super::pace::MinRate;
+use super::passing::Passing;
 use super::preface::{Spoken, spoken};
 use super::wire::HeadLimits;
+use crate::net::Bare;
 use crate::telemetry::{OpenConnection, Protocol};
 
 /// Answers requests; shared by all connections of a worker.
 pub trait Handler {
     /// What it answers with.
-    type Body: Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static> + Unpin + 'static;
+    type Body: Passing
+        + Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static>
+        + Unpin
+        + 'static;
 
     /// Answers one request of a connection.
     fn handle(
@@ -157,57 +163,63 @@ impl Drop for Entered {
 }
 
 /// Serves one connection, which has `entered`, until it ends. `opened` is told what it speaks, and counts it.
-pub async fn serve<S, H>(
+// Not an `async fn`: that would have room for each argument twice, for as long as the connection lives.
+pub fn serve<S, H>(
     io: S,
     state: Rc<ConnState>,
-    settings: ServerSettings,
+    settings: Arc<ServerSettings>,
     handler: Rc<H>,
     entered: Entered,
     opened: impl FnOnce(Protocol) -> OpenConnection,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+) -> impl Future<Output = ()>
+where
+    S: AsyncRead + AsyncWrite + Bare + Unpin + 'static,
     H: Handler + 'static,
 {
     state.limit_life(settings.life);
     // Whenever this future is dropped, a tunnel that waits to be started goes with it.
-    let _waiting = DropTunnel(Rc::clone(&state));
+    let waiting = DropTunnel(Rc::clone(&state));
     let since = Instant::now();
-    let mut intake = Intake::new(io, entered.kit());
-    let spoken = {
+    let intake = Rc::new(RefCell::new(Intake::new(io, entered.kit())));
+    async move {
         if entered.connections.is_draining() {
             // What the client has asked may be there already: the runtime looks at the socket first.
             yield_now().await;
         }
-        let mut spoken = pin!(spoken(&mut intake, since, &settings.deadlines, &state));
-        poll_fn(|cx| match spoken.as_mut().poll(cx) {
-            // Nothing was asked yet, or what was asked is not complete: the client may ask elsewhere.
-            Poll::Pending if entered.is_draining(cx) => Poll::Ready(Spoken::Closed),
-            polled => polled,
-        })
-        .await
-    };
-    match spoken {
-        Spoken::Closed => close(intake.io).await,
+        let spoken = {
+            let mut spoken = pin!(spoken(&intake, since, &settings.deadlines, &state));
+            poll_fn(|cx| match spoken.as_mut().poll(cx) {
+                // Nothing was asked yet, or what was asked is not complete: the client may ask elsewhere.
+                Poll::Pending if entered.is_draining(cx) => Poll::Ready(Spoken::Closed),
+                polled => polled,
+            })
+            .await
+        };
         // Another would be read as what it is not, by us or by whoever looks at the handshake alone (ALPACA).
-        Spoken::Http1 | Spoken::Http2 if !state.may_speak(spoken == Spoken::Http2) => close(intake.io).await,
-        Spoken::Http1 => {
-            let _open = opened(Protocol::Http1);
-            http1::serve(intake, since, state, settings, handler, &entered).await;
+        match spoken {
+            Spoken::Http1 if state.may_speak(false) => {
+                let _open = opened(Protocol::Http1);
+                http1::serve(intake, since, state, settings, handler, &entered).await;
+            }
+            Spoken::Http2 if state.may_speak(true) => {
+                let _open = opened(Protocol::Http2);
+                if let Some(intake) = Rc::into_inner(intake) {
+                    // Apart, so that a connection that does not speak it has no room for it.
+                    let Intake { io, read, .. } = intake.into_inner();
+                    Box::pin(http2::serve(io, read.to_vec(), state, *settings, handler, &entered)).await;
+                }
+            }
+            _ => close(intake).await,
         }
-        Spoken::Http2 => {
-            let _open = opened(Protocol::Http2);
-            // Apart, so that a connection that does not speak it has no room for it.
-            let Intake { io, read, .. } = intake;
-            Box::pin(http2::serve(io, read.to_vec(), state, settings, handler, &entered)).await;
-        }
+        drop(waiting);
     }
 }
 
 /// Ends what nothing is under way on: over TLS the client is told (close_notify), so that it takes the end for none that somebody
 /// else has made. What it does not take at once is not waited for.
-pub(super) async fn close<S: AsyncWrite + Unpin>(mut io: S) {
+pub(super) async fn close<S: AsyncWrite + Unpin>(intake: Rc<RefCell<Intake<S>>>) {
     poll_fn(|cx| {
-        let _ = Pin::new(&mut io).poll_shutdown(cx);
+        let _ = Pin::new(&mut intake.borrow_mut().io).poll_shutdown(cx);
         Poll::Ready(())
     })
     .await;

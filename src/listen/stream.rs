@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 
 use super::backlog::Backlog;
-use crate::net::{Tcp, TcpSocket};
+use crate::net::{Bare, Tcp, TcpSocket};
 use crate::types::Arrivals;
 
 /// Octets that the kernel takes ahead of what the client's window lets it send; what is on its way is not counted. A fast client
@@ -88,6 +88,15 @@ impl Detached {
             Self::Tcp(stream) => TcpStream::from_std(stream)?.into(),
             Self::Unix(stream) => UnixStream::from_std(stream)?.into(),
         })
+    }
+}
+
+impl Bare for ClientStream<TcpSocket> {
+    fn bare(&mut self) -> Option<&mut TcpSocket> {
+        match &mut self.io {
+            Io::Tcp(socket) => Some(socket),
+            Io::Unix(_) => None,
+        }
     }
 }
 

@@ -6,9 +6,11 @@
 //!
 //! Layer 0: nothing here imports another module of the crate.
 
+mod pipe;
 pub(crate) mod rooms;
 mod socket;
 mod turn;
 
-pub use socket::{Tcp, TcpSocket};
+pub use pipe::Pipe;
+pub use socket::{Bare, Tcp, TcpSocket};
 pub use turn::{send_what_has_waited, send_what_waits, take_turns};

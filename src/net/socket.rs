@@ -6,9 +6,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::pipe::Pipe;
 use super::turn::{SMALL, State, Waiting};
 
 /// A connected TCP socket.
@@ -22,6 +23,18 @@ pub trait Tcp: AsyncRead + AsyncWrite + Unpin {
     /// # Errors
     /// Those of send(2).
     fn poll_write_soon(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>>;
+}
+
+/// A stream that may be a socket with nothing around it.
+pub trait Bare {
+    /// The socket: what is written to it goes as it is.
+    fn bare(&mut self) -> Option<&mut TcpSocket>;
+}
+
+impl Bare for DuplexStream {
+    fn bare(&mut self) -> Option<&mut TcpSocket> {
+        None
+    }
 }
 
 /// Sends everything at once.
@@ -67,6 +80,36 @@ impl Tcp for TcpSocket {
 }
 
 impl TcpSocket {
+    /// Takes octets that have come, no more than so many, into the pipe, which must be empty; 0 is the connection's end.
+    ///
+    /// # Errors
+    /// Those of splice(2).
+    pub fn poll_fill(
+        &mut self,
+        pipe: &mut Pipe,
+        octets_max: u64,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.have_stuck_sent(cx);
+        pipe.poll_fill(&self.stream, octets_max, cx)
+    }
+
+    /// Sends what is in the pipe, behind what waits; how much of it was taken.
+    ///
+    /// # Errors
+    /// Those of splice(2).
+    pub fn poll_empty(&mut self, pipe: &mut Pipe, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        ready!(self.poll_sent(cx))?;
+        pipe.poll_empty(&self.stream, cx)
+    }
+
+    /// Whoever only reads has it sent, too. A fault is told to who writes: there may be an answer to read.
+    fn have_stuck_sent(&mut self, cx: &mut Context<'_>) {
+        if self.waiting.as_ref().is_some_and(|waiting| waiting.state() == State::Stuck) {
+            let _ = self.poll_unstuck(cx);
+        }
+    }
+
     fn poll_write_now(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_sent(cx))?;
         Pin::new(&mut self.stream).poll_write(cx, data)
@@ -113,10 +156,7 @@ impl AsyncRead for TcpSocket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.waiting.as_ref().is_some_and(|waiting| waiting.state() == State::Stuck) {
-            // Whoever only reads has it sent, too. A fault is told to who writes: there may be an answer to read.
-            let _ = self.poll_unstuck(cx);
-        }
+        self.have_stuck_sent(cx);
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }

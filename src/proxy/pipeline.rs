@@ -127,7 +127,6 @@ impl Proxy {
         Arc::clone(self.snapshot.borrow_mut().load().as_ref())
     }
 
-    /// A body over HTTP/2, whose client may take it slowly without anybody noticing.
     /// The spine: from a request's head to its response's head.
     async fn serve(
         &self,

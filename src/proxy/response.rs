@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::VARY;
@@ -18,6 +18,8 @@ use crate::admission::quota::QuotaCharges;
 use crate::brand::html::Transform;
 use crate::http::conn::{ConnState, Expiring};
 use crate::http::names::{QUOTA_WARNING, RATELIMIT, RATELIMIT_POLICY, X_REQUEST_ID};
+use crate::http::passing::Passing;
+use crate::net::Pipe;
 use crate::upstream::{ResponseFailure, UpstreamBody};
 
 /// A response's body. Dropping it, read or not, closes the exchange's books.
@@ -153,6 +155,36 @@ impl Sending {
         }
     }
 
+    fn poll_pass(&mut self, pipe: &mut Pipe, cx: &mut Context<'_>) -> Poll<Result<usize, ResponseFailure>> {
+        let Content::Upstream(body) = &mut self.content else { return Poll::Pending };
+        let polled = ready!(Pin::new(&mut *body).poll_pass(pipe, cx));
+        let is_received = body.is_received();
+        match polled {
+            Ok(octets) => {
+                if let Some(exchange) = &mut self.exchange {
+                    exchange.response_bytes += octets as u64;
+                    if is_received {
+                        exchange.leave_pool();
+                    }
+                }
+                Poll::Ready(Ok(octets))
+            }
+            Err(failure) => {
+                self.broke(failure, cx);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// The endpoint did not finish. What has been said is flushed while the body is pending, and dropped on an error: that comes next.
+    fn broke(&mut self, failure: ResponseFailure, cx: &mut Context<'_>) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.upstream_broke(failure);
+        }
+        self.content = Content::Failing(failure);
+        cx.waker().wake_by_ref();
+    }
+
     /// Takes note of what becomes of an endpoint's body.
     fn passed(
         &mut self,
@@ -169,12 +201,7 @@ impl Sending {
         match &polled {
             Poll::Ready(Some(Ok(frame))) => self.count(frame),
             Poll::Ready(Some(Err(failure))) => {
-                if let Some(exchange) = &mut self.exchange {
-                    exchange.upstream_broke(*failure);
-                }
-                self.content = Content::Failing(*failure);
-                // What has been said is flushed while the body is pending, and dropped on an error.
-                cx.waker().wake_by_ref();
+                self.broke(*failure, cx);
                 return Poll::Pending;
             }
             Poll::Ready(None) => self.content = Content::Empty,
@@ -238,6 +265,26 @@ impl Body for ResponseBody {
         match &self.0 {
             Held::Own(sending) => sending.size_hint(),
             Held::Watched(watched) => watched.sending.borrow().size_hint(),
+        }
+    }
+}
+
+impl Passing for ResponseBody {
+    fn passes(&self) -> u64 {
+        match &self.0 {
+            Held::Own(Sending { content: Content::Upstream(body), .. }) => body.passes(),
+            _ => 0,
+        }
+    }
+
+    fn poll_pass(
+        mut self: Pin<&mut Self>,
+        pipe: &mut Pipe,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<usize, ResponseFailure>> {
+        match &mut self.0 {
+            Held::Own(sending) => sending.poll_pass(pipe, cx),
+            Held::Watched(_) => Poll::Pending,
         }
     }
 }

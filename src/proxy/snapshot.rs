@@ -64,7 +64,7 @@ pub struct Snapshot {
     /// Field names that clients may not use.
     pub reserved: Arc<Reserved>,
     /// Bounds and deadlines of the connections that are accepted from now on.
-    pub server: ServerSettings,
+    pub server: Arc<ServerSettings>,
     /// Requests over HTTP/2 that one tenant may have under way.
     pub tenant_streams_max: Option<u32>,
     /// Connections that one tenant's requests may come by.

@@ -2,6 +2,7 @@
 //!
 //! Stands between `listen` and `http` on a connection's way in. Knows names and certificates, neither tenants nor HTTP.
 
+mod bare;
 mod certificates;
 mod client_auth;
 mod failure;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -16,6 +16,8 @@ use super::inbox::{Decoded, Decoder};
 use super::line::{Lease, Line, Upload};
 use super::patience::Patience;
 use crate::http::hop_by_hop::{Reserved, strip_trailers};
+use crate::http::passing::Passing;
+use crate::net::Pipe;
 use crate::net::rooms::Rooms;
 
 /// Octets to expect of a body that doesn't say how many there are.
@@ -86,6 +88,26 @@ impl UpstreamBody {
             Kind::Stream(body) => body.is_received(),
             #[cfg(feature = "hyper-upstream")]
             Kind::Hyper(body) => body.is_received(),
+        }
+    }
+}
+
+impl Passing for UpstreamBody {
+    fn passes(&self) -> u64 {
+        match &self.0 {
+            Kind::Line(body) => body.passes(),
+            _ => 0,
+        }
+    }
+
+    fn poll_pass(
+        mut self: Pin<&mut Self>,
+        pipe: &mut Pipe,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<usize, ResponseFailure>> {
+        match &mut self.0 {
+            Kind::Line(body) => body.poll_pass(pipe, cx),
+            _ => Poll::Pending,
         }
     }
 }
@@ -193,6 +215,35 @@ impl LineBody {
     fn fail(&mut self, why: ResponseFailure) -> Poll<Option<Result<Frame<Bytes>, ResponseFailure>>> {
         self.left = None;
         Poll::Ready(Some(Err(why)))
+    }
+
+    /// Octets that come next which nobody has read yet, and which nothing stands between.
+    fn passes(&self) -> u64 {
+        match (&self.left, &self.decoder) {
+            (Some(Wire::Own(line)), Decoder::Length(left)) if line.read.is_empty() && line.io.is_bare() => {
+                *left
+            }
+            _ => 0,
+        }
+    }
+
+    fn poll_pass(&mut self, pipe: &mut Pipe, cx: &mut Context<'_>) -> Poll<Result<usize, ResponseFailure>> {
+        let octets = self.passes();
+        let Some(Wire::Own(line)) = &mut self.left else { return Poll::Pending };
+        let why = match line.io.poll_fill(pipe, octets, cx) {
+            Poll::Ready(Ok(octets @ 1..)) => {
+                self.patience.heard();
+                self.decoder.pass(octets as u64);
+                if self.decoder.is_ended() {
+                    self.finish();
+                }
+                return Poll::Ready(Ok(octets));
+            }
+            Poll::Ready(Ok(0) | Err(_)) => ResponseFailure::Broken,
+            Poll::Pending => ready!(self.patience.poll(cx)),
+        };
+        self.left = None;
+        Poll::Ready(Err(why))
     }
 }
 

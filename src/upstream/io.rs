@@ -12,7 +12,7 @@ use tokio_rustls::client::TlsStream;
 use super::http2::Carried;
 use super::retirement::Cord;
 use crate::http::http2::StreamIo;
-use crate::net::{Tcp, TcpSocket};
+use crate::net::{Pipe, Tcp, TcpSocket};
 
 /// A connected socket.
 #[derive(Debug)]
@@ -131,6 +131,28 @@ impl Io {
             Self::Plain(socket) => socket.poll_write_soon(cx, buf),
             Self::Tls(_) | Self::Stream(_) => Pin::new(self).poll_write(cx, buf),
         }
+    }
+
+    /// Whether what comes by it can go through a pipe.
+    pub(super) fn is_bare(&self) -> bool {
+        matches!(self, Self::Plain(Socket { kind: Kind::Tcp(_), .. }))
+    }
+
+    /// Takes octets that have come, no more than so many, into the pipe, which must be empty; 0 is the connection's end, or that it is not
+    /// bare.
+    pub(super) fn poll_fill(
+        &mut self,
+        pipe: &mut Pipe,
+        octets_max: u64,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let Self::Plain(socket) = self else { return Poll::Ready(Ok(0)) };
+        let Kind::Tcp(stream) = socket.uncut()? else { return Poll::Ready(Ok(0)) };
+        let filled = stream.poll_fill(pipe, octets_max, cx);
+        if filled.is_pending() {
+            socket.cord.wait(cx);
+        }
+        filled
     }
 
     /// Whether HTTP/2 was agreed on by ALPN; `None` where nothing could be.

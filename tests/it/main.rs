@@ -45,6 +45,7 @@ mod looks;
 mod memory;
 mod mirror;
 mod own_domains;
+mod passing;
 mod pools;
 mod process_start;
 mod proxy_protocol;

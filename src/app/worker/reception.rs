@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -16,8 +17,9 @@ use crate::http::conn::{ConnState, Cut, HttpsRedirect};
 use crate::http::secured::{Secured, client_lines};
 use crate::http::server::{Connections, Entered, ServerSettings, serve};
 use crate::listen::{
-    Arrival, Backlog, ClientStream, ConnectionCaps, ConnectionPermit, Desk, Unannounced, announced,
+    Arrival, Backlog, ClientStream, ConnectionCaps, ConnectionPermit, Desk, Placed, Unannounced, announced,
 };
+use crate::net::Bare;
 use crate::proxy::{ListenerTerms, Proxy, Snapshot};
 use crate::telemetry::{ListenerMeter, Metrics};
 use crate::tls::{Alpn, HandshakeFailure, PendingHandshakes, Session, Turns};
@@ -55,8 +57,14 @@ impl Turns for Steps<'_> {
 /// What a connection was let in with.
 pub(in crate::app) struct Admission {
     terms: Arc<ListenerTerms>,
-    settings: ServerSettings,
+    settings: Arc<ServerSettings>,
     permit: ConnectionPermit,
+}
+
+/// What a connection holds on to for as long as it lives: its place among the open ones, and among its worker's.
+struct Held {
+    permit: ConnectionPermit,
+    _placed: Placed,
 }
 
 impl Desk for Rc<Reception> {
@@ -67,7 +75,7 @@ impl Desk for Rc<Reception> {
         let snapshot = self.proxy.snapshot();
         let terms = self.terms_in(&snapshot)?;
         let is_trusted = snapshot.trusted.trusts(peer);
-        let settings = snapshot.server;
+        let settings = Arc::clone(&snapshot.server);
         drop(snapshot);
         if terms.announced_within.is_some() && !is_trusted {
             self.unannounced(peer, Unannounced::Untrusted);
@@ -99,63 +107,84 @@ impl Reception {
         known.clone()
     }
 
-    /// Starts the task of a connection.
-    fn start(self: Rc<Self>, mut stream: ClientStream, arrival: Arrival<Admission>) {
-        let Arrival { mut peer, with: Admission { terms, settings, mut permit }, placed } = arrival;
-        // At once, so that it is not overlooked at the end: nobody waits there for handshakes, and for what would come after them.
-        let is_plain = terms.tls.is_none() && terms.announced_within.is_none();
-        let entered = is_plain.then(|| self.connections.enter());
+    /// Starts the task of a connection. It is as small as can be: most connections wait most of the time.
+    fn start(self: Rc<Self>, stream: ClientStream, arrival: Arrival<Admission>) {
+        let Arrival { peer, with: Admission { terms, settings, permit }, placed } = arrival;
+        let held = Held { permit, _placed: placed };
+        if terms.tls.is_none() && terms.announced_within.is_none() {
+            let (client, backlog) = (held.permit.client(), stream.backlog());
+            // At once, so that it is not overlooked at the end: nobody waits there for handshakes, and for what would come after them.
+            let entered = self.connections.enter();
+            let state = self.state(peer, backlog, None, terms.https_redirect);
+            let shares = Rc::clone(&self.shares);
+            let speaking = self.speak(stream.together(), state, settings, entered, held);
+            spawn_local(shares.of(client, speaking));
+            return;
+        }
+        // Apart: it takes no room once it is done.
+        let preparing = Box::pin(self.prepare(stream, peer, terms, settings, held));
         spawn_local(async move {
-            let _placed = placed;
-            if let Some(within) = terms.announced_within {
-                // Apart: it takes no room once it is done.
-                match Box::pin(announced(&mut stream, peer, within)).await {
-                    Ok(client) => peer = client,
-                    Err(why) => return self.unannounced(peer, why),
-                }
-                // It is the client that counts, and not who announced it.
-                if !self.is_within_its_own(&mut permit, peer) {
-                    return;
-                }
-            }
-            let backlog = stream.backlog();
-            let stream = stream.together();
-            // Who speaks for many is not one of them.
-            let client = permit.client();
-            let Some(tls) = &terms.tls else {
-                let shares = Rc::clone(&self.shares);
-                let entered = entered.unwrap_or_else(|| self.connections.enter());
-                let state = self.state(peer, backlog, None, terms.https_redirect);
-                let speaking = self.speak(stream, state, settings, entered);
-                return shares.of(client, speaking).await;
-            };
-            let began = Instant::now();
-            // Apart: it takes no room once it is done.
-            let turns = Steps { shares: &self.shares, client };
-            match Box::pin(tls.accept(stream, &self.handshakes, &turns)).await {
-                Ok(None) => {}
-                Ok(Some((stream, session))) => {
-                    self.meter.shaken(session.version, session.resumed, began.elapsed());
-                    // Where it is kept costs memory as long as the connection lives.
-                    let secured = Box::new(secured(session, &terms));
-                    drop(terms);
-                    // Only now: a handshake's steps have turns of their own.
-                    let shares = Rc::clone(&self.shares);
-                    let entered = self.connections.enter();
-                    let state = self.state(peer, backlog, Some(secured), None);
-                    let speaking = self.speak(stream, state, settings, entered);
-                    Box::pin(shares.of(client, speaking)).await;
-                }
-                Err(failure) => {
-                    tracing::debug!(%peer, listener = %self.listener, reason = failure.reason(), "{failure}");
-                    self.meter.not_shaken(failure.reason());
-                    match failure {
-                        HandshakeFailure::Full => self.refused(peer, failure.reason()),
-                        _ => self.metrics.connection_refused("tls_handshake"),
-                    }
-                }
+            if let Some(speaking) = preparing.await {
+                speaking.await;
             }
         });
+    }
+
+    /// Has a connection announced, and shakes hands; what then is spoken by it. `None`: nothing is.
+    async fn prepare(
+        self: Rc<Self>,
+        mut stream: ClientStream,
+        mut peer: Peer,
+        terms: Arc<ListenerTerms>,
+        settings: Arc<ServerSettings>,
+        mut held: Held,
+    ) -> Option<Pin<Box<dyn Future<Output = ()>>>> {
+        if let Some(within) = terms.announced_within {
+            match announced(&mut stream, peer, within).await {
+                Ok(client) => peer = client,
+                Err(why) => {
+                    self.unannounced(peer, why);
+                    return None;
+                }
+            }
+            // It is the client that counts, and not who announced it.
+            if !self.is_within_its_own(&mut held.permit, peer) {
+                return None;
+            }
+        }
+        let backlog = stream.backlog();
+        let stream = stream.together();
+        // Who speaks for many is not one of them.
+        let client = held.permit.client();
+        let shares = Rc::clone(&self.shares);
+        let Some(tls) = &terms.tls else {
+            let entered = self.connections.enter();
+            let state = self.state(peer, backlog, None, terms.https_redirect);
+            return Some(Box::pin(shares.of(client, self.speak(stream, state, settings, entered, held))));
+        };
+        let began = Instant::now();
+        let turns = Steps { shares: &shares, client };
+        match tls.accept(stream, &self.handshakes, &turns).await {
+            Ok(None) => None,
+            Ok(Some((stream, session))) => {
+                self.meter.shaken(session.version, session.resumed, began.elapsed());
+                // Where it is kept costs memory as long as the connection lives.
+                let secured = Box::new(secured(session, &terms));
+                // Only now: a handshake's steps have turns of their own.
+                let entered = self.connections.enter();
+                let state = self.state(peer, backlog, Some(secured), None);
+                Some(Box::pin(shares.of(client, self.speak(stream, state, settings, entered, held))))
+            }
+            Err(failure) => {
+                tracing::debug!(%peer, listener = %self.listener, reason = failure.reason(), "{failure}");
+                self.meter.not_shaken(failure.reason());
+                match failure {
+                    HandshakeFailure::Full => self.refused(peer, failure.reason()),
+                    _ => self.metrics.connection_refused("tls_handshake"),
+                }
+                None
+            }
+        }
     }
 
     fn refused(&self, peer: Peer, reason: &'static str) {
@@ -191,25 +220,31 @@ impl Reception {
     }
 
     /// Speaks HTTP until the connection ends.
-    async fn speak<S>(
+    // Not an `async fn`: see `serve`.
+    fn speak<S>(
         self: Rc<Self>,
         stream: S,
         state: Rc<ConnState>,
-        settings: ServerSettings,
+        settings: Arc<ServerSettings>,
         entered: Entered,
-    ) where
-        S: AsyncRead + AsyncWrite + Unpin + 'static,
+        held: Held,
+    ) -> impl Future<Output = ()>
+    where
+        S: AsyncRead + AsyncWrite + Bare + Unpin + 'static,
     {
         let noted = Rc::clone(&state);
-        let meter = Arc::clone(&self.meter);
-        let opened = move |protocol| meter.opened(protocol);
-        serve(stream, state, settings, Rc::clone(&self.proxy), entered, opened).await;
-        if let Some(why) = noted.cut() {
-            self.metrics.connection_cut(why.reason());
-            // One that has nothing to ask any more is no news.
-            if why != Cut::Idle {
-                tell(noted.peer, &self.listener, why.reason());
+        async move {
+            let meter = Arc::clone(&self.meter);
+            let opened = move |protocol| meter.opened(protocol);
+            serve(stream, state, settings, Rc::clone(&self.proxy), entered, opened).await;
+            if let Some(why) = noted.cut() {
+                self.metrics.connection_cut(why.reason());
+                // One that has nothing to ask any more is no news.
+                if why != Cut::Idle {
+                    tell(noted.peer, &self.listener, why.reason());
+                }
             }
+            drop(held);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -22,9 +23,11 @@ use super::reply::{self, Framing, Terms};
 use super::request::{self, Asked};
 use crate::http::conn::{ConnState, Cut, TunnelTask};
 use crate::http::incoming::Incoming;
+use crate::http::passing::Passing;
 use crate::http::server::{Entered, Handler, ServerSettings, close};
 use crate::http::wire::{Framing as Framed, Head, Malformed};
-use crate::time::Deadline;
+use crate::net::Bare;
+use crate::time::{Deadline, turn_began};
 
 /// How long what a peer still sends is read after the last answer.
 const LINGER: Duration = Duration::from_secs(2);
@@ -34,7 +37,7 @@ struct Connection<S, H> {
     intake: Rc<RefCell<Intake<S>>>,
     out: Outlet,
     state: Rc<ConnState>,
-    settings: ServerSettings,
+    settings: Arc<ServerSettings>,
     handler: Rc<H>,
     kit: Rc<Kit>,
     /// Of a head of which something is there.
@@ -59,20 +62,22 @@ enum Then {
 }
 
 /// Serves a connection until it ends, of which something was read; it has begun at `since`.
-pub(in crate::http) async fn serve<S, H>(
-    intake: Intake<S>,
+// Not an `async fn`: see `server::serve`.
+pub(in crate::http) fn serve<S, H>(
+    intake: Rc<RefCell<Intake<S>>>,
     since: Instant,
     state: Rc<ConnState>,
-    settings: ServerSettings,
+    settings: Arc<ServerSettings>,
     handler: Rc<H>,
     entered: &Entered,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+) -> impl Future<Output = ()>
+where
+    S: AsyncRead + AsyncWrite + Bare + Unpin + 'static,
     H: Handler + 'static,
 {
     let mut connection = Connection {
-        intake: Rc::new(RefCell::new(intake)),
-        out: Outlet::new(settings.deadlines),
+        intake,
+        out: Outlet::default(),
         state,
         settings,
         handler,
@@ -82,28 +87,28 @@ pub(in crate::http) async fn serve<S, H>(
         deadline: None,
         refused: false,
     };
-    while let Some((request, asked)) = connection.next(entered).await {
-        match connection.answer(request, asked, entered).await {
-            Then::Next => {}
-            Then::Close => return connection.close().await,
-            Then::Cut => return,
-            Then::Tunnel(task) => {
-                let Connection { intake, .. } = connection;
-                // Nobody else has it: a request with a body is never one for a tunnel.
-                let Ok(intake) = Rc::try_unwrap(intake) else { return };
-                let Intake { io, read, .. } = intake.into_inner();
-                return task(Box::new(io), read.freeze()).await;
+    async move {
+        while let Some((request, asked)) = connection.next(entered).await {
+            match connection.answer(request, asked, entered).await {
+                Then::Next => {}
+                // Apart: it has no room in one that goes on.
+                Then::Close => return Box::pin(connection.close()).await,
+                Then::Cut => return,
+                Then::Tunnel(task) => {
+                    // Nobody else has it: a request with a body is never one for a tunnel.
+                    let Some(intake) = Rc::into_inner(connection.intake) else { return };
+                    let Intake { io, read, .. } = intake.into_inner();
+                    return task(Box::new(io), read.freeze()).await;
+                }
             }
         }
-    }
-    if let Ok(intake) = Rc::try_unwrap(connection.intake) {
-        close(intake.into_inner().io).await;
+        close(connection.intake).await;
     }
 }
 
 impl<S, H> Connection<S, H>
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + Bare + Unpin + 'static,
     H: Handler + 'static,
 {
     /// The next request, or what stands for one that is refused. `None`: there will be none.
@@ -127,7 +132,7 @@ where
                 let has_begun =
                     self.head.as_ref().is_some_and(|head| head.has_begun(&self.intake.borrow().read));
                 if has_begun {
-                    let since = *self.head_since.get_or_insert_with(Instant::now);
+                    let since = *self.head_since.get_or_insert_with(turn_began);
                     ready!(poll_at(&mut self.deadline, since + deadlines.header_read, cx));
                     self.state.note_cut(Cut::HeaderTimeout);
                     return Poll::Ready(Some(self.refuse(Malformed::HeadTimeout)));
@@ -136,7 +141,7 @@ where
                     // The first one is awaited from the start.
                     Some(since) => (since + deadlines.header_read, Cut::HeaderTimeout),
                     None => {
-                        (*quiet_until.get_or_insert_with(|| Instant::now() + deadlines.keep_alive), Cut::Idle)
+                        (*quiet_until.get_or_insert_with(|| turn_began() + deadlines.keep_alive), Cut::Idle)
                     }
                 };
                 ready!(poll_at(&mut self.deadline, until, cx));
@@ -239,6 +244,7 @@ where
         }
         drop(body);
         self.kit.leave_text(std::mem::take(&mut self.out.text));
+        self.out.leave_pipe(&self.kit);
         if let Some(task) = self.state.tunnel_task() {
             return Then::Tunnel(task);
         }
@@ -268,7 +274,7 @@ where
         if self.out.is_sent() {
             return Poll::Ready(Ok(()));
         }
-        self.out.poll_write(&mut self.intake.borrow_mut().io, &self.state, cx)
+        self.out.poll_write(&mut self.intake.borrow_mut().io, &self.state, &self.settings.deadlines, cx)
     }
 
     /// Writes what there is of the answer, and what comes of its body.
@@ -280,12 +286,17 @@ where
     ) -> Poll<Result<(), Broken>> {
         loop {
             while self.out.has_room() && !framing.is_over() {
-                let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) else { break };
-                self.say(frame, framing)?;
+                let Poll::Ready(said) = self.poll_say(body, framing, cx) else { break };
+                said?;
             }
             let is_over = framing.is_over();
             let had = !self.out.is_empty();
-            let written = self.out.poll_write(&mut self.intake.borrow_mut().io, &self.state, cx);
+            let written = self.out.poll_write(
+                &mut self.intake.borrow_mut().io,
+                &self.state,
+                &self.settings.deadlines,
+                cx,
+            );
             match written? {
                 Poll::Ready(()) if is_over => return Poll::Ready(Ok(())),
                 // There is room again.
@@ -294,6 +305,24 @@ where
                 _ => return self.intake.borrow_mut().poll_left(cx).map(|()| Err(Broken)),
             }
         }
+    }
+
+    /// Has the body say what is to be written next.
+    fn poll_say(
+        &mut self,
+        body: &mut H::Body,
+        framing: &mut Framing,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Broken>> {
+        if framing.takes(body.passes())
+            && self.intake.borrow_mut().io.bare().is_some()
+            && let Some(pipe) = self.out.pipe(&self.kit)
+        {
+            let passed = ready!(Pin::new(body).poll_pass(pipe, cx));
+            return Poll::Ready(passed.map(|octets| framing.pass(octets as u64)).map_err(|_| Broken));
+        }
+        let frame = ready!(Pin::new(body).poll_frame(cx));
+        Poll::Ready(self.say(frame, framing))
     }
 
     fn say<E>(

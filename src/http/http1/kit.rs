@@ -4,11 +4,13 @@
 //! processor's cache, and the next to need such a thing had better use that.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 
 use crate::http::wire::Head;
+use crate::net::Pipe;
 use crate::net::rooms::Rooms;
 use crate::types::FieldNames;
 
@@ -24,6 +26,16 @@ const ANSWER_FIELDS: usize = 16;
 const BLOCK: usize = 8 * 1024;
 const COPIED_MAX: usize = 2 * 1024;
 
+/// Pipes that are lent at a time: a download needs two descriptors more with one, and a slow one for long.
+const PIPES_MAX: usize = 256;
+
+/// A pipe on loan.
+#[derive(Debug)]
+pub(super) struct Lent {
+    pub(super) pipe: Pipe,
+    _lent: Rc<()>,
+}
+
 /// Buffers and maps that nobody uses at present.
 #[derive(Debug, Default)]
 pub(in crate::http) struct Kit {
@@ -35,6 +47,9 @@ pub(in crate::http) struct Kit {
     readers: RefCell<Vec<Head>>,
     fields: RefCell<Vec<HeaderMap>>,
     texts: RefCell<Vec<Vec<u8>>>,
+    pipes: RefCell<Vec<Pipe>>,
+    /// Of those that are lent, each has one like it.
+    lent: Rc<()>,
 }
 
 fn keep<T>(kept: &RefCell<Vec<T>>, one: T) {
@@ -105,6 +120,22 @@ impl Kit {
         }
     }
 
+    /// What a body may pass through; `None`: there is no other, and it has to be copied.
+    pub(super) fn pipe(&self) -> Option<Lent> {
+        if Rc::strong_count(&self.lent) > PIPES_MAX {
+            return None;
+        }
+        let pipe = self.pipes.borrow_mut().pop().or_else(|| Pipe::new().ok())?;
+        Some(Lent { pipe, _lent: Rc::clone(&self.lent) })
+    }
+
+    pub(super) fn leave_pipe(&self, lent: Lent) {
+        // What is left of one answer is none of the next.
+        if lent.pipe.held() == 0 {
+            keep(&self.pipes, lent.pipe);
+        }
+    }
+
     /// Lets go of all of them: memory is for those who use it.
     pub(in crate::http) fn clear(&self) {
         self.rooms.clear();
@@ -112,6 +143,7 @@ impl Kit {
         self.readers.borrow_mut().clear();
         self.fields.borrow_mut().clear();
         self.texts.borrow_mut().clear();
+        self.pipes.borrow_mut().clear();
     }
 }
 
@@ -145,6 +177,23 @@ mod tests {
     #[test]
     fn room_is_for_few_fields_however_many_may_come() {
         assert!(Kit::default().fields(1_000_000).capacity() <= 2 * FIELDS_KEPT_MAX);
+    }
+
+    #[test]
+    fn so_many_pipes_are_lent_and_those_that_come_back_again() {
+        let kit = Kit::default();
+        let mut lent: Vec<Lent> = std::iter::from_fn(|| kit.pipe()).collect();
+        assert_eq!(lent.len(), PIPES_MAX);
+        // One is lost with its connection.
+        drop(lent.pop());
+        let back = kit.pipe().unwrap();
+        assert!(kit.pipe().is_none());
+        kit.leave_pipe(back);
+        assert_eq!(kit.pipes.borrow().len(), 1);
+        assert!(kit.pipe().is_some() && kit.pipes.borrow().is_empty());
+        kit.leave_pipe(lent.pop().unwrap());
+        kit.clear();
+        assert!(kit.pipes.borrow().is_empty());
     }
 
     #[test]

@@ -7,9 +7,11 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes};
 use tokio::io::AsyncWrite;
 
+use super::kit::{Kit, Lent};
 use crate::http::conn::ConnState;
 use crate::http::server::ConnDeadlines;
 use crate::http::taking::Taking;
+use crate::net::{Bare, Pipe};
 
 /// A piece of a body of at most this many octets is written together with what stands before it. To copy it costs less than that the
 /// kernel gathers it.
@@ -18,7 +20,7 @@ const FLAT_MAX: usize = 4 * 1024;
 const GATHERED_MAX: usize = 8 * 1024;
 
 /// Octets on their way to a client.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Outlet {
     /// Heads, the framing of chunks, and small pieces.
     pub(super) text: Vec<u8>,
@@ -28,21 +30,23 @@ pub(super) struct Outlet {
     piece: Bytes,
     /// What ends it.
     end: &'static [u8],
-    deadlines: ConnDeadlines,
+    /// What of a body passes unseen; goes behind `text`.
+    pipe: Option<Lent>,
     taking: Option<Box<Taking>>,
     /// The connection may still hold bytes back: TLS has encrypted, but not sent them.
     unflushed: bool,
 }
 
 impl Outlet {
-    pub(super) fn new(deadlines: ConnDeadlines) -> Self {
-        let (text, piece, end) = (Vec::new(), Bytes::new(), &[][..]);
-        Self { text, written: 0, piece, end, deadlines, taking: None, unflushed: false }
-    }
-
     /// Whether all has been written.
     pub(super) fn is_empty(&self) -> bool {
-        self.written == self.text.len() && self.piece.is_empty() && self.end.is_empty()
+        self.written == self.text.len() && self.has_no_piece()
+    }
+
+    fn has_no_piece(&self) -> bool {
+        self.piece.is_empty()
+            && self.end.is_empty()
+            && self.pipe.as_ref().is_none_or(|lent| lent.pipe.held() == 0)
     }
 
     /// Whether it has left the connection, too.
@@ -52,7 +56,20 @@ impl Outlet {
 
     /// Whether more may be said before something is written.
     pub(super) fn has_room(&self) -> bool {
-        self.piece.is_empty() && self.end.is_empty() && self.text.len() - self.written < GATHERED_MAX
+        self.has_no_piece() && self.text.len() - self.written < GATHERED_MAX
+    }
+
+    /// What octets of a body may pass through. There must be room.
+    pub(super) fn pipe(&mut self, kit: &Kit) -> Option<&mut Pipe> {
+        if self.pipe.is_none() {
+            self.pipe = kit.pipe();
+        }
+        self.pipe.as_mut().map(|lent| &mut lent.pipe)
+    }
+
+    /// Leaves it to others, if nothing is in it.
+    pub(super) fn leave_pipe(&mut self, kit: &Kit) {
+        self.pipe.take().into_iter().for_each(|lent| kit.leave_pipe(lent));
     }
 
     /// Says a piece of a body, and behind it what ends that. There must be room.
@@ -66,15 +83,16 @@ impl Outlet {
     }
 
     /// Writes all of it, and flushes. Fails where the client takes nothing, too little, or has gone.
-    pub(super) fn poll_write<S: AsyncWrite + Unpin>(
+    pub(super) fn poll_write<S: AsyncWrite + Bare + Unpin>(
         &mut self,
         io: &mut S,
         conn: &ConnState,
+        deadlines: &ConnDeadlines,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         while !self.is_empty() {
             let sent = self.poll_some(io, cx);
-            let octets = ready!(self.heed(sent, conn, cx))?;
+            let octets = ready!(self.heed(sent, conn, deadlines, cx))?;
             if octets == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -85,14 +103,22 @@ impl Outlet {
         self.written = 0;
         if self.unflushed {
             let flushed = Pin::new(io).poll_flush(cx).map_ok(|()| 0);
-            ready!(self.heed(flushed, conn, cx))?;
+            ready!(self.heed(flushed, conn, deadlines, cx))?;
             self.unflushed = false;
         }
         Poll::Ready(Ok(()))
     }
 
-    fn poll_some<S: AsyncWrite + Unpin>(&self, io: &mut S, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn poll_some<S: AsyncWrite + Bare + Unpin>(
+        &mut self,
+        io: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         let text = self.text.get(self.written..).unwrap_or_default();
+        if let Some(lent) = self.pipe.as_mut().filter(|lent| text.is_empty() && lent.pipe.held() > 0) {
+            let socket = io.bare().ok_or(io::ErrorKind::Unsupported)?;
+            return socket.poll_empty(&mut lent.pipe, cx);
+        }
         if self.piece.is_empty() && self.end.is_empty() {
             return Pin::new(io).poll_write(cx, text);
         }
@@ -113,6 +139,7 @@ impl Outlet {
         &mut self,
         sent: Poll<io::Result<usize>>,
         conn: &ConnState,
+        deadlines: &ConnDeadlines,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         match sent {
@@ -123,7 +150,6 @@ impl Outlet {
                 Poll::Ready(result)
             }
             Poll::Pending => {
-                let deadlines = &self.deadlines;
                 let taking = self.taking.get_or_insert_with(|| Box::new(Taking::new(deadlines)));
                 let why = ready!(taking.poll_slow(conn, cx));
                 conn.cut_off(why);
@@ -136,6 +162,7 @@ impl Outlet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::TcpSocket;
     use proptest::prelude::*;
     use std::rc::Rc;
     use std::task::Waker;
@@ -146,6 +173,12 @@ mod tests {
         seen: Vec<u8>,
         takes: usize,
         writes: usize,
+    }
+
+    impl Bare for Narrow {
+        fn bare(&mut self) -> Option<&mut TcpSocket> {
+            None
+        }
     }
 
     impl AsyncWrite for Narrow {
@@ -184,13 +217,13 @@ mod tests {
             let deadlines = ConnDeadlines { header_read: second, keep_alive: second, write_stall: second, response_rate: None };
             let address = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
             let conn = Rc::new(ConnState::new(address, address));
-            let mut outlet = Outlet::new(deadlines);
+            let mut outlet = Outlet::default();
             let mut io = Narrow { seen: Vec::new(), takes, writes: 0 };
             let mut cx = Context::from_waker(Waker::noop());
             let mut said = Vec::new();
             for (at, (len, ends)) in pieces.iter().enumerate() {
                 if !outlet.has_room() {
-                    prop_assert!(outlet.poll_write(&mut io, &conn, &mut cx).is_ready());
+                    prop_assert!(outlet.poll_write(&mut io, &conn, &deadlines, &mut cx).is_ready());
                 }
                 let piece = vec![at as u8; *len];
                 let end: &[u8] = if *ends { b"\r\n" } else { b"" };
@@ -198,7 +231,7 @@ mod tests {
                 said.extend_from_slice(end);
                 outlet.push(piece.into(), end);
             }
-            prop_assert!(outlet.poll_write(&mut io, &conn, &mut cx).is_ready());
+            prop_assert!(outlet.poll_write(&mut io, &conn, &deadlines, &mut cx).is_ready());
             prop_assert!(outlet.is_empty() && outlet.has_room());
             prop_assert_eq!(&io.seen, &said);
             if takes == usize::MAX {

@@ -9,6 +9,7 @@ use http::{HeaderValue, StatusCode, response};
 use super::outlet::Outlet;
 use super::request::Asked;
 use crate::http::date::date;
+use crate::http::passing::PASSED_MIN;
 
 /// How an answer's body goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +128,21 @@ impl Framing {
         self == Self::Nothing
     }
 
+    /// Whether so many octets may be passed as they are, and it is worth it.
+    pub(super) fn takes(self, octets: u64) -> bool {
+        octets >= PASSED_MIN && matches!(self, Self::Length(left) if left >= octets)
+    }
+
+    /// So many octets have been passed.
+    pub(super) fn pass(&mut self, octets: u64) {
+        if let Self::Length(left) = self {
+            *left = left.saturating_sub(octets);
+            if *left == 0 {
+                *self = Self::Nothing;
+            }
+        }
+    }
+
     /// Says a piece of the body. There must be room. Of more than was announced nothing is said.
     pub(super) fn say(&mut self, mut piece: Bytes, out: &mut Outlet) {
         match self {
@@ -230,13 +246,7 @@ mod tests {
 
     #[test]
     fn a_body_is_no_longer_than_it_was_said_to_be_and_told_when_it_is_shorter() {
-        let second = std::time::Duration::from_secs(1);
-        let mut out = Outlet::new(crate::http::server::ConnDeadlines {
-            header_read: second,
-            keep_alive: second,
-            write_stall: second,
-            response_rate: None,
-        });
+        let mut out = Outlet::default();
         let mut framing = Framing::Length(3);
         framing.say(Bytes::from_static(b"ab"), &mut out);
         assert!(!framing.is_over());

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -100,7 +101,7 @@ impl Peer {
         let server = spawn_local(async move {
             let meter = Metrics::new(1).unwrap().listener("test");
             let opened = move |protocol| meter.opened(protocol);
-            server::serve(served, known, settings, Rc::new(Echo::default()), entered, opened).await;
+            server::serve(served, known, Arc::new(settings), Rc::new(Echo::default()), entered, opened).await;
         });
         Self { io, state, connections, server }
     }

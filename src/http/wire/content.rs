@@ -51,6 +51,16 @@ impl Decoder {
         }
     }
 
+    /// So many octets have been taken elsewhere, of those whose number is known.
+    pub(crate) fn pass(&mut self, octets: u64) {
+        if let Self::Length(left) = self {
+            *left = left.saturating_sub(octets);
+            if *left == 0 {
+                *self = Self::Ended;
+            }
+        }
+    }
+
     /// The connection has ended: whether that is the content's end.
     pub(crate) fn close(&mut self) -> bool {
         let ended = matches!(self, Self::Close | Self::Ended);

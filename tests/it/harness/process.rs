@@ -168,6 +168,14 @@ impl Process {
         self.of_status("FDSize:")
     }
 
+    /// How many ends of pipes it has open (Linux).
+    pub fn pipes(&self) -> usize {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        let leads_to =
+            |entry: std::io::Result<std::fs::DirEntry>| std::fs::read_link(entry.ok()?.path()).ok();
+        open.filter_map(leads_to).filter(|to| to.to_string_lossy().starts_with("pipe:")).count()
+    }
+
     /// A number of /proc/PID/status.
     fn of_status(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();

@@ -72,7 +72,7 @@ pub(super) async fn post(scene: &Rc<Scene>, fields: &str, body: &[u8]) -> Result
     let entered = Rc::new(Connections::default()).enter();
     let meter = Metrics::new(1).expect("metrics").listener("front");
     let opened = move |protocol| meter.opened(protocol);
-    let serving = spawn_local(serve(server, state, settings, Rc::clone(&front), entered, opened));
+    let serving = spawn_local(serve(server, state, Arc::new(settings), Rc::clone(&front), entered, opened));
     while front.answered.borrow().is_none() {
         tokio::task::yield_now().await;
     }

@@ -1,0 +1,243 @@
+//! A pipe of the kernel's, through which octets go from one socket to another without being copied (splice(2)).
+//!
+//! A body of a megabyte that is read and written is copied twice, through a buffer, and most of what its passing costs is that. Through
+//! a pipe only references to the pages go. For small pieces it is not worth its system calls.
+
+use std::io;
+use std::task::{Context, Poll};
+
+use tokio::net::TcpStream;
+
+/// Octets that are passed in one go, at most: what a pipe holds in pages of 4 KiB, if nobody asks for more.
+const ROOM: usize = 64 * 1024;
+
+/// Octets on their way between two sockets. What is left in it when it is dropped is lost.
+#[derive(Debug)]
+pub struct Pipe {
+    ends: system::Ends,
+    held: usize,
+}
+
+impl Pipe {
+    /// An empty one.
+    ///
+    /// # Errors
+    /// There are no descriptors left, or the system has no such thing.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { ends: system::Ends::new()?, held: 0 })
+    }
+
+    /// How many octets are in it.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Takes octets that a socket has received, no more than so many, into the pipe, which must be empty: a full one could not be told
+    /// from a socket that has none. 0 is the connection's end.
+    pub(super) fn poll_fill(
+        &mut self,
+        from: &TcpStream,
+        octets_max: u64,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        debug_assert_eq!(self.held, 0, "a full pipe");
+        let octets_max = usize::try_from(octets_max).unwrap_or(ROOM).min(ROOM);
+        let filled = self.ends.poll_fill(from, octets_max, cx);
+        if let Poll::Ready(Ok(octets)) = filled {
+            self.held += octets;
+        }
+        filled
+    }
+
+    /// Has a socket send what is in the pipe; how many octets it took.
+    pub(super) fn poll_empty(&mut self, into: &TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let emptied = self.ends.poll_empty(into, self.held, cx);
+        if let Poll::Ready(Ok(octets)) = emptied {
+            self.held = self.held.saturating_sub(octets);
+        }
+        emptied
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    use std::io;
+    use std::os::fd::OwnedFd;
+    use std::task::{Context, Poll, ready};
+
+    use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice};
+    use tokio::io::Interest;
+    use tokio::net::TcpStream;
+
+    /// A pipe's two ends. Neither is waited for: it is filled when it is empty, and emptied when it is not.
+    #[derive(Debug)]
+    pub(super) struct Ends {
+        read: OwnedFd,
+        write: OwnedFd,
+    }
+
+    const NOW: SpliceFlags = SpliceFlags::NONBLOCK.union(SpliceFlags::MOVE);
+
+    impl Ends {
+        pub(super) fn new() -> io::Result<Self> {
+            let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+            Ok(Self { read, write })
+        }
+
+        pub(super) fn poll_fill(
+            &self,
+            from: &TcpStream,
+            octets: usize,
+            cx: &mut Context<'_>,
+        ) -> Poll<io::Result<usize>> {
+            loop {
+                ready!(from.poll_read_ready(cx))?;
+                let moved = from
+                    .try_io(Interest::READABLE, || Ok(splice(from, None, &self.write, None, octets, NOW)?));
+                if !is_to_be_repeated(&moved) {
+                    return Poll::Ready(moved);
+                }
+            }
+        }
+
+        pub(super) fn poll_empty(
+            &self,
+            into: &TcpStream,
+            octets: usize,
+            cx: &mut Context<'_>,
+        ) -> Poll<io::Result<usize>> {
+            loop {
+                ready!(into.poll_write_ready(cx))?;
+                let moved = into
+                    .try_io(Interest::WRITABLE, || Ok(splice(&self.read, None, into, None, octets, NOW)?));
+                if !is_to_be_repeated(&moved) {
+                    return Poll::Ready(moved);
+                }
+            }
+        }
+    }
+
+    fn is_to_be_repeated(moved: &io::Result<usize>) -> bool {
+        let is_not_now = |error: &io::Error| {
+            matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+        };
+        moved.as_ref().is_err_and(is_not_now)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use std::io;
+    use std::task::{Context, Poll};
+
+    use tokio::net::TcpStream;
+
+    /// There are none.
+    #[derive(Debug)]
+    pub(super) enum Ends {}
+
+    impl Ends {
+        pub(super) fn new() -> io::Result<Self> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        pub(super) fn poll_fill(
+            &self,
+            _: &TcpStream,
+            _: usize,
+            _: &mut Context<'_>,
+        ) -> Poll<io::Result<usize>> {
+            match *self {}
+        }
+
+        pub(super) fn poll_empty(
+            &self,
+            _: &TcpStream,
+            _: usize,
+            _: &mut Context<'_>,
+        ) -> Poll<io::Result<usize>> {
+            match *self {}
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (client, server) =
+            tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+        (client.unwrap(), server.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn what_is_poured_in_comes_out_whole_and_no_more_than_was_asked_for() {
+        let ((mut origin, from), (into, mut client)) = (pair().await, pair().await);
+        let said: Vec<u8> = (0..1_000_003_u32).map(|at| (at * 7 % 251) as u8).collect();
+        let rest = b"the next answer";
+        let (told, expected) = (said.clone(), said.len() as u64);
+        let saying = tokio::spawn(async move {
+            origin.write_all(&told).await.unwrap();
+            origin.write_all(rest).await.unwrap();
+            origin
+        });
+        let taking = tokio::spawn(async move {
+            let mut taken = vec![0; expected as usize];
+            client.read_exact(&mut taken).await.unwrap();
+            taken
+        });
+        let mut pipe = Pipe::new().unwrap();
+        let mut left = expected;
+        while left > 0 {
+            let filled = poll_fn(|cx| pipe.poll_fill(&from, left, cx)).await.unwrap();
+            assert!((1..=ROOM.min(left as usize)).contains(&filled) && pipe.held() == filled);
+            left -= filled as u64;
+            while pipe.held() > 0 {
+                assert!(poll_fn(|cx| pipe.poll_empty(&into, cx)).await.unwrap() > 0);
+            }
+        }
+        assert!(taking.await.unwrap() == said);
+        let (mut from, mut next) = (from, vec![0; rest.len()]);
+        from.read_exact(&mut next).await.unwrap();
+        assert_eq!(next, rest);
+        // Nothing more comes.
+        drop(saying.await.unwrap());
+        assert_eq!(poll_fn(|cx| pipe.poll_fill(&from, 1, cx)).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_the_socket_does_not_take_stays() {
+        let ((mut origin, from), (into, mut client)) = (pair().await, pair().await);
+        let (mut sent, piece) = (0, [b'a'; ROOM]);
+        while let Ok(octets) = into.try_write(&piece) {
+            sent += octets;
+        }
+        let mut pipe = Pipe::new().unwrap();
+        origin.write_all(b"b").await.unwrap();
+        assert_eq!(poll_fn(|cx| pipe.poll_fill(&from, 9, cx)).await.unwrap(), 1);
+        assert!(poll_fn(|cx| Poll::Ready(pipe.poll_empty(&into, cx).is_pending())).await);
+        assert_eq!(pipe.held(), 1);
+        let mut taken = vec![0; sent + 1];
+        let (read, emptied) =
+            tokio::join!(client.read_exact(&mut taken), poll_fn(|cx| pipe.poll_empty(&into, cx)));
+        assert_eq!((read.unwrap(), emptied.unwrap(), pipe.held()), (sent + 1, 1, 0));
+        assert!(taken.ends_with(b"ab"));
+        // Who is gone takes nothing.
+        origin.write_all(b"c").await.unwrap();
+        assert_eq!(poll_fn(|cx| pipe.poll_fill(&from, 9, cx)).await.unwrap(), 1);
+        client.set_zero_linger().unwrap();
+        drop(client);
+        into.readable().await.unwrap();
+        assert!(poll_fn(|cx| pipe.poll_empty(&into, cx)).await.is_err());
+        assert_eq!(pipe.held(), 1);
+    }
+}
