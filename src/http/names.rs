@@ -1,6 +1,6 @@
-//! Field names that the gateway itself reads or writes, and that `http` has no constant for.
+//! Names of fields that the gateway itself reads or writes, and of versions, that `http` has no constants for.
 
-use http::HeaderName;
+use http::{HeaderName, Version};
 
 /// `Keep-Alive` (RFC 2068 §19.7.1; hop-by-hop).
 pub static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -36,3 +36,14 @@ pub static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 pub static X_REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout");
 /// `grpc-retry-pushback-ms` (gRFC A6): when to try again.
 pub static GRPC_RETRY_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
+
+/// A version of HTTP, as logs call it.
+#[must_use]
+pub fn version_name(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2",
+        Version::HTTP_3 => "HTTP/3",
+        _ => "HTTP/1.1",
+    }
+}

@@ -26,6 +26,7 @@ use crate::breaker::{Permits, Tripped};
 use crate::http::body::BodyFlow;
 use crate::http::conn::{Cut, InFlight};
 use crate::http::facade::Facade;
+use crate::http::names::version_name;
 use crate::routing::{Facts, Route};
 use crate::telemetry::access_log::Entry;
 use crate::telemetry::{EndpointFailure, RequestRecord, TenantMeter};
@@ -142,7 +143,8 @@ impl Exchange {
             Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
             None => head.headers.get(http::header::HOST).cloned(),
         };
-        Box::new(Self {
+        let room = Box::new_uninit(); // Written where it stays, and not moved there.
+        let exchange = Self {
             books,
             in_flight,
             started: turn_began(),
@@ -179,7 +181,8 @@ impl Exchange {
             status: None,
             refusal: None,
             code: None,
-        })
+        };
+        Box::write(room, exchange)
     }
 
     /// When the request's head was there.
@@ -367,7 +370,7 @@ impl Drop for Exchange {
             method: &self.method,
             host: self.host.as_ref().map(HeaderValue::as_bytes),
             uri: &self.uri,
-            protocol: protocol(self.version),
+            protocol: version_name(self.version),
             tls: secured.map(|secured| (secured.version, secured.cipher)),
             sni: secured
                 .and_then(|secured| secured.server_name.as_ref())
@@ -386,14 +389,5 @@ impl Drop for Exchange {
             client: self.client,
             retries: self.attempts.retries(),
         });
-    }
-}
-
-fn protocol(version: Version) -> &'static str {
-    match version {
-        Version::HTTP_10 => "HTTP/1.0",
-        Version::HTTP_2 => "HTTP/2",
-        Version::HTTP_3 => "HTTP/3",
-        _ => "HTTP/1.1",
     }
 }

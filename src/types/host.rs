@@ -8,21 +8,14 @@ use smallvec::SmallVec;
 /// The longest host: a DNS name has at most 253 octets in text (RFC 1035 §3.1), an IP literal fewer.
 pub const HOST_LEN_MAX: usize = 253;
 
-/// What a name's octet is in lower case; 0 for one that no name has.
-const LOWER: [u8; 256] = {
-    let mut lower = [0; 256];
-    let mut octet = 0_u8;
-    while octet < 128 {
-        if octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.') {
-            #[allow(clippy::indexing_slicing, reason = "when this is compiled")]
-            {
-                lower[octet as usize] = octet.to_ascii_lowercase();
-            }
-        }
-        octet += 1;
-    }
-    lower
-};
+/// Whether a name may have it, in lower case.
+fn is_of_a_name(octet: u8) -> bool {
+    (octet.wrapping_sub(b'a') < 26)
+        | (octet.wrapping_sub(b'0') < 10)
+        | (octet == b'-')
+        | (octet == b'_')
+        | (octet == b'.')
+}
 
 /// A host in its one comparable form: lower case, without port or trailing dot.
 ///
@@ -80,30 +73,20 @@ impl HostName {
             return Err(InvalidHost::TooLong);
         }
         let mut octets = SmallVec::from_slice(host);
-        let mut label_len = 0_usize;
-        let mut label_is_number = true;
-        for octet in &mut octets {
-            let lower = LOWER.get(usize::from(*octet)).copied().unwrap_or_default();
-            match lower {
-                0 => return Err(InvalidHost::Character),
-                b'.' if label_len == 0 => return Err(InvalidHost::EmptyLabel),
-                b'.' => {
-                    label_len = 0;
-                    label_is_number = true;
-                }
-                _ => {
-                    label_len += 1;
-                    label_is_number &= lower.is_ascii_digit();
-                }
-            }
-            if label_len > 63 {
-                return Err(InvalidHost::TooLong);
-            }
-            *octet = lower;
+        // All of it at once, which a processor does in a few steps.
+        octets.make_ascii_lowercase();
+        if !octets.iter().fold(true, |all, octet| all & is_of_a_name(*octet)) {
+            return Err(InvalidHost::Character);
         }
-        if label_len == 0 {
-            return Err(InvalidHost::EmptyLabel);
+        let mut last: &[u8] = b"";
+        for label in octets.split(|octet| *octet == b'.') {
+            match label.len() {
+                0 => return Err(InvalidHost::EmptyLabel),
+                64.. => return Err(InvalidHost::TooLong),
+                _ => last = label,
+            }
         }
+        let label_is_number = last.iter().all(u8::is_ascii_digit);
         let name = Self { octets, port };
         // "127.1" and "0x7f.1" are addresses to some resolvers and names to others: only the one
         // spelling that all agree on may pass (WHATWG URL §3.5, "ends in a number").

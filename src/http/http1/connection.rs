@@ -210,7 +210,8 @@ where
     async fn answer(&mut self, request: Request<Incoming>, asked: Asked, entered: &Entered) -> Then {
         self.out.text = self.kit.text();
         // Apart, so that its room is given back when it has answered: a connection waits, and bodies may be long.
-        let mut handled = Box::pin(Rc::clone(&self.handler).handle(Rc::clone(&self.state), request));
+        let (handler, state) = (Rc::clone(&self.handler), Rc::clone(&self.state));
+        let mut handled = Box::into_pin(Box::write(Box::new_uninit(), handler.handle(state, request)));
         let answered = poll_fn(|cx| {
             if let Poll::Ready(answered) = handled.as_mut().poll(cx) {
                 return Poll::Ready(answered.ok());

@@ -256,7 +256,8 @@ where
                 Some(Ok((request, respond))) => {
                     let (handler, state) = (Rc::clone(&self.handler), Rc::clone(&self.state));
                     let (deadlines, notes) = (self.settings.deadlines, Rc::clone(&self.notes));
-                    self.streams.start(exchange::serve(handler, state, request, respond, deadlines, notes));
+                    self.streams
+                        .start(|| exchange::serve(handler, state, request, respond, deadlines, notes));
                 }
                 Some(Err(why)) => {
                     if why.is_go_away() && why.is_library() && why.reason() == Some(Reason::ENHANCE_YOUR_CALM)

@@ -28,9 +28,11 @@ pub(super) struct Streams {
 
 impl Streams {
     /// One more stream is answered, once it is polled.
-    pub(super) fn start(&mut self, answer: impl Future<Output = ()> + 'static) {
+    pub(super) fn start<F: Future<Output = ()> + 'static>(&mut self, answer: impl FnOnce() -> F) {
         self.new = true;
-        self.under_way.push(Answering { answer: Box::pin(answer), turn: Rc::clone(&self.turn) });
+        // Made where it stays: it is some KiB, of which little is there yet.
+        let answer: Box<F> = Box::write(Box::new_uninit(), answer());
+        self.under_way.push(Answering { answer: Box::into_pin(answer), turn: Rc::clone(&self.turn) });
     }
 
     /// Has a turn: polls those that have something to do, or the first of them; whoever has to wait has the task woken.
@@ -143,10 +145,12 @@ mod tests {
         let (mut streams, wakers) = (Streams::default(), Rc::new(RefCell::new(Vec::new())));
         for nth in 0..100 {
             let wakers = Rc::clone(&wakers);
-            streams.start(poll_fn(move |cx| {
-                wakers.borrow_mut().push((nth, cx.waker().clone()));
-                Poll::Pending
-            }));
+            streams.start(|| {
+                poll_fn(move |cx| {
+                    wakers.borrow_mut().push((nth, cx.waker().clone()));
+                    Poll::Pending
+                })
+            });
         }
         for _ in 0..3 {
             let mut turns = 0;
@@ -170,7 +174,7 @@ mod tests {
         let (mut streams, polled_streams) = (Streams::default(), Rc::new(Cell::new(0)));
         let start = |streams: &mut Streams| {
             let polled_streams = Rc::clone(&polled_streams);
-            streams.start(async move {
+            streams.start(|| async move {
                 let began = Instant::now();
                 while began.elapsed() < TURN_WITHIN {
                     std::hint::spin_loop();
@@ -195,10 +199,10 @@ mod tests {
     #[test]
     fn a_panic_ends_its_own_stream_only() {
         let (mut streams, ended) = (Streams::default(), Rc::new(Cell::new(false)));
-        streams.start(async { panic!("of one stream") });
+        streams.start(|| async { panic!("of one stream") });
         streams.start({
             let ended = Rc::clone(&ended);
-            async move { ended.set(true) }
+            move || async move { ended.set(true) }
         });
         (0..4).for_each(|_| polled(&mut streams));
         assert!(ended.get());
@@ -210,7 +214,7 @@ mod tests {
         let (mut streams, held) = (Streams::default(), Rc::new(()));
         for _ in 0..3 * TURN {
             let held = Rc::clone(&held);
-            streams.start(async move {
+            streams.start(|| async move {
                 let _held = held;
                 std::future::pending::<()>().await;
             });
@@ -230,7 +234,7 @@ mod tests {
         let (mut streams, held) = (Streams::default(), Rc::new(()));
         for _ in 0..10 {
             let held = Rc::clone(&held);
-            streams.start(async move {
+            streams.start(|| async move {
                 let _held = held;
                 std::future::pending::<()>().await;
             });
