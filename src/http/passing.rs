@@ -19,7 +19,8 @@ pub trait Passing: Body {
         0
     }
 
-    /// Moves some of them into the pipe, in which there must be none; at least one. Only to be asked for while there are any.
+    /// Moves some of them into the pipe, in which there must be none; at least one, unless it is unfit. Only to be asked for while there
+    /// are any.
     ///
     /// # Errors
     /// As [`Body::poll_frame`].

@@ -16,6 +16,7 @@ const ROOM: usize = 64 * 1024;
 pub struct Pipe {
     ends: system::Ends,
     held: usize,
+    is_unfit: bool,
 }
 
 impl Pipe {
@@ -24,13 +25,19 @@ impl Pipe {
     /// # Errors
     /// There are no descriptors left, or the system has no such thing.
     pub fn new() -> io::Result<Self> {
-        Ok(Self { ends: system::Ends::new()?, held: 0 })
+        Ok(Self { ends: system::Ends::new()?, held: 0, is_unfit: false })
     }
 
     /// How many octets are in it.
     #[must_use]
     pub fn held(&self) -> usize {
         self.held
+    }
+
+    /// Whether the system has not let anything through: it has to be copied.
+    #[must_use]
+    pub fn is_unfit(&self) -> bool {
+        self.is_unfit
     }
 
     /// Takes octets that a socket has received, no more than so many, into the pipe, which must be empty: a full one could not be told
@@ -44,8 +51,19 @@ impl Pipe {
         debug_assert_eq!(self.held, 0, "a full pipe");
         let octets_max = usize::try_from(octets_max).unwrap_or(ROOM).min(ROOM);
         let filled = self.ends.poll_fill(from, octets_max, cx);
-        if let Poll::Ready(Ok(octets)) = filled {
-            self.held += octets;
+        match &filled {
+            Poll::Ready(Ok(octets)) => self.held += octets,
+            // Of what the network does to a connection it is none (splice(2)), and nothing was taken: a sandbox may forbid it.
+            Poll::Ready(Err(error)) => {
+                self.is_unfit = matches!(
+                    error.kind(),
+                    io::ErrorKind::InvalidInput
+                        | io::ErrorKind::OutOfMemory
+                        | io::ErrorKind::PermissionDenied
+                        | io::ErrorKind::Unsupported
+                );
+            }
+            Poll::Pending => {}
         }
         filled
     }
@@ -66,9 +84,11 @@ mod system {
     use std::os::fd::OwnedFd;
     use std::task::{Context, Poll, ready};
 
-    use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice};
+    use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, pipe_with, splice};
     use tokio::io::Interest;
     use tokio::net::TcpStream;
+
+    use super::ROOM;
 
     /// A pipe's two ends. Neither is waited for: it is filled when it is empty, and emptied when it is not.
     #[derive(Debug)]
@@ -82,7 +102,11 @@ mod system {
     impl Ends {
         pub(super) fn new() -> io::Result<Self> {
             let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-            Ok(Self { read, write })
+            // Who has many of them gets small ones (pipe-user-pages-soft in pipe(7)), through which hardly anything goes at a time.
+            match fcntl_getpipe_size(&write)? {
+                ROOM.. => Ok(Self { read, write }),
+                _ => Err(io::ErrorKind::QuotaExceeded.into()),
+            }
         }
 
         pub(super) fn poll_fill(

@@ -10,7 +10,6 @@ use tokio::time::Instant;
 use crate::http::body::BodyFlow;
 use crate::telemetry::EndpointFailure;
 use crate::tenant::Tenant;
-use crate::time::turn_began;
 use crate::upstream::{Endpoint, Pool, Running};
 
 /// Of one request: one after another, never two at a time.
@@ -112,7 +111,8 @@ impl Attempts {
     /// The endpoint has answered with that status.
     pub(super) fn answered(&mut self, status: StatusCode) {
         let Some(since) = self.since else { return };
-        let now = turn_began();
+        // By the clock: a worker that has much to do would tell its balancing, and its limit of seats, that endpoints are fast.
+        let now = Instant::now();
         self.heard = Some(now);
         let (after, worked) = (now.saturating_duration_since(since), self.worked(since, now));
         let Some(running) = &mut self.running else { return };
@@ -136,7 +136,7 @@ impl Attempts {
     /// The response's head is there, or none will come: the endpoint `failed`.
     pub(super) fn came_back(&mut self, failed: bool) {
         self.count_retry();
-        let now = self.heard.take().unwrap_or_else(turn_began);
+        let now = self.heard.take().unwrap_or_else(Instant::now);
         self.took = self.first.map(|since| now.saturating_duration_since(since));
         if let (Some(pool), Some(took)) = (&self.pool, self.took) {
             pool.meter().upstream_observe(took);

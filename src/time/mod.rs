@@ -14,7 +14,7 @@ pub use turn::{in_turn, turn_began, turn_wall};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A monotonic clock, shared by cloning.
 #[derive(Debug, Clone)]
@@ -76,8 +76,18 @@ impl Clock {
     /// The wall's time, in milliseconds since 1970 (UTC). It can step, also backwards.
     #[must_use]
     pub fn unix_ms(&self) -> i64 {
+        self.wall_ms(turn_wall)
+    }
+
+    /// The same, read now and not once a turn.
+    #[must_use]
+    pub fn unix_ms_anew(&self) -> i64 {
+        self.wall_ms(SystemTime::now)
+    }
+
+    fn wall_ms(&self, read: impl FnOnce() -> SystemTime) -> i64 {
         match &self.0 {
-            Source::System(_) => match turn_wall().duration_since(UNIX_EPOCH) {
+            Source::System(_) => match read().duration_since(UNIX_EPOCH) {
                 Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
                 Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
             },

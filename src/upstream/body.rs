@@ -239,6 +239,7 @@ impl LineBody {
                 }
                 return Poll::Ready(Ok(octets));
             }
+            Poll::Ready(Err(_)) if pipe.is_unfit() => return Poll::Ready(Ok(0)),
             Poll::Ready(Ok(0) | Err(_)) => ResponseFailure::Broken,
             Poll::Pending => ready!(self.patience.poll(cx)),
         };

@@ -1,7 +1,7 @@
 //! A connection to an endpoint, and those that wait for their next request.
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use hashbrown::HashMap;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
 use super::endpoint::EndpointId;
@@ -96,12 +97,15 @@ impl Line {
         }
     }
 
-    /// Whether it can take a request: an idle connection from which something comes, be it its end,
-    /// can't.
+    /// Whether it can take a request: an idle connection from which something comes, be it its end, can't. It is looked at also by a task
+    /// that has used up its turn, to which tokio would say that nothing is there: what is taken for quiet then may have the next answer
+    /// ready, and that would be somebody else's.
     pub(super) fn is_quiet(&mut self, cx: &mut Context<'_>) -> bool {
         let mut byte = [0_u8; 1];
         let mut buf = ReadBuf::new(&mut byte);
-        self.read.is_empty() && Pin::new(&mut self.io).poll_read(cx, &mut buf).is_pending()
+        let io = &mut self.io;
+        let look = unconstrained(poll_fn(|cx| Pin::new(&mut *io).poll_read(cx, &mut buf)));
+        self.read.is_empty() && pin!(look).poll(cx).is_pending()
     }
 }
 
@@ -280,4 +284,40 @@ pub(super) struct Lease {
     pub(super) endpoint: EndpointId,
     pub(super) idle_max: usize,
     pub(super) keep: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::task::coop::{consume_budget, has_budget_remaining};
+
+    use super::*;
+    use crate::telemetry::{Metrics, Protocol};
+    use crate::upstream::io::Socket;
+
+    #[tokio::test]
+    async fn who_has_used_up_a_turn_sees_what_has_come_all_the_same() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (ours, theirs) =
+            tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+        let (ours, (mut theirs, _)) = (ours.unwrap(), theirs.unwrap());
+        let metered = Metrics::new(1).unwrap().listener("test").opened(Protocol::Http1);
+        let io = Io::Plain(Socket::tcp(ours));
+        let mut line = Line::new(io, None, Open::new(metered, None));
+        assert!(poll_fn(|cx| Poll::Ready(line.is_quiet(cx))).await);
+        theirs.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        // The runtime has to have looked at its sockets.
+        while poll_fn(|cx| Poll::Ready(line.is_quiet(cx))).await {
+            tokio::task::yield_now().await;
+        }
+        poll_fn(|cx| {
+            while has_budget_remaining() {
+                assert!(pin!(consume_budget()).poll(cx).is_ready());
+            }
+            assert!(!line.is_quiet(cx));
+            Poll::Ready(())
+        })
+        .await;
+    }
 }

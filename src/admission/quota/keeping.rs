@@ -262,7 +262,8 @@ impl QuotaState {
 
     /// Ends the present period where the clock says so, also when the clock was put back.
     fn enter_period(&self, ledger: &mut Ledger) {
-        let now_ms = self.roster.clock().unix_ms();
+        // Not by the turn's time: another worker may have entered the next one since, and none goes back.
+        let now_ms = self.roster.clock().unix_ms_anew();
         let old = self.period();
         if old.contains(now_ms) {
             return;

@@ -131,7 +131,7 @@ impl Kit {
 
     pub(super) fn leave_pipe(&self, lent: Lent) {
         // What is left of one answer is none of the next.
-        if lent.pipe.held() == 0 {
+        if lent.pipe.held() == 0 && !lent.pipe.is_unfit() {
             keep(&self.pipes, lent.pipe);
         }
     }
