@@ -29,6 +29,8 @@ use crate::http::wire::{Framing as Framed, Head, Malformed};
 use crate::net::Bare;
 use crate::time::{Deadline, turn_began};
 
+/// Octets of a body that are sent in one turn, about.
+const TURN: u64 = 512 * 1024;
 /// How long what a peer still sends is read after the last answer.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -275,7 +277,12 @@ where
         if self.out.is_sent() {
             return Poll::Ready(Ok(()));
         }
-        self.out.poll_write(&mut self.intake.borrow_mut().io, &self.state, &self.settings.deadlines, cx)
+        self.poll_write(cx)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let io = &mut self.intake.borrow_mut().io;
+        self.out.poll_write(io, &self.state, &self.settings.deadlines, cx)
     }
 
     /// Writes what there is of the answer, and what comes of its body.
@@ -285,21 +292,19 @@ where
         framing: &mut Framing,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Broken>> {
+        let before = framing.left();
         loop {
-            while self.out.has_room() && !framing.is_over() {
-                let Poll::Ready(said) = self.poll_say(body, framing, cx) else { break };
-                said?;
-            }
+            while self.out.has_room() && !framing.is_over() && self.poll_say(body, framing, cx)?.is_ready() {}
             let is_over = framing.is_over();
             let had = !self.out.is_empty();
-            let written = self.out.poll_write(
-                &mut self.intake.borrow_mut().io,
-                &self.state,
-                &self.settings.deadlines,
-                cx,
-            );
+            let written = self.poll_write(cx);
             match written? {
                 Poll::Ready(()) if is_over => return Poll::Ready(Ok(())),
+                // Others of this worker's have something to do, too.
+                Poll::Ready(()) if before - framing.left() >= TURN => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 // There is room again.
                 Poll::Ready(()) if had => {}
                 _ if self.refused => return Poll::Pending,
@@ -315,9 +320,10 @@ where
         framing: &mut Framing,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Broken>> {
-        if framing.takes(body.passes())
+        let octets = body.passes();
+        if framing.takes(octets)
             && self.intake.borrow_mut().io.bare().is_some()
-            && let Some(pipe) = self.out.pipe(&self.kit)
+            && let Some(pipe) = self.out.pipe(octets, &self.kit)
         {
             let passed = ready!(Pin::new(body).poll_pass(pipe, cx));
             return Poll::Ready(passed.map(|octets| framing.pass(octets as u64)).map_err(|_| Broken));

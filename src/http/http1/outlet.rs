@@ -59,10 +59,10 @@ impl Outlet {
         self.has_no_piece() && self.text.len() - self.written < GATHERED_MAX
     }
 
-    /// What octets of a body may pass through; `None`: they are to be copied. There must be room.
-    pub(super) fn pipe(&mut self, kit: &Kit) -> Option<&mut Pipe> {
+    /// What so many octets of a body may pass through; `None`: they are to be copied. There must be room.
+    pub(super) fn pipe(&mut self, octets: u64, kit: &Kit) -> Option<&mut Pipe> {
         if self.pipe.is_none() {
-            self.pipe = kit.pipe();
+            self.pipe = kit.pipe(octets);
         }
         self.pipe.as_mut().map(|lent| &mut lent.pipe).filter(|pipe| !pipe.is_unfit())
     }

@@ -128,6 +128,14 @@ impl Framing {
         self == Self::Nothing
     }
 
+    /// The octets to come, where that is known and they are not over.
+    pub(super) fn left(self) -> u64 {
+        match self {
+            Self::Length(left) => left,
+            Self::Nothing | Self::Chunked { .. } | Self::Close => 0,
+        }
+    }
+
     /// Whether so many octets may be passed as they are, and it is worth it.
     pub(super) fn takes(self, octets: u64) -> bool {
         octets >= PASSED_MIN && matches!(self, Self::Length(left) if left >= octets)
