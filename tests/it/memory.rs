@@ -144,17 +144,18 @@ fn the_memory_of_a_peak_is_given_back() {
     // The kernel drops what doesn't fit into the origin's backlog, and asks again after a second.
     let terms = "max_idle: 10000, timeouts: { connect: 10s }";
     let gateway = config().pool("shared", &[origin.address()], terms).spawn();
-    // What it needs in any case it has from here on: on a busy machine it may still be starting.
+    // What it needs in any case it has from here on: on a busy machine it may still be starting. Of its program it lets go a second later,
+    // which is as much as the peak: that is not counted.
     gateway.connect().ask(&get("nobody.test", "/")).assert_refused(404, "unknown_tenant");
-    let before = gateway.memory();
+    let before = gateway.own_memory();
     let mut clients: Vec<Client> = (0..PEAK).map(|_| gateway.connect()).collect();
     clients.iter_mut().for_each(|client| assert!(client.send(get(ACME, "/").bytes())));
     eventually("all requests are at the origin", || gate.waiting() == PEAK);
-    let peak = gateway.memory() - before;
+    let peak = gateway.own_memory() - before;
     gate.throw_open();
     clients.iter_mut().for_each(|client| client.answer().assert_status(200));
     drop(clients);
     // Half of the connections are still there: those to the endpoint.
-    eventually("most of it is given back", || gateway.memory().saturating_sub(before) < peak / 3);
+    eventually("most of it is given back", || gateway.own_memory().saturating_sub(before) < peak / 2);
     assert_eq!(origin.open_connections(), PEAK);
 }

@@ -163,6 +163,11 @@ impl Process {
         self.of_status("VmRSS:") * 1024
     }
 
+    /// What of it is its own in octets, without the program's pages (Linux).
+    pub fn own_memory(&self) -> u64 {
+        self.of_status("RssAnon:") * 1024
+    }
+
     /// How many descriptors it has room for (Linux).
     pub fn descriptors_room(&self) -> u64 {
         self.of_status("FDSize:")
