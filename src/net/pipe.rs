@@ -128,14 +128,7 @@ mod system {
             octets: usize,
             cx: &mut Context<'_>,
         ) -> Poll<io::Result<usize>> {
-            loop {
-                ready!(from.poll_read_ready(cx))?;
-                let moved = from
-                    .try_io(Interest::READABLE, || Ok(splice(from, None, &self.write, None, octets, NOW)?));
-                if !is_to_be_repeated(&moved) {
-                    return Poll::Ready(moved);
-                }
-            }
+            poll_moved(from, Interest::READABLE, cx, || splice(from, None, &self.write, None, octets, NOW))
         }
 
         pub(super) fn poll_empty(
@@ -144,13 +137,25 @@ mod system {
             octets: usize,
             cx: &mut Context<'_>,
         ) -> Poll<io::Result<usize>> {
-            loop {
-                ready!(into.poll_write_ready(cx))?;
-                let moved = into
-                    .try_io(Interest::WRITABLE, || Ok(splice(&self.read, None, into, None, octets, NOW)?));
-                if !is_to_be_repeated(&moved) {
-                    return Poll::Ready(moved);
-                }
+            poll_moved(into, Interest::WRITABLE, cx, || splice(&self.read, None, into, None, octets, NOW))
+        }
+    }
+
+    /// Has octets moved as soon as the socket is ready for it.
+    fn poll_moved(
+        socket: &TcpStream,
+        interest: Interest,
+        cx: &mut Context<'_>,
+        splice: impl Fn() -> rustix::io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            match interest.is_readable() {
+                true => ready!(socket.poll_read_ready(cx))?,
+                false => ready!(socket.poll_write_ready(cx))?,
+            }
+            let moved = socket.try_io(interest, || Ok(splice()?));
+            if !is_to_be_repeated(&moved) {
+                return Poll::Ready(moved);
             }
         }
     }
