@@ -7,10 +7,12 @@
 //! Layer 0: nothing here imports another module of the crate.
 
 mod pipe;
+mod pipes;
 pub(crate) mod rooms;
 mod socket;
 mod turn;
 
 pub use pipe::Pipe;
+pub use pipes::{Lent, Pipes};
 pub use socket::{Bare, Tcp, TcpSocket};
 pub use turn::{send_what_has_waited, send_what_waits, take_turns};

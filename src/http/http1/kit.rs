@@ -4,13 +4,12 @@
 //! processor's cache, and the next to need such a thing had better use that.
 
 use std::cell::RefCell;
-use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 
 use crate::http::wire::Head;
-use crate::net::Pipe;
+use crate::net::Pipes;
 use crate::net::rooms::Rooms;
 use crate::types::FieldNames;
 
@@ -26,22 +25,6 @@ const ANSWER_FIELDS: usize = 16;
 const BLOCK: usize = 8 * 1024;
 const COPIED_MAX: usize = 2 * 1024;
 
-/// Pipes that are lent at a time: a download needs two descriptors more with one, and a slow one for long.
-const PIPES_MAX: usize = 256;
-
-/// Of them those that are wide: what is in one is the kernel's memory, 1 MiB of it.
-const WIDE_MAX: usize = 16;
-/// Octets of a body for which one is wide.
-const LONG: u64 = 16 * 1024 * 1024;
-
-/// A pipe on loan.
-#[derive(Debug)]
-pub(super) struct Lent {
-    pub(super) pipe: Pipe,
-    is_wide: bool,
-    _lent: Rc<()>,
-}
-
 /// Buffers and maps that nobody uses at present.
 #[derive(Debug, Default)]
 pub(in crate::http) struct Kit {
@@ -53,10 +36,8 @@ pub(in crate::http) struct Kit {
     readers: RefCell<Vec<Head>>,
     fields: RefCell<Vec<HeaderMap>>,
     texts: RefCell<Vec<Vec<u8>>>,
-    pipes: RefCell<Vec<Pipe>>,
-    /// Of those that are lent, each has one like it.
-    lent: Rc<()>,
-    wide: Rc<()>,
+    /// For answers to pass through.
+    pub(super) pipes: Pipes,
 }
 
 fn keep<T>(kept: &RefCell<Vec<T>>, one: T) {
@@ -127,28 +108,6 @@ impl Kit {
         }
     }
 
-    /// What a body of so many octets may pass through; `None`: there is no other, and it has to be copied.
-    pub(super) fn pipe(&self, octets: u64) -> Option<Lent> {
-        if octets >= LONG && Rc::strong_count(&self.wide) <= WIDE_MAX {
-            // Made for this one: that is little beside what passes.
-            if let Ok(pipe) = Pipe::wide() {
-                return Some(Lent { pipe, is_wide: true, _lent: Rc::clone(&self.wide) });
-            }
-        }
-        if Rc::strong_count(&self.lent) > PIPES_MAX {
-            return None;
-        }
-        let pipe = self.pipes.borrow_mut().pop().or_else(|| Pipe::new().ok())?;
-        Some(Lent { pipe, is_wide: false, _lent: Rc::clone(&self.lent) })
-    }
-
-    pub(super) fn leave_pipe(&self, lent: Lent) {
-        // What is left of one answer is none of the next.
-        if lent.pipe.held() == 0 && !lent.pipe.is_unfit() && !lent.is_wide {
-            keep(&self.pipes, lent.pipe);
-        }
-    }
-
     /// Lets go of all of them: memory is for those who use it.
     pub(in crate::http) fn clear(&self) {
         self.rooms.clear();
@@ -156,7 +115,7 @@ impl Kit {
         self.readers.borrow_mut().clear();
         self.fields.borrow_mut().clear();
         self.texts.borrow_mut().clear();
-        self.pipes.borrow_mut().clear();
+        self.pipes.clear();
     }
 }
 
@@ -190,34 +149,6 @@ mod tests {
     #[test]
     fn room_is_for_few_fields_however_many_may_come() {
         assert!(Kit::default().fields(1_000_000).capacity() <= 2 * FIELDS_KEPT_MAX);
-    }
-
-    #[test]
-    fn so_many_pipes_are_lent_and_those_that_come_back_again() {
-        let kit = Kit::default();
-        let mut lent: Vec<Lent> = std::iter::from_fn(|| kit.pipe(1)).collect();
-        assert_eq!(lent.len(), PIPES_MAX);
-        // One is lost with its connection.
-        drop(lent.pop());
-        let back = kit.pipe(1).unwrap();
-        assert!(kit.pipe(1).is_none());
-        kit.leave_pipe(back);
-        assert_eq!(kit.pipes.borrow().len(), 1);
-        assert!(kit.pipe(1).is_some() && kit.pipes.borrow().is_empty());
-        kit.leave_pipe(lent.pop().unwrap());
-        kit.clear();
-        assert!(kit.pipes.borrow().is_empty());
-    }
-
-    #[test]
-    fn few_are_wide_and_none_of_them_is_kept() {
-        let kit = Kit::default();
-        let lent: Vec<Lent> = (0..=WIDE_MAX).filter_map(|_| kit.pipe(LONG)).collect();
-        assert_eq!(lent.iter().filter(|lent| lent.is_wide).count(), WIDE_MAX);
-        assert_eq!(lent.len(), WIDE_MAX + 1);
-        lent.into_iter().for_each(|lent| kit.leave_pipe(lent));
-        assert_eq!(kit.pipes.borrow().len(), 1);
-        assert!(kit.pipe(LONG).is_some_and(|lent| lent.is_wide));
     }
 
     #[test]

@@ -7,11 +7,10 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes};
 use tokio::io::AsyncWrite;
 
-use super::kit::{Kit, Lent};
 use crate::http::conn::ConnState;
 use crate::http::server::ConnDeadlines;
 use crate::http::taking::Taking;
-use crate::net::{Bare, Pipe};
+use crate::net::{Bare, Lent, Pipe, Pipes};
 
 /// A piece of a body of at most this many octets is written together with what stands before it. To copy it costs less than that the
 /// kernel gathers it.
@@ -31,7 +30,7 @@ pub(super) struct Outlet {
     /// What ends it.
     end: &'static [u8],
     /// What of a body passes unseen; goes behind `text`.
-    pipe: Option<Lent>,
+    pipe: Option<Box<Lent>>,
     taking: Option<Box<Taking>>,
     /// The connection may still hold bytes back: TLS has encrypted, but not sent them.
     unflushed: bool,
@@ -60,16 +59,16 @@ impl Outlet {
     }
 
     /// What so many octets of a body may pass through; `None`: they are to be copied. There must be room.
-    pub(super) fn pipe(&mut self, octets: u64, kit: &Kit) -> Option<&mut Pipe> {
+    pub(super) fn pipe(&mut self, octets: u64, pipes: &Pipes) -> Option<&mut Pipe> {
         if self.pipe.is_none() {
-            self.pipe = kit.pipe(octets);
+            self.pipe = pipes.lend(octets).map(Box::new);
         }
         self.pipe.as_mut().map(|lent| &mut lent.pipe).filter(|pipe| !pipe.is_unfit())
     }
 
     /// Leaves it to others, if nothing is in it.
-    pub(super) fn leave_pipe(&mut self, kit: &Kit) {
-        self.pipe.take().into_iter().for_each(|lent| kit.leave_pipe(lent));
+    pub(super) fn leave_pipe(&mut self, pipes: &Pipes) {
+        self.pipe.take().into_iter().for_each(|lent| pipes.leave(*lent));
     }
 
     /// Says a piece of a body, and behind it what ends that. There must be room.
