@@ -1,11 +1,12 @@
 //! Pools, their endpoints, and the one narrow seam to them: a request in, a response's head and body out.
 //!
-//! The HTTP/1.1 client is our own and runs on the request's own task: `outbox` sends what `text` encodes (`replay` keeps what may have to be sent once more),
+//! The HTTP/1.1 client is our own and runs on the request's own task: `outbox` sends what `text` encodes (`cargo` is what goes next, `replay` keeps what may have to be sent once more),
 //! `inbox` reads heads and framing, `io` is the stream of bytes (`tls` secures it), `line` a connection over it and the
 //! store of idle ones, `retirement` cuts those to endpoints that were removed, `way` finds the one to go by (`search` opens it, or waits for it where the pool has no room for more: `open`), `client` puts them together. To endpoints that speak HTTP/2, `http2` does the same over streams of one connection; with the feature `hyper-upstream`, `hyper1` does it by hyper's HTTP/1.1 client. Which endpoint, whether again, and until when is decided above (`proxy::forward`).
 
 mod balancing;
 mod body;
+mod cargo;
 mod client;
 mod connect;
 mod discovery;

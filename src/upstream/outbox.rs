@@ -2,14 +2,14 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
+use std::io;
 use std::ops::Range;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http::Method;
 use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use http::request::Parts;
@@ -17,6 +17,7 @@ use http_body::{Body, Frame};
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
+use super::cargo::Cargo;
 use super::io::Io;
 use super::line::{Line, Upload};
 use super::progress::{Framing, Progress, SendBroken};
@@ -27,19 +28,12 @@ use crate::http::body::RequestBody;
 use crate::http::timeouts::Timeouts;
 use crate::time::Deadline;
 
-/// A piece of a body of at most this many octets is written together with what stands before it.
-const FLAT_MAX: usize = 8 * 1024;
-
 /// A request's bytes, and where its body's come from.
 #[derive(Debug)]
 pub struct Outbox {
-    /// The head, then the framing of chunks and small pieces.
-    text: Vec<u8>,
-    /// So much of `text` was written.
-    written: usize,
+    /// The head, then what comes of the body.
+    cargo: Cargo,
     method: Method,
-    /// A large piece of the body; goes behind `text`.
-    piece: Bytes,
     /// Boxed: it is large, is moved together with all this, and most requests have none.
     body: Option<Box<RequestBody>>,
     framing: Framing,
@@ -89,9 +83,9 @@ impl Outbox {
     fn of(text: Vec<u8>, method: Method, framing: Framing, body: Option<Box<RequestBody>>) -> Self {
         let body_ended = framing == Framing::None;
         let progress = Progress { body_ended, ..Progress::default() };
-        let piece = Bytes::new();
+        let cargo = Cargo::new(text);
         let (time_left, kept, stalled, room) = (None, None, None, HeaderMap::new());
-        Self { text, written: 0, method, piece, body, framing, progress, time_left, kept, stalled, room }
+        Self { cargo, method, body, framing, progress, time_left, kept, stalled, room }
     }
 
     /// Leaves the map that its own fields stood in to the answer's.
@@ -110,9 +104,10 @@ impl Outbox {
     #[must_use]
     pub fn mirrored(&self, line: &[u8], body: RequestBody) -> Self {
         debug_assert!(!self.progress.touched && !self.progress.body_taken);
-        let mut text = Vec::with_capacity(self.text.len() + line.len());
+        let head = &self.cargo.text;
+        let mut text = Vec::with_capacity(head.len() + line.len());
         // Before the line that ends the head.
-        text.extend_from_slice(self.text.strip_suffix(b"\r\n").unwrap_or(&self.text));
+        text.extend_from_slice(head.strip_suffix(b"\r\n").unwrap_or(head));
         text.extend_from_slice(line);
         text.extend_from_slice(b"\r\n");
         let time_left = self.time_left.clone();
@@ -123,7 +118,7 @@ impl Outbox {
     /// the client used. To be called before the first sending.
     pub fn tell_time_left(&mut self, timeouts: Timeouts, expires: Instant) {
         if timeouts.shortest().is_some() && !self.progress.body_taken {
-            self.time_left = Some(Box::new(TimeLeft::new(timeouts, expires, &self.text)));
+            self.time_left = Some(Box::new(TimeLeft::new(timeouts, expires, &self.cargo.text)));
         }
     }
 
@@ -151,12 +146,7 @@ impl Outbox {
 
     /// Whether all of it has been sent.
     pub(super) fn is_sent(&self) -> bool {
-        self.progress.body_ended && self.is_written() && !self.progress.unflushed
-    }
-
-    /// Whether the connection has taken all that there is so far.
-    fn is_written(&self) -> bool {
-        self.written == self.text.len() && self.piece.is_empty()
+        self.progress.body_ended && self.cargo.is_written() && !self.progress.unflushed
     }
 
     /// Whether no connection took a byte of it: then another may have it, whatever it does.
@@ -171,10 +161,8 @@ impl Outbox {
         if self.progress.body_taken {
             match &mut self.kept {
                 Some(kept) => {
-                    self.text.clear();
-                    self.text.extend_from_slice(&kept.head);
+                    self.cargo.replace(&kept.head);
                     self.time_left.iter_mut().for_each(|left| left.is_told_at(kept.lines.clone()));
-                    self.piece = Bytes::new();
                     kept.body.begin_again();
                     self.progress.body_taken = false;
                     self.progress.body_ended = false;
@@ -183,7 +171,7 @@ impl Outbox {
                 None => {}
             }
         }
-        self.written = 0;
+        self.cargo.begin_again();
         self.progress.touched = false;
         self.progress.stopped = false;
         self.progress.unflushed = false;
@@ -203,7 +191,7 @@ impl Outbox {
 
     /// The buffer, for the next request.
     pub(super) fn into_text(self) -> Vec<u8> {
-        self.text
+        self.cargo.text
     }
 
     /// The head as it was encoded, to be said in another protocol. `None` when a part of the body was taken,
@@ -212,8 +200,8 @@ impl Outbox {
         if self.progress.body_taken || self.progress.touched {
             return None;
         }
-        self.time_left.iter_mut().for_each(|left| left.tell(&mut self.text));
-        Some(&self.text)
+        self.time_left.iter_mut().for_each(|left| left.tell(&mut self.cargo.text));
+        Some(&self.cargo.text)
     }
 
     /// A connection of another protocol has taken the head.
@@ -249,7 +237,7 @@ impl Outbox {
         if let Some(kept) = &mut self.kept {
             if kept.head.is_empty() {
                 debug_assert!(!self.progress.body_taken);
-                kept.head.extend_from_slice(&self.text);
+                kept.head.extend_from_slice(&self.cargo.text);
                 kept.lines = self.time_left.as_ref().map_or(0..0, |left| left.lines());
             }
             let come = frame.as_ref().and_then(|frame| frame.as_ref().ok());
@@ -273,7 +261,7 @@ impl Outbox {
             return Poll::Ready(Ok(()));
         }
         if !self.progress.touched {
-            self.time_left.iter_mut().for_each(|left| left.tell(&mut self.text));
+            self.time_left.iter_mut().for_each(|left| left.tell(&mut self.cargo.text));
             if !self.method.is_idempotent() {
                 // Of what HTTP/1.1 has taken nobody ever says that it had no effect.
                 self.kept = None;
@@ -282,7 +270,7 @@ impl Outbox {
         loop {
             // A small piece goes out with the head, in one write.
             self.poll_piece(cx)?;
-            let is_written = self.is_written();
+            let is_written = self.cargo.is_written();
             let taken = if is_written { self.poll_flush(io, cx) } else { self.poll_write(io, cx) };
             let Poll::Ready(taken) = taken else { return self.poll_stalled(idle, cx) };
             taken.map_err(|_| SendBroken::Connection)?;
@@ -299,25 +287,11 @@ impl Outbox {
     }
 
     fn poll_write(&mut self, io: &mut Io, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let text = self.text.get(self.written..).unwrap_or_default();
-        let written = if self.piece.is_empty() {
-            // Of what can't be sent once more it has to be known that it was not taken.
-            match self.progress.body_ended && self.method.is_idempotent() {
-                true => ready!(io.poll_write_soon(cx, text))?,
-                false => ready!(Pin::new(io).poll_write(cx, text))?,
-            }
-        } else {
-            let both = [IoSlice::new(text), IoSlice::new(&self.piece)];
-            ready!(Pin::new(io).poll_write_vectored(cx, &both))?
-        };
-        if written == 0 {
-            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-        }
+        // Of what can't be sent once more it has to be known that it was not taken.
+        let may_wait = self.progress.body_ended && self.method.is_idempotent();
+        ready!(self.cargo.poll_write(io, may_wait, cx))?;
         self.progress.touched = true;
         self.progress.unflushed = true;
-        let of_text = written.min(text.len());
-        self.written += of_text;
-        self.piece.advance((written - of_text).min(self.piece.len()));
         Poll::Ready(Ok(()))
     }
 
@@ -331,8 +305,7 @@ impl Outbox {
 
     /// Takes the body's next piece when there is room for it.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Result<(), SendBroken> {
-        while !self.progress.body_ended && self.piece.is_empty() && self.text.len() - self.written < FLAT_MAX
-        {
+        while !self.progress.body_ended && self.cargo.has_room() {
             let Poll::Ready(frame) = self.poll_body(cx) else { return Ok(()) };
             match frame {
                 Some(frame) => self.take(frame?),
@@ -343,36 +316,21 @@ impl Outbox {
     }
 
     fn take(&mut self, frame: Frame<Bytes>) {
-        if self.written == self.text.len() && self.progress.touched {
-            self.text.clear();
-            self.written = 0;
+        if self.progress.touched {
+            self.cargo.forget_written();
         }
-        let piece = match frame.into_data() {
-            Ok(piece) if piece.is_empty() => return,
-            Ok(piece) => piece,
-            Err(frame) => return self.end(frame.into_trailers().ok()),
-        };
-        if self.framing == Framing::Chunked {
-            text::chunk_size(&mut self.text, piece.len());
-        }
-        if piece.len() <= FLAT_MAX || self.framing == Framing::Chunked {
-            self.text.extend_from_slice(&piece);
-            if self.framing == Framing::Chunked {
-                self.text.extend_from_slice(b"\r\n");
-            }
-        } else {
-            self.piece = piece;
+        match frame.into_data() {
+            Ok(piece) if piece.is_empty() => {}
+            Ok(piece) if self.framing == Framing::Chunked => self.cargo.push_chunk(&piece),
+            Ok(piece) => self.cargo.push(piece),
+            Err(frame) => self.end(frame.into_trailers().ok()),
         }
     }
 
     fn end(&mut self, trailers: Option<HeaderMap>) {
         self.progress.body_ended = true;
         if self.framing == Framing::Chunked {
-            self.text.extend_from_slice(b"0\r\n");
-            if let Some(trailers) = trailers {
-                text::fields(&mut self.text, &trailers);
-            }
-            self.text.extend_from_slice(b"\r\n");
+            self.cargo.push_last_chunk(trailers.as_ref());
         }
     }
 }
