@@ -16,7 +16,9 @@ use super::copy::{CopyIn, CopyOut, CopyWatch, copy};
 use super::hop_by_hop::{Reserved, strip_trailers};
 use super::incoming::{Fault, Incoming};
 use super::pace::MinRate;
+use super::passing::Passing;
 use super::slow::Slow;
+use crate::net::Pipe;
 use crate::time::{Deadline, turn_began};
 
 /// Why a request's body could not be passed on to its end. Each is the client's doing.
@@ -164,51 +166,22 @@ impl Streamed {
         self.waited = false;
         let frame = match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(frame) => frame,
-            Poll::Pending => {
-                let at = turn_began() + self.bounds.idle;
-                let deadline = self.deadline.get_or_insert_with(|| Deadline::at(at));
-                let mut why = deadline.poll(cx).map(|()| Cut::BodyTimeout);
-                if why.is_pending()
-                    && let Some(rate) = self.bounds.rate
-                {
-                    why = self
-                        .slow
-                        .get_or_insert_with(|| Box::new(Slow::new(rate)))
-                        .poll(cx)
-                        .map(|()| Cut::SlowRequest);
-                }
-                self.conn.note_cut(ready!(why));
-                return Poll::Ready(Some(Err(self.fail(BodyFailure::Stalled))));
-            }
+            Poll::Pending => return self.poll_late(cx).map(|why| Some(Err(why))),
         };
-        if let Some(deadline) = &mut self.deadline {
-            deadline.set(turn_began() + self.bounds.idle);
-        }
+        self.heard();
         Poll::Ready(match frame {
             Some(Ok(mut frame)) => {
                 if let Some(trailers) = frame.trailers_mut() {
                     strip_trailers(trailers, &self.bounds.reserved);
                 }
-                let len = frame.data_ref().map_or(0, |data| data.len() as u64);
-                if let Some(slow) = &mut self.slow {
-                    slow.came(len);
+                let came = self.came(frame.data_ref().map_or(0, Bytes::len));
+                if let (Some(copy), Ok(())) = (&self.copy, came) {
+                    copy.push(&frame);
                 }
-                let bytes = self.flow.bytes.get().saturating_add(len);
-                self.flow.bytes.set(bytes);
-                if bytes > self.bounds.bytes_max {
-                    Some(Err(self.fail(BodyFailure::TooLarge)))
-                } else {
-                    if let Some(copy) = &self.copy {
-                        copy.push(&frame);
-                    }
-                    if self.body.is_end_stream() {
-                        self.end();
-                    }
-                    Some(Ok(frame))
-                }
+                self.end_with_its_last();
+                Some(came.map(|()| frame))
             }
-            Some(Err(Fault::BrokenOff)) => Some(Err(self.fail(BodyFailure::Aborted))),
-            Some(Err(Fault::Malformed)) => Some(Err(self.fail(BodyFailure::Malformed))),
+            Some(Err(fault)) => Some(Err(self.broken(fault))),
             None => {
                 self.end();
                 None
@@ -216,9 +189,96 @@ impl Streamed {
         })
     }
 
+    /// What of it nobody here wants to see, and is not too much.
+    fn passes(&self) -> u64 {
+        let allowed = self.bounds.bytes_max.saturating_sub(self.flow.bytes.get());
+        Some(self.body.passes()).filter(|octets| self.copy.is_none() && *octets <= allowed).unwrap_or(0)
+    }
+
+    fn poll_pass(&mut self, pipe: &mut Pipe, cx: &mut Context<'_>) -> Poll<Result<usize, BodyFailure>> {
+        let Poll::Ready(passed) = Pin::new(&mut self.body).poll_pass(pipe, cx) else {
+            return self.poll_late(cx).map(Err);
+        };
+        self.heard();
+        Poll::Ready(match passed {
+            Ok(octets) => {
+                let came = self.came(octets);
+                self.end_with_its_last();
+                came.map(|()| octets)
+            }
+            Err(fault) => Err(self.broken(fault)),
+        })
+    }
+
+    /// Nothing has come; ready when that has been so for too long.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<BodyFailure> {
+        let at = turn_began() + self.bounds.idle;
+        let deadline = self.deadline.get_or_insert_with(|| Deadline::at(at));
+        let mut why = deadline.poll(cx).map(|()| Cut::BodyTimeout);
+        if why.is_pending()
+            && let Some(rate) = self.bounds.rate
+        {
+            let slow = self.slow.get_or_insert_with(|| Box::new(Slow::new(rate)));
+            why = slow.poll(cx).map(|()| Cut::SlowRequest);
+        }
+        self.conn.note_cut(ready!(why));
+        Poll::Ready(self.fail(BodyFailure::Stalled))
+    }
+
+    /// Something has come.
+    fn heard(&mut self) {
+        if let Some(deadline) = &mut self.deadline {
+            deadline.set(turn_began() + self.bounds.idle);
+        }
+    }
+
+    /// So many octets of it have come.
+    fn came(&mut self, octets: usize) -> Result<(), BodyFailure> {
+        let octets = octets as u64;
+        if let Some(slow) = &mut self.slow {
+            slow.came(octets);
+        }
+        let bytes = self.flow.bytes.get().saturating_add(octets);
+        self.flow.bytes.set(bytes);
+        if bytes > self.bounds.bytes_max { Err(self.fail(BodyFailure::TooLarge)) } else { Ok(()) }
+    }
+
+    fn broken(&mut self, fault: Fault) -> BodyFailure {
+        self.fail(match fault {
+            Fault::BrokenOff => BodyFailure::Aborted,
+            Fault::Malformed => BodyFailure::Malformed,
+        })
+    }
+
+    fn end_with_its_last(&self) {
+        if self.body.is_end_stream() && self.flow.failure().is_none() {
+            self.end();
+        }
+    }
+
     fn end(&self) {
         self.flow.end();
         self.copy.iter().for_each(CopyIn::end);
+    }
+}
+
+impl Passing for RequestBody {
+    fn passes(&self) -> u64 {
+        match &self.0 {
+            Source::Client(streamed) => streamed.passes(),
+            Source::Copy(_) | Source::Nothing => 0,
+        }
+    }
+
+    fn poll_pass(
+        mut self: Pin<&mut Self>,
+        pipe: &mut Pipe,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<usize, BodyFailure>> {
+        match &mut self.0 {
+            Source::Client(streamed) => streamed.poll_pass(pipe, cx),
+            Source::Copy(_) | Source::Nothing => Poll::Pending,
+        }
     }
 }
 

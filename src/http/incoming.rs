@@ -11,6 +11,8 @@ use tokio::sync::oneshot;
 
 use super::http1;
 use super::http2::{Notes, Reply, StreamBody, StreamIo};
+use super::passing::Passing;
+use crate::net::Pipe;
 
 /// A request's body, with no bound but its connection's own.
 #[derive(Debug)]
@@ -45,6 +47,22 @@ pub enum Fault {
     /// Its framing is no framing.
     #[error("the body does not follow its framing")]
     Malformed,
+}
+
+impl Passing for Incoming {
+    fn passes(&self) -> u64 {
+        match self {
+            Self::Http1(body) => body.passes(),
+            Self::Nothing | Self::Http2(_) | Self::Connect(_) => 0,
+        }
+    }
+
+    fn poll_pass(self: Pin<&mut Self>, pipe: &mut Pipe, cx: &mut Context<'_>) -> Poll<Result<usize, Fault>> {
+        match &*self {
+            Self::Http1(body) => body.poll_pass(pipe, cx),
+            Self::Nothing | Self::Http2(_) | Self::Connect(_) => Poll::Pending,
+        }
+    }
 }
 
 impl Body for Incoming {

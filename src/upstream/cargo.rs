@@ -1,4 +1,4 @@
-//! What is to go by a connection next: text, and behind it a large piece of a body.
+//! What is to go by a connection next: text, and behind it a large piece of a body, or what of it passes unseen.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -10,6 +10,7 @@ use tokio::io::AsyncWrite;
 
 use super::io::Io;
 use super::text;
+use crate::net::{Lent, Pipe, Pipes};
 
 /// A piece of a body of at most this many octets is written together with what stands before it.
 const FLAT_MAX: usize = 8 * 1024;
@@ -23,21 +24,27 @@ pub(super) struct Cargo {
     written: usize,
     /// A large piece of the body; goes behind `text`.
     piece: Bytes,
+    /// What of it passes unseen; goes behind `text`.
+    pipe: Option<Box<Lent>>,
 }
 
 impl Cargo {
     pub(super) fn new(text: Vec<u8>) -> Self {
-        Self { text, written: 0, piece: Bytes::new() }
+        Self { text, written: 0, piece: Bytes::new(), pipe: None }
     }
 
     /// Whether the connection has taken all that there is so far.
     pub(super) fn is_written(&self) -> bool {
-        self.written == self.text.len() && self.piece.is_empty()
+        self.written == self.text.len() && self.has_no_piece()
+    }
+
+    fn has_no_piece(&self) -> bool {
+        self.piece.is_empty() && self.pipe.as_ref().is_none_or(|lent| lent.pipe.held() == 0)
     }
 
     /// Whether more may be said before something is written.
     pub(super) fn has_room(&self) -> bool {
-        self.piece.is_empty() && self.text.len() - self.written < FLAT_MAX
+        self.has_no_piece() && self.text.len() - self.written < FLAT_MAX
     }
 
     /// Back to the first octet of what is there.
@@ -62,6 +69,19 @@ impl Cargo {
         if self.is_written() {
             self.forget();
         }
+    }
+
+    /// What so many octets of a body may pass through; `None`: they are to be copied. There must be room.
+    pub(super) fn pipe(&mut self, octets: u64, pipes: &Pipes) -> Option<&mut Pipe> {
+        if self.pipe.is_none() {
+            self.pipe = pipes.lend(octets).map(Box::new);
+        }
+        self.pipe.as_mut().map(|lent| &mut lent.pipe).filter(|pipe| !pipe.is_unfit())
+    }
+
+    /// Leaves it to others, if nothing is in it.
+    pub(super) fn leave_pipe(&mut self, pipes: &Pipes) {
+        self.pipe.take().into_iter().for_each(|lent| pipes.leave(*lent));
     }
 
     /// Says a piece of a body. There must be room.
@@ -97,6 +117,9 @@ impl Cargo {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let text = self.text.get(self.written..).unwrap_or_default();
+        if let Some(lent) = self.pipe.as_mut().filter(|lent| text.is_empty() && lent.pipe.held() > 0) {
+            return io.poll_empty(&mut lent.pipe, cx);
+        }
         let octets = if !self.piece.is_empty() {
             let both = [IoSlice::new(text), IoSlice::new(&self.piece)];
             ready!(Pin::new(io).poll_write_vectored(cx, &both))?

@@ -223,7 +223,8 @@ impl UpstreamClient {
             Some(outbox) if !outbox.is_sent() && !outbox.is_stopped() => {
                 line.upload = Upload::Running;
                 let line = Rc::new(RefCell::new(*line));
-                let sending = spawn_local(send_rest(outbox, Rc::clone(&line), timeouts.idle));
+                let sending =
+                    spawn_local(send_rest(outbox, Rc::clone(&line), timeouts.idle, Rc::clone(&self.idle)));
                 Wire::Shared(line, Sending(sending))
             }
             sent => {
@@ -235,7 +236,7 @@ impl UpstreamClient {
                     if terms.retry.is_some_and(|terms| terms.on.matches(failed)) {
                         *outgoing = Some(sent);
                     } else {
-                        self.idle.keep_text(sent.into_text());
+                        self.idle.keep_text(sent.into_text(&self.idle.pipes));
                     }
                 }
                 Wire::Own(line)
@@ -297,7 +298,7 @@ fn poll_exchange(
     cx: &mut Context<'_>,
 ) -> Poll<Result<Head, SendFailure>> {
     if !outbox.is_sent() {
-        match outbox.poll_send(&mut line.io, idle, cx) {
+        match outbox.poll_send(&mut line.io, idle, &kept.pipes, cx) {
             Poll::Ready(Err(SendBroken::Stalled)) => return Poll::Ready(Err(SendFailure::Timeout)),
             Poll::Ready(Err(SendBroken::Body)) => return Poll::Ready(Err(SendFailure::RequestBody)),
             // The endpoint reads no further. It may have said why: an early 413 must not be lost.

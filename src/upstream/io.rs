@@ -155,6 +155,17 @@ impl Io {
         filled
     }
 
+    /// Sends what is in the pipe; how much of it was taken. It must be bare.
+    pub(super) fn poll_empty(&mut self, pipe: &mut Pipe, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(socket) => match socket.uncut()? {
+                Kind::Tcp(stream) => stream.poll_empty(pipe, cx),
+                Kind::Unix(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+            },
+            Self::Tls(_) | Self::Stream(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+        }
+    }
+
     /// Whether HTTP/2 was agreed on by ALPN; `None` where nothing could be.
     pub(super) fn chose_http2(&self) -> Option<bool> {
         match self {

@@ -21,6 +21,7 @@ use super::inbox::Reading;
 use super::io::Io;
 use super::open::Open;
 use crate::breaker::Breaker;
+use crate::net::Pipes;
 use crate::net::rooms::{Rooms, Size};
 use crate::time::Deadline;
 use crate::types::TenantId;
@@ -120,6 +121,8 @@ pub(super) struct Idle {
     deadlines: RefCell<Vec<Deadline>>,
     texts: RefCell<Vec<Vec<u8>>>,
     pub(super) rooms: Rooms,
+    /// For requests' bodies to pass through.
+    pub(super) pipes: Pipes,
     pub(super) reading: Reading,
 }
 
@@ -146,6 +149,7 @@ impl Default for Idle {
             deadlines: RefCell::default(),
             texts: RefCell::default(),
             rooms: Rooms::default(),
+            pipes: Pipes::default(),
             reading: Reading::default(),
         }
     }
@@ -223,6 +227,7 @@ impl Idle {
         let now = Instant::now();
         self.now.set(now);
         self.rooms.clear();
+        self.pipes.clear();
         let mut nobody = Context::from_waker(std::task::Waker::noop());
         self.waiting.borrow_mut().retain(|endpoint, waiting| {
             if !is_configured(*endpoint) {

@@ -19,14 +19,19 @@ use tokio::time::Instant;
 
 use super::cargo::Cargo;
 use super::io::Io;
-use super::line::{Line, Upload};
+use super::line::{Idle, Line, Upload};
 use super::progress::{Framing, Progress, SendBroken};
 use super::replay::{Replay, Stock};
 use super::text;
 use super::time_left::TimeLeft;
 use crate::http::body::RequestBody;
+use crate::http::passing::{PASSED_MIN, Passing};
 use crate::http::timeouts::Timeouts;
+use crate::net::Pipes;
 use crate::time::Deadline;
+
+/// Octets of a body that are sent in one turn, about.
+const TURN: usize = 512 * 1024;
 
 /// A request's bytes, and where its body's come from.
 #[derive(Debug)]
@@ -190,7 +195,8 @@ impl Outbox {
     }
 
     /// The buffer, for the next request.
-    pub(super) fn into_text(self) -> Vec<u8> {
+    pub(super) fn into_text(mut self, pipes: &Pipes) -> Vec<u8> {
+        self.cargo.leave_pipe(pipes);
         self.cargo.text
     }
 
@@ -255,6 +261,7 @@ impl Outbox {
         &mut self,
         io: &mut Io,
         idle: Duration,
+        pipes: &Pipes,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), SendBroken>> {
         if self.progress.stopped {
@@ -267,16 +274,23 @@ impl Outbox {
                 self.kept = None;
             }
         }
+        let mut sent = 0;
         loop {
             // A small piece goes out with the head, in one write.
-            self.poll_piece(cx)?;
+            self.poll_piece(io.is_bare().then_some(pipes), cx)?;
             let is_written = self.cargo.is_written();
-            let taken = if is_written { self.poll_flush(io, cx) } else { self.poll_write(io, cx) };
+            let taken =
+                if is_written { self.poll_flush(io, cx).map_ok(|()| 0) } else { self.poll_write(io, cx) };
             let Poll::Ready(taken) = taken else { return self.poll_stalled(idle, cx) };
-            taken.map_err(|_| SendBroken::Connection)?;
+            sent += taken.map_err(|_| SendBroken::Connection)?;
             self.stalled = None;
             if is_written {
                 return if self.progress.body_ended { Poll::Ready(Ok(())) } else { Poll::Pending };
+            }
+            if sent >= TURN {
+                // Others of this worker's have something to do, too.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
         }
     }
@@ -286,13 +300,13 @@ impl Outbox {
         stalled.poll(cx).map(|()| Err(SendBroken::Stalled))
     }
 
-    fn poll_write(&mut self, io: &mut Io, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_write(&mut self, io: &mut Io, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         // Of what can't be sent once more it has to be known that it was not taken.
         let may_wait = self.progress.body_ended && self.method.is_idempotent();
-        ready!(self.cargo.poll_write(io, may_wait, cx))?;
+        let octets = ready!(self.cargo.poll_write(io, may_wait, cx))?;
         self.progress.touched = true;
         self.progress.unflushed = true;
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(octets))
     }
 
     fn poll_flush(&mut self, io: &mut Io, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -303,9 +317,29 @@ impl Outbox {
         Poll::Ready(Ok(()))
     }
 
-    /// Takes the body's next piece when there is room for it.
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Result<(), SendBroken> {
+    /// Takes the body's next piece when there is room for it: unseen, where it is long, to a connection that takes it from `pipes`.
+    fn poll_piece(&mut self, pipes: Option<&Pipes>, cx: &mut Context<'_>) -> Result<(), SendBroken> {
         while !self.progress.body_ended && self.cargo.has_room() {
+            let octets = self.passes();
+            if octets >= PASSED_MIN
+                && let Some(pipes) = pipes
+            {
+                if !self.progress.touched {
+                    // What is in a pipe can't be told to another connection.
+                    return Ok(());
+                }
+                self.cargo.forget_written();
+                if let Some(pipe) = self.cargo.pipe(octets, pipes)
+                    && let Some(body) = &mut self.body
+                {
+                    self.progress.body_taken = true;
+                    let Poll::Ready(passed) = Pin::new(&mut **body).poll_pass(pipe, cx) else {
+                        return Ok(());
+                    };
+                    passed.map_err(|_| SendBroken::Body)?;
+                    continue;
+                }
+            }
             let Poll::Ready(frame) = self.poll_body(cx) else { return Ok(()) };
             match frame {
                 Some(frame) => self.take(frame?),
@@ -313,6 +347,12 @@ impl Outbox {
             }
         }
         Ok(())
+    }
+
+    /// How many octets of the body come next that nobody here wants to see.
+    fn passes(&self) -> u64 {
+        let may_pass = self.framing == Framing::Length && self.kept.is_none();
+        self.body.as_ref().filter(|_| may_pass).map_or(0, |body| body.passes())
     }
 
     fn take(&mut self, frame: Frame<Bytes>) {
@@ -341,8 +381,8 @@ fn boxed(body: RequestBody) -> Option<Box<RequestBody>> {
 
 /// Sends the rest of a request while its response is already being read, on a task of its own: the
 /// upload must go on while nobody reads the response.
-pub(super) async fn send_rest(mut outbox: Outbox, line: Rc<RefCell<Line>>, idle: Duration) {
+pub(super) async fn send_rest(mut outbox: Outbox, line: Rc<RefCell<Line>>, idle: Duration, kept: Rc<Idle>) {
     outbox.let_go();
-    let sent = poll_fn(|cx| outbox.poll_send(&mut line.borrow_mut().io, idle, cx)).await.is_ok();
+    let sent = poll_fn(|cx| outbox.poll_send(&mut line.borrow_mut().io, idle, &kept.pipes, cx)).await.is_ok();
     line.borrow_mut().upload = if sent { Upload::Done } else { Upload::Failed };
 }

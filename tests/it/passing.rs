@@ -1,6 +1,8 @@
-//! Large answers of plain connections, whose octets pass through a pipe of the kernel's and are seen by nobody.
+//! Large bodies of plain connections, whose octets pass through a pipe of the kernel's and are seen by nobody.
 
-use crate::harness::{ACME, Client, Ending, Origin, config, eventually, fingerprint, get};
+use crate::harness::{
+    ACME, Client, Ending, Message, Origin, config, eventually, fingerprint, get, post, request,
+};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -99,4 +101,143 @@ fn clients_that_leave_in_the_middle_leave_nothing_behind() {
     clients.into_iter().for_each(Client::reset);
     eventually("all pipes to be closed", || gateway.pipes() == before);
     assert_eq!(gateway.connect().ask(&get(ACME, "/")).body.len(), 30 * MIB);
+}
+
+/// Answers with the fingerprint of what was sent.
+fn reader() -> Origin {
+    Origin::serving(|request, peer| {
+        let seen = fingerprint(&request.body).to_string();
+        peer.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{seen}", seen.len()));
+    })
+}
+
+fn put(length: usize) -> Message {
+    request("PUT", ACME, "/").body(noise(length as u64, length))
+}
+
+#[test]
+fn uploads_of_all_sizes_follow_each_other_on_the_same_two_connections() {
+    let origin = reader();
+    let gateway = config().to(&origin).start();
+    let mut client = gateway.connect();
+    let mut sum = 0;
+    let around = |size: usize| [size - 1, size, size + 1];
+    for size in
+        [around(8 * KIB), around(32 * KIB), around(40 * KIB), around(64 * KIB), around(3 * MIB)].concat()
+    {
+        let body = noise(size as u64, size);
+        for message in [put(size), post(ACME, "/", &body)] {
+            let seen = fingerprint(&body).to_string();
+            assert_eq!(client.ask(&message).text(), seen, "{size}");
+            sum += size;
+        }
+    }
+    assert_eq!((origin.connections(), gateway.access_log(30).len()), (1, 30));
+    let counted = || gateway.metric("tollgate_request_bytes_total", &[("tenant", "acme")]);
+    eventually("all octets to be counted", || counted() == sum as f64);
+}
+
+#[test]
+fn uploads_that_were_sent_together_stay_apart() {
+    let origin = reader();
+    let gateway = config().to(&origin).start();
+    let mut client = gateway.connect();
+    let sizes = [200 * KIB, 3, 100 * KIB, 50 * KIB, 10];
+    client.send(sizes.map(|size| put(size).bytes()).concat());
+    for size in sizes {
+        assert_eq!(client.answer().text(), fingerprint(&noise(size as u64, size)).to_string(), "{size}");
+    }
+}
+
+#[test]
+fn an_upload_goes_on_while_its_answer_does() {
+    let origin = Origin::on_connection(|_, mut peer| {
+        while let Some(mut request) = peer.request_head() {
+            peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+            peer.send_chunk("has begun");
+            peer.request_body(&mut request).unwrap();
+            peer.send_chunk(fingerprint(&request.body).to_string());
+            peer.send("0\r\n\r\n");
+        }
+    });
+    let gateway = config().to(&origin).start();
+    let mut client = gateway.connect();
+    for size in [MIB, 100 * KIB] {
+        let bytes = put(size).bytes();
+        let (first, rest) = bytes.split_at(bytes.len() - 60 * KIB);
+        client.send(first);
+        assert_eq!(client.response_head().map(|head| head.status), Ok(200));
+        assert_eq!(client.chunk().as_deref(), Ok(&b"has begun"[..]));
+        client.send(rest);
+        let seen = fingerprint(&noise(size as u64, size)).to_string();
+        assert_eq!(client.chunk().as_deref(), Ok(seen.as_bytes()), "{size}");
+        assert_eq!(client.take(5).as_deref(), Ok(&b"0\r\n\r\n"[..]));
+    }
+    assert_eq!(origin.connections(), 1);
+}
+
+#[test]
+fn what_a_client_breaks_off_is_never_taken_for_whole() {
+    let origin = reader();
+    let gateway = config().to(&origin).start();
+    let said = 200 * KIB + 7;
+    let mut client = gateway.connect();
+    client.send(&put(MIB).bytes()[..said]);
+    eventually("the endpoint to have all of it", || {
+        origin.received().first().is_some_and(|received| received.len() > said)
+    });
+    client.finish_sending();
+    eventually("the endpoint to be told", || origin.open_connections() == 0);
+    let entry = &gateway.access_log(1)[0];
+    assert_eq!(entry["status"], 408, "{entry}");
+    let head = put(MIB).bytes().windows(4).position(|at| at == b"\r\n\r\n").unwrap() + 4;
+    assert_eq!(entry["bytes_in"], said - head, "{entry}");
+    // Of what was in the pipe then nothing is the next one's.
+    assert_eq!(gateway.ask(&put(MIB)).text(), fingerprint(&noise(MIB as u64, MIB)).to_string());
+    assert_eq!(origin.requests().len(), 1);
+}
+
+#[test]
+fn a_client_that_sends_nothing_more_is_told_so_and_its_endpoint_let_go() {
+    let origin = reader();
+    let pool = "timeouts: { idle: 300ms }";
+    let gateway = config().pool("shared", &[origin.address()], pool).start();
+    let mut client = gateway.connect();
+    client.send(&put(MIB).bytes()[..300 * KIB]);
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.code().as_str()), (408, "request_timeout"));
+    eventually("the endpoint to be told", || origin.open_connections() == 0);
+}
+
+#[test]
+fn an_endpoint_that_wants_no_more_of_an_upload_has_its_answer_passed_on() {
+    let origin = Origin::on_connection(|_, mut peer| {
+        peer.request_head();
+        peer.send("HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig");
+        peer.drain();
+    });
+    let gateway = config().to(&origin).start();
+    let mut client = gateway.connect();
+    client.send(&put(8 * MIB).bytes()[..MIB]);
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.text().as_str()), (413, "big"));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn uploads_that_stop_in_the_middle_leave_no_pipe_behind() {
+    let origin = reader();
+    let gateway = config().to(&origin).spawn();
+    let before = gateway.pipes();
+    let head = format!("PUT / HTTP/1.1\r\nHost: {ACME}\r\nContent-Length: {}\r\n\r\n", 30 * MIB);
+    let clients: Vec<_> = (0..20)
+        .map(|_| {
+            let mut client = gateway.connect();
+            client.send([head.as_bytes(), &[b'x'; 200 * KIB]].concat());
+            client
+        })
+        .collect();
+    eventually("each to have a pipe", || gateway.pipes() >= before + 2 * clients.len());
+    clients.into_iter().for_each(Client::reset);
+    eventually("all pipes to be closed", || gateway.pipes() == before);
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use crate::http::incoming::Fault;
+use crate::net::Pipe;
 
 /// The connection that a body comes by. Whoever polls it reads from the socket, on whatever task that is.
 pub(super) trait Source {
@@ -16,6 +17,12 @@ pub(super) trait Source {
 
     /// The octets of it to come, where that is known.
     fn left(&self, request: u64) -> Option<u64>;
+
+    /// As [`Passing::passes`](crate::http::passing::Passing::passes).
+    fn passes(&self, request: u64) -> u64;
+
+    /// As [`Passing::poll_pass`](crate::http::passing::Passing::poll_pass).
+    fn poll_pass(&self, request: u64, pipe: &mut Pipe, cx: &mut Context<'_>) -> Poll<Result<usize, Fault>>;
 }
 
 /// A request's body as the connection brings it.
@@ -31,6 +38,18 @@ impl Content {
 
     pub(in crate::http) fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         self.source.poll(self.request, cx)
+    }
+
+    pub(in crate::http) fn passes(&self) -> u64 {
+        self.source.passes(self.request)
+    }
+
+    pub(in crate::http) fn poll_pass(
+        &self,
+        pipe: &mut Pipe,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<usize, Fault>> {
+        self.source.poll_pass(self.request, pipe, cx)
     }
 
     pub(in crate::http) fn is_end_stream(&self) -> bool {

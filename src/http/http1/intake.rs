@@ -15,6 +15,7 @@ use super::kit::Kit;
 use crate::http::incoming::Fault;
 use crate::http::wire::{Decoded, Decoder, Framing};
 use crate::net::rooms::Size;
+use crate::net::{Bare, Pipe};
 
 /// Octets of chunk extensions and trailers that a body may have.
 const CHUNK_OVERHEAD_MAX: u32 = 15 * 1024;
@@ -217,7 +218,7 @@ impl<S: AsyncRead + Unpin> Intake<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> Source for RefCell<Intake<S>> {
+impl<S: AsyncRead + Bare + Unpin> Source for RefCell<Intake<S>> {
     fn poll(&self, request: u64, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         let mut intake = self.borrow_mut();
         if intake.request != request {
@@ -239,5 +240,33 @@ impl<S: AsyncRead + Unpin> Source for RefCell<Intake<S>> {
     fn left(&self, request: u64) -> Option<u64> {
         let intake = self.borrow();
         if intake.request == request { intake.content.left() } else { None }
+    }
+
+    fn passes(&self, request: u64) -> u64 {
+        let mut intake = self.borrow_mut();
+        // Where the client is to be told first that it is wanted, somebody has to see that.
+        let is_next = intake.request == request && intake.fault.is_none() && !intake.expects_continue;
+        let is_bare = intake.io.bare().is_some();
+        match intake.content {
+            Decoder::Length(left) if is_next && is_bare && intake.read.is_empty() => left,
+            _ => 0,
+        }
+    }
+
+    fn poll_pass(&self, request: u64, pipe: &mut Pipe, cx: &mut Context<'_>) -> Poll<Result<usize, Fault>> {
+        let octets = self.passes(request);
+        let mut intake = self.borrow_mut();
+        let Some(socket) = intake.io.bare().filter(|_| octets > 0) else { return Poll::Pending };
+        match ready!(socket.poll_fill(pipe, octets, cx)) {
+            Ok(octets @ 1..) => {
+                intake.content.pass(octets as u64);
+                if intake.content.is_ended() {
+                    intake.wake_writer();
+                }
+                Poll::Ready(Ok(octets))
+            }
+            Err(_) if pipe.is_unfit() => Poll::Ready(Ok(0)),
+            Ok(0) | Err(_) => Poll::Ready(Err(intake.fail(Fault::BrokenOff))),
+        }
     }
 }

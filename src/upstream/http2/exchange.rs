@@ -99,7 +99,7 @@ pub(in crate::upstream) async fn exchange(
             if terms.retry.is_some_and(|terms| terms.on.matches(failed)) {
                 *outgoing = sent;
             } else if let Some(sent) = sent {
-                idle.keep_text(sent.into_text());
+                idle.keep_text(sent.into_text(&idle.pipes));
             }
             None
         }

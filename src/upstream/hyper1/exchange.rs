@@ -122,7 +122,7 @@ pub(in crate::upstream) async fn exchange(
         if terms.retry.is_some_and(|terms| terms.on.matches(failed)) {
             *outgoing = Some(sent);
         } else {
-            lease.idle.keep_text(sent.into_text());
+            lease.idle.keep_text(sent.into_text(&lease.idle.pipes));
         }
     }
     let patience = Patience::new(timeouts.idle, terms.expires, deadline);
