@@ -139,6 +139,7 @@ impl Arrival<'_> {
 
     pub(super) fn enter(mut self, identified: Identified) -> Result<Entered, Refused> {
         let Identified { tenant, by_host } = identified;
+        tenant.prefetch();
         self.books.tenant = Some(Arc::clone(&tenant));
         self.books.vary = if by_host { None } else { self.snapshot.identify.fields().cloned() };
         self.books.cors = cors::told(tenant.terms.cors.as_ref(), &self.head.headers);
@@ -170,6 +171,7 @@ impl Arrival<'_> {
             Ok(Some(response)) => return Ok(Entered::Answered(books, response)),
             Err(rejection) => return Err((rejection, books)),
         }
+        tenant.prefetch_further();
         match gates.admit(&tenant, &mut head, body, text, &mut books) {
             Ok((route, onward)) => Ok(Entered::Admitted(books, Admitted { tenant, route, onward })),
             Err(rejection) => Err((rejection, books)),

@@ -14,7 +14,7 @@ use crate::admission::quota::{Quota, QuotaSpec, QuotaState, Roster};
 use crate::breaker::{Breaker, Circuit};
 use crate::retry::{Budget, BudgetTerms};
 use crate::telemetry::{Metered, Metrics, QuotaGauge, TenantMeter};
-use crate::types::TenantId;
+use crate::types::{TenantId, prefetch};
 
 /// A tenant's running state: what it has used, what it is doing. A hundred thousand of them are in memory, so what few tenants
 /// have takes a word of those that don't.
@@ -95,6 +95,11 @@ impl Account {
         let kept = kept.into_iter().filter(|share| !share.seats().is_retired());
         further.store(Some(Arc::new(kept.chain([Arc::clone(&new)]).collect())));
         new
+    }
+
+    /// Has its part in the seats fetched of the pool that it uses.
+    pub(super) fn prefetch_share(&self) {
+        self.share.load().iter().for_each(|share| prefetch(&**share));
     }
 
     fn known_share(&self, seats: &Arc<Seats>) -> Option<Arc<Share>> {

@@ -10,9 +10,9 @@ use crate::types::TenantId;
 /// has changed.
 #[derive(Debug, Clone, Default)]
 pub struct Configured {
-    ids: Shards<TenantId, Arc<Tenant>>,
-    domains: Shards<Box<str>, Arc<Tenant>>,
-    wildcards: Shards<Box<str>, Arc<Tenant>>,
+    ids: Shards<TenantId, Tenant>,
+    domains: Shards<Box<str>, Tenant>,
+    wildcards: Shards<Box<str>, Tenant>,
 }
 
 impl Configured {

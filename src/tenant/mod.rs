@@ -34,7 +34,7 @@ pub use terms::{Routes, Terms};
 
 use crate::admission::RateLimits;
 use crate::admission::quota::Quotas;
-use crate::types::TenantId;
+use crate::types::{TenantId, prefetch};
 
 /// Everything that a request needs to know of its tenant, resolved when the tenant was loaded.
 #[derive(Debug)]
@@ -60,6 +60,18 @@ impl Tenant {
     #[must_use]
     pub fn id(&self) -> &TenantId {
         self.account.id()
+    }
+
+    /// Has fetched what will be looked at first of a request of its.
+    pub fn prefetch(&self) {
+        prefetch(&*self.account);
+        prefetch(&*self.rates);
+    }
+
+    /// And then what that leads to.
+    pub fn prefetch_further(&self) {
+        self.account.prefetch_share();
+        self.rates.prefetch_first();
     }
 }
 

@@ -113,6 +113,11 @@ impl RateLimits {
         self.more.as_ref().map_or(&[], |more| &more.former)
     }
 
+    /// Has fetched what is used of the first rule.
+    pub fn prefetch_first(&self) {
+        self.first.iter().for_each(State::prefetch);
+    }
+
     pub(super) fn is_of(&self, rules: &Arc<RateRules>) -> bool {
         Arc::ptr_eq(&self.rules, rules)
     }

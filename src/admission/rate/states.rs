@@ -7,6 +7,7 @@ use super::gcra::Pace;
 use super::keys::{KeyTable, RateKey};
 use super::limits::RateLimits;
 use super::rule::{RateRule, RateRules};
+use crate::types::prefetch;
 
 /// What a tenant's limits are now: whatever they are next goes on from there.
 #[derive(Debug, Default)]
@@ -58,6 +59,14 @@ impl State {
         match rule.by {
             None => Self::One(Arc::default()),
             Some(_) => Self::Keyed(Arc::new(KeyTable::new(rule.keys_max))),
+        }
+    }
+
+    /// Has it fetched.
+    pub(super) fn prefetch(&self) {
+        match self {
+            Self::One(cell) => prefetch(&**cell),
+            Self::Keyed(keys) => prefetch(&**keys),
         }
     }
 
