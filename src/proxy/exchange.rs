@@ -32,7 +32,7 @@ use crate::telemetry::access_log::Entry;
 use crate::telemetry::{EndpointFailure, RequestRecord, TenantMeter};
 use crate::tenant::{OpenStream, Tenant};
 use crate::time::{turn_began, turn_wall};
-use crate::types::{RequestId, ValueRoom};
+use crate::types::{RequestId, ValueRoom, of_one_message};
 use crate::upstream::{Endpoint, Outbox, ResponseFailure};
 
 /// The status that the log gives a request whose client left before any (nginx's).
@@ -121,7 +121,7 @@ impl Exchange {
     pub(super) fn request_id_field(&self) -> Option<HeaderValue> {
         match &self.request_id {
             RequestId::Own(id) => self.books.room.value(|text| text.extend_from_slice(id)),
-            RequestId::Given(id) => Some(id.clone()),
+            RequestId::Given(id) => Some(of_one_message(id.clone())),
         }
     }
 

@@ -59,7 +59,7 @@ pub use secret::Secret;
 pub use signing_key::{InvalidSigningKey, SigningKey};
 pub use units::{ByteSize, InvalidUnit, Rate, TimeSpan};
 pub use untaken::Untaken;
-pub use value_room::ValueRoom;
+pub use value_room::{ValueRoom, of_one_message};
 pub use value_test::ValueTest;
 pub use web_host::{InvalidWebHost, Scheme, WebHost, WebHosts};
 pub use wording::{FieldValue, InvalidWording, Placeholder, Wording};

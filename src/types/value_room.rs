@@ -15,6 +15,14 @@ const AHEAD: usize = 128;
 #[derive(Debug)]
 pub struct ValueRoom(RefCell<BytesMut>);
 
+/// A value that no other message will have. Over HTTP/2 it is told as it is (RFC 7541 §6.2.3): in the table of what was said before, which is
+/// small, it would put out what can be said again, and h2 compares each such value with all that were there.
+#[must_use]
+pub fn of_one_message(mut value: HeaderValue) -> HeaderValue {
+    value.set_sensitive(true);
+    value
+}
+
 impl Default for ValueRoom {
     fn default() -> Self {
         Self(RefCell::new(BytesMut::with_capacity(OCTETS)))
@@ -22,7 +30,7 @@ impl Default for ValueRoom {
 }
 
 impl ValueRoom {
-    /// The value that is written; nothing where nothing is, or what can't stand in a field.
+    /// The value that is written, [of one message](of_one_message); nothing where nothing is, or what can't stand in a field.
     pub fn value(&self, write: impl FnOnce(&mut BytesMut)) -> Option<HeaderValue> {
         let mut room = self.0.take();
         // Where something of it is left, another of the same size.
@@ -30,7 +38,7 @@ impl ValueRoom {
         write(&mut room);
         let value = room.split().freeze();
         self.0.replace(room);
-        if value.is_empty() { None } else { HeaderValue::from_maybe_shared(value).ok() }
+        if value.is_empty() { None } else { HeaderValue::from_maybe_shared(value).ok().map(of_one_message) }
     }
 }
 

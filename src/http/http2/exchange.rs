@@ -9,7 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderName, TRANSFER_ENCODING, UPGRADE};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, DATE, EXPIRES, HeaderName, LAST_MODIFIED, TRANSFER_ENCODING, UPGRADE,
+};
 use http::{HeaderValue, Method, Request, Response};
 use http_body::{Body, Frame};
 use tokio::sync::oneshot;
@@ -26,6 +28,7 @@ use crate::http::pace::Pace;
 use crate::http::server::ConnDeadlines;
 use crate::http::server::Handler;
 use crate::time::Deadline;
+use crate::types::of_one_message;
 
 /// What says something of an HTTP/1.1 connection only (RFC 9113 §8.2.2): h2 would refuse to send it.
 const OF_HTTP1: [HeaderName; 5] = [
@@ -35,6 +38,9 @@ const OF_HTTP1: [HeaderName; 5] = [
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
 ];
+
+/// What soon has another value.
+const TIMES: [HeaderName; 3] = [DATE, EXPIRES, LAST_MODIFIED];
 
 /// Has a request answered. Ends early when the client gives it up or the connection ends.
 pub(super) async fn serve<H: Handler>(
@@ -71,9 +77,21 @@ pub(super) async fn serve<H: Handler>(
     drop(held);
     let Some(response) = answered else { return };
     let (mut head, body) = response.into_parts();
-    OF_HTTP1.iter().for_each(|name| drop(head.headers.remove(name)));
-    if !head.headers.contains_key(DATE) {
-        head.headers.insert(DATE, date());
+    let (mut is_dated, mut is_of_http1) = (false, false);
+    // Most have none of them: to look at all names is less than to look for each.
+    for (name, value) in &mut head.headers {
+        is_dated |= *name == DATE;
+        is_of_http1 |= OF_HTTP1.contains(name);
+        if TIMES.contains(name) {
+            // In the table of what was said before a connection would have a minute's worth of them, and h2 look at all of these each time.
+            value.set_sensitive(true);
+        }
+    }
+    if is_of_http1 {
+        OF_HTTP1.iter().for_each(|name| drop(head.headers.remove(name)));
+    }
+    if !is_dated {
+        head.headers.insert(DATE, of_one_message(date()));
     }
     if let Some((opening, coming)) = opening.filter(|_| head.status.is_success()) {
         head.headers.remove(CONTENT_LENGTH);

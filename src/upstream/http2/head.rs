@@ -9,7 +9,9 @@ use http::header::{
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version, response};
 
+use crate::http::names::X_REQUEST_ID;
 use crate::http::websocket::accept_of;
+use crate::types::of_one_message;
 
 /// Translates a head (RFC 9113 §8.3.1): the `Host` becomes the authority, and what only concerns an HTTP/1.1
 /// connection (§8.2.2) is left out. `None` when it is no head, or names no host.
@@ -27,7 +29,9 @@ pub(super) fn request(text: &[u8], scheme: Scheme) -> Option<Request<()>> {
         if name == HOST {
             authority = Some(Authority::try_from(value).ok()?);
         } else if ![CONNECTION, TRANSFER_ENCODING, UPGRADE].contains(&name) {
-            request.headers_mut().append(name, HeaderValue::from_bytes(value).ok()?);
+            let value = HeaderValue::from_bytes(value).ok()?;
+            let value = if name == X_REQUEST_ID { of_one_message(value) } else { value };
+            request.headers_mut().append(name, value);
         }
     }
     let uri = Uri::builder().scheme(scheme).authority(authority?).path_and_query(target).build().ok()?;
