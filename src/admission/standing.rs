@@ -134,18 +134,7 @@ fn quoted(name: &str) -> String {
 }
 
 fn push_number(text: &mut BytesMut, number: u64) {
-    let mut number = number.min(INTEGER_MAX);
-    let start = text.len();
-    loop {
-        text.extend_from_slice(&[b'0' + (number % 10) as u8]);
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    if let Some(digits) = text.get_mut(start..) {
-        digits.reverse();
-    }
+    text.extend_from_slice(itoa::Buffer::new().format(number.min(INTEGER_MAX)).as_bytes());
 }
 
 #[cfg(test)]

@@ -1,13 +1,12 @@
 //! What texts with placeholders are filled in from.
 
 use std::borrow::Cow;
-use std::io::Write as _;
 use std::net::IpAddr;
 
 use http::Method;
 
 use super::rule::PathRule;
-use crate::types::{Labelled, Placeholder, Wording, normalise, without_parameters};
+use crate::types::{Labelled, Placeholder, Wording, normalise, push_address, without_parameters};
 
 /// What of a request may be filled in.
 #[derive(Debug, Clone, Copy)]
@@ -55,8 +54,7 @@ impl<'r> Facts<'r> {
             Placeholder::TenantLabel(name) => self.labels.label(name, &mut |value| {
                 text.extend_from_slice(value.unwrap_or_default().as_bytes());
             }),
-            // Writing to memory does not fail.
-            Placeholder::ClientIp => _ = write!(text, "{}", self.client),
+            Placeholder::ClientIp => push_address(text, self.client),
             Placeholder::RequestId => text.extend_from_slice(self.request_id),
             Placeholder::Host => text.extend_from_slice(self.host),
             Placeholder::Method => text.extend_from_slice(self.method.as_str().as_bytes()),

@@ -10,11 +10,12 @@ mod turn;
 
 pub use deadline::Deadline;
 pub use priority::{be_prompt, give_way};
-pub use turn::{in_turn, turn_began, turn_wall};
+use turn::unix_ms_of;
+pub use turn::{in_turn, turn_began, turn_unix_ms, turn_wall};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A monotonic clock, shared by cloning.
 #[derive(Debug, Clone)]
@@ -76,21 +77,18 @@ impl Clock {
     /// The wall's time, in milliseconds since 1970 (UTC). It can step, also backwards.
     #[must_use]
     pub fn unix_ms(&self) -> i64 {
-        self.wall_ms(turn_wall)
+        self.wall_ms(turn_unix_ms)
     }
 
     /// The same, read now and not once a turn.
     #[must_use]
     pub fn unix_ms_anew(&self) -> i64 {
-        self.wall_ms(SystemTime::now)
+        self.wall_ms(|| unix_ms_of(SystemTime::now()))
     }
 
-    fn wall_ms(&self, read: impl FnOnce() -> SystemTime) -> i64 {
+    fn wall_ms(&self, read: impl FnOnce() -> i64) -> i64 {
         match &self.0 {
-            Source::System(_) => match read().duration_since(UNIX_EPOCH) {
-                Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
-                Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
-            },
+            Source::System(_) => read(),
             Source::Manual(hands) => hands.wall_ms.load(Ordering::Acquire),
         }
     }

@@ -6,7 +6,7 @@
 //! in the next.
 
 use std::cell::Cell;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
@@ -18,8 +18,8 @@ thread_local! {
 #[derive(Debug, Clone, Copy)]
 struct Turn {
     began: Instant,
-    /// The wall's time, once somebody has asked for it.
-    wall: Option<SystemTime>,
+    /// The wall's time, once somebody has asked for it, and in milliseconds.
+    wall: Option<(SystemTime, i64)>,
 }
 
 /// Ends a turn, also where it panics.
@@ -47,12 +47,31 @@ pub fn turn_began() -> Instant {
 /// The wall's time of this turn; outside of any, the present one.
 #[must_use]
 pub fn turn_wall() -> SystemTime {
-    let Some(turn) = TURN.get() else { return SystemTime::now() };
-    turn.wall.unwrap_or_else(|| {
+    wall().0
+}
+
+/// The same in milliseconds since 1970 (UTC).
+#[must_use]
+pub fn turn_unix_ms() -> i64 {
+    wall().1
+}
+
+fn wall() -> (SystemTime, i64) {
+    let turn = TURN.get();
+    turn.and_then(|turn| turn.wall).unwrap_or_else(|| {
         let now = SystemTime::now();
-        TURN.set(Some(Turn { wall: Some(now), ..turn }));
-        now
+        let wall = Some((now, unix_ms_of(now)));
+        TURN.set(turn.map(|turn| Turn { wall, ..turn }));
+        (now, unix_ms_of(now))
     })
+}
+
+/// A moment of the wall's in milliseconds since 1970 (UTC).
+pub(super) fn unix_ms_of(wall: SystemTime) -> i64 {
+    match wall.duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+        Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::outlet::Outlet;
 use super::request::Asked;
 use crate::http::date::date;
 use crate::http::passing::PASSED_MIN;
+use crate::types::push_number;
 
 /// How an answer's body goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +74,9 @@ pub(super) fn head(
         Some(octets) => {
             // Of what a GET would have nothing is known where nothing was said.
             if !asked.head_only {
-                let _ = write!(text, "content-length: {octets}\r\n");
+                text.extend_from_slice(b"content-length: ");
+                push_number(text, octets);
+                text.extend_from_slice(b"\r\n");
             }
             if octets > 0 { Framing::Length(octets) } else { Framing::Nothing }
         }
