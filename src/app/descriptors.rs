@@ -9,8 +9,8 @@ use std::os::unix::net::UnixDatagram;
 
 use rlimit::{Resource, getrlimit};
 
-/// What the process has open beside its connections, generously: the pipes of large bodies, which are some thousand on each worker, and the rest.
-const OTHERS: u64 = 16 * 1024;
+/// What the process has open beside its connections, generously: the pipes of large bodies, which are some hundred on each worker, a thousand at the most, and the rest.
+const OTHERS: u64 = 8 * 1024;
 /// At the most: 2 MiB of the kernel's memory.
 const ROOM_MAX: u64 = 1 << 18;
 

@@ -94,8 +94,9 @@ impl Detached {
 impl Bare for ClientStream<TcpSocket> {
     fn bare(&mut self) -> Option<&mut TcpSocket> {
         match &mut self.io {
-            Io::Tcp(socket) => Some(socket),
-            Io::Unix(_) => None,
+            // What was read already comes before what is in the socket.
+            Io::Tcp(socket) if self.early.is_none() => Some(socket),
+            Io::Tcp(_) | Io::Unix(_) => None,
         }
     }
 }

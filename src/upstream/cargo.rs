@@ -117,17 +117,17 @@ impl Cargo {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let text = self.text.get(self.written..).unwrap_or_default();
-        if let Some(lent) = self.pipe.as_mut().filter(|lent| text.is_empty() && lent.pipe.held() > 0) {
-            return io.poll_empty(&mut lent.pipe, cx);
-        }
-        let octets = if !self.piece.is_empty() {
-            let both = [IoSlice::new(text), IoSlice::new(&self.piece)];
-            ready!(Pin::new(io).poll_write_vectored(cx, &both))?
-        } else if may_wait {
-            ready!(io.poll_write_soon(cx, text))?
-        } else {
-            ready!(Pin::new(io).poll_write(cx, text))?
-        };
+        let octets =
+            if let Some(lent) = self.pipe.as_mut().filter(|lent| text.is_empty() && lent.pipe.held() > 0) {
+                ready!(io.poll_empty(&mut lent.pipe, cx))?
+            } else if !self.piece.is_empty() {
+                let both = [IoSlice::new(text), IoSlice::new(&self.piece)];
+                ready!(Pin::new(io).poll_write_vectored(cx, &both))?
+            } else if may_wait {
+                ready!(io.poll_write_soon(cx, text))?
+            } else {
+                ready!(Pin::new(io).poll_write(cx, text))?
+            };
         if octets == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }

@@ -204,7 +204,8 @@ impl UpstreamClient {
                 uploading = false;
                 deadline.set(until(turn_began(), pool, terms));
             }
-            poll_head_deadline(&mut deadline, pool, terms, cx).map(|()| Err(SendFailure::Timeout))
+            let is_taking = uploading && !outbox.is_stopped();
+            poll_head_deadline(&mut deadline, pool, terms, is_taking, cx).map(|()| Err(SendFailure::Timeout))
         });
         let head = match answered.await {
             Ok(head) => head,
@@ -347,16 +348,17 @@ pub(super) fn until(from: Instant, pool: &Pool, terms: Terms<'_>) -> Instant {
 }
 
 /// The time for a response's head runs from the end of the request's body: while a slow client is
-/// still sending, only the whole request's time counts (the body has a deadline of its own).
+/// still sending, or the endpoint still taking, only the whole request's time counts (both have deadlines of their own).
 pub(super) fn poll_head_deadline(
     deadline: &mut Deadline,
     pool: &Pool,
     terms: Terms<'_>,
+    uploading: bool,
     cx: &mut Context<'_>,
 ) -> Poll<()> {
     while deadline.poll(cx).is_ready() {
         let now = Instant::now();
-        let uploading = terms.flow.is_some_and(|flow| !flow.ended() && flow.failure().is_none());
+        let uploading = uploading && terms.flow.is_some_and(|flow| flow.failure().is_none());
         if !uploading || terms.expires.is_some_and(|expires| expires <= now) {
             return Poll::Ready(());
         }

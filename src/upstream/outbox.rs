@@ -60,6 +60,8 @@ struct Kept {
     /// Where it says how much time is left.
     lines: Range<usize>,
     body: Replay,
+    /// It goes once it has been said.
+    is_last: bool,
 }
 
 impl Outbox {
@@ -133,14 +135,17 @@ impl Outbox {
         let known = self.body.as_ref().and_then(|body| body.size_hint().exact()).unwrap_or_default();
         let fits = usize::try_from(known).is_ok_and(|known| known <= octets_max);
         if octets_max > 0 && fits && self.framing != Framing::None && !self.progress.body_taken {
-            self.kept =
-                Some(Box::new(Kept { head: Vec::new(), lines: 0..0, body: Replay::new(octets_max, stock) }));
+            let body = Replay::new(octets_max, stock);
+            self.kept = Some(Box::new(Kept { head: Vec::new(), lines: 0..0, body, is_last: false }));
         }
     }
 
-    /// It will not be sent again: what was kept for that goes.
+    /// It will not be sent again: what was kept for that goes, but for what was taken of the body and is still to be said.
     pub(super) fn let_go(&mut self) {
-        self.kept = None;
+        match &mut self.kept {
+            Some(kept) if kept.body.is_saying() => kept.is_last = true,
+            kept => *kept = None,
+        }
     }
 
     /// The request's method.
@@ -165,17 +170,18 @@ impl Outbox {
     pub fn rewind(&mut self) -> bool {
         if self.progress.body_taken {
             match &mut self.kept {
-                Some(kept) => {
+                Some(kept) if !kept.is_last => {
                     self.cargo.replace(&kept.head);
                     self.time_left.iter_mut().for_each(|left| left.is_told_at(kept.lines.clone()));
                     kept.body.begin_again();
                     self.progress.body_taken = false;
                     self.progress.body_ended = false;
                 }
-                None if self.progress.touched => return false,
-                None => {}
+                _ if self.progress.touched => return false,
+                _ => {}
             }
         }
+        debug_assert!(!self.cargo.text.is_empty());
         self.cargo.begin_again();
         self.progress.touched = false;
         self.progress.stopped = false;
@@ -232,9 +238,14 @@ impl Outbox {
 
     /// What comes next of the body: first what is being sent once more, then what the client sends.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, SendBroken>>> {
-        if let Some(again) = self.kept.as_mut().and_then(|kept| kept.body.say()) {
-            self.progress.body_taken = true;
-            return Poll::Ready(again.map(Ok));
+        if let Some(kept) = &mut self.kept {
+            if let Some(again) = kept.body.say() {
+                self.progress.body_taken = true;
+                return Poll::Ready(again.map(Ok));
+            }
+            if kept.is_last {
+                self.kept = None;
+            }
         }
         let frame = match &mut self.body {
             Some(body) => ready!(Pin::new(&mut **body).poll_frame(cx)),
@@ -271,7 +282,7 @@ impl Outbox {
             self.time_left.iter_mut().for_each(|left| left.tell(&mut self.cargo.text));
             if !self.method.is_idempotent() {
                 // Of what HTTP/1.1 has taken nobody ever says that it had no effect.
-                self.kept = None;
+                self.let_go();
             }
         }
         let mut sent = 0;
@@ -328,15 +339,13 @@ impl Outbox {
                     // What is in a pipe can't be told to another connection.
                     return Ok(());
                 }
-                self.cargo.forget_written();
                 if let Some(pipe) = self.cargo.pipe(octets, pipes)
                     && let Some(body) = &mut self.body
                 {
-                    self.progress.body_taken = true;
-                    let Poll::Ready(passed) = Pin::new(&mut **body).poll_pass(pipe, cx) else {
-                        return Ok(());
-                    };
-                    passed.map_err(|_| SendBroken::Body)?;
+                    let passed = Pin::new(&mut **body).poll_pass(pipe, cx);
+                    let Poll::Ready(passed) = passed else { return Ok(()) };
+                    // Until then all that there is can be told to another: the head.
+                    self.progress.body_taken |= passed.map_err(|_| SendBroken::Body)? > 0;
                     continue;
                 }
             }

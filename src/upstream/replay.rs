@@ -150,6 +150,11 @@ impl Replay {
         self.saying = Some(Saying::default());
     }
 
+    /// Whether something that has been said is to be said again first: nobody else has it.
+    pub(super) fn is_saying(&self) -> bool {
+        self.saying.is_some()
+    }
+
     /// What comes next of what is kept; `Some(None)` is the body's end. `None`: all of it has been said, and the client
     /// has the rest.
     #[allow(clippy::option_option, reason = "whether there is an answer, and the answer")]

@@ -85,6 +85,7 @@ fn what_an_endpoint_breaks_off_is_cut_behind_what_it_has_said() {
 
 #[test]
 #[cfg(target_os = "linux")]
+#[cfg_attr(feature = "hyper-upstream", ignore = "hyper copies")]
 fn clients_that_leave_in_the_middle_leave_nothing_behind() {
     let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 30 * MIB).into_bytes();
     let origin = Origin::answering([answer, vec![b'x'; 30 * MIB]].concat());
@@ -225,6 +226,7 @@ fn an_endpoint_that_wants_no_more_of_an_upload_has_its_answer_passed_on() {
 
 #[test]
 #[cfg(target_os = "linux")]
+#[cfg_attr(feature = "hyper-upstream", ignore = "hyper copies")]
 fn uploads_that_stop_in_the_middle_leave_no_pipe_behind() {
     let origin = reader();
     let gateway = config().to(&origin).spawn();
@@ -240,4 +242,49 @@ fn uploads_that_stop_in_the_middle_leave_no_pipe_behind() {
     eventually("each to have a pipe", || gateway.pipes() >= before + 2 * clients.len());
     clients.into_iter().for_each(Client::reset);
     eventually("all pipes to be closed", || gateway.pipes() == before);
+}
+
+/// Beyond this many bodies of a worker's are copied.
+const PIPES_MAX: usize = 256;
+
+#[test]
+fn of_whose_body_nothing_was_taken_the_whole_request_goes_to_another_connection() {
+    for held in [0, PIPES_MAX] {
+        let origin = Origin::on_connection(move |nth, mut peer| {
+            if nth < held {
+                peer.request_head();
+                peer.drain();
+                return;
+            }
+            let Some(mut request) = peer.request() else { return };
+            if nth == held {
+                peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+                // The end of a connection that was kept crosses the next request's head.
+                peer.request_head();
+                return;
+            }
+            let seen = [&std::mem::take(&mut request.method), " ", &fingerprint(&request.body)].concat();
+            peer.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{seen}", seen.len()));
+        });
+        let gateway = config().to(&origin).start();
+        let bytes = put(100 * KIB).header("X-Request-Timeout", "60000").bytes();
+        let end = bytes.windows(4).position(|at| at == b"\r\n\r\n").unwrap() + 4;
+        let (head, body) = bytes.split_at(end);
+        let holding: Vec<Client> = (0..held)
+            .map(|_| {
+                let mut client = gateway.connect();
+                client.send(head);
+                client
+            })
+            .collect();
+        eventually("all of them to hold a pipe", || origin.connections() == held);
+        assert_eq!(gateway.ask(&get(ACME, "/")).text(), "ok");
+        let mut client = gateway.connect();
+        client.send(head);
+        eventually("another connection", || origin.connections() == held + 2);
+        client.send(body);
+        let seen = fingerprint(&noise(100 * KIB as u64, 100 * KIB));
+        assert_eq!(client.answer().text(), format!("PUT {seen}"), "{held}");
+        drop(holding);
+    }
 }

@@ -3,7 +3,9 @@
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 
-use crate::harness::{ACME, DEADLINE, Message, Origin, Request, TestGateway, config, get, post, request};
+use crate::harness::{
+    ACME, DEADLINE, Message, Origin, Request, TestGateway, config, fingerprint, get, post, request,
+};
 
 fn noise(length: usize) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(7);
@@ -121,6 +123,33 @@ fn what_may_have_had_an_effect_is_not_sent_again_for_its_body_being_kept() {
             assert_eq!(asked.lock().unwrap().len(), 1, "{failure:?}");
         }
     }
+}
+
+#[test]
+fn what_is_being_said_again_is_said_to_its_end_though_the_answer_has_begun() {
+    let body = noise(3 << 19);
+    let origin = Origin::on_connection(move |nth, mut peer| {
+        while let Some(mut request) = peer.request_head() {
+            if nth == 0 {
+                peer.request_body(&mut request).unwrap();
+                return peer.reset();
+            }
+            peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+            peer.send_chunk("seen ");
+            if peer.request_body(&mut request).is_err() {
+                return;
+            }
+            peer.send_chunk(fingerprint(&request.body));
+            peer.send("0\r\n\r\n");
+        }
+    });
+    let gateway = retrying(&origin, ", buffer: 2MiB");
+    let mut client = gateway.connect();
+    for message in [put(&body), get(ACME, "/")] {
+        let sent = if message.bytes().starts_with(b"GET") { &b""[..] } else { &body };
+        assert_eq!(client.ask(&message).text(), format!("seen {}", fingerprint(sent)));
+    }
+    assert_eq!(origin.connections(), 2);
 }
 
 /// Reads what comes up to the body's first octets, resets the first connection, and hands the next request over.

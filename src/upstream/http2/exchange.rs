@@ -65,7 +65,7 @@ pub(in crate::upstream) async fn exchange(
             uploading = false;
             deadline.set(until(Instant::now(), pool, terms));
         }
-        poll_head_deadline(&mut deadline, pool, terms, cx).map(|()| Err(SendFailure::Timeout))
+        poll_head_deadline(&mut deadline, pool, terms, uploading, cx).map(|()| Err(SendFailure::Timeout))
     });
     let answered = answered.await.and_then(|mut response| match head::one_length(response.headers_mut()) {
         true => {
