@@ -195,10 +195,11 @@ impl Memory {
         path
     }
 
-    /// Takes the tenants of the configuration file; those that are as they were are the same as before.
+    /// Takes the tenants of the configuration file; those that are as they were are the same as before, and above all as those in force:
+    /// what has failed meanwhile changes nothing.
     fn remember(&mut self, own: Vec<Candidate>) -> Vec<Arc<Tenant>> {
         let before: HashMap<&TenantId, &Arc<Tenant>> =
-            self.tenants.iter().map(|tenant| (&tenant.id, tenant)).collect();
+            self.tenants.iter().chain(&self.accepted).map(|tenant| (&tenant.id, tenant)).collect();
         let same = |new: &Arc<Tenant>| {
             let before = before.get(&new.id)?;
             (***before == **new && before.origin.line == new.origin.line).then(|| Arc::clone(before))

@@ -299,3 +299,18 @@ fn what_has_not_changed_is_the_same_and_what_has_is_told() {
     let fourth = loader.load_changed(&Look::Everything);
     assert!(fourth.is_none_or(|loaded| loaded.unwrap().difference.is_empty()));
 }
+
+#[test]
+fn what_has_failed_is_no_change_of_what_is_in_force() {
+    let good = "listeners: [{ bind: 0.0.0.0:8080 }]\nroutes: []\nplans: { p: {} }\n\
+                tenants: [{ id: m, plan: p }, { id: n, plan: p }]\n";
+    let mut folder = Folder::new(good);
+    let mut loader = Loader::of_file(&folder.main());
+    loader.load().unwrap();
+    loader.accept();
+    folder.carry_out(&Step::Main(good.replace("id: n, plan: p", "id: n, plan: none")));
+    assert!(loader.load().is_err());
+    folder.carry_out(&Step::Main(good.to_owned()));
+    let again = loader.load().unwrap().difference;
+    assert!(again.added.is_empty() && again.changed.is_empty() && again.removed.is_empty(), "{again:?}");
+}

@@ -259,7 +259,7 @@ impl Rejection {
                 "The application is busy, and takes no more at the moment.".to_owned()
             }
             Self::BodyTooLarge => "The request body is larger than may be sent here.".to_owned(),
-            Self::BodyIncomplete => "The request body did not arrive in time.".to_owned(),
+            Self::BodyIncomplete => "The request body did not arrive whole and in time.".to_owned(),
             Self::NoEndpoint => "No endpoint can take this request.".to_owned(),
             Self::UpstreamConnect(_) => "The application could not be reached.".to_owned(),
             Self::UpstreamProtocol(_) => "The application's response was not valid.".to_owned(),
