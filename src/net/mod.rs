@@ -13,6 +13,6 @@ mod socket;
 mod turn;
 
 pub use pipe::Pipe;
-pub use pipes::{Lent, Pipes};
+pub use pipes::{Passage, Pipes};
 pub use socket::{Bare, Tcp, TcpSocket};
 pub use turn::{send_what_has_waited, send_what_waits, take_turns};

@@ -25,17 +25,45 @@ pub struct Pipes {
 
 /// A pipe on loan: [left](Pipes::leave) to the next body, or lost with what is in it.
 #[derive(Debug)]
-pub struct Lent {
-    /// What is lent.
-    pub pipe: Pipe,
+struct Lent {
+    pipe: Pipe,
     is_wide: bool,
     _lent: Rc<()>,
 }
 
+/// What the bodies that go by a connection pass through, once the first has. A pointer: most have no such body.
+#[derive(Debug, Default)]
+pub struct Passage(Option<Box<Lent>>);
+
+impl Passage {
+    /// Whether nothing is on its way through it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(|lent| lent.pipe.held() == 0)
+    }
+
+    /// What so many octets of a body may pass through; `None`: they are to be copied.
+    pub fn open(&mut self, octets: u64, pipes: &Pipes) -> Option<&mut Pipe> {
+        if self.0.is_none() {
+            self.0 = pipes.lend(octets).map(Box::new);
+        }
+        self.0.as_mut().map(|lent| &mut lent.pipe).filter(|pipe| !pipe.is_unfit())
+    }
+
+    /// The pipe, where something is on its way.
+    pub fn held(&mut self) -> Option<&mut Pipe> {
+        self.0.as_mut().map(|lent| &mut lent.pipe).filter(|pipe| pipe.held() > 0)
+    }
+
+    /// Leaves it to others, if nothing is in it.
+    pub fn leave(&mut self, pipes: &Pipes) {
+        self.0.take().into_iter().for_each(|lent| pipes.leave(*lent));
+    }
+}
+
 impl Pipes {
     /// What a body of so many octets may pass through; `None`: there is no other, and it has to be copied.
-    #[must_use]
-    pub fn lend(&self, octets: u64) -> Option<Lent> {
+    fn lend(&self, octets: u64) -> Option<Lent> {
         if octets >= LONG && Rc::strong_count(&self.wide) <= WIDE_MAX {
             // Made for this one: that is little beside what passes.
             if let Ok(pipe) = Pipe::wide() {
@@ -50,7 +78,7 @@ impl Pipes {
     }
 
     /// Takes a pipe back that a body has passed through.
-    pub fn leave(&self, lent: Lent) {
+    fn leave(&self, lent: Lent) {
         let Lent { pipe, is_wide, .. } = lent;
         let mut kept = self.kept.borrow_mut();
         // What is left of one body is none of the next.

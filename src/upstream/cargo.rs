@@ -10,7 +10,7 @@ use tokio::io::AsyncWrite;
 
 use super::io::Io;
 use super::text;
-use crate::net::{Lent, Pipe, Pipes};
+use crate::net::Passage;
 
 /// A piece of a body of at most this many octets is written together with what stands before it.
 const FLAT_MAX: usize = 8 * 1024;
@@ -25,12 +25,12 @@ pub(super) struct Cargo {
     /// A large piece of the body; goes behind `text`.
     piece: Bytes,
     /// What of it passes unseen; goes behind `text`.
-    pipe: Option<Box<Lent>>,
+    pub(super) passage: Passage,
 }
 
 impl Cargo {
     pub(super) fn new(text: Vec<u8>) -> Self {
-        Self { text, written: 0, piece: Bytes::new(), pipe: None }
+        Self { text, written: 0, piece: Bytes::new(), passage: Passage::default() }
     }
 
     /// Whether the connection has taken all that there is so far.
@@ -39,7 +39,7 @@ impl Cargo {
     }
 
     fn has_no_piece(&self) -> bool {
-        self.piece.is_empty() && self.pipe.as_ref().is_none_or(|lent| lent.pipe.held() == 0)
+        self.piece.is_empty() && self.passage.is_empty()
     }
 
     /// Whether more may be said before something is written.
@@ -69,19 +69,6 @@ impl Cargo {
         if self.is_written() {
             self.forget();
         }
-    }
-
-    /// What so many octets of a body may pass through; `None`: they are to be copied. There must be room.
-    pub(super) fn pipe(&mut self, octets: u64, pipes: &Pipes) -> Option<&mut Pipe> {
-        if self.pipe.is_none() {
-            self.pipe = pipes.lend(octets).map(Box::new);
-        }
-        self.pipe.as_mut().map(|lent| &mut lent.pipe).filter(|pipe| !pipe.is_unfit())
-    }
-
-    /// Leaves it to others, if nothing is in it.
-    pub(super) fn leave_pipe(&mut self, pipes: &Pipes) {
-        self.pipe.take().into_iter().for_each(|lent| pipes.leave(*lent));
     }
 
     /// Says a piece of a body. There must be room.
@@ -117,17 +104,18 @@ impl Cargo {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let text = self.text.get(self.written..).unwrap_or_default();
-        let octets =
-            if let Some(lent) = self.pipe.as_mut().filter(|lent| text.is_empty() && lent.pipe.held() > 0) {
-                ready!(io.poll_empty(&mut lent.pipe, cx))?
-            } else if !self.piece.is_empty() {
-                let both = [IoSlice::new(text), IoSlice::new(&self.piece)];
-                ready!(Pin::new(io).poll_write_vectored(cx, &both))?
-            } else if may_wait {
-                ready!(io.poll_write_soon(cx, text))?
-            } else {
-                ready!(Pin::new(io).poll_write(cx, text))?
-            };
+        let octets = if text.is_empty()
+            && let Some(pipe) = self.passage.held()
+        {
+            ready!(io.poll_empty(pipe, cx))?
+        } else if !self.piece.is_empty() {
+            let both = [IoSlice::new(text), IoSlice::new(&self.piece)];
+            ready!(Pin::new(io).poll_write_vectored(cx, &both))?
+        } else if may_wait {
+            ready!(io.poll_write_soon(cx, text))?
+        } else {
+            ready!(Pin::new(io).poll_write(cx, text))?
+        };
         if octets == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }

@@ -202,7 +202,7 @@ impl Outbox {
 
     /// The buffer, for the next request.
     pub(super) fn into_text(mut self, pipes: &Pipes) -> Vec<u8> {
-        self.cargo.leave_pipe(pipes);
+        self.cargo.passage.leave(pipes);
         self.cargo.text
     }
 
@@ -339,7 +339,7 @@ impl Outbox {
                     // What is in a pipe can't be told to another connection.
                     return Ok(());
                 }
-                if let Some(pipe) = self.cargo.pipe(octets, pipes)
+                if let Some(pipe) = self.cargo.passage.open(octets, pipes)
                     && let Some(body) = &mut self.body
                 {
                     let passed = Pin::new(&mut **body).poll_pass(pipe, cx);

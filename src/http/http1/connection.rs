@@ -247,7 +247,7 @@ where
         }
         drop(body);
         self.kit.leave_text(std::mem::take(&mut self.out.text));
-        self.out.leave_pipe(&self.kit.pipes);
+        self.out.passage.leave(&self.kit.pipes);
         if let Some(task) = self.state.tunnel_task() {
             return Then::Tunnel(task);
         }
@@ -323,7 +323,7 @@ where
         let octets = body.passes();
         if framing.takes(octets)
             && self.intake.borrow_mut().io.bare().is_some()
-            && let Some(pipe) = self.out.pipe(octets, &self.kit.pipes)
+            && let Some(pipe) = self.out.passage.open(octets, &self.kit.pipes)
         {
             let passed = ready!(Pin::new(body).poll_pass(pipe, cx));
             return Poll::Ready(passed.map(|octets| framing.pass(octets as u64)).map_err(|_| Broken));

@@ -10,7 +10,7 @@ use tokio::io::AsyncWrite;
 use crate::http::conn::ConnState;
 use crate::http::server::ConnDeadlines;
 use crate::http::taking::Taking;
-use crate::net::{Bare, Lent, Pipe, Pipes};
+use crate::net::{Bare, Passage};
 
 /// A piece of a body of at most this many octets is written together with what stands before it. To copy it costs less than that the
 /// kernel gathers it.
@@ -30,7 +30,7 @@ pub(super) struct Outlet {
     /// What ends it.
     end: &'static [u8],
     /// What of a body passes unseen; goes behind `text`.
-    pipe: Option<Box<Lent>>,
+    pub(super) passage: Passage,
     taking: Option<Box<Taking>>,
     /// The connection may still hold bytes back: TLS has encrypted, but not sent them.
     unflushed: bool,
@@ -43,9 +43,7 @@ impl Outlet {
     }
 
     fn has_no_piece(&self) -> bool {
-        self.piece.is_empty()
-            && self.end.is_empty()
-            && self.pipe.as_ref().is_none_or(|lent| lent.pipe.held() == 0)
+        self.piece.is_empty() && self.end.is_empty() && self.passage.is_empty()
     }
 
     /// Whether it has left the connection, too.
@@ -56,19 +54,6 @@ impl Outlet {
     /// Whether more may be said before something is written.
     pub(super) fn has_room(&self) -> bool {
         self.has_no_piece() && self.text.len() - self.written < GATHERED_MAX
-    }
-
-    /// What so many octets of a body may pass through; `None`: they are to be copied. There must be room.
-    pub(super) fn pipe(&mut self, octets: u64, pipes: &Pipes) -> Option<&mut Pipe> {
-        if self.pipe.is_none() {
-            self.pipe = pipes.lend(octets).map(Box::new);
-        }
-        self.pipe.as_mut().map(|lent| &mut lent.pipe).filter(|pipe| !pipe.is_unfit())
-    }
-
-    /// Leaves it to others, if nothing is in it.
-    pub(super) fn leave_pipe(&mut self, pipes: &Pipes) {
-        self.pipe.take().into_iter().for_each(|lent| pipes.leave(*lent));
     }
 
     /// Says a piece of a body, and behind it what ends that. There must be room.
@@ -114,9 +99,11 @@ impl Outlet {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let text = self.text.get(self.written..).unwrap_or_default();
-        if let Some(lent) = self.pipe.as_mut().filter(|lent| text.is_empty() && lent.pipe.held() > 0) {
+        if text.is_empty()
+            && let Some(pipe) = self.passage.held()
+        {
             let socket = io.bare().ok_or(io::ErrorKind::Unsupported)?;
-            return socket.poll_empty(&mut lent.pipe, cx);
+            return socket.poll_empty(pipe, cx);
         }
         if self.piece.is_empty() && self.end.is_empty() {
             return Pin::new(io).poll_write(cx, text);
